@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class BotsConfig(AppConfig):
+    """The workers: bots, the tokens they carry, and their health."""
+
+    name = "bots"
+    default_auto_field = "django.db.models.BigAutoField"

@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class JobsConfig(AppConfig):
+    """The work: jobs, their kinds and their history."""
+
+    name = "jobs"
+    default_auto_field = "django.db.models.BigAutoField"
