@@ -1,0 +1,207 @@
+"""The work: jobs, the policy of each kind, and what happened to them."""
+
+from datetime import timedelta
+
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from bots.models import NAME_LENGTH, Bot
+from jobs.queries import JobQuerySet
+from jobs.states import FINISHED, HELD, Actor, JobStatus, Policy, Verb
+
+KEY_LENGTH = 200
+NOTE_LENGTH = 500
+REASON_LENGTH = 500
+PRIORITY_LIMIT = 1_000_000
+MAX_ATTEMPTS_LIMIT = 1000
+#: What a kind may be called: it stands in URLs, in CSV files and on command lines.
+KIND_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/-]*\Z"
+
+
+class JobKind(models.Model):
+    """What sort of work a job is, and the policy for all jobs of that sort."""
+
+    name = models.CharField(
+        max_length=NAME_LENGTH,
+        primary_key=True,
+        validators=[
+            RegexValidator(KIND_PATTERN, "Use letters, digits and . _ : / -, starting with a letter or digit.")
+        ],
+    )
+    paused = models.BooleanField(default=False, db_default=False, help_text="Jobs of a paused kind are not handed out.")
+    max_attempts = models.PositiveIntegerField(
+        default=3,
+        db_default=3,
+        validators=[MinValueValidator(1), MaxValueValidator(MAX_ATTEMPTS_LIMIT)],
+        help_text="How often a job is tried, unless it brings its own figure.",
+    )
+    backoff = models.DurationField(
+        default=timedelta(seconds=10),
+        db_default=timedelta(seconds=10),
+        help_text="The delay before the second attempt; it doubles with each one after.",
+    )
+    start_within = models.DurationField(default=timedelta(minutes=5), db_default=timedelta(minutes=5))
+    heartbeat_within = models.DurationField(default=timedelta(minutes=2), db_default=timedelta(minutes=2))
+    run_within = models.DurationField(
+        null=True, blank=True, help_text="How long a job may run. Empty: the site's default (10 minutes)."
+    )
+    when_silent = models.CharField(max_length=10, choices=Policy, default=Policy.RELEASE, db_default=Policy.RELEASE)
+    when_overdue = models.CharField(max_length=10, choices=Policy, default=Policy.FLAG, db_default=Policy.FLAG)
+    keep_for = models.DurationField(
+        default=timedelta(days=30), db_default=timedelta(days=30), help_text="How long finished jobs are kept."
+    )
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering = ["name"]
+        verbose_name = "kind"
+        permissions = [("pause_jobkind", "Can pause and resume a kind")]
+        constraints = [
+            models.CheckConstraint(name="jobkind_when_silent_valid", condition=Q(when_silent__in=Policy.values)),
+            models.CheckConstraint(name="jobkind_when_overdue_valid", condition=Q(when_overdue__in=Policy.values)),
+            models.CheckConstraint(
+                name="jobkind_max_attempts_range",
+                condition=Q(max_attempts__gte=1, max_attempts__lte=MAX_ATTEMPTS_LIMIT),
+            ),
+            models.CheckConstraint(
+                name="jobkind_limits_positive",
+                condition=Q(start_within__gt=timedelta(0), heartbeat_within__gt=timedelta(0), backoff__gte=timedelta(0))
+                & (Q(run_within=None) | Q(run_within__gt=timedelta(0))),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Job(models.Model):
+    """One unit of work. Only `jobs.lifecycle` changes the state of one."""
+
+    kind = models.ForeignKey(JobKind, on_delete=models.PROTECT, related_name="jobs", db_index=False)
+    payload = models.JSONField(default=dict, blank=True)
+    priority = models.IntegerField(default=0, db_default=0, help_text="Higher goes first.")
+    run_at = models.DateTimeField(db_default=Now())
+    key = models.CharField(max_length=KEY_LENGTH, null=True, blank=True)
+    status = models.CharField(max_length=20, choices=JobStatus, default=JobStatus.PENDING, db_default=JobStatus.PENDING)
+    attempt = models.PositiveIntegerField(default=0, db_default=0)
+    max_attempts = models.PositiveIntegerField(
+        default=3, db_default=3, validators=[MinValueValidator(1), MaxValueValidator(MAX_ATTEMPTS_LIMIT)]
+    )
+    # Attempts that do not count against the job, because they were released. Used up: attempt - uncounted.
+    uncounted = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    claimed_by = models.ForeignKey(
+        Bot, null=True, blank=True, on_delete=models.PROTECT, related_name="held_jobs", db_index=False
+    )
+    instance = models.CharField(max_length=100, blank=True, default="", db_default="", editable=False)
+    claimed_at = models.DateTimeField(null=True, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    heartbeat_at = models.DateTimeField(null=True, blank=True)
+    deadline_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    # Who completed it. claimed_by says who holds it now, and nobody holds a finished job.
+    finished_by = models.ForeignKey(
+        Bot, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    progress = models.PositiveSmallIntegerField(null=True, blank=True)
+    progress_note = models.CharField(max_length=NOTE_LENGTH, blank=True, default="", db_default="")
+    result = models.JSONField(null=True, blank=True)
+    error = models.TextField(blank=True, default="", db_default="")
+
+    objects = JobQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        permissions = [
+            ("release_job", "Can release a job"),
+            ("retry_job", "Can retry a job"),
+            ("cancel_job", "Can cancel a job"),
+            ("accept_job", "Can accept a late result"),
+        ]
+        constraints = [
+            models.CheckConstraint(name="job_status_valid", condition=Q(status__in=JobStatus.values)),
+            # Held if and only if somebody holds it, under an attempt, with a moment at which the sweep looks.
+            models.CheckConstraint(
+                name="job_held_has_lease",
+                condition=Q(
+                    status__in=HELD,
+                    claimed_by__isnull=False,
+                    attempt__gte=1,
+                    claimed_at__isnull=False,
+                    deadline_at__isnull=False,
+                )
+                | (~Q(status__in=HELD) & Q(claimed_by__isnull=True, deadline_at__isnull=True)),
+            ),
+            models.CheckConstraint(
+                name="job_finished_has_end",
+                condition=Q(status__in=FINISHED, finished_at__isnull=False)
+                | (~Q(status__in=FINISHED) & Q(finished_at__isnull=True)),
+            ),
+            models.CheckConstraint(
+                name="job_progress_range", condition=Q(progress=None) | Q(progress__gte=0, progress__lte=100)
+            ),
+            models.CheckConstraint(
+                name="job_max_attempts_range",
+                condition=Q(max_attempts__gte=1, max_attempts__lte=MAX_ATTEMPTS_LIMIT),
+            ),
+            models.UniqueConstraint(
+                name="job_key_once_per_kind", fields=["kind", "key"], condition=Q(key__isnull=False)
+            ),
+        ]
+        indexes = [
+            models.Index(
+                name="job_pending", fields=["-priority", "run_at", "id"], condition=Q(status=JobStatus.PENDING)
+            ),
+            models.Index(
+                name="job_pending_by_kind",
+                fields=["kind", "-priority", "run_at", "id"],
+                condition=Q(status=JobStatus.PENDING),
+            ),
+            models.Index(name="job_deadline", fields=["deadline_at"], condition=Q(status__in=HELD)),
+            models.Index(name="job_held_by", fields=["claimed_by"], condition=Q(status__in=HELD)),
+            models.Index(name="job_by_status", fields=["status", "-id"]),
+            models.Index(name="job_by_kind", fields=["kind", "-id"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind_id} {self.pk}"
+
+
+class JobEvent(models.Model):
+    """One line of a job's history. Rows are only ever added, in the transition's own transaction."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="events", db_index=False)
+    attempt = models.PositiveIntegerField()
+    verb = models.CharField(max_length=20, choices=Verb)
+    from_status = models.CharField("from", max_length=20, choices=JobStatus)
+    to_status = models.CharField("to", max_length=20, choices=JobStatus)
+    bot = models.ForeignKey(
+        Bot, null=True, blank=True, on_delete=models.SET_NULL, related_name="events", db_index=False
+    )
+    actor = models.CharField(max_length=10, choices=Actor)
+    # A name and not a key: history outlives the accounts of the people in it.
+    by = models.CharField(max_length=200, blank=True, default="", db_default="")
+    reason = models.TextField(blank=True, default="", db_default="")
+    at = models.DateTimeField(db_default=Now())
+    detail = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name = "job event"
+        constraints = [
+            models.CheckConstraint(name="jobevent_verb_valid", condition=Q(verb__in=Verb.values)),
+            models.CheckConstraint(name="jobevent_actor_valid", condition=Q(actor__in=Actor.values)),
+            models.CheckConstraint(name="jobevent_from_valid", condition=Q(from_status__in=JobStatus.values)),
+            models.CheckConstraint(name="jobevent_to_valid", condition=Q(to_status__in=JobStatus.values)),
+            # A bot may repeat its report for ever; its late result is kept once.
+            models.UniqueConstraint(name="jobevent_late_once", fields=["job", "attempt"], condition=Q(verb=Verb.LATE)),
+        ]
+        indexes = [
+            models.Index(name="jobevent_by_job", fields=["job", "id"]),
+            models.Index(name="jobevent_by_bot", fields=["bot", "-at"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.verb} of job {self.job_id}, attempt {self.attempt}"

@@ -1,0 +1,51 @@
+"""Questions about jobs, as queryset methods with an adjective's name."""
+
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q, Value
+from django.db.models.functions import Coalesce, Now
+
+from jobs.states import FINISHED, HELD, JobStatus
+
+if TYPE_CHECKING:
+    from bots.models import Bot
+    from jobs.models import Job  # noqa: F401
+
+
+class JobQuerySet(models.QuerySet["Job"]):
+    """Questions about jobs."""
+
+    def pending(self) -> "JobQuerySet":
+        """Jobs that nobody holds and that are not finished."""
+        return self.filter(status=JobStatus.PENDING)
+
+    def claimable(self) -> "JobQuerySet":
+        """Pending jobs whose time has come and whose kind is not paused, in the order in which they are claimed."""
+        return self.pending().filter(run_at__lte=Now(), kind__paused=False).order_by("-priority", "run_at", "id")
+
+    def held(self) -> "JobQuerySet":
+        """Jobs under a lease."""
+        return self.filter(status__in=HELD)
+
+    def held_by(self, bot: "Bot") -> "JobQuerySet":
+        """The jobs this bot holds."""
+        return self.held().filter(claimed_by=bot)
+
+    def due(self) -> "JobQuerySet":
+        """Leases at which the sweep must look now."""
+        return self.held().filter(deadline_at__lte=Now())
+
+    def stuck(self) -> "JobQuerySet":
+        """Leases past one of their limits now: unstarted, silent or overdue (DESIGN section 6)."""
+        default = Value(settings.DEFAULT_RUN_WITHIN, output_field=models.DurationField())
+        return self.held().filter(
+            Q(status=JobStatus.CLAIMED, claimed_at__lt=Now() - F("kind__start_within"))
+            | Q(status=JobStatus.PROCESSING, heartbeat_at__lt=Now() - F("kind__heartbeat_within"))
+            | Q(status=JobStatus.PROCESSING, started_at__lt=Now() - Coalesce(F("kind__run_within"), default))
+        )
+
+    def finished(self) -> "JobQuerySet":
+        """Jobs that have ended."""
+        return self.filter(status__in=FINISHED)

@@ -1,0 +1,56 @@
+"""The states of a job, the verbs that move it, and who may say them.
+
+The database's CHECK constraints, the API's filters and the admin's are all built from these lists.
+"""
+
+from django.db.models import TextChoices
+
+
+class JobStatus(TextChoices):
+    """Where a job is in its life."""
+
+    PENDING = "pending"
+    CLAIMED = "claimed"
+    PROCESSING = "processing"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+#: A bot holds the job: `claimed_by` is set, and `(job, attempt)` names its lease.
+HELD = (JobStatus.CLAIMED, JobStatus.PROCESSING)
+#: The job has ended: `finished_at` is set.
+FINISHED = (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED)
+#: The job has ended and an operator may send it back to pending.
+RETRYABLE = (JobStatus.FAILED, JobStatus.CANCELLED)
+#: The job has not ended, so an operator may end it.
+CANCELLABLE = (JobStatus.PENDING, *HELD)
+
+
+class Verb(TextChoices):
+    """What a `JobEvent` records. `late` is a report that came after its lease had ended."""
+
+    RELEASE = "release"
+    EXPIRE = "expire"
+    FAIL = "fail"
+    RETRY = "retry"
+    CANCEL = "cancel"
+    FLAG = "flag"
+    LATE = "late"
+    ACCEPT = "accept"
+
+
+class Actor(TextChoices):
+    """Who did it."""
+
+    OPERATOR = "operator"
+    BOT = "bot"
+    SWEEP = "sweep"
+
+
+class Policy(TextChoices):
+    """What the sweep does with a job whose bot is `unhealthy` because of it."""
+
+    RELEASE = "release", "give the job back (the attempt counts)"
+    FLAG = "flag", "only say so, and leave the job where it is"
+    FAIL = "fail", "end the job as failed"
