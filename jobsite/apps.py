@@ -6,6 +6,3 @@ class JobsiteConfig(AppConfig):
 
     name = "jobsite"
     verbose_name = "Jobsite"
-
-    def ready(self) -> None:
-        from jobsite import checks  # noqa: F401  registers the system checks

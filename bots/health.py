@@ -1,0 +1,100 @@
+"""Grading: what a lease's age says about its bot. Pure: ages and limits come in, a grade goes out.
+
+Each held job gives up to three signals (DESIGN section 6): unstarted, silent, overdue. Past its limit a signal makes the bot
+`potentially_stuck`; past `UNHEALTHY_AT` times the limit, `unhealthy`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from bots.states import HealthStatus
+
+#: How many times its limit a signal must reach before the bot is unhealthy and the kind's policy acts.
+UNHEALTHY_AT = 3
+
+Signal = Literal["unstarted", "silent", "overdue"]
+
+_RANK = {HealthStatus.NORMAL: 0, HealthStatus.POTENTIALLY_STUCK: 1, HealthStatus.UNHEALTHY: 2}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """A kind's limits."""
+
+    start_within: timedelta
+    heartbeat_within: timedelta
+    run_within: timedelta
+
+
+@dataclass(frozen=True)
+class Lease:
+    """One held job, as ages: how long ago it was claimed, started (None: not yet) and last heard of."""
+
+    job_id: int
+    kind: str
+    claimed_for: timedelta
+    running_for: timedelta | None
+    silent_for: timedelta
+
+
+@dataclass(frozen=True)
+class Grade:
+    """What one lease says. `ratio` is age over limit of the worst signal; `signal` is None when all is well."""
+
+    status: HealthStatus
+    signal: Signal | None
+    ratio: float
+    reason: str
+    job_id: int
+
+
+def _signals(lease: Lease, limits: Limits) -> list[tuple[Signal, timedelta, timedelta]]:
+    if lease.running_for is None:
+        return [("unstarted", lease.claimed_for, limits.start_within)]
+    return [
+        ("silent", lease.silent_for, limits.heartbeat_within),
+        ("overdue", lease.running_for, limits.run_within),
+    ]
+
+
+def signals_past(lease: Lease, limits: Limits, times: int) -> list[Signal]:
+    """The signals that have reached `times` their limit, silent before overdue."""
+    return [signal for signal, age, limit in _signals(lease, limits) if age >= limit * times]
+
+
+def grade(lease: Lease, limits: Limits) -> Grade:
+    """The grade of one lease, with a sentence that gives the figures."""
+    signal, age, limit = max(_signals(lease, limits), key=lambda s: s[1] / s[2])
+    ratio = age / limit
+    if ratio < 1:
+        return Grade(HealthStatus.NORMAL, None, ratio, "", lease.job_id)
+    status = HealthStatus.UNHEALTHY if ratio >= UNHEALTHY_AT else HealthStatus.POTENTIALLY_STUCK
+    what = {"unstarted": "claimed but not started for", "silent": "silent for", "overdue": "running for"}[signal]
+    reason = f"{what} {words(age)} on {lease.kind} job {lease.job_id}, limit {words(limit)}"
+    return Grade(status, signal, ratio, reason, lease.job_id)
+
+
+def worst(grades: Iterable[Grade]) -> Grade | None:
+    """The worst of a bot's grades: by status, then by how far past its limit. None when there are none."""
+    return max(grades, key=lambda g: (_RANK[g.status], g.ratio), default=None)
+
+
+def next_look(lease: Lease, limits: Limits) -> timedelta:
+    """How long until this lease can reach another grade. Past the last threshold: its heartbeat limit again."""
+    ahead = [
+        limit * times - age
+        for _, age, limit in _signals(lease, limits)
+        for times in (1, UNHEALTHY_AT)
+        if limit * times > age
+    ]
+    return min(ahead, default=limits.heartbeat_within)
+
+
+def words(age: timedelta) -> str:
+    """An age as people say it: `45 s`, `6 m 10 s`, `2 h 5 m`, `3 d 4 h`."""
+    seconds = max(0, int(age.total_seconds()))
+    units = [("d", seconds // 86400), ("h", seconds // 3600 % 24), ("m", seconds // 60 % 60), ("s", seconds % 60)]
+    first = next((i for i, (_, n) in enumerate(units) if n), len(units) - 1)
+    return " ".join(f"{n} {unit}" for unit, n in units[first : first + 2] if n) or "0 s"

@@ -1,0 +1,552 @@
+"""Every transition of a job, once. This is the only module that writes job state.
+
+A verb takes a set of jobs and returns what it changed. Its whole condition stands in the `WHERE` of its `UPDATE`, so
+what came back is what happened; nothing is read first and saved later. Locks are always taken in the order jobs (by
+id), then bots; a claim locks its bot first, which is safe because it never waits for a job.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import connection, transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+
+from bots import health
+from bots.models import MAX_CLAIM, Bot
+from bots.states import BotStatus, HealthStatus
+from jobs import backoff
+from jobs.errors import InstanceReplaced, LeaseLost, NotFound
+from jobs.models import Job, JobEvent, JobKind
+from jobs.sql import statement
+from jobs.states import CANCELLABLE, HELD, RETRYABLE, Actor, JobStatus, Verb
+
+
+@dataclass(frozen=True)
+class By:
+    """Who does it: an operator (by user name), a bot, or the sweep."""
+
+    actor: Actor
+    name: str
+    bot_id: int | None = None
+
+    @classmethod
+    def operator(cls, user: AbstractBaseUser) -> "By":
+        return cls(Actor.OPERATOR, user.get_username())
+
+    @classmethod
+    def bot(cls, bot: Bot) -> "By":
+        return cls(Actor.BOT, bot.name, bot.pk)
+
+
+SWEEP = By(Actor.SWEEP, "sweep_stuck")
+
+
+@dataclass(frozen=True)
+class Change:
+    """One job that a verb changed. `bot` and `bot_name` are who held it; `held_for` is in seconds."""
+
+    id: int
+    attempt: int
+    previous_status: str
+    status: str
+    bot: int | None
+    bot_name: str | None
+    kind: str
+    run_at: datetime
+    held_for: float | None
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """One job as its new holder gets it."""
+
+    id: int
+    kind: str
+    attempt: int
+    max_attempts: int
+    payload: Any
+    priority: int
+    key: str | None
+    run_at: datetime
+    deadline_at: datetime
+
+
+@dataclass(frozen=True)
+class Renewed:
+    """One lease that was started or renewed."""
+
+    id: int
+    attempt: int
+    status: str
+    deadline_at: datetime
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a bot's reports came to: leases accepted (now, or the same report before), and why others were not."""
+
+    accepted: list[int]
+    rejected: dict[int, LeaseLost | NotFound]
+
+    def only(self, job_id: int) -> None:
+        """Raise what was wrong with this one, if anything was."""
+        if job_id in self.rejected:
+            raise self.rejected[job_id]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a bot says of one lease."""
+
+    id: int
+    attempt: int
+    result: Any = None
+    error: str = ""
+    retry: bool = True
+    progress: int | None = None
+    note: str | None = None
+
+
+def _run(name: str, **params: Any) -> list[dict[str, Any]]:
+    """Run a named statement; one dict a row."""
+    if "rows" in params:
+        params["rows"] = json.dumps(params["rows"], allow_nan=False)
+    with connection.cursor() as cursor:
+        cursor.execute(statement(name), params)
+        if cursor.description is None:
+            return []
+        columns = [column.name for column in cursor.description]
+        rows = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+    return rows
+
+
+# --- Producers ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """A job to be. `max_attempts` None: the kind's; `run_at` None: now."""
+
+    kind: str
+    payload: Any
+    priority: int = 0
+    run_at: datetime | None = None
+    key: str | None = None
+    max_attempts: int | None = None
+
+
+def enqueue(new: Sequence[NewJob]) -> list[tuple[int, bool]]:
+    """Add jobs, all or none. Returns `(id, created)` for each in order; a key that is there gives the job it has."""
+    rows = [
+        {**vars(job), "run_at": job.run_at.isoformat() if job.run_at else None, "key": job.key or None} for job in new
+    ]
+    with transaction.atomic():
+        # Sorted, so that two producers with the same new kinds cannot wait for each other.
+        names = sorted({job.kind for job in new})
+        known = set(JobKind.objects.filter(name__in=names).values_list("name", flat=True))
+        JobKind.objects.bulk_create([JobKind(name=n) for n in names if n not in known], ignore_conflicts=True)
+        ids: list[int | None] = [row["id"] for row in _run("enqueue", rows=rows)]
+        keys = {(job.kind, job.key) for job, job_id in zip(new, ids, strict=True) if job_id is None}
+        there = {}
+        for kind in {kind for kind, _ in keys}:
+            found = Job.objects.filter(kind=kind, key__in=[key for k, key in keys if k == kind])
+            there |= {(kind, key): job_id for key, job_id in found.values_list("key", "id")}
+        return [
+            (there[(job.kind, job.key)], False) if job_id is None else (job_id, True)
+            for job, job_id in zip(new, ids, strict=True)
+        ]
+
+
+# --- Bots -----------------------------------------------------------------------------------------------------
+
+
+def claim(
+    bot: Bot, *, limit: int = 1, kinds: Collection[str] | None = None, start: bool = True, instance: str = ""
+) -> list[Claimed]:
+    """The next due jobs for `bot`, at most `limit`: priority first, then age.
+
+    None for a paused or quarantined bot, none of a paused kind, only kinds the bot takes, and never more than its
+    capacity. InstanceReplaced when a newer process of the bot is alone.
+    """
+    with transaction.atomic():
+        # One claim of a bot at a time, so that two of its processes cannot both fill the last free place.
+        bot = Bot.objects.select_for_update(no_key=True).get(pk=bot.pk)
+        if bot.instance and instance and instance != bot.instance:
+            raise InstanceReplaced(
+                f"Bot {bot.name} was started again as {bot.instance!r}, alone. This process, {instance!r}, gets no more jobs."
+            )
+        if bot.paused or bot.quarantined_at:
+            return []
+        if bot.kinds:
+            kinds = set(bot.kinds) & set(bot.kinds if kinds is None else kinds)
+        if kinds is not None and not kinds:
+            return []
+        limit = min(limit, MAX_CLAIM)
+        if bot.capacity is not None:
+            limit = min(limit, bot.capacity - Job.objects.held_by(bot).count())
+        if limit <= 0:
+            return []
+        rows = _run(
+            "claim",
+            bot=bot.pk,
+            limit=limit,
+            kinds=None if kinds is None else sorted(kinds),
+            start=start,
+            instance=instance,
+            run_within=settings.DEFAULT_RUN_WITHIN,
+        )
+        if rows and bot.status != BotStatus.BUSY:
+            Bot.objects.filter(pk=bot.pk).update(status=BotStatus.BUSY)
+    jobs = [Claimed(**{**row, "payload": json.loads(row["payload"])}) for row in rows]
+    return sorted(jobs, key=lambda job: (-job.priority, job.run_at, job.id))
+
+
+def start(reports: Sequence[Report], *, by: By) -> tuple[list[Renewed], Outcome]:
+    """Claimed → processing. A job that is processing under the same lease stays so."""
+    return _renew("start", [{"id": r.id, "attempt": r.attempt} for r in reports], by)
+
+
+def heartbeat(reports: Sequence[Report], *, by: By) -> tuple[list[Renewed], Outcome]:
+    """Renew leases, with progress (0–100) and a note where given; a bot that was stuck on one of them is well again."""
+    rows = [{"id": r.id, "attempt": r.attempt, "progress": r.progress, "note": r.note} for r in reports]
+    return _renew("heartbeat", rows, by)
+
+
+def _renew(name: str, rows: list[dict[str, Any]], by: By) -> tuple[list[Renewed], Outcome]:
+    with transaction.atomic():
+        renewed = [Renewed(**r) for r in _run(name, rows=rows, bot=by.bot_id, run_within=settings.DEFAULT_RUN_WITHIN)]
+        if renewed:
+            regrade(Bot.objects.stuck().filter(pk=by.bot_id))
+        done = {lease.id for lease in renewed}
+        lost = _lost([row for row in rows if row["id"] not in done], by)
+    return renewed, Outcome(sorted(done), lost)
+
+
+def complete(reports: Sequence[Report], *, by: By) -> Outcome:
+    """Leases end well, with their results. A result that comes too late is kept as an event, once."""
+    rows = [{"id": r.id, "attempt": r.attempt, "result": r.result} for r in reports]
+    with transaction.atomic():
+        done = {row["id"] for row in _run("complete", rows=rows, bot=by.bot_id)}
+        _settle([by.bot_id] if done else [])
+        rest = [report for report in reports if report.id not in done]
+        lost = _lost([{"id": r.id, "attempt": r.attempt} for r in rest], by, said=Verb.LATE)
+        again = {r.id for r in rest if r.id not in lost}
+        _keep_late([r for r in rest if isinstance(lost.get(r.id), LeaseLost)], "complete", by)
+    return Outcome(sorted(done | again), lost)
+
+
+def fail(reports: Sequence[Report], *, by: By) -> Outcome:
+    """Leases end badly: back to pending after a backoff while attempts are left and `retry`, else failed."""
+    rows = [
+        {
+            "id": r.id,
+            "attempt": r.attempt,
+            "bot": by.bot_id,
+            "reason": r.error,
+            "error": r.error,
+            "retry": r.retry,
+            "wait": backoff.factor(r.attempt),
+        }
+        for r in reports
+    ]
+    with transaction.atomic():
+        done = {change.id for change in _end(Verb.FAIL, rows, HELD, by)}
+        rest = [report for report in reports if report.id not in done]
+        lost = _lost([{"id": r.id, "attempt": r.attempt} for r in rest], by, said=Verb.FAIL)
+        again = {r.id for r in rest if r.id not in lost}
+        _keep_late([r for r in rest if isinstance(lost.get(r.id), LeaseLost)], "fail", by)
+    return Outcome(sorted(done | again), lost)
+
+
+def hand_back(reports: Sequence[Report], *, by: By, reason: str = "") -> Outcome:
+    """A bot releases leases of its own, at shutdown for instance. Not counted."""
+    reason = reason or "handed back by the bot"
+    rows = [{"id": r.id, "attempt": r.attempt, "bot": by.bot_id, "reason": reason} for r in reports]
+    with transaction.atomic():
+        done = {change.id for change in _end(Verb.RELEASE, rows, HELD, by)}
+        rest = [{"id": r.id, "attempt": r.attempt} for r in reports if r.id not in done]
+        lost = _lost(rest, by, said=Verb.RELEASE)
+    again = {row["id"] for row in rest if row["id"] not in lost}
+    return Outcome(sorted(done | again), lost)
+
+
+def see(bot: Bot, *, version: str | None = None, always: bool = False) -> None:
+    """A bot has called. `always` writes even when the last sight is recent."""
+    _run("see", bot=bot.pk, version=version, always=always or version is not None, every=settings.LAST_SEEN_EVERY)
+
+
+def hello(bot: Bot, *, instance: str, version: str | None = None, alone: bool = True) -> list[Change]:
+    """A bot process starts. With `alone`, what the bot's earlier lives still held goes back at once."""
+    by = By.bot(bot)
+    with transaction.atomic():
+        changes = []
+        if alone:
+            # One statement under the claim's own bot lock: an older life's claim either is seen here or is refused.
+            Bot.objects.select_for_update(no_key=True).get(pk=bot.pk)
+            Bot.objects.filter(pk=bot.pk).update(instance=instance, restart_requested_at=None)
+        else:
+            Bot.objects.filter(pk=bot.pk).update(instance="", restart_requested_at=None)
+        see(bot, version=version, always=True)
+    if alone:
+        reason = f"bot {bot.name} was started again; an earlier process of it held this job"
+        earlier = Job.objects.held_by(bot).exclude(instance=instance).values_list("id", "attempt")
+        rows = [{"id": i, "attempt": a, "bot": bot.pk, "reason": reason} for i, a in earlier]
+        with transaction.atomic():
+            changes = _end(Verb.RELEASE, rows, HELD, by) if rows else []
+    return changes
+
+
+def take_restart(bot: Bot, instance: str) -> bool:
+    """Whether an operator has asked this bot to restart. A bot that never says hello is told once."""
+    if bot.restart_requested_at is None:
+        return False
+    if not instance:
+        Bot.objects.filter(pk=bot.pk, restart_requested_at=bot.restart_requested_at).update(restart_requested_at=None)
+    return True
+
+
+# --- Operators ------------------------------------------------------------------------------------------------
+
+
+def release(job_ids: Iterable[int], *, by: By, reason: str = "") -> list[Change]:
+    """Leases are given back unfinished, whoever holds them: pending at once, not counted, the bots well again."""
+    return _end_all(Verb.RELEASE, job_ids, HELD, by, reason)
+
+
+def cancel(job_ids: Iterable[int], *, by: By, reason: str = "") -> list[Change]:
+    """Jobs end on purpose. A bot that holds one learns so at its next heartbeat or report."""
+    return _end_all(Verb.CANCEL, job_ids, CANCELLABLE, by, reason)
+
+
+def retry(job_ids: Iterable[int], *, by: By, reason: str = "") -> list[Change]:
+    """Failed and cancelled jobs go back to pending with all their attempts before them."""
+    return _turn("retry", job_ids, by, reason, **{"from": list(RETRYABLE)})
+
+
+def accept(job_ids: Iterable[int], *, by: By, reason: str = "") -> list[Change]:
+    """Pending jobs take the late results kept for them, and so need not be done twice."""
+    return _turn("accept", job_ids, by, reason)
+
+
+def restart(bots: QuerySet[Bot], *, by: By, reason: str = "") -> tuple[int, list[Change]]:
+    """What these bots hold goes back, and each is told to restart at its next call. Returns (bots, jobs)."""
+    with transaction.atomic():
+        ids = list(bots.values_list("pk", flat=True))
+        held = list(Job.objects.held().filter(claimed_by__in=ids).values_list("id", flat=True))
+        changes = release(held, by=by, reason=reason or "its bot was told to restart")
+        told = Bot.objects.filter(pk__in=ids).update(restart_requested_at=Now())
+    return told, changes
+
+
+# --- The sweep ------------------------------------------------------------------------------------------------
+
+
+def expire(job_ids: Iterable[int], *, by: By, reasons: dict[int, str]) -> list[Change]:
+    """Leases nobody works on end, counted: pending at once while attempts are left, else failed."""
+    rows = [
+        {"id": i, "reason": reasons[i], "error": f"expired: {reasons[i]}", "retry": True} for i in sorted(set(job_ids))
+    ]
+    return _end(Verb.EXPIRE, rows, HELD, by, keep_health=True) if rows else []
+
+
+def give_up(job_ids: Iterable[int], *, by: By, reasons: dict[int, str]) -> list[Change]:
+    """Leases nobody works on end as failed, because their kind says so."""
+    rows = [
+        {"id": i, "reason": reasons[i], "error": f"given up: {reasons[i]}", "retry": False}
+        for i in sorted(set(job_ids))
+    ]
+    return _end(Verb.FAIL, rows, HELD, by, keep_health=True) if rows else []
+
+
+def flag(job_ids: Iterable[int], *, by: By, reasons: dict[int, str]) -> int:
+    """Say in the history, once for each attempt, that a lease is past all its limits. Changes nothing else."""
+    jobs = Job.objects.held().filter(pk__in=list(job_ids))
+    told = set(JobEvent.objects.filter(job__in=jobs, verb=Verb.FLAG).values_list("job_id", "attempt"))
+    events = [
+        JobEvent(
+            job_id=job.pk,
+            attempt=job.attempt,
+            verb=Verb.FLAG,
+            from_status=job.status,
+            to_status=job.status,
+            bot_id=job.claimed_by_id,
+            actor=by.actor,
+            by=by.name,
+            reason=reasons[job.pk],
+        )
+        for job in jobs
+        if (job.pk, job.attempt) not in told
+    ]
+    return len(JobEvent.objects.bulk_create(events))
+
+
+def look_again(after: dict[int, timedelta]) -> None:
+    """Set when the sweep looks at these leases next: so long from now. The caller holds their row locks."""
+    by_delay: dict[timedelta, list[int]] = {}
+    for job_id, delay in after.items():
+        by_delay.setdefault(timedelta(seconds=max(1, round(delay.total_seconds()))), []).append(job_id)
+    for delay, ids in by_delay.items():
+        Job.objects.held().filter(pk__in=ids).update(deadline_at=Now() + delay)
+
+
+@dataclass(frozen=True)
+class Watched:
+    """One lease under its kind's limits and policies, as the sweep sees it."""
+
+    lease: health.Lease
+    limits: health.Limits
+    bot_id: int
+    attempt: int
+    when_silent: str
+    when_overdue: str
+
+
+def watched(jobs: QuerySet[Job]) -> list[Watched]:
+    """These leases with their ages by the database's clock."""
+    rows = jobs.annotate(now=Now()).values_list(
+        "id", "kind_id", "attempt", "claimed_by_id", "claimed_at", "started_at", "heartbeat_at", "now",
+        "kind__start_within", "kind__heartbeat_within", "kind__run_within", "kind__when_silent", "kind__when_overdue",
+    )  # fmt: skip
+    return [
+        Watched(
+            health.Lease(
+                job_id, kind, now - claimed_at, None if started_at is None else now - started_at,
+                now - (heartbeat_at or claimed_at),
+            ),
+            health.Limits(start_within, heartbeat_within, run_within or settings.DEFAULT_RUN_WITHIN),
+            bot_id, attempt, when_silent, when_overdue,
+        )
+        for job_id, kind, attempt, bot_id, claimed_at, started_at, heartbeat_at, now, start_within,
+            heartbeat_within, run_within, when_silent, when_overdue in rows
+    ]  # fmt: skip
+
+
+def regrade(bots: QuerySet[Bot]) -> dict[int, tuple[str, str]]:
+    """Grade bots by what they hold now. Returns `{id: (before, after)}` of those whose health changed.
+
+    A bot that holds nothing is left alone: its last grade stands until it is seen (`see`) or settled.
+    """
+    changed = {}
+    with transaction.atomic():
+        rows = {bot.pk: bot for bot in bots.order_by("pk").select_for_update(no_key=True)}
+        grades: dict[int, list[health.Grade]] = {}
+        for watch in watched(Job.objects.held().filter(claimed_by__in=list(rows))):
+            grades.setdefault(watch.bot_id, []).append(health.grade(watch.lease, watch.limits))
+        for bot_id, bot in rows.items():
+            worst = health.worst(grades.get(bot_id, []))
+            if worst is None:
+                continue
+            stuck = None if worst.status == HealthStatus.NORMAL else worst.job_id
+            if (bot.health_status, bot.stuck_job_id, bot.health_reason) != (worst.status, stuck, worst.reason):
+                Bot.objects.filter(pk=bot_id).update(
+                    health_status=worst.status,
+                    health_reason=worst.reason,
+                    stuck_job=stuck,
+                    health_checked_at=Now(),
+                )
+            if bot.health_status != worst.status:
+                changed[bot_id] = (bot.health_status, str(worst.status))
+    return changed
+
+
+# --- What the verbs share -------------------------------------------------------------------------------------
+
+
+def _end_all(verb: Verb, job_ids: Iterable[int], sources: Sequence[JobStatus], by: By, reason: str) -> list[Change]:
+    rows = [{"id": job_id, "reason": reason} for job_id in sorted(set(job_ids))]
+    return _end(verb, rows, sources, by) if rows else []
+
+
+def _end(
+    verb: Verb, rows: list[dict[str, Any]], sources: Sequence[JobStatus], by: By, *, keep_health: bool = False
+) -> list[Change]:
+    with transaction.atomic():
+        for row in rows:
+            row["reason"] = row.get("reason") or ""
+        params = {"from": list(sources), "verb": verb, "actor": by.actor, "by": by.name}
+        changes = [Change(**row) for row in _run("end", rows=rows, **params)]
+        _settle({change.bot for change in changes}, keep_health=keep_health)
+    return changes
+
+
+def _turn(name: str, job_ids: Iterable[int], by: By, reason: str, **params: Any) -> list[Change]:
+    ids = sorted(set(job_ids))
+    return [Change(**r) for r in _run(name, ids=ids, actor=by.actor, by=by.name, reason=reason, **params)]
+
+
+def _settle(bot_ids: Iterable[int | None], *, keep_health: bool = False) -> None:
+    """Make bots' rows true again after their leases changed. The jobs are locked already; see the lock order above."""
+    ids = sorted({bot_id for bot_id in bot_ids if bot_id is not None})
+    if not ids:
+        return
+    # Locked in a statement of its own: the next one must see what others did to these bots' jobs meanwhile.
+    rows = list(Bot.objects.filter(pk__in=ids).order_by("pk").select_for_update(no_key=True))
+    _run("settle", bots=ids, keep=keep_health)
+    unwell = [bot.pk for bot in rows if bot.health_status != HealthStatus.NORMAL]
+    if unwell:
+        # It may hold another job that is stuck, and then it is not well (DESIGN 4.6).
+        regrade(Bot.objects.filter(pk__in=unwell))
+
+
+def _lost(rows: list[dict[str, Any]], by: By, said: Verb | None = None) -> dict[int, LeaseLost | NotFound]:
+    """Why these leases are not this bot's: an error for each, or none where it `said` the same before."""
+    errors: dict[int, LeaseLost | NotFound] = {}
+    for row in _run("lost", rows=rows, bot=by.bot_id) if rows else []:
+        if not row["found"]:
+            errors[row["id"]] = NotFound(f"There is no job {row['id']}.")
+            continue
+        completed = row["finished_by_id"] == by.bot_id and row["job_attempt"] == row["attempt"]
+        if said == Verb.LATE and completed and row["status"] == JobStatus.SUCCEEDED:
+            continue
+        if said is not None and row["verb"] == said and row["actor"] == Actor.BOT:
+            continue
+        errors[row["id"]] = _lease_lost(row, completed, by)
+    return errors
+
+
+def _lease_lost(row: dict[str, Any], completed: bool, by: By) -> LeaseLost:
+    lease = f"attempt {row['attempt']} of job {row['id']}"
+    extra = {"job_id": row["id"], "attempt": row["attempt"], "cancel": row["verb"] == Verb.CANCEL}
+    if row["verb"]:
+        past = {"release": "released", "expire": "expired", "fail": "failed", "cancel": "cancelled"}[row["verb"]]
+        who = f"{row['actor']} {row['by']}".strip() if row["actor"] != Actor.SWEEP else "the sweep"
+        why = row["reason"] or "no reason given"
+        return LeaseLost(
+            f"{lease.capitalize()} was {past} by {who} at {row['at'].isoformat()}: {why}. Nothing was changed.",
+            ended_by=who, ended_at=row["at"].isoformat(), reason=row["reason"], verb=row["verb"], **extra,
+        )  # fmt: skip
+    if completed:
+        at = row["finished_at"].isoformat() if row["finished_at"] else None
+        who = f"bot {by.name}"
+        return LeaseLost(
+            f"{lease.capitalize()} was completed by {who} at {at}. Nothing was changed.",
+            ended_by=who, ended_at=at, reason="completed", verb="complete", **extra,
+        )  # fmt: skip
+    return LeaseLost(
+        f"Bot {by.name} does not hold {lease}. The job is {row['status']} at attempt {row['job_attempt']}.",
+        ended_by=None, ended_at=None, reason="never held by this bot", verb=None, **extra,
+    )  # fmt: skip
+
+
+def _keep_late(reports: list[Report], outcome: str, by: By) -> None:
+    """Keep what came after a lease had ended, when the lease was this bot's."""
+    held = JobEvent.objects.filter(job__in=[r.id for r in reports], bot=by.bot_id).exclude(verb=Verb.LATE)
+    leases = set(held.values_list("job_id", "attempt")) if reports else set()
+    rows = [
+        {
+            "id": r.id,
+            "attempt": r.attempt,
+            "reason": "a result came after the lease had ended" if outcome == "complete" else r.error,
+            "detail": {"outcome": outcome} | ({"result": r.result} if outcome == "complete" else {"error": r.error}),
+        }
+        for r in reports
+        if (r.id, r.attempt) in leases
+    ]
+    if rows:
+        _run("late", rows=rows, bot=by.bot_id, by=by.name)

@@ -1,0 +1,19 @@
+-- Enqueue: new jobs, in the order given; a job whose key its kind already has is left out.
+WITH wanted AS MATERIALIZED (
+    SELECT w.ord, nextval(pg_get_serial_sequence('jobs_job', 'id')) AS id, w.kind, w.payload, w.priority, w.run_at,
+           w.key, w.max_attempts
+    FROM ROWS FROM (
+        jsonb_to_recordset(%(rows)s::jsonb)
+            AS (kind text, payload jsonb, priority integer, run_at timestamptz, key text, max_attempts integer)
+    ) WITH ORDINALITY AS w(kind, payload, priority, run_at, key, max_attempts, ord)
+    ORDER BY w.ord
+), added AS (
+    INSERT INTO jobs_job (id, kind_id, payload, priority, run_at, key, max_attempts)
+    SELECT w.id, w.kind, w.payload, w.priority, COALESCE(w.run_at, statement_timestamp()), w.key,
+           COALESCE(w.max_attempts, k.max_attempts)
+    FROM wanted w JOIN jobs_jobkind k ON k.name = w.kind
+    ORDER BY w.ord
+    ON CONFLICT (kind_id, key) WHERE key IS NOT NULL DO NOTHING
+    RETURNING id
+)
+SELECT w.ord - 1 AS position, added.id FROM wanted w LEFT JOIN added USING (id) ORDER BY w.ord;
