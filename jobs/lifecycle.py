@@ -287,7 +287,7 @@ def hello(bot: Bot, *, instance: str, version: str | None = None, alone: bool = 
     with transaction.atomic():
         changes = []
         if alone:
-            # One statement under the claim's own bot lock: an older life's claim either is seen here or is refused.
+            # Under the lock a claim takes: a claim by an older life either is seen below or is refused from here on.
             Bot.objects.select_for_update(no_key=True).get(pk=bot.pk)
             Bot.objects.filter(pk=bot.pk).update(instance=instance, restart_requested_at=None)
         else:
@@ -340,6 +340,7 @@ def restart(bots: QuerySet[Bot], *, by: By, reason: str = "") -> tuple[int, list
         ids = list(bots.values_list("pk", flat=True))
         held = list(Job.objects.held().filter(claimed_by__in=ids).values_list("id", flat=True))
         changes = release(held, by=by, reason=reason or "its bot was told to restart")
+        list(bots.order_by("pk").select_for_update(no_key=True).values_list("pk"))
         told = Bot.objects.filter(pk__in=ids).update(restart_requested_at=Now())
     return told, changes
 
@@ -489,7 +490,7 @@ def _settle(bot_ids: Iterable[int | None], *, keep_health: bool = False) -> None
     rows = list(Bot.objects.filter(pk__in=ids).order_by("pk").select_for_update(no_key=True))
     _run("settle", bots=ids, keep=keep_health)
     unwell = [bot.pk for bot in rows if bot.health_status != HealthStatus.NORMAL]
-    if unwell:
+    if unwell and not keep_health:
         # It may hold another job that is stuck, and then it is not well (DESIGN 4.6).
         regrade(Bot.objects.filter(pk__in=unwell))
 
