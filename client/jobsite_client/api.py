@@ -1,0 +1,287 @@
+"""Every call of Jobsite's API as a typed method. `Bot` is built on this; producers and scripts use it directly."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from .errors import JobsiteError, parse_time
+from .transport import Transport
+
+JobId = int | str
+
+# The most jobs the server takes in one bulk call.
+BULK_LIMIT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedJob:
+    """A job as the server hands it out. `id` and `attempt` together name the lease; times are UTC."""
+
+    id: JobId
+    kind: str
+    attempt: int
+    payload: Any
+    priority: int
+    key: str | None
+    run_at: datetime | None
+    deadline_at: datetime | None
+    max_attempts: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The answer to a claim: the jobs now held, and what the operators want of this bot."""
+
+    jobs: list[ClaimedJob]
+    paused: bool
+    restart: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """The answer to a job's heartbeat. `deadline_at` is when the sweep will next look at the lease (UTC)."""
+
+    deadline_at: datetime | None
+    cancel: bool
+    restart: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What the operators want of this bot: take no new jobs (`paused`), start afresh (`restart`)."""
+
+    paused: bool
+    restart: bool
+
+
+class Client(Transport):
+    """Jobsite's API at `url`, spoken with a bot's token or with a user's key; safe to share between threads.
+
+    Every method raises `Unauthorized` for a bad token, `Unavailable` when the server could not be reached for
+    `retry_for` seconds, and `JobsiteError` for any other refusal; the calls about a lease also raise `LeaseLost`
+    and `InstanceReplaced`. Values that JSON cannot express raise ValueError.
+
+    What may be repeated is repeated: reports (the server takes the same report twice), reading, and enqueueing
+    with a `key`. A claim is repeated only while the server certainly did not act on it. If only its answer was
+    lost, the jobs are held by this bot, which does not know them; the sweep gives them back in its time, or the
+    bot's next `hello` does at once.
+    """
+
+    # --- A bot about itself ---------------------------------------------------------------------------------------
+
+    def hello(
+        self, instance: str, *, version: str | None = None, alone: bool = True, retry_for: float | None = None
+    ) -> dict[str, Any]:
+        """Begin a new life of this bot under the name `instance` (≤ 100 characters), sent with every later call.
+
+        With `alone`, whatever earlier lives of the same bot still held goes back to the queue at once.
+        """
+        self.instance = instance
+        body = _given(instance=instance, version=version or None, alone=alone)
+        return _object(self.call("POST", "hello", body, retry_for=retry_for))
+
+    def bot_heartbeat(self, version: str | None = None) -> Orders:
+        """Say that the bot is alive, and hear what the operators want of it."""
+        reply = _object(self.call("POST", "heartbeat", _given(version=version or None), retry_for=0))
+        return Orders(paused=reply.get("paused") is True, restart=reply.get("restart") is True)
+
+    # --- A bot about its jobs -------------------------------------------------------------------------------------
+
+    def claim(
+        self,
+        limit: int = 1,
+        *,
+        kinds: Sequence[str] | None = None,
+        wait: float | None = None,
+        start: bool = True,
+        retry_for: float | None = None,
+    ) -> Claim:
+        """Take up to `limit` due jobs of these kinds (None: any); fewer, or none, when there are not so many.
+
+        `wait` is how many seconds the server may hold the call until there is one. With `start` False the jobs
+        are only claimed, and `start()` says later that work on them began.
+        """
+        body = _given(limit=limit, kinds=None if kinds is None else list(kinds), wait=wait, start=start)
+        timeout = self._timeout + (wait or 0)
+        reply = _object(self.call("POST", "claim", body, repeatable=False, timeout=timeout, retry_for=retry_for))
+        return Claim(
+            jobs=[_claimed(job) for job in reply.get("jobs") or ()],
+            paused=reply.get("paused") is True,
+            restart=reply.get("restart") is True,
+        )
+
+    def start(self, job_id: JobId, attempt: int) -> dict[str, Any]:
+        """Say that work on a job claimed with `start=False` begins now."""
+        return self._report(job_id, "start", {"attempt": attempt})
+
+    def heartbeat(
+        self, job_id: JobId, attempt: int, *, progress: int | None = None, note: str | None = None
+    ) -> Renewal:
+        """Renew a lease; `progress` is 0–100, `note` at most 500 characters. Not retried: the next one is near."""
+        body = _given(attempt=attempt, progress=progress, note=note)
+        reply = _object(self.call("POST", f"jobs/{job_id}/heartbeat", body, retry_for=0))
+        return Renewal(
+            deadline_at=parse_time(reply.get("deadline_at")),
+            cancel=reply.get("cancel") is True,
+            restart=reply.get("restart") is True,
+        )
+
+    def complete(
+        self, job_id: JobId, attempt: int, result: Any = None, *, retry_for: float | None = None
+    ) -> dict[str, Any]:
+        """Report success. `result` is any JSON value of at most 256 KiB; None sends none."""
+        return self._report(job_id, "complete", _given(attempt=attempt, result=result), retry_for)
+
+    def fail(
+        self, job_id: JobId, attempt: int, error: str, *, retry: bool = True, retry_for: float | None = None
+    ) -> dict[str, Any]:
+        """Report failure. `error` is at most 64 KiB; `retry` False ends the job without further attempts."""
+        return self._report(job_id, "fail", {"attempt": attempt, "error": error, "retry": retry}, retry_for)
+
+    def release(self, job_id: JobId, attempt: int, *, retry_for: float | None = None) -> dict[str, Any]:
+        """Hand a job of one's own back unfinished; this does not count against it."""
+        return self._report(job_id, "release", {"attempt": attempt}, retry_for)
+
+    def _report(self, job_id: JobId, verb: str, body: dict[str, Any], retry_for: float | None = None) -> dict[str, Any]:
+        return _object(self.call("POST", f"jobs/{job_id}/{verb}", body, retry_for=retry_for))
+
+    # --- Producers ------------------------------------------------------------------------------------------------
+
+    def enqueue(
+        self,
+        kind: str,
+        payload: Any = None,
+        *,
+        priority: int | None = None,
+        run_at: datetime | None = None,
+        key: str | None = None,
+        max_attempts: int | None = None,
+    ) -> dict[str, Any]:
+        """Put a job in the queue and return it. With a `key`, enqueueing it again returns the job that is there.
+
+        `run_at` needs a time zone. Without a `key` the call is not repeated once the server may have acted on it.
+        """
+        if run_at is not None and run_at.tzinfo is None:
+            raise ValueError("run_at needs a time zone, for example datetime.now(UTC).")
+        body = _given(
+            kind=kind,
+            payload=payload,
+            priority=priority,
+            run_at=run_at.isoformat() if run_at else None,
+            key=key,
+            max_attempts=max_attempts,
+        )
+        return _object(self.call("POST", "jobs", body, repeatable=key is not None))
+
+    def enqueue_bulk(self, jobs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+        """Put many jobs, each of the form of `POST /jobs`, in the queue: `{created, existing, ids}`.
+
+        They go in batches of up to 10 000, each batch entirely or not at all.
+        """
+        total: dict[str, Any] = {"created": 0, "existing": 0, "ids": []}
+        for batch in _batches(jobs, BULK_LIMIT):
+            repeatable = all(job.get("key") is not None for job in batch)
+            reply = _object(self.call("POST", "jobs/bulk", {"jobs": batch}, repeatable=repeatable, timeout=60))
+            total["created"] += reply.get("created", 0)
+            total["existing"] += reply.get("existing", 0)
+            total["ids"] += reply.get("ids", [])
+        return total
+
+    def job(self, job_id: JobId) -> dict[str, Any]:
+        """One job, with everything the server knows of it."""
+        return _object(self.call("GET", f"jobs/{job_id}"))
+
+    def jobs(self, **filters: str | int) -> dict[str, Any]:
+        """One page of jobs, as the server gives it. Filters: `status`, `kind`, `bot`, and `cursor` for later pages."""
+        return _object(self.call("GET", "jobs", params=filters))
+
+    def events(self, job_id: JobId) -> Any:
+        """The history of one job, as the server gives it."""
+        return self.call("GET", f"jobs/{job_id}/events")
+
+    # --- Operators ------------------------------------------------------------------------------------------------
+    # Their second time is not the same as their first (a job released twice is refused), so they are not repeated.
+
+    def release_job(self, job_id: JobId, reason: str | None = None) -> dict[str, Any]:
+        """Give a held job back to the queue, whichever bot holds it."""
+        return self._order(f"jobs/{job_id}/release", reason=reason)
+
+    def cancel_job(self, job_id: JobId, reason: str | None = None) -> dict[str, Any]:
+        """End a job on purpose."""
+        return self._order(f"jobs/{job_id}/cancel", reason=reason)
+
+    def retry_job(self, job_id: JobId, reason: str | None = None) -> dict[str, Any]:
+        """Send a failed or cancelled job back to pending."""
+        return self._order(f"jobs/{job_id}/retry", reason=reason)
+
+    def register_bot(
+        self, name: str, *, kinds: Sequence[str] | None = None, capacity: int | None = None
+    ) -> dict[str, Any]:
+        """Register a bot. The answer has its token, which is shown this once."""
+        return self._order("bots", name=name, kinds=None if kinds is None else list(kinds), capacity=capacity)
+
+    def bots(self, **filters: str | int) -> dict[str, Any]:
+        """One page of bots, as the server gives it."""
+        return _object(self.call("GET", "bots", params=filters))
+
+    def bot(self, bot_id: JobId) -> dict[str, Any]:
+        """One bot."""
+        return _object(self.call("GET", f"bots/{bot_id}"))
+
+    def pause_bot(self, bot_id: JobId) -> dict[str, Any]:
+        """Give this bot no new jobs."""
+        return self._order(f"bots/{bot_id}/pause")
+
+    def resume_bot(self, bot_id: JobId) -> dict[str, Any]:
+        """Give this bot jobs again."""
+        return self._order(f"bots/{bot_id}/resume")
+
+    def restart_bot(self, bot_id: JobId) -> dict[str, Any]:
+        """Release what this bot holds, and tell it at its next call to start afresh."""
+        return self._order(f"bots/{bot_id}/restart")
+
+    def stuck(self) -> dict[str, Any]:
+        """Everything that is stuck now: `{jobs, bots, summary}`."""
+        return _object(self.call("GET", "stuck"))
+
+    def _order(self, path: str, **fields: Any) -> dict[str, Any]:
+        return _object(self.call("POST", path, _given(**fields), repeatable=False))
+
+
+def _given(**fields: Any) -> dict[str, Any]:
+    """The fields that have a value: the server's own defaults stand for the others."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _object(reply: object) -> dict[str, Any]:
+    if reply is None:
+        return {}
+    if not isinstance(reply, dict):
+        raise JobsiteError("The answer is not a JSON object; is this a Jobsite server?")
+    return reply
+
+
+def _claimed(job: Mapping[str, Any]) -> ClaimedJob:
+    return ClaimedJob(
+        id=job["id"],
+        kind=job["kind"],
+        attempt=job["attempt"],
+        payload=job.get("payload"),
+        priority=job.get("priority") or 0,
+        key=job.get("key") or None,
+        run_at=parse_time(job.get("run_at")),
+        deadline_at=parse_time(job.get("deadline_at")),
+        max_attempts=job.get("max_attempts"),
+    )
+
+
+def _batches(jobs: Iterable[Mapping[str, Any]], size: int) -> Iterator[list[Mapping[str, Any]]]:
+    batch: list[Mapping[str, Any]] = []
+    for job in jobs:
+        batch.append(job)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,35 @@
+"""The ways in which a bot's process ends, and the exit code of each. Pure."""
+
+from dataclasses import dataclass
+
+from .errors import InstanceReplaced, JobsiteError, Unauthorized
+
+# Stopped in good order, by a signal or by `Bot.stop()`.
+EXIT_STOPPED = 0
+# An operator asked the bot to start afresh: its supervisor should start it again.
+EXIT_RESTART = 75
+# Another process of the same bot took over: starting this one again would only throw that one out.
+EXIT_REPLACED = 76
+# The server does not want this bot: a wrong or revoked token, a wrong address. Starting again will not help.
+EXIT_REFUSED = 77
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why the bot stops, as a sentence, and the exit code that says the same."""
+
+    code: int
+    why: str
+
+
+def ending_for(error: JobsiteError, instance: str | None) -> Ending | None:
+    """The ending that this refusal means for a process living under the name `instance`; None: it may go on."""
+    if isinstance(error, Unauthorized):
+        return Ending(EXIT_REFUSED, f"The server does not accept this bot's token: {error.detail}")
+    if isinstance(error, InstanceReplaced) and error.instance == instance:
+        return Ending(
+            EXIT_REPLACED,
+            "Another process of this bot has started and taken over, so this one stops. To run several processes "
+            "as one bot, start each of them with alone=False.",
+        )
+    return None

@@ -1,0 +1,86 @@
+"""A job in the hands of a handler."""
+
+import threading
+import time
+from datetime import datetime
+from typing import Any
+
+from .api import ClaimedJob, JobId
+from .errors import Cancelled
+
+NOTE_LIMIT = 500
+
+
+class Job:
+    """What a handler is given: the job's fields, a way to tell how far it is, and a way to hear that it should stop.
+
+    `id` and `attempt` name the lease; `payload` is the producer's JSON value; `priority`, `key`, `run_at` and
+    `max_attempts` are as they were enqueued. `deadline_at` (UTC, by the server's clock) moves on with each heartbeat.
+    `cancelled` is a `threading.Event`, set once the job is no longer this bot's, or the process is about to stop;
+    `cancelled_because` then says why.
+    """
+
+    def __init__(self, claimed: ClaimedJob) -> None:
+        self.id: JobId = claimed.id
+        self.kind: str = claimed.kind
+        self.attempt: int = claimed.attempt
+        self.payload: Any = claimed.payload
+        self.priority: int = claimed.priority
+        self.key: str | None = claimed.key
+        self.run_at: datetime | None = claimed.run_at
+        self.deadline_at: datetime | None = claimed.deadline_at
+        self.max_attempts: int | None = claimed.max_attempts
+        self.cancelled = threading.Event()
+        self.cancelled_because = ""
+        # True once the server has said that the lease ended, as against a bot that is merely stopping.
+        self.lost = False
+        # True from the moment its outcome is on its way, which ends the lease as well.
+        self.reporting = False
+        self.held_since = time.monotonic()
+        self._lock = threading.Lock()
+        self._news: tuple[int, str | None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Job {self.id} ({self.kind}), attempt {self.attempt}>"
+
+    def __str__(self) -> str:
+        return f"Job {self.id} ({self.kind}), attempt {self.attempt}"
+
+    def progress(self, percent: float, note: str | None = None) -> None:
+        """Say how far the work is: 0 to 100 per cent, and a note of at most 500 characters (longer ones are cut).
+
+        Returns at once: it goes out with a heartbeat about a second later at most, so call it as often as you like.
+        """
+        whole = int(min(max(percent, 0), 100))
+        with self._lock:
+            self._news = (whole, note if note is None else note.replace("\0", "")[:NOTE_LIMIT])
+
+    def check(self) -> None:
+        """Raise `Cancelled` if the work is no longer wanted. Call it now and then in a long handler."""
+        if self.cancelled.is_set():
+            raise Cancelled(self.cancelled_because)
+
+    # --- For the runner -------------------------------------------------------------------------------------------
+
+    def stop(self, because: str, *, lost: bool = False) -> None:
+        """Tell the handler to stop, and why. The first reason stands."""
+        with self._lock:
+            self.lost = self.lost or lost
+            if not self.cancelled.is_set():
+                self.cancelled_because = because
+                self.cancelled.set()
+
+    def take_news(self) -> tuple[int, str | None] | None:
+        """The progress not sent yet, which counts as sent from now on."""
+        with self._lock:
+            news, self._news = self._news, None
+            return news
+
+    def put_back_news(self, news: tuple[int, str | None] | None) -> None:
+        """The heartbeat that carried it failed: send it with the next one, unless there is newer progress."""
+        with self._lock:
+            self._news = self._news or news
+
+    @property
+    def has_news(self) -> bool:
+        return self._news is not None

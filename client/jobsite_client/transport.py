@@ -1,0 +1,176 @@
+"""One HTTP call, made as often as it takes: connection, retries, and errors turned into exceptions."""
+
+import random
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any, Self
+
+import httpx
+
+from .backoff import Backoff
+from .errors import JobsiteError, Unavailable, problem
+from .wire import decode, encode
+
+# The server says of itself that it did nothing with the request.
+_NOT_DONE = {429, 503}
+# A gateway's word: the server behind it may or may not have done it.
+_MAYBE_DONE = {502, 504}
+# The request never left this machine.
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+_LOCAL = {"localhost", "127.0.0.1", "::1"}
+
+
+class Transport:
+    """Calls the API at `url` with `token`; safe to share between threads.
+
+    `timeout` is seconds for one try, `retry_for` seconds for all tries of one call together (0: one try only).
+    Connection errors, timeouts and the statuses 429, 502, 503 and 504 are tried again, with exponential backoff
+    and jitter, and never earlier than a `Retry-After` header asks for.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        instance: str | None = None,
+        timeout: float = 10.0,
+        retry_for: float = 60.0,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        base = httpx.URL(url.strip().rstrip("/").removesuffix("/api/v1"))
+        if base.scheme not in ("http", "https") or not base.host:
+            raise ValueError(f"The server's address must look like https://jobsite.example, not {url!r}.")
+        token = token.strip()
+        if not token or not token.isascii() or not token.isprintable() or " " in token:
+            raise ValueError("The token is empty or has characters that no token has; was it copied whole?")
+        self.instance = instance
+        self._timeout = timeout
+        self._retry_for = retry_for
+        self._server_ahead = timedelta(0)
+        self._http = httpx.Client(
+            base_url=base.copy_with(path=base.path.rstrip("/") + "/api/v1/"),
+            headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=15),
+            # A proxy from the environment is meant for the outside world, never for this machine itself.
+            trust_env=base.host not in _LOCAL,
+            transport=transport,
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def server_now(self) -> datetime:
+        """The time by the server's clock (UTC), as far as its answers have told: deadlines are in its time."""
+        return datetime.now(UTC) + self._server_ahead
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        params: Mapping[str, Any] | None = None,
+        repeatable: bool = True,
+        timeout: float | None = None,
+        retry_for: float | None = None,
+    ) -> Any:
+        """Make one call of the API and return its decoded JSON.
+
+        `path` is relative to `/api/v1/`. With `repeatable` False the call is only tried again when the server
+        certainly did not carry it out. Raises `Unavailable` when no try got an answer, another `JobsiteError`
+        when the server refused, ValueError when `body` cannot be sent as JSON.
+        """
+        content = None if body is None else encode(body)
+        give_up_at = time.monotonic() + (self._retry_for if retry_for is None else retry_for)
+        backoff = Backoff(first=0.1, longest=10.0, chance=random.random)
+        while True:
+            try:
+                return self._try(method, path, content, params, timeout or self._timeout)
+            except Unavailable as error:
+                if error.maybe_done and not repeatable:
+                    raise
+                delay = max(backoff.next(), error.retry_after or 0.0)
+                if time.monotonic() + delay > give_up_at:
+                    raise
+            self._sleep(delay)
+
+    def _sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def _try(
+        self, method: str, path: str, content: bytes | None, params: Mapping[str, Any] | None, timeout: float
+    ) -> Any:
+        instance = self.instance
+        headers = {}
+        if content is not None:
+            headers["Content-Type"] = "application/json"
+        if instance:
+            headers["Bot-Instance"] = instance
+        try:
+            response = self._http.request(
+                method, path, content=content, params=params, headers=headers, timeout=timeout
+            )
+        except _NOT_SENT as error:
+            raise Unavailable(f"The server could not be reached: {_say(error)}.", maybe_done=False) from error
+        except httpx.RequestError as error:
+            raise Unavailable(f"The server's answer did not arrive: {_say(error)}.", maybe_done=True) from error
+        self._note_clock(response)
+        return self._read(response, instance)
+
+    def _read(self, response: httpx.Response, instance: str | None) -> Any:
+        status = response.status_code
+        if status in _NOT_DONE or status in _MAYBE_DONE:
+            raise Unavailable(
+                f"The server is not available just now ({status} {response.reason_phrase}).",
+                status=status,
+                maybe_done=status in _MAYBE_DONE,
+                retry_after=_retry_after(response),
+            )
+        if response.is_redirect:
+            where = response.headers.get("Location", "another address")
+            raise JobsiteError(f"The server redirects to {where}: use that address.", status=status, code="redirect")
+        try:
+            body = decode(response.content) if response.content else None
+        except ValueError:
+            if response.is_success:
+                raise JobsiteError("The answer is not JSON; is this a Jobsite server?", status=status) from None
+            body = None
+        if not response.is_success:
+            raise problem(status, body, instance=instance)
+        return body
+
+    def _note_clock(self, response: httpx.Response) -> None:
+        try:
+            server = parsedate_to_datetime(response.headers["Date"]) + timedelta(seconds=0.5)
+        except (KeyError, ValueError, TypeError):
+            return
+        if server.tzinfo is None:
+            return
+        ahead = server - datetime.now(UTC)
+        # The header counts whole seconds: a smaller difference is no difference.
+        self._server_ahead = ahead if abs(ahead) > timedelta(seconds=2) else timedelta(0)
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    """`Retry-After` in seconds, in either of its two forms; None when there is none or it is nonsense."""
+    value = response.headers.get("Retry-After", "").strip()
+    if value.isascii() and value.isdigit():
+        return float(value[:9])
+    try:
+        return max((parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds(), 0.0)
+    except (ValueError, TypeError):
+        return None
+
+
+def _say(error: httpx.RequestError) -> str:
+    return str(error).strip().rstrip(".") or type(error).__name__
