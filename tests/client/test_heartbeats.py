@@ -1,0 +1,162 @@
+"""Leases are renewed while handlers work, and handlers hear when a lease is lost."""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from jobsite_client import Bot, Client, Job
+from jobsite_client.api import ClaimedJob
+from jobsite_client.heart import LATEST, ORDINARY, SOONEST, Heart
+from jobsite_client.leases import Leases
+
+from .conftest import Running
+from .fake_server import DEADLINE, Answer, FakeServer, lease_lost
+
+RunBot = Callable[..., Running]
+
+
+def test_a_heartbeat_is_sent_while_a_job_runs(server: FakeServer, run_bot: RunBot) -> None:
+    release = threading.Event()
+    job = server.add_job("slow")
+    run_bot({"slow": lambda job: release.wait(DEADLINE)})
+    beats = server.wait_for(f"jobs/{job}/heartbeat", times=3)
+    assert [beat.body for beat in beats[:3]] == [{"attempt": 1}] * 3
+    assert not server.of(f"jobs/{job}/complete")
+    release.set()
+    server.wait_for(f"jobs/{job}/complete")
+
+
+def test_the_bot_itself_sends_heartbeats_with_its_version(server: FakeServer, run_bot: RunBot) -> None:
+    run_bot({"sum": lambda job: None}, version="2.1")
+    assert server.wait_for("heartbeat")[0].body == {"version": "2.1"}
+
+
+def test_progress_and_its_note_go_out_with_a_heartbeat(server: FakeServer, run_bot: RunBot) -> None:
+    release = threading.Event()
+
+    def half_way(job: Job) -> None:
+        job.progress(50.9, "n" * 600)
+        release.wait(DEADLINE)
+
+    job = server.add_job("slow")
+    run_bot({"slow": half_way})
+    [beat] = server.wait_for(f"jobs/{job}/heartbeat", where=lambda call: "progress" in call.body)
+    assert beat.body == {"attempt": 1, "progress": 50, "note": "n" * 500}
+    release.set()
+
+
+def test_progress_survives_a_heartbeat_that_did_not_arrive(server: FakeServer, run_bot: RunBot) -> None:
+    release = threading.Event()
+
+    def half_way(job: Job) -> None:
+        job.progress(50)
+        release.wait(DEADLINE)
+
+    job = server.add_job("slow")
+    server.answers[f"jobs/{job}/heartbeat"] = [Answer(status=503)] * 2
+    run_bot({"slow": half_way})
+    server.wait_for(f"jobs/{job}/heartbeat", times=3, where=lambda call: call.body.get("progress") == 50)
+    release.set()
+
+
+def test_progress_stays_between_0_and_100(server: FakeServer) -> None:
+    job = Job(ClaimedJob(1, "sum", 1, None, 0, None, None, None, None))
+    for given, kept in ((-5, 0), (0, 0), (99.9, 99), (250, 100)):
+        job.progress(given)
+        assert job.take_news() == (kept, None)
+
+
+def test_a_handler_is_told_that_its_lease_was_lost(server: FakeServer, run_bot: RunBot) -> None:
+    stopped = threading.Event()
+    why: list[str] = []
+
+    def watches(job: Job) -> None:
+        assert job.cancelled.wait(DEADLINE)
+        why.append(job.cancelled_because)
+        stopped.set()
+        job.check()
+
+    job = server.add_job("slow")
+    server.answers[f"jobs/{job}/heartbeat"] = [lease_lost()]
+    running = run_bot({"slow": watches})
+    assert stopped.wait(DEADLINE)
+    assert why == ["The lease was lost, ended by operator alice at 03:04:05 UTC: it was stuck"]
+    running.stop()
+    reports = [call.path for call in server.calls if call.path.endswith(("/complete", "/fail", "/release"))]
+    assert reports == []
+
+
+def test_a_cancelled_jobs_handler_is_told_so(server: FakeServer, run_bot: RunBot) -> None:
+    stopped = threading.Event()
+
+    def watches(job: Job) -> None:
+        assert job.cancelled.wait(DEADLINE)
+        stopped.set()
+        job.check()
+
+    job = server.add_job("slow")
+    server.answers[f"jobs/{job}/heartbeat"] = [Answer({"cancel": True, "restart": False})]
+    run_bot({"slow": watches})
+    assert stopped.wait(DEADLINE)
+
+
+def test_a_lost_lease_is_not_renewed_again(server: FakeServer, run_bot: RunBot) -> None:
+    lost, release = threading.Event(), threading.Event()
+
+    def waits(job: Job) -> None:
+        assert job.cancelled.wait(DEADLINE)
+        lost.set()
+        release.wait(DEADLINE)
+
+    job = server.add_job("slow")
+    server.answers[f"jobs/{job}/heartbeat"] = [lease_lost()]
+    run_bot({"slow": waits})
+    assert lost.wait(DEADLINE)
+    # The same thread sends the bot's own heartbeats after those of its jobs, so two of them are two whole rounds.
+    server.wait_for("heartbeat", times=len(server.of("heartbeat")) + 2)
+    assert len(server.of(f"jobs/{job}/heartbeat")) == 1
+    release.set()
+
+
+def test_a_late_result_is_still_sent_and_its_refusal_dropped(server: FakeServer, run_bot: RunBot) -> None:
+    def deaf(job: Job) -> int:
+        assert job.cancelled.wait(DEADLINE)
+        return 3
+
+    late, next_one = server.add_job("deaf"), server.add_job("fine")
+    server.answers[f"jobs/{late}/heartbeat"] = [lease_lost()]
+    server.answers[f"jobs/{late}/complete"] = [lease_lost()]
+    run_bot({"deaf": deaf, "fine": lambda job: None})
+    server.wait_for(f"jobs/{next_one}/complete")
+    assert [call.body["result"] for call in server.of(f"jobs/{late}/complete")] == [3]
+    assert not server.of(f"jobs/{late}/fail")
+
+
+def test_a_heartbeat_is_due_after_a_third_of_the_time_to_the_deadline(server: FakeServer) -> None:
+    with Client(server.url, "t") as client:
+        heart = Heart(client, Leases(1), every=None, version="", tell=lambda ending: None)
+
+        def interval(seconds: float | None) -> float:
+            deadline = None if seconds is None else datetime.now(UTC) + timedelta(seconds=seconds)
+            return heart._interval(Job(ClaimedJob(1, "sum", 1, None, 0, None, None, deadline, None)))
+
+        assert 19 < interval(60) <= 20
+        assert interval(3600) == LATEST
+        assert interval(0.5) == SOONEST
+        assert interval(-5) == ORDINARY
+        assert interval(None) == ORDINARY
+
+
+def test_deadlines_are_read_by_the_servers_clock(server: FakeServer) -> None:
+    # The server's clock is a day ahead of this machine's.
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    server.clock = lambda: tomorrow
+    with Client(server.url, "t") as client:
+        client.bot_heartbeat()
+        assert abs((client.server_now() - tomorrow).total_seconds()) < 60
+
+
+def test_a_bot_without_handlers_is_refused_at_once(server: FakeServer) -> None:
+    with pytest.raises(ValueError, match="handler"):
+        Bot(server.url, "t", {})
