@@ -1,0 +1,144 @@
+"""What operators call about bots, and `GET /stuck`: what needs a human now."""
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest
+from ninja import Body, Router
+
+from bots import health, roster
+from bots.models import Bot
+from bots.states import BotStatus, HealthStatus
+from jobs import errors, lifecycle
+from jobs.api import schemas
+from jobs.api.doors import people_only, require
+from jobs.api.paths import MAX_ID, bot_id_in, only_known, whole
+from jobs.api.work import MAX_PAGE, PAGE, job_out
+from jobs.lifecycle import By
+from jobs.models import Job
+
+router = Router(auth=people_only, tags=["Fleet"])
+
+#: The most stuck jobs and bots one answer lists; the summary counts them all.
+MAX_STUCK = 1000
+
+
+def bot_out(bot: Bot) -> dict[str, Any]:
+    """A bot as `BotOut`."""
+    fields = (
+        "id", "name", "status", "health_status", "health_reason", "last_seen_at", "kinds", "capacity", "paused",
+        "version", "created_at",
+    )  # fmt: skip
+    return {name: getattr(bot, name) for name in fields} | {
+        "stuck_job": bot.stuck_job_id,
+        "quarantined": bot.quarantined_at is not None,
+    }
+
+
+def find(bot_id: int) -> Bot:
+    """The bot. NotFound otherwise."""
+    bot = Bot.objects.filter(pk=bot_id).first()
+    if bot is None:
+        raise errors.NotFound(f"There is no bot {bot_id}.")
+    return bot
+
+
+@router.get("/bots", response=schemas.BotsOut)
+def bots(request: HttpRequest) -> Any:
+    """Bots in the order they were registered. Filters: `status`, `health`; `limit` and `cursor` page."""
+    require(request, "bots.view_bot")
+    only_known(request, ("status", "health", "limit", "cursor"))
+    found = Bot.objects.order_by("id")
+    for name, column, choices in (("status", "status", BotStatus), ("health", "health_status", HealthStatus)):
+        if value := request.GET.get(name):
+            if value not in choices.values:
+                raise errors.Invalid(f"{name}: one of {', '.join(choices.values)}.")
+            found = found.filter(**{column: value})
+    limit = whole(request, "limit", PAGE, MAX_PAGE)
+    if request.GET.get("cursor"):
+        found = found.filter(pk__gt=whole(request, "cursor", 0, MAX_ID))
+    page = list(found[: limit + 1])
+    more = str(page[limit - 1].pk) if len(page) > limit else None
+    return {"bots": [bot_out(bot) for bot in page[:limit]], "next_cursor": more}
+
+
+@router.post("/bots", response={201: schemas.NewBotOut})
+def register(request: HttpRequest, data: schemas.BotIn) -> Any:
+    """Register a bot. The answer holds its token, shown this once."""
+    require(request, "bots.add_bot")
+    try:
+        Bot(name=data.name, kinds=data.kinds, capacity=data.capacity).clean_fields()
+        with transaction.atomic():
+            bot, token = roster.register(name=data.name, kinds=data.kinds, capacity=data.capacity)
+    except IntegrityError:
+        raise errors.NameTaken(f"name: there is a bot called {data.name!r} already.") from None
+    except ValidationError as error:
+        raise errors.Invalid("; ".join(f"{f}: {' '.join(m)}" for f, m in error.message_dict.items())) from None
+    bot.refresh_from_db()
+    return 201, bot_out(bot) | {"token": token}
+
+
+@router.get("/bots/{bot_id}", response=schemas.BotOut)
+def bot(request: HttpRequest, bot_id: str) -> Any:
+    """One bot."""
+    require(request, "bots.view_bot")
+    return bot_out(find(bot_id_in(bot_id)))
+
+
+@router.post("/bots/{bot_id}/pause", response=schemas.BotChangeOut)
+def pause(request: HttpRequest, bot_id: str, data: schemas.ReasonIn = Body(default_factory=schemas.ReasonIn)) -> Any:
+    """No new jobs for this bot; it finishes what it holds."""
+    require(request, "bots.pause_bot")
+    bot = find(bot_id_in(bot_id))
+    changed = roster.pause(Bot.objects.filter(pk=bot.pk))
+    return _said(bot, "paused", f"Bot {bot.name} gets no new jobs" + ("." if changed else "; it was paused before."))
+
+
+@router.post("/bots/{bot_id}/resume", response=schemas.BotChangeOut)
+def resume(request: HttpRequest, bot_id: str, data: schemas.ReasonIn = Body(default_factory=schemas.ReasonIn)) -> Any:
+    """New jobs again for this bot, and an end to its quarantine."""
+    require(request, "bots.pause_bot")
+    bot = find(bot_id_in(bot_id))
+    roster.resume(Bot.objects.filter(pk=bot.pk))
+    roster.clear_quarantine(Bot.objects.filter(pk=bot.pk))
+    return _said(bot, "resumed", f"Bot {bot.name} gets new jobs.")
+
+
+@router.post("/bots/{bot_id}/restart", response=schemas.BotChangeOut)
+def restart(request: HttpRequest, bot_id: str, data: schemas.ReasonIn = Body(default_factory=schemas.ReasonIn)) -> Any:
+    """Release what this bot holds and tell it, at its next call, to start again."""
+    user = require(request, "bots.restart_bot")
+    bot = find(bot_id_in(bot_id))
+    _, changes = lifecycle.restart(Bot.objects.filter(pk=bot.pk), by=By.operator(user), reason=data.reason)
+    released = [change.id for change in changes]
+    return _said(bot, "restarting", f"Bot {bot.name} will be told to restart; {len(released)} jobs were released.") | {
+        "released": released
+    }
+
+
+def _said(bot: Bot, status: str, message: str) -> dict[str, Any]:
+    return {"bot_id": bot.pk, "status": status, "message": message}
+
+
+@router.get("/stuck", response=schemas.StuckOut)
+def stuck(request: HttpRequest) -> Any:
+    """Everything stuck now, with the evidence: leases past a limit, and bots that are unwell or down."""
+    require(request, "jobs.view_job", "bots.view_bot")
+    jobs = Job.objects.stuck().select_related("claimed_by").order_by("heartbeat_at")
+    grades = {
+        watch.lease.job_id: health.grade(watch.lease, watch.limits).reason
+        for watch in lifecycle.watched(Job.objects.filter(pk__in=list(jobs.values_list("pk", flat=True)[:MAX_STUCK])))
+    }
+    unwell = Bot.objects.stuck() | Bot.objects.filter(status=BotStatus.DOWN)
+    return {
+        "jobs": [job_out(job) | {"reason": grades.get(job.pk, "")} for job in jobs[:MAX_STUCK]],
+        "bots": [bot_out(bot) for bot in unwell.order_by("name")[:MAX_STUCK]],
+        "summary": {
+            "jobs": jobs.count(),
+            "bots": unwell.count(),
+            "potentially_stuck": Bot.objects.filter(health_status=HealthStatus.POTENTIALLY_STUCK).count(),
+            "unhealthy": Bot.objects.filter(health_status=HealthStatus.UNHEALTHY).count(),
+            "down": Bot.objects.filter(status=BotStatus.DOWN).count(),
+        },
+    }

@@ -1,0 +1,258 @@
+"""What goes in and what comes out. Input is strict: unknown fields and wrong types are refused by name."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bots.models import MAX_CLAIM, NAME_LENGTH
+from bots.states import BotStatus, HealthStatus
+from jobs.intake import JobIn
+from jobs.models import KIND_PATTERN, NOTE_LENGTH, REASON_LENGTH
+from jobs.states import JobStatus
+
+#: The most jobs one bulk call takes.
+MAX_BULK = 10_000
+#: How long the text of an error may be.
+ERROR_LENGTH = 65_536
+#: The most kinds one call may name.
+MAX_KINDS = 200
+
+Kind = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH, pattern=KIND_PATTERN.replace(r"\Z", "$"))]
+Attempt = Annotated[int, Field(ge=1, le=2**31 - 1, description="The attempt, as the claim gave it.")]
+
+
+class Input(BaseModel):
+    """What a caller sends."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class ClaimIn(Input):
+    limit: int = Field(1, ge=1, le=MAX_CLAIM)
+    kinds: list[Kind] | None = Field(None, max_length=MAX_KINDS)
+    wait: float = Field(0, ge=0, le=30, description="Seconds to wait for a job. Today the answer comes at once.")
+    start: bool = True
+
+
+class LeaseIn(Input):
+    attempt: Attempt
+
+
+class HeartbeatIn(LeaseIn):
+    progress: int | None = Field(None, ge=0, le=100)
+    note: str | None = Field(None, max_length=NOTE_LENGTH)
+
+
+class CompleteIn(LeaseIn):
+    result: Any = None
+
+
+class FailIn(LeaseIn):
+    error: str = Field(max_length=ERROR_LENGTH)
+    retry: bool = True
+
+
+class ReleaseIn(Input):
+    """A bot gives its `attempt`; an operator gives a `reason`."""
+
+    attempt: Attempt | None = None
+    reason: str = Field("", max_length=REASON_LENGTH)
+
+
+class ReasonIn(Input):
+    reason: str = Field("", max_length=REASON_LENGTH)
+
+
+class BotHeartbeatIn(Input):
+    version: str | None = Field(None, max_length=100)
+
+
+class HelloIn(Input):
+    instance: str = Field(min_length=1, max_length=100)
+    version: str | None = Field(None, max_length=100)
+    alone: bool = True
+
+
+class BulkIn(Input):
+    jobs: list[JobIn] = Field(min_length=1, max_length=MAX_BULK)
+
+
+class BotIn(Input):
+    name: str = Field(min_length=1, max_length=NAME_LENGTH, pattern=r"\S")
+    kinds: list[Kind] = Field(default_factory=list, max_length=MAX_KINDS)
+    capacity: int | None = Field(None, ge=1, le=MAX_CLAIM)
+
+
+class LeaseOut(BaseModel):
+    """One job as its new holder gets it."""
+
+    id: int
+    kind: str
+    attempt: int
+    max_attempts: int
+    payload: Any
+    priority: int
+    key: str | None
+    run_at: datetime
+    deadline_at: datetime
+
+
+class ClaimOut(BaseModel):
+    jobs: list[LeaseOut]
+    paused: bool
+    restart: bool
+
+
+class RenewedOut(BaseModel):
+    job_id: int
+    attempt: int
+    status: JobStatus
+    cancel: bool = False
+    deadline_at: datetime
+    restart: bool
+
+
+class ReportOut(BaseModel):
+    status: str
+    job_id: int
+    attempt: int
+
+
+class BotHeartbeatOut(BaseModel):
+    paused: bool
+    restart: bool
+
+
+class HelloOut(BaseModel):
+    bot_id: int
+    name: str
+    instance: str
+    released: list[int]
+    paused: bool
+
+
+class JobOut(BaseModel):
+    """One job as operators and producers see it. `bot` names who holds it."""
+
+    id: int
+    kind: str
+    status: JobStatus
+    payload: Any
+    priority: int
+    run_at: datetime
+    key: str | None
+    attempt: int
+    max_attempts: int
+    claimed_by: int | None
+    bot: str | None
+    claimed_at: datetime | None
+    started_at: datetime | None
+    heartbeat_at: datetime | None
+    deadline_at: datetime | None
+    finished_at: datetime | None
+    created_at: datetime
+    progress: int | None
+    progress_note: str
+    result: Any
+    error: str
+
+
+class JobsOut(BaseModel):
+    jobs: list[JobOut]
+    next_cursor: str | None
+
+
+class EventOut(BaseModel):
+    id: int
+    job_id: int
+    attempt: int
+    verb: str
+    from_status: str
+    to_status: str
+    bot_id: int | None
+    actor: str
+    by: str
+    reason: str
+    at: datetime
+    detail: Any
+
+
+class EventsOut(BaseModel):
+    events: list[EventOut]
+
+
+class BulkOut(BaseModel):
+    created: int
+    existing: int
+    ids: list[int]
+
+
+class ChangeOut(BaseModel):
+    """What an operator's verb did to a job. `bot_id` is who held it."""
+
+    status: str
+    job_id: int
+    bot_id: int | None
+    previous_status: str
+    message: str
+
+
+class BotOut(BaseModel):
+    id: int
+    name: str
+    status: BotStatus
+    health_status: HealthStatus
+    health_reason: str
+    stuck_job: int | None
+    last_seen_at: datetime | None
+    kinds: list[str]
+    capacity: int | None
+    paused: bool
+    quarantined: bool
+    version: str
+    created_at: datetime
+
+
+class NewBotOut(BotOut):
+    token: str
+
+
+class BotsOut(BaseModel):
+    bots: list[BotOut]
+    next_cursor: str | None
+
+
+class BotChangeOut(BaseModel):
+    bot_id: int
+    status: str
+    message: str
+    released: list[int] = []
+
+
+class StuckJobOut(JobOut):
+    reason: str
+
+
+class StuckSummary(BaseModel):
+    jobs: int
+    bots: int
+    potentially_stuck: int
+    unhealthy: int
+    down: int
+
+
+class StuckOut(BaseModel):
+    jobs: list[StuckJobOut]
+    bots: list[BotOut]
+    summary: StuckSummary
+
+
+class Problem(BaseModel):
+    """RFC 9457, with `code` for programs; some problems bring further members."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
