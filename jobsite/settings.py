@@ -85,7 +85,10 @@ def _database() -> dict[str, Any]:
         # Development: a real PostgreSQL from a wheel, under .postgres/. See jobsite/postgres.py.
         from jobsite import postgres
 
-        url = postgres.start(BASE_DIR / ".postgres")
+        try:
+            url = postgres.start(BASE_DIR / ".postgres")
+        except postgres.CannotStart as error:
+            raise ImproperlyConfigured(str(error)) from None
     database: dict[str, Any] = env.db_url_config(url)
     if database["ENGINE"] != "django.db.backends.postgresql":
         raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL server: postgres://user:password@host/name")

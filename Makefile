@@ -1,0 +1,54 @@
+# Everything there is to do, with nothing installed but Python 3.11 or later. `make help` lists it.
+PYTHON ?= python3
+PORT ?= 8000
+PG ?= embedded
+ARGS ?=
+BIN = .venv/bin
+# Given on make's command line, it is for the programs too.
+export DATABASE_URL
+ifeq ($(strip $(DATABASE_URL)),)
+unexport DATABASE_URL
+endif
+export PORT
+
+.DEFAULT_GOAL = help
+.PHONY: help run test serve clean
+
+help: ## List these commands.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+run: .venv/.dev ## The whole thing on this machine: server, three demo bots, sample jobs, sweeps. Ctrl-C stops it.
+	@exec $(BIN)/python -m jobsite.demo
+
+test: .venv/.dev ## Every test, on a real PostgreSQL. PG=system: Debian's own; ARGS="-k release": some of them.
+ifeq ($(PG),system)
+	@DEBUG=1 $(BIN)/python -m jobsite.postgres exec --bin system .postgres/system -- $(BIN)/python -m pytest $(ARGS)
+else
+	@DEBUG=1 $(BIN)/python -m pytest $(ARGS)
+endif
+
+serve: .venv/.run ## The web server as in production. Settings come from the environment or from .env.
+	@$(BIN)/python manage.py migrate --check
+	@$(BIN)/python manage.py collectstatic --noinput --verbosity 0
+	@exec $(BIN)/granian --interface wsgi --host $${HOST:-0.0.0.0} --port $(PORT) --workers $${WEB_WORKERS:-2} \
+		--blocking-threads $${WEB_THREADS:-8} --backpressure 256 --no-ws jobsite.wsgi:application
+
+clean: ## Remove what the other commands made: environment, database, caches.
+	rm -rf .venv .postgres .run .static .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Jobsite needs Python 3.11 or later; $(PYTHON) is older. Try: make PYTHON=python3.12 …"; exit 1; }
+	@echo "Making .venv …"
+	@$(PYTHON) -m venv .venv || \
+		{ rm -rf .venv; echo "Python's venv module is missing. On Debian: apt-get install python3-venv"; exit 1; }
+
+.venv/.dev: .venv/bin/python requirements.txt requirements-dev.txt constraints.txt client/pyproject.toml
+	@echo "Installing what development needs …"
+	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -q -r requirements-dev.txt
+	@touch .venv/.dev .venv/.run
+
+.venv/.run: .venv/bin/python requirements.txt constraints.txt
+	@echo "Installing what the server needs …"
+	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -q -r requirements.txt
+	@touch .venv/.run
