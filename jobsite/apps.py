@@ -6,3 +6,6 @@ class JobsiteConfig(AppConfig):
 
     name = "jobsite"
     verbose_name = "Jobsite"
+
+    def ready(self) -> None:
+        from jobsite import checks  # noqa: F401  importing registers them

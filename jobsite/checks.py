@@ -1,0 +1,41 @@
+"""System checks that need the database: `check --database default`, and every `migrate`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.db import DEFAULT_DB_ALIAS
+
+from jobsite import schema
+from jobsite.probes import unapplied
+
+HINT = (
+    "Make a migration that drops the constraint and adds it again as the code has it (bots/migrations/"
+    "0002_unhealthy.py shows how, without a long lock). `manage.py check_schema` prints both definitions."
+)
+
+
+@register(Tags.database)
+def constraints_are_what_the_code_says(
+    *, app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """One error for each constraint that differs between the database and the models."""
+    if DEFAULT_DB_ALIAS not in (databases or ()):
+        return []
+    # While migrations wait the two must differ, and `migrate`, which asks us first, is the cure.
+    waiting = {app for app, _ in unapplied()}
+    wanted = None if app_configs is None else {config.label for config in app_configs}
+    if waiting & set(schema.OURS):
+        return []
+    return [_error(c) for c in schema.compare() if c.drift and (wanted is None or c.app in wanted)]
+
+
+def _error(found: schema.Compared) -> Error:
+    database, code = found.sides
+    message = (
+        f"{found.name} on {found.table} is {found.drift}.\n    in the database: {database}\n    in the code:     {code}"
+    )
+    cure = "ALTER TABLE {0.table} VALIDATE CONSTRAINT {0.name};" if found.is_check else "REINDEX INDEX {0.name};"
+    hint = HINT if found.validated else cure.format(found)
+    return Error(message, hint=hint, obj=None, id="jobsite.E001")

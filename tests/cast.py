@@ -1,0 +1,207 @@
+"""The cast: the bots, people and jobs that the tests are about, and what can be done to them. A pytest plugin."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.db import connection
+
+from bots import roster
+from bots.models import Bot
+from jobs import lifecycle
+from jobs.lifecycle import By, NewJob, Report
+from jobs.models import Job
+from jobs.sql import statement
+
+#: Every moment in a lease's life, so that `age` can move them all.
+MOMENTS = ("run_at", "claimed_at", "started_at", "heartbeat_at", "deadline_at", "finished_at", "created_at")
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A job somebody holds: what a bot knows of it, and who holds it."""
+
+    bot: Bot
+    id: int
+    attempt: int
+
+    @property
+    def by(self) -> By:
+        return By.bot(self.bot)
+
+    @property
+    def job(self) -> Job:
+        """The job as it is in the database now."""
+        return Job.objects.get(pk=self.id)
+
+    def report(self, **said: Any) -> Report:
+        """What the bot would say of this lease."""
+        return Report(self.id, self.attempt, **said)
+
+    def complete(self, result: Any = None) -> lifecycle.Outcome:
+        """The bot completes it."""
+        return lifecycle.complete([self.report(result=result)], by=self.by)
+
+    def fail(self, error: str = "it broke", *, retry: bool = True) -> lifecycle.Outcome:
+        """The bot fails it."""
+        return lifecycle.fail([self.report(error=error, retry=retry)], by=self.by)
+
+    def hand_back(self) -> lifecycle.Outcome:
+        """The bot gives it back."""
+        return lifecycle.hand_back([self.report()], by=self.by)
+
+    def start(self) -> lifecycle.Outcome:
+        """The bot starts it."""
+        return lifecycle.start([self.report()], by=self.by)[1]
+
+    def heartbeat(self, **said: Any) -> lifecycle.Outcome:
+        """The bot renews it."""
+        return lifecycle.heartbeat([self.report(**said)], by=self.by)[1]
+
+
+def enqueue_one(kind: str = "sum", **fields: Any) -> Job:
+    """A new pending job."""
+    ((job_id, _),) = lifecycle.enqueue([NewJob(**({"kind": kind, "payload": {"numbers": [1, 2]}} | fields))])
+    return Job.objects.get(pk=job_id)
+
+
+def take_one(bot: Bot, *, start: bool = True, **fields: Any) -> Lease:
+    """A new job that `bot` has claimed."""
+    # Before all others, so that the claim takes this one and no job that is there already.
+    job = enqueue_one(**({"priority": 1_000_000} | fields))
+    (claimed,) = lifecycle.claim(bot, start=start)
+    assert claimed.id == job.pk
+    return Lease(bot, claimed.id, claimed.attempt)
+
+
+def make_older(job: Job | Lease, minutes: float) -> None:
+    """Move all of a job's moments into the past. Nobody has to wait, and no clock has to be replaced."""
+    moved = ", ".join(f"{name} = {name} - %(by)s * interval '1 minute'" for name in MOMENTS)
+    pk = job.id if isinstance(job, Lease) else job.pk
+    with connection.cursor() as cursor:
+        cursor.execute(f"UPDATE jobs_job SET {moved} WHERE id = %(id)s", {"by": minutes, "id": pk})
+
+
+def bot_named(name: str, **fields: Any) -> Bot:
+    """A registered bot; its token is its attribute `token`."""
+    bot, token = roster.register(name=name, **fields)
+    bot.token = token  # type: ignore[attr-defined]
+    return bot
+
+
+def plan_of(name: str, **params: Any) -> str:
+    """How PostgreSQL would run `jobs/sql/<name>.sql` if it never wanted to read a whole table."""
+    with connection.cursor() as cursor:
+        # For the tiny tables of a test, reading all is right. What matters here is that the index fits.
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("SET LOCAL enable_bitmapscan = off")
+        cursor.execute("EXPLAIN " + statement(name), params)
+        return "\n".join(row[0] for row in cursor.fetchall())
+
+
+# --- Bots -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ada(db: None) -> Bot:
+    """A bot that takes any job."""
+    return bot_named("ada")
+
+
+@pytest.fixture
+def bob(db: None) -> Bot:
+    """Another bot that takes any job."""
+    return bot_named("bob")
+
+
+@pytest.fixture
+def ada_token(ada: Bot) -> str:
+    return str(ada.token)  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def bob_token(bob: Bot) -> str:
+    return str(bob.token)  # type: ignore[attr-defined]
+
+
+# --- People ---------------------------------------------------------------------------------------------------
+
+
+def _person(name: str, codenames: Callable[[str], bool]) -> User:
+    user = User.objects.create_user(name, password=f"{name} has a long password", is_staff=True)
+    ours = Permission.objects.filter(content_type__app_label__in=["jobs", "bots"])
+    user.user_permissions.set([p for p in ours if codenames(p.codename)])
+    return user
+
+
+@pytest.fixture
+def olga(db: None) -> User:
+    """An operator who may do everything with jobs and bots."""
+    return _person("olga", lambda codename: True)
+
+
+@pytest.fixture
+def vera(db: None) -> User:
+    """Somebody who may look at everything and touch nothing."""
+    return _person("vera", lambda codename: codename.startswith("view_"))
+
+
+@pytest.fixture
+def nora(db: None) -> User:
+    """Somebody who may log in, and no more."""
+    return _person("nora", lambda codename: False)
+
+
+@pytest.fixture
+def olga_key(olga: User) -> str:
+    return roster.create_key(olga)[1]
+
+
+@pytest.fixture
+def vera_key(vera: User) -> str:
+    return roster.create_key(vera)[1]
+
+
+@pytest.fixture
+def nora_key(nora: User) -> str:
+    return roster.create_key(nora)[1]
+
+
+# --- Jobs -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def a_job(db: None) -> Callable[..., Job]:
+    """`a_job(kind="sum", **fields)`: a new pending job."""
+    return enqueue_one
+
+
+@pytest.fixture
+def held_by(db: None) -> Callable[..., Lease]:
+    """`held_by(bot, start=True, **fields)`: the lease of a new job that `bot` has claimed."""
+    return take_one
+
+
+@pytest.fixture
+def age(db: None) -> Callable[[Job | Lease, float], None]:
+    """`age(job, minutes)`: the job is that much older now, in all its moments."""
+    return make_older
+
+
+@pytest.fixture
+def refuses(db: None) -> Callable[..., Any]:
+    """`with refuses("constraint")`: PostgreSQL refuses what is written inside, for that constraint."""
+    from django.db import IntegrityError, transaction
+
+    @contextmanager
+    def refused(constraint: str) -> Iterator[None]:
+        with pytest.raises(IntegrityError) as caught, transaction.atomic():
+            yield
+        cause = caught.value.__cause__
+        assert cause is not None
+        assert cause.diag.constraint_name == constraint  # type: ignore[attr-defined]
+
+    return refused
