@@ -1,0 +1,97 @@
+"""Rules that no tool knows: this file walks the syntax trees."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = sorted(
+    path
+    for package in ("jobsite", "jobs", "bots")
+    for path in (ROOT / package).rglob("*.py")
+    if "migrations" not in path.parts
+)
+STATE = {
+    "status", "attempt", "uncounted", "claimed_by", "claimed_by_id", "claimed_at", "started_at", "heartbeat_at",
+    "deadline_at", "finished_at", "progress", "result",
+}  # fmt: skip
+PURE = ["jobs/states.py", "jobs/errors.py", "jobs/backoff.py", "bots/health.py", "bots/states.py"]
+
+
+def tree(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imports(path):
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def name(path):
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", PURE)
+def test_pure_modules_use_no_orm_and_no_settings(path):
+    allowed = {"django.db.models.TextChoices"}
+    found = {module for module in imports(ROOT / path) if module.startswith("django")}
+    assert found <= allowed
+
+
+@pytest.mark.parametrize("path", [p for p in SOURCES if name(p) != "jobsite/settings.py"], ids=name)
+def test_only_settings_read_the_environment(path):
+    # The entry points say which settings; the embedded server and the demo hand the environment on to others.
+    if name(path) in {"jobsite/wsgi.py", "jobsite/postgres.py", "jobsite/demo.py"}:
+        return
+    assert not [module for module in imports(path) if module in {"environ", "os.environ", "os.getenv"}]
+    assert not [n for n in ast.walk(tree(path)) if isinstance(n, ast.Attribute) and n.attr in {"environ", "getenv"}]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_there_are_no_signals(path):
+    assert not [module for module in imports(path) if "signals" in module or module.endswith("dispatch.receiver")]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_no_model_hides_logic_in_save(path):
+    classes = [n for n in ast.walk(tree(path)) if isinstance(n, ast.ClassDef)]
+    assert not [
+        c.name for c in classes for n in c.body if isinstance(n, ast.FunctionDef) and n.name in ("save", "delete")
+    ]
+
+
+def test_no_module_is_called_after_nothing():
+    assert not [name(p) for p in SOURCES if p.stem in {"utils", "helpers", "services", "core", "common", "misc"}]
+
+
+@pytest.mark.parametrize("path", [p for p in SOURCES if name(p) != "jobs/lifecycle.py"], ids=name)
+def test_only_the_lifecycle_writes_job_state(path):
+    """Nobody else assigns a job's state, and nobody else updates or creates jobs."""
+    written = []
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and node.attr in STATE:
+            owner = node.value.id if isinstance(node.value, ast.Name) else ""
+            if owner in {"job", "obj"}:
+                written.append(node.lineno)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            chain = ast.unparse(node.func)
+            writes = node.func.attr in {"update", "create", "bulk_create", "bulk_update", "delete", "get_or_create"}
+            if writes and chain.startswith(("Job.objects", "JobEvent.objects")):
+                written.append(node.lineno)
+    assert written == []
+
+
+def test_statements_that_change_jobs_are_only_run_by_the_lifecycle():
+    users = [name(p) for p in SOURCES if "jobs.sql.statement" in set(imports(p))]
+    assert users == ["jobs/lifecycle.py"]
+
+
+def test_each_statement_says_in_english_what_it_does():
+    for path in (ROOT / "jobs" / "sql").glob("*.sql"):
+        first = path.read_text(encoding="utf-8").splitlines()[0]
+        assert first.startswith(("-- ", "/* ")), path.name
+        assert len(first) > 30, path.name

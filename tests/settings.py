@@ -1,0 +1,21 @@
+"""The site's own settings, as they are for a test run whatever the shell or `.env` says."""
+
+import os
+
+os.environ |= {
+    "DEBUG": "0",
+    "HTTPS": "0",
+    "SECRET_KEY": "for-tests-only-" + "x" * 50,
+    "LOG_LEVEL": "CRITICAL",
+    "DATABASE_POOL_MAX": "40",
+}
+
+from jobsite.settings import *  # noqa: F403
+
+# Pages are made without `collectstatic`.
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+# Accounts are made in nearly every test; a slow hash would be most of the run.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
