@@ -22,9 +22,9 @@ run: .venv/.dev ## The whole thing on this machine: server, three demo bots, sam
 
 test: .venv/.dev ## Every test, on a real PostgreSQL. PG=system: Debian's own; ARGS="-k release": some of them.
 ifeq ($(PG),system)
-	@DEBUG=1 $(BIN)/python -m jobsite.postgres exec --bin system .postgres/system -- $(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m jobsite.postgres exec --bin system .postgres/system -- $(BIN)/python -m pytest $(ARGS)
 else
-	@DEBUG=1 $(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(ARGS)
 endif
 
 serve: .venv/.run ## The web server as in production. Settings come from the environment or from .env.

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
@@ -46,7 +46,7 @@ def clear_quarantine(bots: QuerySet[Bot]) -> int:
     return bots.exclude(quarantined_at=None).update(quarantined_at=None, cleared_at=Now())
 
 
-def create_key(user: AbstractBaseUser, name: str = "") -> tuple[ApiKey, str]:
+def create_key(user: User, name: str = "") -> tuple[ApiKey, str]:
     """A new key that acts as `user`, and its text, which is shown this once."""
     token = tokens.new(tokens.KEY_PREFIX)
     key = ApiKey.objects.create(user=user, name=name, prefix=token.prefix, digest=token.digest)

@@ -153,7 +153,7 @@ def enqueue(new: Sequence[NewJob]) -> list[tuple[int, bool]]:
         JobKind.objects.bulk_create([JobKind(name=n) for n in names if n not in known], ignore_conflicts=True)
         ids: list[int | None] = [row["id"] for row in _run("enqueue", rows=rows)]
         keys = {(job.kind, job.key) for job, job_id in zip(new, ids, strict=True) if job_id is None}
-        there = {}
+        there: dict[tuple[str, str | None], int] = {}
         for kind in {kind for kind, _ in keys}:
             found = Job.objects.filter(kind=kind, key__in=[key for k, key in keys if k == kind])
             there |= {(kind, key): job_id for key, job_id in found.values_list("key", "id")}
@@ -179,7 +179,8 @@ def claim(
         bot = Bot.objects.select_for_update(no_key=True).get(pk=bot.pk)
         if bot.instance and instance and instance != bot.instance:
             raise InstanceReplaced(
-                f"Bot {bot.name} was started again as {bot.instance!r}, alone. This process, {instance!r}, gets no more jobs."
+                f"Bot {bot.name} was started again as {bot.instance!r}, alone. "
+                f"This process, {instance!r}, gets no more jobs."
             )
         if bot.paused or bot.quarantined_at:
             return []
@@ -222,7 +223,7 @@ def _renew(name: str, rows: list[dict[str, Any]], by: By) -> tuple[list[Renewed]
     with transaction.atomic():
         renewed = [Renewed(**r) for r in _run(name, rows=rows, bot=by.bot_id, run_within=settings.DEFAULT_RUN_WITHIN)]
         if renewed:
-            regrade(Bot.objects.stuck().filter(pk=by.bot_id))
+            regrade(Bot.objects.stuck().filter(pk__in=[by.bot_id]))
         done = {lease.id for lease in renewed}
         lost = _lost([row for row in rows if row["id"] not in done], by)
     return renewed, Outcome(sorted(done), lost)
@@ -409,23 +410,23 @@ class Watched:
 
 
 def watched(jobs: QuerySet[Job]) -> list[Watched]:
-    """These leases with their ages by the database's clock."""
-    rows = jobs.annotate(now=Now()).values_list(
-        "id", "kind_id", "attempt", "claimed_by_id", "claimed_at", "started_at", "heartbeat_at", "now",
-        "kind__start_within", "kind__heartbeat_within", "kind__run_within", "kind__when_silent", "kind__when_overdue",
-    )  # fmt: skip
-    return [
-        Watched(
-            health.Lease(
-                job_id, kind, now - claimed_at, None if started_at is None else now - started_at,
-                now - (heartbeat_at or claimed_at),
-            ),
-            health.Limits(start_within, heartbeat_within, run_within or settings.DEFAULT_RUN_WITHIN),
-            bot_id, attempt, when_silent, when_overdue,
-        )
-        for job_id, kind, attempt, bot_id, claimed_at, started_at, heartbeat_at, now, start_within,
-            heartbeat_within, run_within, when_silent, when_overdue in rows
-    ]  # fmt: skip
+    """Those of these jobs that are held, with their ages by the database's clock."""
+    held = jobs.filter(status__in=HELD, claimed_at__isnull=False).select_related("kind").annotate(now=Now())
+    return [_watched(job, job.now) for job in held.defer("payload", "result", "error")]
+
+
+def _watched(job: Job, now: datetime) -> Watched:
+    kind = job.kind
+    assert job.claimed_at is not None and job.claimed_by_id is not None  # noqa: S101  a held job has both
+    lease = health.Lease(
+        job_id=job.pk,
+        kind=kind.name,
+        claimed_for=now - job.claimed_at,
+        running_for=None if job.started_at is None else now - job.started_at,
+        silent_for=now - (job.heartbeat_at or job.claimed_at),
+    )
+    limits = health.Limits(kind.start_within, kind.heartbeat_within, kind.run_within or settings.DEFAULT_RUN_WITHIN)
+    return Watched(lease, limits, job.claimed_by_id, job.attempt, kind.when_silent, kind.when_overdue)
 
 
 def regrade(bots: QuerySet[Bot]) -> dict[int, tuple[str, str]]:

@@ -22,6 +22,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 #: PostgreSQL's name for its only role here, and our database in it.
@@ -145,12 +146,12 @@ def _stop(directory: Path) -> None:
 
 
 def _run(program: Path, *arguments: str, owner: pwd.struct_passwd | None, log: Path | None = None) -> None:
-    who = {} if owner is None else {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
+    who: dict[str, Any] = {} if owner is None else {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
     # A file and not a pipe: the server keeps what it inherits open, and we would wait for its end.
     with tempfile.TemporaryFile("w+") as said:
         command = [str(program), *arguments]
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, check=False, cwd="/", start_new_session=True, **who
+            command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd="/", start_new_session=True, **who
         )  # fmt: skip
         if done.returncode:
             said.seek(0)
@@ -255,6 +256,7 @@ def watch(directory: Path) -> None:
 
 def main(arguments: list[str]) -> int:
     """The command line; see the module's text."""
+    binaries: Path | None = None
     match arguments:
         case ["watch", directory]:
             watch(Path(directory))
@@ -262,7 +264,7 @@ def main(arguments: list[str]) -> int:
         case ["exec", "--bin", where, directory, "--", *command] if command:
             binaries = system_binaries() if where == "system" else Path(where)
         case ["exec", directory, "--", *command] if command:
-            binaries = None
+            pass
         case _:
             print(__doc__, file=sys.stderr)
             return 2

@@ -20,6 +20,7 @@ from typing import Any
 
 import demo_arithmetic
 import demo_files
+
 from jobsite_client import Bot, Client, Job
 
 log = logging.getLogger("demo")

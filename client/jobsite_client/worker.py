@@ -70,7 +70,7 @@ class Worker(threading.Thread):
             log.info("%s: stopped unfinished. %s", job, job.cancelled_because)
         except GiveUp as error:
             self._fail(job, str(error).strip() or "The handler gave up and did not say why.", retry=False)
-        except BaseException as error:  # noqa: BLE001  SystemExit too: it would end the thread and say nothing.
+        except BaseException as error:
             self._fail(job, _trace(error), retry=True)
         else:
             self._complete(job, result, time.monotonic() - began)

@@ -55,7 +55,7 @@ def bot_of(request: HttpRequest) -> Bot:
 
 def user_of(request: HttpRequest) -> User:
     """The user behind a request that came in by `people_only`."""
-    return cast(User, cast(ApiKey, cast(Caller, request).auth).user)
+    return cast(ApiKey, cast(Caller, request).auth).user
 
 
 def require(request: HttpRequest, *permissions: str) -> User:

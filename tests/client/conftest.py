@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from jobsite_client import Bot, Client
 
 from .fake_server import DEADLINE, FakeServer

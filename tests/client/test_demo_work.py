@@ -7,6 +7,7 @@ from typing import Any
 import demo_arithmetic
 import demo_files
 import pytest
+
 from jobsite_client import GiveUp
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from jobsite_client import Bot, Client, Job
 from jobsite_client.api import ClaimedJob
 from jobsite_client.heart import LATEST, ORDINARY, SOONEST, Heart

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+
 from jobsite_client import LeaseLost
 
 from .conftest import Patient

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from jobsite_client import GiveUp, Job
 
 from .conftest import Running

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
+
 from jobsite_client import Client, JobsiteError, Unauthorized, Unavailable
 from jobsite_client.backoff import Backoff
 
