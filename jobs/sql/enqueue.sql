@@ -9,7 +9,8 @@ WITH wanted AS MATERIALIZED (
     ORDER BY w.ord
 ), added AS (
     INSERT INTO jobs_job (id, kind_id, payload, priority, run_at, key, max_attempts)
-    SELECT w.id, w.kind, w.payload, w.priority, COALESCE(w.run_at, statement_timestamp()), w.key,
+    -- A payload may be JSON's null, which jsonb_to_recordset gives as SQL's.
+    SELECT w.id, w.kind, COALESCE(w.payload, 'null'), w.priority, COALESCE(w.run_at, statement_timestamp()), w.key,
            COALESCE(w.max_attempts, k.max_attempts)
     FROM wanted w JOIN jobs_jobkind k ON k.name = w.kind
     ORDER BY w.ord
