@@ -215,7 +215,7 @@ def read_ndjson(stream: IO[bytes]) -> Iterator[NewJob | BadLine]:
 
 
 def read_csv(stream: IO[bytes]) -> Iterator[NewJob | BadLine]:
-    """The jobs in `stream`: a header, then a row for each; an empty cell is a field not given. BadFile for the header."""
+    """The jobs in `stream`: a header, then a row for each. An empty cell is a field not given. BadFile: the header."""
     csv.field_size_limit(_longest())
     # Bad UTF-8 becomes lone surrogates here, and is refused below, on the row it is in.
     text = ("" if line is None else line.decode("utf-8", "surrogateescape") for _, line in _lines(stream))

@@ -51,7 +51,9 @@ def unapplied() -> list[Name]:
 def _on_disk() -> list[tuple[Name, frozenset[Name]]]:
     """This code's migrations and what each replaces. They do not change while the process lives."""
     loader = MigrationLoader(None)
-    return sorted((name, frozenset(map(tuple, m.replaces))) for name, m in loader.disk_migrations.items())
+    return sorted(
+        (name, frozenset((app, old) for app, old in m.replaces)) for name, m in loader.disk_migrations.items()
+    )
 
 
 def _not_ready(code: str, detail: str) -> HttpResponse:

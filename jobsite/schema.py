@@ -109,7 +109,7 @@ def _meant(model: type[models.Model]) -> dict[str, tuple[str, bool]]:
 def _add_all(editor: BaseDatabaseSchemaEditor, model: type[models.Model]) -> list[str]:
     table = model._meta.db_table
     for constraint in model._meta.constraints:
-        editor.execute(constraint.create_sql(model, editor))  # type: ignore[arg-type]
+        editor.execute(constraint.create_sql(model, editor))
     for index in model._meta.indexes:
         editor.execute(index.create_sql(model, editor))
     names = [item.name for item in (*model._meta.constraints, *model._meta.indexes)]
