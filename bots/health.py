@@ -1,7 +1,7 @@
 """Grading: what a lease's age says about its bot. Pure: ages and limits come in, a grade goes out.
 
-Each held job gives up to three signals (DESIGN section 6): unstarted, silent, overdue. Past its limit a signal makes the bot
-`potentially_stuck`; past `UNHEALTHY_AT` times the limit, `unhealthy`.
+Each held job gives up to three signals (DESIGN section 6): unstarted, silent, overdue. Past its limit a signal makes
+the bot `potentially_stuck`; past `UNHEALTHY_AT` times the limit, `unhealthy`.
 """
 
 from collections.abc import Iterable

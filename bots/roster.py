@@ -42,7 +42,7 @@ def resume(bots: QuerySet[Bot]) -> int:
 
 
 def clear_quarantine(bots: QuerySet[Bot]) -> int:
-    """New jobs again for bots whose jobs expired too often; expiries count from now. Returns how many were held back."""
+    """New jobs again for bots whose jobs expired too often; expiries count from now. Returns how many."""
     return bots.exclude(quarantined_at=None).update(quarantined_at=None, cleared_at=Now())
 
 

@@ -11,7 +11,7 @@ JITTER = 0.25
 def factor(attempt: int, draw: float | None = None) -> float:
     """How many times the kind's `backoff` to wait after `attempt` (from 1) has failed.
 
-    Exponential backoff with proportional jitter: `2 ** (attempt - 1)`, spread by ±25 %. `draw` in [0, 1) makes it exact.
+    Exponential backoff with jitter in proportion: `2 ** (attempt - 1)`, spread by ±25 %. `draw` in [0, 1) fixes it.
     """
     draw = random.random() if draw is None else draw  # noqa: S311  spreads load, keeps no secret
     return float(2 ** min(max(attempt - 1, 0), MAX_DOUBLINGS)) * (1 + JITTER * (2 * draw - 1))

@@ -417,7 +417,8 @@ def watched(jobs: QuerySet[Job]) -> list[Watched]:
 
 def _watched(job: Job, now: datetime) -> Watched:
     kind = job.kind
-    assert job.claimed_at is not None and job.claimed_by_id is not None  # noqa: S101  a held job has both
+    assert job.claimed_at is not None  # noqa: S101  a held job has both (constraint job_held_has_lease)
+    assert job.claimed_by_id is not None  # noqa: S101
     lease = health.Lease(
         job_id=job.pk,
         kind=kind.name,

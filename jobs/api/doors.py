@@ -59,7 +59,7 @@ def user_of(request: HttpRequest) -> User:
 
 
 def require(request: HttpRequest, *permissions: str) -> User:
-    """The user behind the request, who must have all these permissions. Forbidden otherwise, naming the first lacking."""
+    """The user behind the request, who must have all these permissions. Forbidden, naming one, otherwise."""
     user = user_of(request)
     for permission in permissions:
         if not user.has_perm(permission):

@@ -30,7 +30,7 @@ def test_ruff_would_format_nothing_otherwise():
 
 def test_mypy_finds_nothing():
     # The plugin reads the settings; it needs no server for that.
-    run("mypy", DATABASE_URL="postgres://nobody@localhost/none", DEBUG="1")
+    run("mypy", DJANGO_SETTINGS_MODULE="jobsite.settings", DATABASE_URL="postgres://nobody@localhost/none", DEBUG="1")
 
 
 def test_imports_run_one_way():
@@ -45,6 +45,6 @@ def test_every_model_has_its_migrations():
 def test_production_settings_pass_djangos_deployment_check():
     run(
         "python", "manage.py", "check", "--deploy", "--fail-level", "WARNING",
-        DEBUG="0", HTTPS="1", SECRET_KEY="kU3-" + "q7Zp_x" * 12, ALLOWED_HOSTS="jobs.example.org",
+        DJANGO_SETTINGS_MODULE="jobsite.settings", DEBUG="0", HTTPS="1", SECRET_KEY="kU3-" + "q7Zp_x" * 12, ALLOWED_HOSTS="jobs.example.org",
         DATABASE_URL="postgres://nobody@localhost/none",
     )  # fmt: skip
