@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -90,6 +91,14 @@ def bot_named(name: str, **fields: Any) -> Bot:
     bot, token = roster.register(name=name, **fields)
     bot.token = token  # type: ignore[attr-defined]
     return bot
+
+
+def database_url() -> str:
+    """The URL of the database the tests are in, for a process of its own."""
+    params = connection.get_connection_params()
+    where = {name: params[name] for name in ("host", "port") if params.get(name)}
+    who = quote(params.get("user") or "", safe="") + (":" + quote(params["password"]) if params.get("password") else "")
+    return f"postgres://{who}@/{quote(params['dbname'])}?{urlencode(where)}"
 
 
 def plan_of(name: str, **params: Any) -> str:
