@@ -15,7 +15,6 @@ from bots.models import Bot
 from jobs import lifecycle
 from jobs.lifecycle import By, NewJob, Report
 from jobs.models import Job
-from jobs.sql import statement
 
 #: Every moment in a lease's life, so that `age` can move them all.
 MOMENTS = ("run_at", "claimed_at", "started_at", "heartbeat_at", "deadline_at", "finished_at", "created_at")
@@ -99,16 +98,6 @@ def database_url() -> str:
     where = {name: params[name] for name in ("host", "port") if params.get(name)}
     who = quote(params.get("user") or "", safe="") + (":" + quote(params["password"]) if params.get("password") else "")
     return f"postgres://{who}@/{quote(params['dbname'])}?{urlencode(where)}"
-
-
-def plan_of(name: str, **params: Any) -> str:
-    """How PostgreSQL would run `jobs/sql/<name>.sql` if it never wanted to read a whole table."""
-    with connection.cursor() as cursor:
-        # For the tiny tables of a test, reading all is right. What matters here is that the index fits.
-        cursor.execute("SET LOCAL enable_seqscan = off")
-        cursor.execute("SET LOCAL enable_bitmapscan = off")
-        cursor.execute("EXPLAIN " + statement(name), params)
-        return "\n".join(row[0] for row in cursor.fetchall())
 
 
 # --- Bots -----------------------------------------------------------------------------------------------------
