@@ -19,6 +19,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -107,6 +108,7 @@ def _start(directory: Path, socket: Path, binaries: Path) -> None:
         command = ["--auth=trust", "--encoding=UTF8", "--locale=C", "-U", ROLE, "-D", str(data)]
         _run(binaries / "initdb", *command, owner=owner, log=log)
     _configure(data, socket)
+    _forget_the_dead(data)
     _run(binaries / "pg_ctl", "start", "-w", "-t", str(PATIENCE), "-D", str(data), "-l", str(log), owner=owner, log=log)
     (directory / "binaries").write_text(str(binaries))
     _create_database(socket)
@@ -126,6 +128,35 @@ def _create_database(socket: Path) -> None:
         there = connection.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
         if there is None:
             connection.execute(f'CREATE DATABASE "{DATABASE}"'.encode())
+
+
+def _forget_the_dead(data: Path) -> None:
+    """Remove the pid file of a server that is dead but not yet buried, which PostgreSQL takes for a living one.
+
+    In a container whose first process does not reap, a killed server stays a zombie for good. Its own children must
+    have gone before the file may go: they still write until they notice.
+    """
+    pid_file = data / "postmaster.pid"
+    try:
+        pid = int(pid_file.read_text().splitlines()[0])
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, ValueError, IndexError):
+        return
+    if state != "Z":
+        return
+    until = time.monotonic() + PATIENCE
+    while _works_in(data) and time.monotonic() < until:
+        time.sleep(0.05)
+    pid_file.unlink(missing_ok=True)
+
+
+def _works_in(data: Path) -> bool:
+    """Whether any living process has this data directory as its own, as each of PostgreSQL's has."""
+    for process in Path("/proc").glob("[0-9]*/cwd"):
+        with suppress(OSError):
+            if process.readlink() == data:
+                return True
+    return False
 
 
 def _running(directory: Path) -> bool:
