@@ -5,7 +5,9 @@ WITH next AS (
     WHERE j.status = 'pending'
       AND j.run_at <= statement_timestamp()
       AND (%(kinds)s::text[] IS NULL OR j.kind_id = ANY (%(kinds)s::text[]))
-      AND j.kind_id <> ALL (ARRAY(SELECT name FROM jobs_jobkind WHERE paused))
+      -- COALESCE hides the comparison from the planner: it takes an array it has not seen for ten kinds, believes that
+      -- next to nothing is left of a house with few kinds, and reads and sorts every pending job for each claim.
+      AND NOT COALESCE(j.kind_id = ANY (ARRAY(SELECT name FROM jobs_jobkind WHERE paused)), false)
     ORDER BY j.priority DESC, j.run_at, j.id
     LIMIT %(limit)s
     FOR UPDATE OF j SKIP LOCKED
