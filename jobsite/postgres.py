@@ -108,7 +108,7 @@ def _start(directory: Path, socket: Path, binaries: Path) -> None:
         command = ["--auth=trust", "--encoding=UTF8", "--locale=C", "-U", ROLE, "-D", str(data)]
         _run(binaries / "initdb", *command, owner=owner, log=log)
     _configure(data, socket)
-    _forget_the_dead(data)
+    _forget_the_dead(data, socket)
     _run(binaries / "pg_ctl", "start", "-w", "-t", str(PATIENCE), "-D", str(data), "-l", str(log), owner=owner, log=log)
     (directory / "binaries").write_text(str(binaries))
     _create_database(socket)
@@ -130,11 +130,11 @@ def _create_database(socket: Path) -> None:
             connection.execute(f'CREATE DATABASE "{DATABASE}"'.encode())
 
 
-def _forget_the_dead(data: Path) -> None:
-    """Remove the pid file of a server that is dead but not yet buried, which PostgreSQL takes for a living one.
+def _forget_the_dead(data: Path, socket: Path) -> None:
+    """Remove the lock files of a server that is dead but not yet buried, which PostgreSQL takes for a living one.
 
     In a container whose first process does not reap, a killed server stays a zombie for good. Its own children must
-    have gone before the file may go: they still write until they notice.
+    have gone before the files may go: they still write until they notice.
     """
     pid_file = data / "postmaster.pid"
     try:
@@ -147,7 +147,8 @@ def _forget_the_dead(data: Path) -> None:
     until = time.monotonic() + PATIENCE
     while _works_in(data) and time.monotonic() < until:
         time.sleep(0.05)
-    pid_file.unlink(missing_ok=True)
+    for path in (pid_file, socket / ".s.PGSQL.5432", socket / ".s.PGSQL.5432.lock"):
+        path.unlink(missing_ok=True)
 
 
 def _works_in(data: Path) -> bool:
