@@ -109,7 +109,16 @@ def _start(directory: Path, socket: Path, binaries: Path) -> None:
         _run(binaries / "initdb", *command, owner=owner, log=log)
     _configure(data, socket)
     _forget_the_dead(data, socket)
-    _run(binaries / "pg_ctl", "start", "-w", "-t", str(PATIENCE), "-D", str(data), "-l", str(log), owner=owner, log=log)
+    command = ["start", "-w", "-t", str(PATIENCE), "-D", str(data), "-l", str(log)]
+    for again in (True, True, False):
+        try:
+            _run(binaries / "pg_ctl", *command, owner=owner, log=log)
+            break
+        except CannotStart:
+            # What a server before this one left in the kernel may be gone a moment later.
+            if not again:
+                raise
+            time.sleep(0.5)
     (directory / "binaries").write_text(str(binaries))
     _create_database(socket)
 
