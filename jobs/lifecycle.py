@@ -2,7 +2,9 @@
 
 A verb takes a set of jobs and returns what it changed. Its whole condition stands in the `WHERE` of its `UPDATE`, so
 what came back is what happened; nothing is read first and saved later. Locks are always taken in the order jobs (by
-id), then bots; a claim locks its bot first, which is safe because it never waits for a job.
+id), then bots; a claim locks its bot first, which is safe because it never waits for a job. Locks are `NO KEY` ones:
+at each commit PostgreSQL looks at the rows that new events and `stuck_job` point to, in an order nobody chooses, and
+that look waits for a plain `FOR UPDATE` but not for these.
 """
 
 import json

@@ -92,9 +92,8 @@ def _due(kind: str | None, *, lock: bool) -> Iterator[lifecycle.Watched]:
     if kind is not None:
         due = due.filter(kind=kind)
     if lock:
-        ids = list(
-            due.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)[: settings.SWEEP_BATCH]
-        )
+        locked = due.select_for_update(no_key=True, skip_locked=True, of=("self",))
+        ids = list(locked.values_list("pk", flat=True)[: settings.SWEEP_BATCH])
         due = Job.objects.filter(pk__in=ids)
     yield from lifecycle.watched(due)
 

@@ -4,7 +4,7 @@ WITH target AS (
     FROM jobs_job j
     WHERE j.id = ANY (%(ids)s::bigint[]) AND j.status = 'pending'
     ORDER BY j.id
-    FOR UPDATE
+    FOR NO KEY UPDATE
 ), late AS (
     SELECT DISTINCT ON (e.job_id) e.job_id, e.bot_id, e.attempt, e.detail -> 'result' AS result
     FROM jobs_jobevent e JOIN target t ON t.id = e.job_id

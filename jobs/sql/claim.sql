@@ -10,7 +10,7 @@ WITH next AS (
       AND NOT COALESCE(j.kind_id = ANY (ARRAY(SELECT name FROM jobs_jobkind WHERE paused)), false)
     ORDER BY j.priority DESC, j.run_at, j.id
     LIMIT %(limit)s
-    FOR UPDATE OF j SKIP LOCKED
+    FOR NO KEY UPDATE OF j SKIP LOCKED
 ), lease AS (
     SELECT j.id,
            CASE WHEN %(start)s THEN 'processing' ELSE 'claimed' END AS status,

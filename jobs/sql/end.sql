@@ -20,7 +20,7 @@ WITH wanted AS (
       AND (w.attempt IS NULL OR j.attempt = w.attempt)
       AND (w.bot IS NULL OR j.claimed_by_id = w.bot)
     ORDER BY j.id
-    FOR UPDATE OF j
+    FOR NO KEY UPDATE OF j
 ), changed AS (
     UPDATE jobs_job j
     SET status = t.to_status,

@@ -3,7 +3,7 @@ WITH target AS (
     SELECT id, status, attempt FROM jobs_job
     WHERE id = ANY (%(ids)s::bigint[]) AND status = ANY (%(from)s::text[])
     ORDER BY id
-    FOR UPDATE
+    FOR NO KEY UPDATE
 ), changed AS (
     UPDATE jobs_job j
     SET status = 'pending', uncounted = j.attempt, run_at = statement_timestamp(), finished_at = NULL,

@@ -7,7 +7,7 @@ WITH lease AS (
     JOIN jobs_job j ON j.id = w.id
     WHERE j.status IN ('claimed', 'processing') AND j.attempt = w.attempt AND j.claimed_by_id = %(bot)s
     ORDER BY j.id
-    FOR UPDATE OF j
+    FOR NO KEY UPDATE OF j
 )
 UPDATE jobs_job j
 SET status = l.status, started_at = l.started_at, heartbeat_at = l.heartbeat_at, deadline_at = {deadline}
