@@ -1,0 +1,73 @@
+"""Two real connections at once, in an order that the test decides: nobody sleeps, everybody waits for a lock."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from django.db import connection, connections, transaction
+
+T = TypeVar("T")
+
+#: How long a test waits for what must happen before it calls the other side dead.
+PATIENCE = 20.0
+
+_BLOCKED = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND cardinality(pg_blocking_pids(pid)) > 0
+"""
+
+
+class Racers:
+    """Threads, each with a connection of its own."""
+
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        self.pool = pool
+
+    def go(self, what: Callable[[], T]) -> "Future[T]":
+        """Run `what` in a thread of its own, and give its connection back afterwards."""
+
+        def run() -> T:
+            try:
+                return what()
+            finally:
+                connections.close_all()
+
+        return self.pool.submit(run)
+
+    def go_and_block(self, what: Callable[[], T]) -> "Future[T]":
+        """Run `what`, which must come to wait for a lock; returns when it does."""
+        before = blocked()
+        future = self.go(what)
+        pause = threading.Event()
+        for _ in range(int(PATIENCE / 0.005)):
+            if blocked() > before:
+                return future
+            assert not future.done(), f"it was to wait for a lock, and is done: {future.exception() or future.result()}"
+            pause.wait(0.005)
+        raise AssertionError("it never came to wait for a lock")
+
+
+@contextmanager
+def racers() -> Iterator[Racers]:
+    """A place for threads; all of them have ended when it is left."""
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        yield Racers(pool)
+
+
+def blocked() -> int:
+    """How many other connections to this database wait for a lock now."""
+    with connection.cursor() as cursor:
+        cursor.execute(_BLOCKED)
+        return int(cursor.fetchone()[0])
+
+
+def in_order(row: Any, first: Callable[[], Any], second: Callable[[], Any]) -> tuple[Any, Any]:
+    """Both at once, and `first` gets the lock on `row` before `second` does: both wait for us to let go of it."""
+    with racers() as run:
+        with transaction.atomic():
+            type(row).objects.select_for_update().get(pk=row.pk)
+            one = run.go_and_block(first)
+            two = run.go_and_block(second)
+        return one.result(PATIENCE), two.result(PATIENCE)
