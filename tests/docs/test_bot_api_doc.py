@@ -1,0 +1,85 @@
+"""`docs/bot-api.md` documents every call and every error, and no other."""
+
+import re
+
+from jobs import errors, intake, models
+from jobs.api import schemas
+from jobs.api.v1 import api
+from tests.docs.reading import table, text_of, word
+
+DOC = "docs/bot-api.md"
+
+
+def calls():
+    """`METHOD path` of every call in the OpenAPI schema."""
+    paths = api.get_openapi_schema()["paths"]
+    return {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
+
+
+def chapters():
+    """Each call's chapter: its heading, as `METHOD path`, and its text."""
+    parts = re.split(r"^### `((?:GET|POST|PUT|PATCH|DELETE) [^`]+)`$", text_of(DOC), flags=re.M)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def all_errors(base=errors.JobsiteError):
+    for error in base.__subclasses__():
+        yield error
+        yield from all_errors(error)
+
+
+def test_every_call_is_documented_and_every_documented_call_is_there():
+    assert set(chapters()) == calls()
+
+
+def test_every_call_has_a_curl_that_calls_it():
+    for call, text in chapters().items():
+        method, path = call.split()
+        pattern = re.sub(r"\\{\w+\\}", r"\\d+", re.escape(path.removeprefix("/api/v1")))
+        curls = re.findall(rf'^curl -s "?\$API{pattern}(?:\?[^"]*)?"? .*$', text, flags=re.M)
+        assert curls, call
+        posts = [" -d '" in curl or " -X POST" in curl for curl in curls]
+        assert posts == [method == "POST"] * len(curls), call
+
+
+def test_every_field_of_a_call_is_named_in_its_chapter():
+    schema = api.get_openapi_schema()
+    for call, text in chapters().items():
+        method, path = call.split()
+        body = schema["paths"][path][method.lower()].get("requestBody")
+        if body is None:
+            continue
+        names = re.findall(r"schemas/(\w+)", str(body))
+        fields = {name for schema_name in names for name in schema["components"]["schemas"][schema_name]["properties"]}
+        # Any of the operators' calls takes a reason; it is told where there is something to say about it.
+        missing = {name for name in fields - {"reason"} if f"`{name}`" not in text and f'"{name}"' not in text}
+        assert not missing, (call, missing)
+
+
+def test_every_error_is_listed_with_its_status_and_no_other():
+    listed = {word(row["code"]): int(row["status"]) for row in table(DOC, "code", "status")}
+    assert listed == {error.code: error.status for error in all_errors()}
+
+
+def test_limits_are_those_of_the_settings(settings):
+    units = {"KiB": 1024, "MiB": 1024 * 1024}
+    for row in table(DOC, "what", "at most", "setting"):
+        if row["setting"]:
+            number, unit = row["at most"].split()
+            assert int(number) * units[unit] == getattr(settings, word(row["setting"])), row
+
+
+def test_limits_in_the_code_are_those_of_the_page():
+    shown = {row["what"]: int(re.sub(r"\D", "", row["at most"])) for row in table(DOC, "what", "at most", "setting")}
+    assert shown["jobs in a bulk call"] == schemas.MAX_BULK
+    assert shown["jobs in a claim"] == schemas.MAX_CLAIM
+    assert shown["levels of nesting in JSON"] == intake.MAX_DEPTH
+    assert shown["a reason, a note"] == models.REASON_LENGTH == models.NOTE_LENGTH
+
+
+def test_permissions_on_the_page_exist():
+    named = set(re.findall(r"`((?:jobs|bots)\.\w+)`", text_of(DOC)))
+    real = {"jobs.add_job", "jobs.view_job", "bots.add_bot", "bots.view_bot"}
+    for model, app in ((models.Job, "jobs"), (models.Bot, "bots")):
+        real |= {f"{app}.{codename}" for codename, _ in model._meta.permissions}
+    assert named and named <= real

@@ -1,0 +1,79 @@
+"""`docs/operations.md` lists every setting, with its default, and its figures are the code's."""
+
+import ast
+import re
+
+from bots import health
+from bots.models import ApiKey, Bot
+from jobs.models import JobKind
+from tests.docs.reading import ROOT, table, text_of, word
+
+DOC = "docs/operations.md"
+
+
+def reads():
+    """`{name: default}` of every `env.…("NAME", default=…)` in the settings; a default that is no literal is None."""
+    tree = ast.parse((ROOT / "jobsite" / "settings.py").read_text(encoding="utf-8"))
+    found = {}
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Call) and ast.unparse(node.func).startswith("env.") and node.args):
+            continue
+        name = node.args[0]
+        if isinstance(name, ast.Constant):
+            default = next((word.value for word in node.keywords if word.arg == "default"), None)
+            found[name.value] = default and ast.unparse(default)
+    return found
+
+
+def settings_rows():
+    return {word(row["variable"]): row["default"] for row in table(DOC, "variable", "default")}
+
+
+def test_every_setting_that_is_read_is_listed_and_no_other():
+    assert set(settings_rows()) == set(reads())
+    assert len(reads()) > 20
+
+
+def test_defaults_are_those_of_the_code():
+    for name, shown in settings_rows().items():
+        code = reads()[name]
+        if name in {"SECRET_KEY", "DATABASE_URL", "HTTPS"}:
+            continue  # these depend on others
+        value = eval(code, {})  # numbers and lists of our own settings
+        if isinstance(value, list):
+            expected = f"`{','.join(value)}`" if value else "empty"
+        else:
+            expected = f"`{int(value) if isinstance(value, bool | int) else value}`"
+        assert shown == expected, name
+
+
+def test_variables_of_make_serve_are_listed():
+    makefile = text_of("Makefile")
+    real = dict(re.findall(r"\$\$\{(\w+):-([^}]*)\}", makefile)) | dict(
+        re.findall(r"^(PORT) \?= (.*)$", makefile, re.M)
+    )
+    text = text_of(DOC).split("`make serve` takes these too")[1]
+    listed = dict(re.findall(r"^\| `(\w+)` \| `([^`]*)` \|", text.split("\n\nPostgreSQL")[0], flags=re.M))
+    assert listed == real
+
+
+def test_health_table_is_the_codes(settings):
+    for row in table(DOC, "signal", "limit", "default"):
+        limit = JobKind._meta.get_field(word(row["limit"])).get_default() or settings.DEFAULT_RUN_WITHIN
+        assert row["default"] == health.words(limit)
+        if row["at three times the limit"]:
+            assert f"at {health.words(health.UNHEALTHY_AT * limit)}" in row["at three times the limit"]
+    policies = {word(row["limit"]): row["at three times the limit"] for row in table(DOC, "signal", "limit", "default")}
+    assert JobKind().when_silent == "release" and "expires" in policies["heartbeat_within"]
+    assert JobKind().when_overdue == "flag" and "`flag`" in policies["run_within"]
+
+
+def test_probes_are_the_sites(client, db):
+    for row in table(DOC, "path", "200 when"):
+        assert client.get(word(row["path"])).status_code == 200
+
+
+def test_permissions_named_here_exist():
+    named = set(re.findall(r"`(bots\.[a-z]\w+)`", text_of(DOC)))
+    real = {f"bots.{codename}" for model in (Bot, ApiKey) for codename, _ in model._meta.permissions}
+    assert named and named <= real

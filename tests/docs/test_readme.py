@@ -1,0 +1,53 @@
+"""The README is short, its links lead somewhere, and its story with curl can be pasted and ends as it says."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from jobs.models import Job
+from jobs.states import JobStatus
+from tests.docs.reading import ROOT, text_of
+
+PAGES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"]
+PAGES += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))
+
+
+def test_the_readme_is_short():
+    assert len(text_of("README.md").splitlines()) <= 120
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_inside_the_project_lead_somewhere(page):
+    here = (ROOT / page).parent
+    for target in re.findall(r"\]\(([^)\s]+)\)", text_of(page)):
+        if "://" in target or target.endswith(".png"):
+            continue
+        path, _, anchor = target.partition("#")
+        found = (here / path).resolve() if path else ROOT / page
+        assert found.exists(), target
+        if anchor:
+            heads = re.findall(r"^#+ (.+)$", found.read_text(encoding="utf-8"), flags=re.M)
+            assert anchor in {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}, target
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_lines_are_not_too_long(page):
+    assert not [line for line in text_of(page).splitlines() if len(line) > 120]
+
+
+@pytest.mark.skipif(not shutil.which("curl") or not shutil.which("bash"), reason="curl and bash are not here")
+@pytest.mark.django_db(transaction=True)
+def test_the_story_with_curl_ends_as_it_says(live_server, olga_key):
+    chapter = text_of("README.md").split("## The same with curl")[1].split("\n## ")[0]
+    script = "\n".join(re.findall(r"```sh\n(.*?)```", chapter, flags=re.S))
+    script = script.replace("http://localhost:8000", live_server.url)
+    script = re.sub(r"^OPERATOR=.*$", f'OPERATOR="$BEARER {olga_key}"', script, flags=re.M)
+    done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "HTTP/1.1 409" in done.stdout
+    assert '"code": "lease_lost"' in done.stdout
+    assert '"verb": "late"' in done.stdout
+    job = Job.objects.get(kind="greet")
+    assert (job.status, job.attempt, job.result) == (JobStatus.SUCCEEDED, 2, "hello, world")
