@@ -1,0 +1,197 @@
+"""Bots and API keys in the admin. What a bot holds is shown by `jobs.admin.bots`, which knows of jobs."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import path
+
+from bots import roster
+from bots.models import ApiKey, Bot
+from bots.shown import age, badge
+
+
+def many(n: int, one: str, more: str = "") -> str:
+    """`1 bot`, `2 bots`."""
+    return f"{n} {one if n == 1 else more or one + 's'}"
+
+
+def show_token(admin_: admin.ModelAdmin, request: HttpRequest, owner: object, token: str) -> HttpResponse:
+    """The page that shows a new token, this once. It is kept nowhere, so it cannot be shown again."""
+    context = admin_.admin_site.each_context(request) | {
+        "title": f"The token of {owner}",
+        "token": token,
+        "owner": owner,
+        "opts": admin_.opts,
+    }
+    response = TemplateResponse(request, "admin/bots/token.html", context)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+class BotAdmin(admin.ModelAdmin):
+    """Identity, token, pause and quarantine. Health and status are shown and never edited."""
+
+    list_display = ["name", "shown_status", "shown_health", "seen", "paused", "quarantined", "version"]
+    list_filter = ["status", "health_status", "paused"]
+    search_fields = ["name"]
+    fields = [
+        "name", "kinds", "capacity", "shown_status", "shown_health", "health_reason", "health_checked_at", "seen",
+        "paused", "quarantined_at", "version", "token_prefix", "created_at",
+    ]  # fmt: skip
+    readonly_fields = [
+        "shown_status", "shown_health", "health_reason", "health_checked_at", "seen", "paused", "quarantined_at",
+        "version", "token_prefix", "created_at",
+    ]  # fmt: skip
+    actions = ["pause", "resume", "clear_quarantine", "revoke_tokens"]
+
+    @admin.display(description="status", ordering="status")
+    def shown_status(self, bot: Bot) -> str:
+        return badge(bot.status)
+
+    @admin.display(description="health", ordering="health_status")
+    def shown_health(self, bot: Bot) -> str:
+        return badge(bot.health_status)
+
+    @admin.display(description="last seen", ordering="last_seen_at")
+    def seen(self, bot: Bot) -> str:
+        return age(bot.last_seen_at)
+
+    @admin.display(description="quarantined", boolean=True)
+    def quarantined(self, bot: Bot) -> bool:
+        return bot.quarantined_at is not None
+
+    def get_fields(self, request: HttpRequest, obj: Bot | None = None) -> Any:
+        return ["name", "kinds", "capacity"] if obj is None else super().get_fields(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Bot | None = None) -> bool:
+        # Its name stands in the history, and what it holds would be nobody's. Revoke its token instead.
+        return False
+
+    def has_pause_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("bots.pause_bot")
+
+    def has_rotate_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("bots.rotate_bot_token")
+
+    def get_form(self, request: HttpRequest, obj: Bot | None = None, change: bool = False, **kwargs: Any) -> Any:
+        kwargs.setdefault("help_texts", {"name": "Unique in the fleet; history knows it by this name."})
+        return super().get_form(request, obj, change, **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: Bot, form: forms.ModelForm, change: bool) -> None:
+        if change:
+            # Only what the form may change: the bot's state may have moved on since the page was made.
+            obj.save(update_fields=["name", "kinds", "capacity"])
+            return
+        bot, token = roster.register(name=obj.name, kinds=obj.kinds, capacity=obj.capacity)
+        obj.pk, obj._token = bot.pk, token  # type: ignore[attr-defined]
+
+    def response_add(self, request: HttpRequest, obj: Bot, post_url_continue: str | None = None) -> HttpResponse:
+        return show_token(self, request, obj, obj._token)  # type: ignore[attr-defined]
+
+    @admin.action(description="Pause: no new jobs", permissions=["pause"])
+    def pause(self, request: HttpRequest, bots: QuerySet[Bot]) -> None:
+        changing = list(bots.filter(paused=False))
+        done = roster.pause(bots)
+        for bot in changing:
+            self.log_change(request, bot, "Paused.")
+        self.message_user(request, f"Paused {many(done, 'bot')}; each finishes what it holds.")
+
+    @admin.action(description="Resume: new jobs again", permissions=["pause"])
+    def resume(self, request: HttpRequest, bots: QuerySet[Bot]) -> None:
+        changing = list(bots.filter(paused=True))
+        done = roster.resume(bots)
+        for bot in changing:
+            self.log_change(request, bot, "Resumed.")
+        self.message_user(request, f"Resumed {many(done, 'bot')}.")
+
+    @admin.action(description="Clear quarantine", permissions=["pause"])
+    def clear_quarantine(self, request: HttpRequest, bots: QuerySet[Bot]) -> None:
+        changing = list(bots.exclude(quarantined_at=None))
+        done = roster.clear_quarantine(bots)
+        for bot in changing:
+            self.log_change(request, bot, "Quarantine cleared.")
+        self.message_user(request, f"Cleared the quarantine of {many(done, 'bot')}.")
+
+    @admin.action(description="Revoke tokens: these bots cannot call any more", permissions=["rotate"])
+    def revoke_tokens(self, request: HttpRequest, bots: QuerySet[Bot]) -> None:
+        changing = list(bots.exclude(token_digest=None))
+        done = roster.revoke(bots)
+        for bot in changing:
+            self.log_change(request, bot, "Token revoked.")
+        self.message_user(request, f"Revoked {many(done, 'token')}.", messages.WARNING)
+
+    def get_urls(self) -> Any:
+        rotate = path("<int:bot_id>/rotate/", self.admin_site.admin_view(self.rotate), name="bots_bot_rotate")
+        return [rotate, *super().get_urls()]
+
+    def rotate(self, request: HttpRequest, bot_id: int) -> HttpResponse:
+        """Ask, then make a new token and show it once."""
+        if not self.has_rotate_permission(request):
+            raise PermissionDenied
+        bot = Bot.objects.filter(pk=bot_id).first()
+        if bot is None:
+            raise Http404(f"There is no bot {bot_id}.")
+        if request.method == "POST":
+            token = roster.rotate(bot)
+            self.log_change(request, bot, "Token rotated.")
+            return show_token(self, request, bot, token)
+        context = self.admin_site.each_context(request) | {
+            "title": f"A new token for {bot}?",
+            "bot": bot,
+            "opts": self.opts,
+        }
+        return TemplateResponse(request, "admin/bots/rotate.html", context)
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(admin.ModelAdmin):
+    """Keys of operators and producers: made, shown once, revoked."""
+
+    list_display = ["shown_prefix", "user", "name", "created_at", "last_used_at", "revoked_at"]
+    list_select_related = ["user"]
+    search_fields = ["prefix", "name", "user__username"]
+    actions = ["revoke"]
+
+    @admin.display(description="key", ordering="prefix")
+    def shown_prefix(self, key: ApiKey) -> str:
+        return f"{key.prefix}…"
+
+    def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
+        return (
+            ["user", "name"]
+            if obj is None
+            else ["shown_prefix", "user", "name", "created_at", "last_used_at", "revoked_at"]
+        )
+
+    def has_change_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
+        return False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        # A key is its user: who may make keys for others may become anybody.
+        return bool(request.user.is_superuser)
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("bots.revoke_apikey")
+
+    def save_model(self, request: HttpRequest, obj: ApiKey, form: forms.ModelForm, change: bool) -> None:
+        key, token = roster.create_key(obj.user, obj.name)
+        obj.pk, obj.prefix, obj._token = key.pk, key.prefix, token  # type: ignore[attr-defined]
+
+    def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
+        return show_token(self, request, obj, obj._token)  # type: ignore[attr-defined]
+
+    @admin.action(description="Revoke: these keys stop working at once", permissions=["revoke"])
+    def revoke(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> None:
+        changing = list(keys.filter(revoked_at=None))
+        done = roster.revoke_keys(keys)
+        for key in changing:
+            self.log_change(request, key, "Revoked.")
+        self.message_user(request, f"Revoked {many(done, 'key')}.", messages.WARNING)
