@@ -1,7 +1,6 @@
 """The cast: the bots, people and jobs that the tests are about, and what can be done to them. A pytest plugin."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -187,19 +186,3 @@ def held_by(db: None) -> Callable[..., Lease]:
 def age(db: None) -> Callable[[Job | Lease, float], None]:
     """`age(job, minutes)`: the job is that much older now, in all its moments."""
     return make_older
-
-
-@pytest.fixture
-def refuses(db: None) -> Callable[..., Any]:
-    """`with refuses("constraint")`: PostgreSQL refuses what is written inside, for that constraint."""
-    from django.db import IntegrityError, transaction
-
-    @contextmanager
-    def refused(constraint: str) -> Iterator[None]:
-        with pytest.raises(IntegrityError) as caught, transaction.atomic():
-            yield
-        cause = caught.value.__cause__
-        assert cause is not None
-        assert cause.diag.constraint_name == constraint  # type: ignore[attr-defined]
-
-    return refused

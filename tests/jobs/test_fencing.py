@@ -34,7 +34,7 @@ def ended(request: pytest.FixtureRequest, ada: Bot, olga: User) -> tuple[Lease, 
 
 
 def snapshot(lease: Lease) -> dict[str, object]:
-    return Job.objects.filter(pk=lease.id).values().get()
+    return dict(Job.objects.filter(pk=lease.id).values().get())
 
 
 @pytest.mark.parametrize("verb", ["start", "heartbeat", "complete", "fail", "hand_back"])
@@ -113,7 +113,7 @@ def test_a_failure_after_a_completion_is_told_that_the_bot_itself_completed_it(a
     lease = take_one(ada)
     lease.complete(1)
     error = lease.fail().rejected[lease.id]
-    assert error.extra["verb"] == "complete"  # type: ignore[union-attr]
+    assert error.extra["verb"] == "complete"
     assert error.extra["ended_by"] == "bot ada"
     assert (lease.job.status, lease.job.result) == (JobStatus.SUCCEEDED, 1)
 

@@ -32,7 +32,7 @@ def ended(status: JobStatus, bot: Bot, by: By) -> Job:
 
 
 def last_event(job: Job | Lease) -> JobEvent:
-    return JobEvent.objects.filter(job=job.id).latest("id")  # type: ignore[union-attr]
+    return JobEvent.objects.filter(job=job.id).latest("id")
 
 
 # --- Release --------------------------------------------------------------------------------------------------
