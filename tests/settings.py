@@ -6,7 +6,7 @@ os.environ |= {
     "DEBUG": "0",
     "HTTPS": "0",
     "SECRET_KEY": "for-tests-only-" + "x" * 50,
-    "LOG_LEVEL": "CRITICAL",
+    "LOG_LEVEL": "INFO",
     "DATABASE_POOL_MAX": "40",
 }
 

@@ -14,8 +14,10 @@ ROOT = Path(__file__).resolve().parents[2]
 def run(*command, **env):
     """Run a tool from the environment's own `bin`, and show what it said when it failed."""
     program = Path(sys.executable).parent / command[0]
+    # What the browser's tests need in this process is not for others.
+    clean = {name: value for name, value in os.environ.items() if name != "DJANGO_ALLOW_ASYNC_UNSAFE"}
     done = subprocess.run(
-        [program, *command[1:]], cwd=ROOT, capture_output=True, text=True, env=os.environ | env, check=False
+        [program, *command[1:]], cwd=ROOT, capture_output=True, text=True, env=clean | env, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -45,6 +47,7 @@ def test_every_model_has_its_migrations():
 def test_production_settings_pass_djangos_deployment_check():
     run(
         "python", "manage.py", "check", "--deploy", "--fail-level", "WARNING",
-        DJANGO_SETTINGS_MODULE="jobsite.settings", DEBUG="0", HTTPS="1", SECRET_KEY="kU3-" + "q7Zp_x" * 12, ALLOWED_HOSTS="jobs.example.org",
+        DJANGO_SETTINGS_MODULE="jobsite.settings", DEBUG="0", HTTPS="1",
+        SECRET_KEY="kU3-" + "q7Zp_x" * 12, ALLOWED_HOSTS="jobs.example.org",
         DATABASE_URL="postgres://nobody@localhost/none",
     )  # fmt: skip

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -75,8 +76,15 @@ def wait_until_gone(directory):
 
 
 @pytest.fixture
-def directory(tmp_path):
-    path = tmp_path / "postgres"
+def place():
+    """A directory of our own: pytest closes its own to others, and under root PostgreSQL is somebody else."""
+    with tempfile.TemporaryDirectory(prefix="jobsite-test-") as path:
+        yield Path(path)
+
+
+@pytest.fixture
+def directory(place):
+    path = place / "postgres"
     yield path
     wait_until_gone(path)
 
@@ -129,8 +137,8 @@ def test_a_server_that_was_killed_is_started_again(directory):
     second.leave()
 
 
-def test_a_long_path_is_no_hindrance(tmp_path):
-    directory = tmp_path / ("long-" * 20) / ("longer-" * 15)
+def test_a_long_path_is_no_hindrance(place):
+    directory = place / ("long-" * 20) / ("longer-" * 15)
     assert len(str(directory)) > 200
     user = User(directory)
     assert user.visits == 1
@@ -138,8 +146,8 @@ def test_a_long_path_is_no_hindrance(tmp_path):
     wait_until_gone(directory)
 
 
-def test_a_path_with_a_space_and_a_quote_is_no_hindrance(tmp_path):
-    directory = tmp_path / "it's a place" / "of ours"
+def test_a_path_with_a_space_and_a_quote_is_no_hindrance(place):
+    directory = place / "it's a place" / "of ours"
     user = User(directory)
     assert user.visits == 1
     user.leave()
