@@ -22,7 +22,7 @@ class BotQuerySet(models.QuerySet["Bot"]):
     """Questions about bots."""
 
     def stuck(self) -> "BotQuerySet":
-        """Bots that need a look: graded other than normal, or down while they still hold a job."""
+        """Bots graded other than normal."""
         return self.exclude(health_status=HealthStatus.NORMAL)
 
     def unseen(self, within: timedelta) -> "BotQuerySet":

@@ -27,7 +27,8 @@ BOTS = {
     "swift": ["--slow", "0.2", "--concurrency", "2"],
     "stubborn": ["--slow", "0.5", "--hang", "600", "--on-job", "5"],
 }
-#: Short limits for the demo's kinds, so that a newcomer need not wait: silent after 20 s, given back after a minute.
+#: A short limit for the demo's kinds, so that a newcomer need not wait: silent after 20 s. What is silent stays where
+#: it is (policy `flag`), to be released whenever the newcomer comes to look.
 HEARTBEAT_WITHIN = 20
 #: Seconds a program is given to end by itself.
 GRACE = 15
@@ -110,7 +111,8 @@ if new or not operator.check_password(os.environ["DEMO_PASSWORD"]):
     operator.save()
 for kind in ("sum", "subtract", "multiply", "divide", "checksum", "wordcount"):
     JobKind.objects.get_or_create(name=kind, defaults={
-        "heartbeat_within": timedelta(seconds=int(os.environ["DEMO_HEARTBEAT"])), "backoff": timedelta(seconds=2)})
+        "heartbeat_within": timedelta(seconds=int(os.environ["DEMO_HEARTBEAT"])), "backoff": timedelta(seconds=2),
+        "when_silent": "flag"})
 for name in os.environ["DEMO_BOTS"].split():
     path = Path(os.environ["DEMO_RUN"]) / f"{name}.token"
     bot = Bot.objects.filter(name=name).first()

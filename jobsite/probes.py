@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Callable
 from functools import cache
 
 from django.db import DatabaseError, InterfaceError, connection
@@ -37,6 +38,20 @@ def readyz(request: HttpRequest) -> HttpResponse:
         names = ", ".join(f"{app}.{name}" for app, name in missing)
         return _not_ready("migrations_unapplied", f"Unapplied migrations: {names}. Run `manage.py migrate`.")
     return HttpResponse("ok", content_type="text/plain")
+
+
+PATHS = {"/livez": livez, "/readyz": readyz}
+
+
+class ProbesMiddleware:
+    """Answers the probes before anything else is asked: they are called by address, not by an allowed host's name."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        probe = PATHS.get(request.path_info, self.get_response)
+        return probe(request)
 
 
 def unapplied() -> list[Name]:

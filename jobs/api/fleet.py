@@ -5,7 +5,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest
-from ninja import Body, Router
+from ninja import Body, Router, Status
 
 from bots import health, roster
 from bots.models import Bot
@@ -76,7 +76,7 @@ def register(request: HttpRequest, data: schemas.BotIn) -> Any:
     except ValidationError as error:
         raise errors.Invalid("; ".join(f"{f}: {' '.join(m)}" for f, m in error.message_dict.items())) from None
     bot.refresh_from_db()
-    return 201, bot_out(bot) | {"token": token}
+    return Status(201, bot_out(bot) | {"token": token})
 
 
 @router.get("/bots/{bot_id}", response=schemas.BotOut)

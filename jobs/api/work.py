@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.http import HttpRequest
-from ninja import Body, Router
+from ninja import Body, Router, Status
 
 from bots.models import NAME_LENGTH, Bot
 from jobs import errors, lifecycle
@@ -48,7 +48,7 @@ def enqueue(request: HttpRequest, data: JobIn) -> Any:
     """Add a job. The same `key` of the same kind again answers 200 with the job that is there."""
     require(request, "jobs.add_job")
     ((job_id, created),) = lifecycle.enqueue([data.to_new()])
-    return (201 if created else 200), job_out(find(job_id))
+    return Status(201 if created else 200, job_out(find(job_id)))
 
 
 @router.post("/jobs/bulk", response={201: schemas.BulkOut})
@@ -57,7 +57,8 @@ def enqueue_bulk(request: HttpRequest, data: schemas.BulkIn) -> Any:
     require(request, "jobs.add_job")
     rows = lifecycle.enqueue([job.to_new() for job in data.jobs])
     created = sum(new for _, new in rows)
-    return 201, {"created": created, "existing": len(rows) - created, "ids": [job_id for job_id, _ in rows]}
+    ids = [job_id for job_id, _ in rows]
+    return Status(201, {"created": created, "existing": len(rows) - created, "ids": ids})
 
 
 @router.get("/jobs", response=schemas.JobsOut)

@@ -68,3 +68,13 @@ def test_a_database_that_is_away_makes_readyz_503_and_leaves_livez_alone() -> No
     assert (status, content_type) == ("503", "application/problem+json")
     assert json.loads(body)["code"] == "database_unreachable"
     assert "nobody" not in body
+
+
+def test_probes_answer_whatever_host_they_are_called_by(db):
+    assert Client().get("/livez", headers={"host": "10.1.2.3"}).status_code == 200
+    assert Client().get("/readyz", headers={"host": "10.1.2.3"}).status_code == 200
+
+
+def test_probes_are_not_sent_to_https(db, settings):
+    settings.SECURE_SSL_REDIRECT = True
+    assert Client().get("/livez").status_code == 200
