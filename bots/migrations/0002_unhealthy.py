@@ -3,7 +3,8 @@
 Code wrote `unhealthy` while the constraint allowed two values, so every release failed and jobs stayed stuck. The
 constraint is dropped and added again with the values the code uses. It is added without looking at the rows
 (`NOT VALID`), so its lock is as short as a catalogue change; `0003` looks at the rows under a lock that lets bots go
-on working. Going back is refused by PostgreSQL while a bot is `unhealthy`, and then nothing has changed.
+on working. Going back is refused by PostgreSQL while a bot is `unhealthy`; then the constraint, the index and the rows
+are as they were, and `migrate` marks `0003` as applied again.
 """
 
 from django.contrib.postgres.operations import AddConstraintNotValid

@@ -86,7 +86,7 @@ class JobAdmin(admin.ModelAdmin):
     paginator = CappedPaginator
     show_full_result_count = False
     list_per_page = 50
-    list_display = ["shown_id", "kind_id", "shown_status", "holder", "held", "heard", "tries", "priority", "done"]
+    list_display = ["shown_id", "shown_kind", "shown_status", "holder", "held", "heard", "tries", "priority", "done"]
     list_display_links = ["shown_id"]
     list_select_related = ["claimed_by"]
     list_filter = [StuckFilter, "status", "kind"]
@@ -106,6 +106,10 @@ class JobAdmin(admin.ModelAdmin):
     @admin.display(description="job", ordering="id")
     def shown_id(self, job: Job) -> str:
         return f"{job.pk}"
+
+    @admin.display(description="kind", ordering="kind")
+    def shown_kind(self, job: Job) -> str:
+        return job.kind_id
 
     @admin.display(description="status", ordering="status")
     def shown_status(self, job: Job) -> str:
