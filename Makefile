@@ -45,10 +45,10 @@ clean: ## Remove what the other commands made: environment, database, caches.
 
 .venv/.dev: .venv/bin/python requirements.txt requirements-dev.txt constraints.txt client/pyproject.toml
 	@echo "Installing what development needs …"
-	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -q -r requirements-dev.txt
+	@$(BIN)/python -m pip install --disable-pip-version-check -r requirements-dev.txt
 	@touch .venv/.dev .venv/.run
 
 .venv/.run: .venv/bin/python requirements.txt constraints.txt
 	@echo "Installing what the server needs …"
-	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -q -r requirements.txt
+	@$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
 	@touch .venv/.run

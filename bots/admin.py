@@ -33,7 +33,18 @@ def show_token(admin_: admin.ModelAdmin, request: HttpRequest, owner: object, to
     return response
 
 
-class BotAdmin(admin.ModelAdmin):
+class GuardedActions(admin.ModelAdmin):
+    """Answers 403 to an action that the user may not use. Django by itself says "no action selected" and 302."""
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        action = request.POST.get("action")
+        ours = {name if isinstance(name, str) else name.__name__ for name in self.actions or ()}
+        if action in ours and action not in self.get_actions(request):
+            raise PermissionDenied
+        return super().changelist_view(request, extra_context)
+
+
+class BotAdmin(GuardedActions):
     """Identity, token, pause and quarantine. Health and status are shown and never edited."""
 
     list_display = ["name", "shown_status", "shown_health", "seen", "paused", "quarantined", "version"]
@@ -149,7 +160,7 @@ class BotAdmin(admin.ModelAdmin):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(admin.ModelAdmin):
+class ApiKeyAdmin(GuardedActions):
     """Keys of operators and producers: made, shown once, revoked."""
 
     list_display = ["shown_prefix", "user", "name", "created_at", "last_used_at", "revoked_at"]

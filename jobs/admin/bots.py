@@ -11,7 +11,7 @@ from django.utils.html import format_html
 from bots.admin import BotAdmin, many
 from bots.models import Bot
 from jobs import lifecycle
-from jobs.admin.interventions import INTERVENTIONS
+from jobs.admin.interventions import INTERVENTIONS, carry_out, confirmation
 from jobs.lifecycle import By
 from jobs.models import Job, JobEvent
 
@@ -48,12 +48,12 @@ class HoldingBotAdmin(BotAdmin):
         self.message_user(request, f"{many(told, 'bot')} will be told to restart. Released {released}.")
 
     @admin.action(description="Release what they hold", permissions=["release"])
-    def release_held(self, request: HttpRequest, bots: QuerySet[Bot]) -> None:
-        ids = list(Job.objects.held().filter(claimed_by__in=bots).values_list("pk", flat=True))
-        changes = lifecycle.release(ids, by=By.operator(request.user))  # type: ignore[arg-type]
-        for job in Job.objects.filter(pk__in=[change.id for change in changes]):
-            self.log_change(request, job, "Released.")
-        self.message_user(request, INTERVENTIONS["release"].message(len(changes), len(ids) - len(changes)))
+    def release_held(self, request: HttpRequest, bots: QuerySet[Bot]) -> HttpResponse | None:
+        jobs = Job.objects.held().filter(claimed_by__in=bots)
+        if request.POST.get("confirmed"):
+            carry_out(self, request, INTERVENTIONS["release"], list(jobs.values_list("pk", flat=True)))
+            return None
+        return confirmation(self, request, INTERVENTIONS["release"], jobs, reverse("admin:bots_bot_changelist"))
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

@@ -14,6 +14,7 @@ from django.urls import path, reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 
+from bots.admin import GuardedActions
 from bots.shown import age, badge
 from jobs import lifecycle
 from jobs.admin.interventions import INTERVENTIONS, Intervention, carry_out, confirmation
@@ -79,7 +80,7 @@ class NewJobForm(forms.ModelForm):
 
 
 @admin.register(Job)
-class JobAdmin(admin.ModelAdmin):
+class JobAdmin(GuardedActions):
     """State is never edited here; it changes by verbs, each with a page that asks first."""
 
     form = NewJobForm

@@ -4,12 +4,12 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from bots.admin import many
+from bots.admin import GuardedActions, many
 from jobs.models import JobKind
 
 
 @admin.register(JobKind)
-class JobKindAdmin(admin.ModelAdmin):
+class JobKindAdmin(GuardedActions):
     """A kind comes into being at its first job; here its policy is set."""
 
     list_display = ["name", "paused", "max_attempts", "start_within", "heartbeat_within", "run_within", "when_silent"]

@@ -34,7 +34,7 @@ def test_a_forged_action_by_a_view_only_operator_changes_nothing(client, olga, v
     client.force_login(vera)
     pk = {Job: lease.id, Bot: ada.pk, JobKind: "sum"}.get(model) or ApiKey.objects.get().pk
     form = {"action": name, "_selected_action": [pk], "confirmed": "yes"}
-    client.post(reverse(f"admin:{PAGES[model]}_changelist"), form)
+    assert client.post(reverse(f"admin:{PAGES[model]}_changelist"), form).status_code == 403
     assert [list(m.objects.order_by("pk").values()) for m in (Job, Bot, JobKind, ApiKey)] == before
 
 

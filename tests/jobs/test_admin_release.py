@@ -107,7 +107,7 @@ def test_a_forged_release_by_a_view_only_operator_is_forbidden(client, vera, stu
     url = reverse("admin:jobs_job_release", args=[stuck.id])
     assert client.get(url).status_code == 403
     assert client.post(url, {"confirmed": "yes"}).status_code == 403
-    client.post(LIST, tick([stuck], confirmed="yes"))
+    assert client.post(LIST, tick([stuck], confirmed="yes")).status_code == 403
     assert stuck.job.status == JobStatus.PROCESSING
     assert not JobEvent.objects.exists()
 
@@ -132,3 +132,26 @@ def test_a_late_result_can_be_accepted_from_the_jobs_page(client, olga, stuck):
     assert url in client.get(reverse("admin:jobs_job_change", args=[stuck.id])).content.decode()
     client.post(url)
     assert (stuck.job.status, stuck.job.result) == (JobStatus.SUCCEEDED, {"sum": 3})
+
+
+def test_what_a_bot_holds_is_released_from_the_list_of_bots_after_asking(client, olga, ada, held_by):
+    leases = [held_by(ada) for _ in range(2)]
+    client.force_login(olga)
+    url = reverse("admin:bots_bot_changelist")
+    form = {"action": "release_held", "_selected_action": [ada.pk]}
+    assert f"sum {leases[0].id}" in client.post(url, form).content.decode()
+    assert Job.objects.held().count() == 2
+    said = client.post(url, form | {"confirmed": "yes", "reason": "going home"}, follow=True).content.decode()
+    assert "Released 2 jobs." in said
+    assert Job.objects.pending().count() == 2
+
+
+def test_a_bot_is_restarted_from_the_list_of_bots(client, olga, ada, held_by):
+    lease = held_by(ada)
+    client.force_login(olga)
+    url = reverse("admin:bots_bot_changelist")
+    said = client.post(url, {"action": "restart", "_selected_action": [ada.pk]}, follow=True).content.decode()
+    assert "1 bot will be told to restart. Released 1 job." in said
+    ada.refresh_from_db()
+    assert ada.restart_requested_at is not None
+    assert lease.job.status == JobStatus.PENDING
