@@ -1,0 +1,92 @@
+"""Every call of the API: who may make it, a body that is good, and what it answers then."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpResponse
+from django.test import Client
+
+from bots.models import ApiKey, Bot
+from jobs.models import Job, JobEvent, JobKind
+
+PREFIX = "/api/v1"
+#: Who passes a door by being a bot.
+BOT = "bot"
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call. `needs` are a user's permissions, or none for a bot's call; `status` is the answer when all is good."""
+
+    method: str
+    path: str
+    needs: tuple[str, ...]
+    body: Any = None
+    status: int = 200
+    #: The call is about a job that has failed, and not about one that ada holds.
+    failed: bool = False
+    #: What a bot sends, where a bot may make a call that people make, too.
+    bot_body: Any = None
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    @property
+    def for_bots(self) -> bool:
+        return not self.needs or self.bot_body is not None
+
+    def body_of(self, who: str) -> Any:
+        return self.bot_body if who == BOT and self.bot_body is not None else self.body
+
+
+_REPORT = {"attempt": 1}
+CALLS = [
+    Call("POST", "/claim", (), {}),
+    Call("POST", "/heartbeat", (), {}),
+    Call("POST", "/hello", (), {"instance": "first"}),
+    Call("POST", "/jobs/{job_id}/start", (), _REPORT),
+    Call("POST", "/jobs/{job_id}/heartbeat", (), _REPORT),
+    Call("POST", "/jobs/{job_id}/complete", (), _REPORT),
+    Call("POST", "/jobs/{job_id}/fail", (), _REPORT | {"error": "it broke"}),
+    Call("POST", "/jobs/{job_id}/release", ("jobs.release_job",), {}, bot_body=_REPORT),
+    Call("POST", "/jobs/{job_id}/cancel", ("jobs.cancel_job",), {}),
+    Call("POST", "/jobs/{job_id}/retry", ("jobs.retry_job",), {}, failed=True),
+    Call("POST", "/jobs", ("jobs.add_job",), {"kind": "sum"}, 201),
+    Call("POST", "/jobs/bulk", ("jobs.add_job",), {"jobs": [{"kind": "sum"}]}, 201),
+    Call("GET", "/jobs", ("jobs.view_job",)),
+    Call("GET", "/jobs/{job_id}", ("jobs.view_job",)),
+    Call("GET", "/jobs/{job_id}/events", ("jobs.view_job",)),
+    Call("GET", "/bots", ("bots.view_bot",)),
+    Call("GET", "/bots/{bot_id}", ("bots.view_bot",)),
+    Call("GET", "/stuck", ("jobs.view_job", "bots.view_bot")),
+    Call("POST", "/bots", ("bots.add_bot",), {"name": "carl"}, 201),
+    Call("POST", "/bots/{bot_id}/pause", ("bots.pause_bot",), {}),
+    Call("POST", "/bots/{bot_id}/resume", ("bots.pause_bot",), {}),
+    Call("POST", "/bots/{bot_id}/restart", ("bots.restart_bot",), {}),
+]
+BY_NAME = {str(call): call for call in CALLS}
+
+
+def send(client: Client, token: str | None, method: str, path: str, body: Any = None, **headers: str) -> HttpResponse:
+    """One request. `body` is bytes as they are, or anything that JSON can say."""
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
+    data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+    return client.generic(method, PREFIX + path, data, content_type="application/json", headers=headers)
+
+
+def refused(answer: HttpResponse, status: int, code: str) -> dict[str, Any]:
+    """The problem this answer tells of, which is that one."""
+    assert (answer.status_code, answer["Content-Type"]) == (status, "application/problem+json"), answer.content[:500]
+    problem = answer.json()
+    assert (problem["status"], problem["code"]) == (status, code), problem
+    assert {"type", "title", "detail"} <= set(problem) and problem["title"] and problem["detail"]
+    return problem
+
+
+def rows() -> list[list[dict[str, Any]]]:
+    """All that a call might change, but for the moments at which somebody was last seen."""
+    seen = {"last_seen_at", "last_used_at"}
+    models = (Job, JobEvent, JobKind, Bot, ApiKey)
+    return [[{k: v for k, v in r.items() if k not in seen} for r in m.objects.order_by("pk").values()] for m in models]
