@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
@@ -116,11 +116,16 @@ class ApiMiddleware:
             return None
         if isinstance(exc, RequestDataTooBig):
             return problem(errors.TooLarge("The body is too long."))
+        if isinstance(exc, Http404 | PermissionDenied | SuspiciousOperation | BadRequest):
+            # Django has an answer of its own to these, which `_replace` puts into our form: nobody's server failed.
+            return None
         return problem(_unexpected(request, exc))
 
     def _replace(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         if response.status_code == 404:
             return problem(errors.NotFound(f"There is nothing at {request.path_info[:200]}."))
+        if response.status_code == 403:
+            return problem(errors.Forbidden("This is not allowed here."))
         if response.status_code == 405:
             allow = response.get("Allow", "")
             new = problem(errors.MethodNotAllowed(f"{request.method} is not allowed here; use {allow}."))
