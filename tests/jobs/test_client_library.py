@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from django.db import connection
 
 from bots.models import Bot
 from jobs import lifecycle
@@ -33,9 +34,20 @@ def demo(live_server, tmp_path, ada_token):
         return started[-1]
 
     yield start
+    # In good order, and not by SIGKILL: a call still in the server's hands would meet the emptying of the tables.
     for process in started:
-        process.kill()
-        process.communicate()
+        process.terminate()
+    for process in started:
+        process.communicate(timeout=PATIENCE)
+    wait_until(nobody_is_at_the_database)
+
+
+def nobody_is_at_the_database():
+    """Whether every other connection to the tests' database has nothing to do."""
+    busy = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT NOT EXISTS ({busy} AND state <> 'idle')")
+        return cursor.fetchone()[0]
 
 
 def wait_until(true):
