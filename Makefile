@@ -31,7 +31,7 @@ serve: .venv/.run ## The web server as in production. Settings come from the env
 	@$(BIN)/python manage.py migrate --check
 	@$(BIN)/python manage.py collectstatic --noinput --verbosity 0
 	@exec $(BIN)/granian --interface wsgi --host $${HOST:-0.0.0.0} --port $(PORT) --workers $${WEB_WORKERS:-2} \
-		--blocking-threads $${WEB_THREADS:-8} --backpressure 256 --no-ws jobsite.wsgi:application
+		--blocking-threads $${WEB_THREADS:-160} --backpressure 512 --no-ws jobsite.wsgi:application
 
 clean: ## Remove what the other commands made: environment, database, caches.
 	rm -rf .venv .postgres .run .static .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

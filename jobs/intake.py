@@ -57,6 +57,27 @@ def loads(text: bytes) -> Any:
     return value
 
 
+#: What makes a closer look at JSON worth while: NUL, half of a surrogate pair, a number that may be out of range.
+_DOUBTFUL = re.compile(rb"\\u0000|\\u[dD][89a-fA-F]|[eE][+-]?[0-9]{3}|[0-9]{300}|NaN|Infinity")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+
+def is_plain(text: bytes) -> bool:
+    """Whether JSON in `text` surely holds nothing that `loads` would refuse, beyond what any parser refuses.
+
+    False may be a false alarm (a string with brackets in it, say); then `loads` is to be asked.
+    """
+    if _DOUBTFUL.search(text):
+        return False
+    brackets, depth = text.translate(None, _NO_BRACKETS), 0
+    while brackets and depth < MAX_DEPTH:
+        inner = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        if len(inner) == len(brackets):
+            return False
+        brackets, depth = inner, depth + 1
+    return not brackets
+
+
 def check_json(value: Any, field: str, max_bytes: int) -> None:
     """Invalid, naming `field`, when PostgreSQL could not keep `value` as JSON or it is longer than `max_bytes`."""
     fault = _fault(value, max_bytes)

@@ -8,25 +8,33 @@ that look waits for a plain `FOR UPDATE` but not for these.
 """
 
 import json
+import time
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+import psycopg
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
+from psycopg.errors import SerializationFailure
 
 from bots import health
 from bots.models import MAX_CLAIM, Bot
-from bots.states import BotStatus, HealthStatus
-from jobs import backoff
+from bots.states import HealthStatus
+from jobs import backoff, waiting
 from jobs.errors import InstanceReplaced, LeaseLost, NotFound
+from jobs.floors import Floors, Look, Place
 from jobs.models import Job, JobEvent, JobKind
-from jobs.sql import statement
+from jobs.sql import numbered, statement
 from jobs.states import CANCELLABLE, HELD, RETRYABLE, Actor, JobStatus, Verb
+
+if TYPE_CHECKING:
+    from django.db.backends.postgresql.base import DatabaseWrapper
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,9 @@ class By:
     def bot(cls, bot: Bot) -> "By":
         return cls(Actor.BOT, bot.name, bot.pk)
 
+
+#: How many bots a process remembers something of.
+MOST_REMEMBERED = 100_000
 
 SWEEP = By(Actor.SWEEP, "sweep_stuck")
 
@@ -128,6 +139,51 @@ def _run(name: str, **params: Any) -> list[dict[str, Any]]:
     return rows
 
 
+class _Turned(NamedTuple):
+    """What the function in `exchange.sql` returns, in its order."""
+
+    plain: bool
+    takes: list[str]
+    kinds: list[str] | None
+    room: bool
+    paused: bool
+    restart: bool
+    jobs: str
+    n: int
+    took: float | None
+    at: str
+    last_priority: int | None
+    last_run_at: str | None
+    last_id: int | None
+
+
+def _call_exchange(**params: Any) -> _Turned:
+    """Call it as cheaply as can be: this is what bots do all day.
+
+    Outside a transaction a connection is taken from Django's pool for just this statement, and Django's own, with all
+    that it does when it is opened and closed for a request, is left alone.
+    """
+    text, names = numbered("turn")
+    database = cast("DatabaseWrapper", connection)
+    pool = None if connection.in_atomic_block or connection.connection is not None else database.pool
+    with connection.wrap_database_errors:
+        if pool is None:
+            connection.ensure_connection()
+            return _fetch_turned(connection.connection, text, [params[name] for name in names])
+        pool.open()
+        with pool.connection() as fresh:
+            # What is raised here is rolled back by the pool.
+            if not fresh.autocommit:
+                fresh.autocommit = True
+            return _fetch_turned(fresh, text, [params[name] for name in names])
+
+
+def _fetch_turned(raw: "psycopg.Connection[Any]", text: str, params: list[Any]) -> _Turned:
+    with psycopg.RawCursor(raw) as cursor:
+        cursor.execute(text, params)
+        return _Turned(*cursor.fetchall()[0])
+
+
 # --- Producers ------------------------------------------------------------------------------------------------
 
 
@@ -159,6 +215,10 @@ def enqueue(new: Sequence[NewJob]) -> list[tuple[int, bool]]:
         for kind in {kind for kind, _ in keys}:
             found = Job.objects.filter(kind=kind, key__in=[key for k, key in keys if k == kind])
             there |= {(kind, key): job_id for key, job_id in found.values_list("key", "id")}
+        new_kinds = Counter(
+            job.kind for job, job_id in zip(new, ids, strict=True) if job_id is not None and not job.run_at
+        )
+        waiting.announce(new_kinds)
         return [
             (there[(job.kind, job.key)], False) if job_id is None else (job_id, True)
             for job, job_id in zip(new, ids, strict=True)
@@ -166,6 +226,79 @@ def enqueue(new: Sequence[NewJob]) -> list[tuple[int, bool]]:
 
 
 # --- Bots -----------------------------------------------------------------------------------------------------
+
+#: Where this process last found pending jobs (jobs/floors.py).
+floors = Floors()
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a bot asks for: at most `limit` jobs, of these kinds (None: any it takes), started or only claimed."""
+
+    limit: int = 1
+    kinds: Collection[str] | None = None
+    start: bool = True
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A bot's whole turn: what it says of the leases it holds, and what it asks for. A job is named once at most."""
+
+    completed: Sequence[Report] = ()
+    failed: Sequence[Report] = ()
+    heartbeats: Sequence[Report] = ()
+    claim: Wanted | None = None
+
+    @property
+    def ids(self) -> list[int]:
+        """The jobs it names, in order."""
+        return sorted(report.id for reports in (self.completed, self.failed, self.heartbeats) for report in reports)
+
+
+@dataclass(frozen=True)
+class Exchanged:
+    """What a turn came to. `room`: the bot could have got jobs, had there been any for it."""
+
+    accepted: list[int]
+    rejected: dict[int, LeaseLost | NotFound]
+    jobs: list[Claimed]
+    room: bool
+
+
+def exchange(bot: Bot, turn: Turn, *, instance: str = "") -> Exchanged:
+    """A bot's whole turn in one transaction, as if it had made each call by itself: reports first, then the claim.
+
+    InstanceReplaced when it claims and a newer process of the bot is alone; then nothing of it was done.
+    """
+    by, jobs, room = By.bot(bot), list[Claimed](), False
+    with transaction.atomic():
+        # All of them first and in order: each report locks its bot after its jobs, and the next one more jobs.
+        list(Job.objects.filter(pk__in=turn.ids).order_by("pk").select_for_update(no_key=True).values_list("pk"))
+        outcomes = [
+            verb(reports, by=by) for verb, reports in ((complete, turn.completed), (fail, turn.failed)) if reports
+        ]
+        if turn.heartbeats:
+            outcomes.append(heartbeat(turn.heartbeats, by=by)[1])
+        if turn.claim is not None:
+            jobs, room = _claim(bot, turn.claim, instance)
+    accepted = [job_id for outcome in outcomes for job_id in outcome.accepted]
+    return Exchanged(accepted, {k: v for outcome in outcomes for k, v in outcome.rejected.items()}, jobs, room)
+
+
+@dataclass(frozen=True)
+class PlainTurn:
+    """A turn in which nothing was out of the ordinary: every report holds.
+
+    `jobs` are the claimed ones, as a JSON list; `kinds` those the claim was for (None: any); `room`: the bot could
+    have got jobs, had there been any for it.
+    """
+
+    jobs: str
+    claimed: int
+    kinds: tuple[str, ...] | None
+    room: bool
+    paused: bool
+    restart: bool
 
 
 def claim(
@@ -176,38 +309,96 @@ def claim(
     None for a paused or quarantined bot, none of a paused kind, only kinds the bot takes, and never more than its
     capacity. InstanceReplaced when a newer process of the bot is alone.
     """
-    with transaction.atomic():
-        # One claim of a bot at a time, so that two of its processes cannot both fill the last free place.
-        bot = Bot.objects.select_for_update(no_key=True).get(pk=bot.pk)
-        if bot.instance and instance and instance != bot.instance:
-            raise InstanceReplaced(
-                f"Bot {bot.name} was started again as {bot.instance!r}, alone. "
-                f"This process, {instance!r}, gets no more jobs."
-            )
-        if bot.paused or bot.quarantined_at:
-            return []
-        if bot.kinds:
-            kinds = set(bot.kinds) & set(bot.kinds if kinds is None else kinds)
-        if kinds is not None and not kinds:
-            return []
-        limit = min(limit, MAX_CLAIM)
-        if bot.capacity is not None:
-            limit = min(limit, bot.capacity - Job.objects.held_by(bot).count())
-        if limit <= 0:
-            return []
-        rows = _run(
-            "claim",
-            bot=bot.pk,
-            limit=limit,
-            kinds=None if kinds is None else sorted(kinds),
-            start=start,
-            instance=instance,
-            run_within=settings.DEFAULT_RUN_WITHIN,
+    return _claim(bot, Wanted(limit, kinds, start), instance)[0]
+
+
+def _claim(bot: Bot, ask: Wanted, instance: str) -> tuple[list[Claimed], bool]:
+    """The claimed jobs, and whether this bot could have got any at all."""
+    try:
+        turn = _exchange(ask, instance, bot=bot)
+    except OperationalError as error:
+        if not isinstance(error.__cause__, SerializationFailure):
+            raise
+        # A newer process said hello while this call waited for its bot.
+        raise InstanceReplaced(f"Bot {bot.name} was started again, alone. This process gets no more jobs.") from None
+    if turn is None:
+        newer = Bot.objects.values_list("instance", flat=True).get(pk=bot.pk)
+        raise InstanceReplaced(
+            f"Bot {bot.name} was started again as {newer!r}, alone. This process, {instance!r}, gets no more jobs."
         )
-        if rows and bot.status != BotStatus.BUSY:
-            Bot.objects.filter(pk=bot.pk).update(status=BotStatus.BUSY)
-    jobs = [Claimed(**{**row, "payload": json.loads(row["payload"])}) for row in rows]
-    return sorted(jobs, key=lambda job: (-job.priority, job.run_at, job.id))
+    moments = ("run_at", "deadline_at")
+    jobs = [job | {name: datetime.fromisoformat(job[name]) for name in moments} for job in json.loads(turn.jobs)]
+    return [Claimed(**job) for job in jobs], turn.room
+
+
+def exchange_plainly(
+    digest: bytes, ask: Wanted | None, *, done: str | None = None, beats: str | None = None, instance: str = ""
+) -> PlainTurn | None:
+    """The same as `exchange` in one statement, for the bot with this token, when nothing is out of the ordinary.
+
+    `done` and `beats` are JSON lists of reports, checked before. None, and nothing was changed, when something needs
+    more than that: an unknown token, a lease that was lost, a bot that is unwell, a process that was replaced. Then
+    `exchange` is the way.
+    """
+    try:
+        return _exchange(ask, instance, digest=digest, done=done, beats=beats)
+    except OperationalError as error:
+        if isinstance(error.__cause__, SerializationFailure):
+            return None
+        raise
+
+
+#: Where this process last found pending jobs (jobs/floors.py), and the kinds its bots took when they last called, which
+#: only says whose floors are tried.
+floors = Floors()
+_takes: dict[bytes, tuple[str, ...]] = {}
+
+
+def _exchange(
+    ask: Wanted | None,
+    instance: str,
+    *,
+    bot: Bot | None = None,
+    digest: bytes | None = None,
+    done: str | None = None,
+    beats: str | None = None,
+) -> PlainTurn | None:
+    takes = tuple(bot.kinds) if bot else _takes.get(digest or b"", ())
+    asked = None if ask is None or ask.kinds is None else sorted(set(ask.kinds))
+    sort = (takes, None if asked is None else tuple(asked))
+    now = time.monotonic()
+    place = floors.start(sort, now)
+    ranks = sorted(place.ranks.items(), reverse=True)
+    limit = min(ask.limit, MAX_CLAIM) if ask else 0
+    row = _call_exchange(
+        bot=bot.pk if bot else None,
+        digest=None if bot else digest,
+        done=done,
+        beats=beats,
+        asks=ask is not None,
+        most=limit,
+        asked=asked,
+        starts=ask.start if ask else True,
+        life=instance,
+        priorities=[priority for priority, _ in ranks],
+        run_ats=[p.run_at for _, p in ranks],
+        ids=[p.id for _, p in ranks],
+        run_within=settings.DEFAULT_RUN_WITHIN,
+        seen_every=settings.LAST_SEEN_EVERY,
+        slow=settings.CLAIM_SLOW,
+    )
+    if not row.plain:
+        return None
+    if digest is not None and tuple(row.takes) != takes:
+        if len(_takes) >= MOST_REMEMBERED:
+            _takes.clear()
+        _takes[digest] = tuple(row.takes)
+    if row.took is not None:
+        found = None if row.last_id is None or row.last_run_at is None else Place(row.last_run_at, row.last_id)
+        look = Look(row.n, limit, row.last_priority, found, row.at, row.took)
+        floors.note(sort, place, look, now, settings.CLAIM_SLOW.total_seconds())
+    kinds = None if row.kinds is None else tuple(row.kinds)
+    return PlainTurn(row.jobs, row.n, kinds, row.room, row.paused, row.restart)
 
 
 def start(reports: Sequence[Report], *, by: By) -> tuple[list[Renewed], Outcome]:
@@ -476,13 +667,23 @@ def _end(
             row["reason"] = row.get("reason") or ""
         params = {"from": list(sources), "verb": verb, "actor": by.actor, "by": by.name}
         changes = [Change(**row) for row in _run("end", rows=rows, **params)]
+        _announce(changes)
         _settle({change.bot for change in changes}, keep_health=keep_health)
     return changes
 
 
 def _turn(name: str, job_ids: Iterable[int], by: By, reason: str, **params: Any) -> list[Change]:
     ids = sorted(set(job_ids))
-    return [Change(**r) for r in _run(name, ids=ids, actor=by.actor, by=by.name, reason=reason, **params)]
+    with transaction.atomic():
+        changes = [Change(**r) for r in _run(name, ids=ids, actor=by.actor, by=by.name, reason=reason, **params)]
+        _announce(changes)
+    return changes
+
+
+def _announce(changes: Iterable[Change]) -> None:
+    """Tell those who wait for jobs of what is pending again. What is due only later, they look for by themselves."""
+    now = datetime.now(UTC)
+    waiting.announce(Counter(c.kind for c in changes if c.status == JobStatus.PENDING and c.run_at <= now))
 
 
 def _settle(bot_ids: Iterable[int | None], *, keep_health: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Does the database refuse what the code says it refuses? Constraints and indexes there, beside those in the models.
+"""Does the database refuse and do what the code says? Constraints, indexes and functions there, beside the code's.
 
 PostgreSQL rewrites a condition when it stores it, so texts cannot be compared as they were written. The code's
 constraints are therefore added to an empty temporary twin of each table, in a transaction that is rolled back, and
@@ -14,6 +14,8 @@ from django.apps import apps
 from django.db import connection, models, transaction
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.recorder import MigrationRecorder
+
+from jobs.sql import FUNCTIONS, body, digest
 
 #: The apps whose tables are ours. Constraints of other people's apps are their affair.
 OURS = ("bots", "jobs", "alerts")
@@ -69,7 +71,17 @@ def compare(app: str | None = None) -> list[Compared]:
         for model in apps.get_app_config(label).get_models():
             if model._meta.managed and not model._meta.proxy:
                 found.extend(_compare_table(label, model))
+    if "jobs" in labels:
+        found.extend(_compare_functions())
     return sorted(found, key=lambda c: (c.app, c.table, c.name))
+
+
+def _compare_functions() -> Iterator[Compared]:
+    """The functions in jobs/sql, by the digests of their bodies."""
+    for file, name in FUNCTIONS.items():
+        there = _ask("SELECT prosrc FROM pg_proc WHERE proname = %s", name)
+        in_database = f"a body with the digest {digest(there[0][0])}" if there else None
+        yield Compared("jobs", "(functions)", name, in_database, f"a body with the digest {digest(body(file))}")
 
 
 def applied(app: str) -> tuple[str, str]:

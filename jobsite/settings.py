@@ -81,6 +81,10 @@ TEMPLATES = [
 # --- Database -------------------------------------------------------------------------------------------------
 
 
+# The call that bots make all day is prepared on the server. 0 for a pooler that cannot keep prepared statements apart.
+DATABASE_PREPARE = env.bool("DATABASE_PREPARE", default=True)
+
+
 def _database() -> dict[str, Any]:
     url = env.str("DATABASE_URL", default="")
     if not url:
@@ -95,6 +99,9 @@ def _database() -> dict[str, Any]:
     if database["ENGINE"] != "django.db.backends.postgresql":
         raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL server: postgres://user:password@host/name")
     options = database.setdefault("OPTIONS", {})
+    if DATABASE_PREPARE:
+        # Only what asks for it: the ORM fills its parameters in by itself, and that is never prepared.
+        options["prepare_threshold"] = 1
     options["pool"] = {
         "min_size": env.int("DATABASE_POOL_MIN", default=1),
         "max_size": env.int("DATABASE_POOL_MAX", default=16),
@@ -174,6 +181,16 @@ LAST_SEEN_EVERY = timedelta(seconds=env.int("LAST_SEEN_EVERY_SECONDS", default=5
 QUARANTINE_EXPIRIES = env.int("QUARANTINE_EXPIRIES", default=3)
 QUARANTINE_WINDOW = timedelta(seconds=env.int("QUARANTINE_WINDOW_SECONDS", default=3600))
 SWEEP_BATCH = env.int("SWEEP_BATCH", default=1000)
+
+# --- Claims ---------------------------------------------------------------------------------------------------
+
+# A claim that looks for jobs longer than this makes its process remember where it found some (jobs/floors.py).
+CLAIM_SLOW = timedelta(milliseconds=env.int("CLAIM_SLOW_MS", default=20))
+
+# How many calls each process holds open while they wait for a job; the others are asked to come again.
+MAX_WAITERS = env.int("MAX_WAITERS", default=128)
+# Where to LISTEN for new jobs, when DATABASE_URL leads to a pooler in transaction mode.
+LISTEN_DATABASE_URL = env.str("LISTEN_DATABASE_URL", default="")
 
 # --- Logging --------------------------------------------------------------------------------------------------
 

@@ -7,3 +7,7 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "jobsite.settings")
 
 application = get_wsgi_application()
+
+from jobs import waiting  # noqa: E402  after the apps are loaded
+
+waiting.answer_at_shutdown()

@@ -1,6 +1,9 @@
 """What every test may use. The named people and bots are in `cast.py`."""
 
 import os
+import socket
+
+import pytest
 
 pytest_plugins = ["tests.cast"]
 
@@ -14,3 +17,23 @@ def pytest_sessionfinish(session, exitstatus):
     if skipped:
         reporter.write_line(f"\n{len(skipped)} browser tests were skipped, and REQUIRE_BROWSER is set.", red=True)
         session.exitstatus = 1
+
+
+@pytest.fixture
+def unused_port():
+    """A port on this machine that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(autouse=True)
+def no_listener_is_left(monkeypatch):
+    """Each test has its own line of waiters, and the connection that listens for it ends with the test."""
+    from jobs import waiting
+
+    line = waiting.Waiters()
+    monkeypatch.setattr(waiting, "waiters", line)
+    yield
+    line.close()
+    line.join()

@@ -1,4 +1,4 @@
-"""What bots call: claim, start, heartbeat, complete, fail, and a process saying hello."""
+"""What bots call about one job, and a process saying hello. Claim and exchange are in `turns`."""
 
 from typing import Any
 
@@ -14,15 +14,6 @@ from jobs.intake import check_json
 from jobs.lifecycle import By, Report
 
 router = Router(auth=bots_only, tags=["Bots"])
-
-
-@router.post("/claim", response=schemas.ClaimOut)
-def claim(request: HttpRequest, data: schemas.ClaimIn = Body(default_factory=schemas.ClaimIn)) -> Any:
-    """Take the next due jobs: highest priority first, then oldest. An empty list when there is nothing for this bot."""
-    bot, instance = bot_of(request), instance_of(request)
-    jobs = lifecycle.claim(bot, limit=data.limit, kinds=data.kinds, start=data.start, instance=instance)
-    restart = lifecycle.take_restart(bot, instance)
-    return {"jobs": [vars(job) for job in jobs], "paused": bot.paused, "restart": restart}
 
 
 @router.post("/jobs/{job_id}/start", response=schemas.RenewedOut)

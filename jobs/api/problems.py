@@ -14,6 +14,7 @@ from ninja.errors import HttpError, ValidationError
 from psycopg_pool import PoolTimeout
 
 from jobs import errors
+from jobs.api import turns
 
 logger = logging.getLogger(__name__)
 
@@ -106,10 +107,18 @@ class ApiMiddleware:
             return problem(errors.BadRequest("Content-Length is not a number."))
         if length > most:
             return problem(errors.TooLarge(f"The body has {length} bytes; this call takes at most {most}."))
-        response = self.get_response(request)
+        response = self._short_way(request) or self.get_response(request)
         if response.status_code >= 400 and response.get("Content-Type") != "application/problem+json":
             return self._replace(request, response)
         return response
+
+    def _short_way(self, request: HttpRequest) -> HttpResponse | None:
+        try:
+            return turns.answer(request)
+        except RequestDataTooBig:
+            return None
+        except Exception as exc:
+            return problem(_unexpected(request, exc))
 
     def process_exception(self, request: HttpRequest, exc: Exception) -> HttpResponse | None:
         if not request.path_info.startswith(PREFIX):

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bots.models import MAX_CLAIM, NAME_LENGTH
 from bots.states import BotStatus, HealthStatus
+from jobs.api.paths import MAX_ID
 from jobs.intake import JobIn
 from jobs.models import KIND_PATTERN, NOTE_LENGTH, REASON_LENGTH
 from jobs.states import JobStatus
@@ -31,7 +32,7 @@ class Input(BaseModel):
 class ClaimIn(Input):
     limit: int = Field(1, ge=1, le=MAX_CLAIM)
     kinds: list[Kind] | None = Field(None, max_length=MAX_KINDS)
-    wait: float = Field(0, ge=0, le=30, description="Seconds to wait for a job. Today the answer comes at once.")
+    wait: float = Field(0, ge=0, le=30, description="Seconds to hold the call open until there is a job.")
     start: bool = True
 
 
@@ -51,6 +52,30 @@ class CompleteIn(LeaseIn):
 class FailIn(LeaseIn):
     error: str = Field(max_length=ERROR_LENGTH)
     retry: bool = True
+
+
+JobId = Annotated[int, Field(ge=1, le=MAX_ID)]
+
+
+class HeartbeatItem(HeartbeatIn):
+    id: JobId
+
+
+class CompleteItem(CompleteIn):
+    id: JobId
+
+
+class FailItem(FailIn):
+    id: JobId
+
+
+class ExchangeIn(Input):
+    """A bot's whole turn. A job is named once at most."""
+
+    completed: list[CompleteItem] = Field(default_factory=list, max_length=MAX_CLAIM)
+    failed: list[FailItem] = Field(default_factory=list, max_length=MAX_CLAIM)
+    heartbeats: list[HeartbeatItem] = Field(default_factory=list, max_length=MAX_CLAIM)
+    claim: ClaimIn | None = None
 
 
 class ReleaseIn(Input):
@@ -99,6 +124,29 @@ class LeaseOut(BaseModel):
 
 
 class ClaimOut(BaseModel):
+    jobs: list[LeaseOut]
+    paused: bool
+    restart: bool
+
+
+class RejectedOut(BaseModel):
+    """A report that did not hold, and why: as in the problem that the single call answers with."""
+
+    id: int
+    attempt: int
+    code: str
+    detail: str
+    ended_by: str | None = None
+    ended_at: str | None = None
+    reason: str | None = None
+    verb: str | None = None
+    cancel: bool = False
+
+
+class ExchangeOut(BaseModel):
+    accepted: list[int]
+    rejected: list[RejectedOut]
+    cancel: list[int]
     jobs: list[LeaseOut]
     paused: bool
     restart: bool

@@ -6,7 +6,7 @@ from django.http import HttpRequest
 from ninja import NinjaAPI
 from ninja.parser import Parser
 
-from jobs.api import bot_calls, fleet, problems, work
+from jobs.api import bot_calls, fleet, problems, turns, work
 from jobs.intake import loads
 
 
@@ -26,6 +26,7 @@ api = NinjaAPI(
 )
 problems.register(api)
 # Bots' calls first: their paths and the others' do not overlap, except for release, which is shared.
+api.add_router("", turns.router)
 api.add_router("", bot_calls.router)
 api.add_router("", work.shared)
 api.add_router("", work.router)

@@ -9,10 +9,7 @@ WITH lease AS (
     FOR NO KEY UPDATE OF j
 )
 UPDATE jobs_job j
-SET heartbeat_at = l.heartbeat_at,
-    deadline_at = {deadline},
-    progress = COALESCE(l.progress, j.progress),
-    progress_note = COALESCE(l.note, j.progress_note)
+SET {renewed}
 FROM lease l JOIN jobs_jobkind k ON k.name = l.kind_id
 WHERE j.id = l.id AND j.status IN ('claimed', 'processing') AND j.attempt = l.attempt AND j.claimed_by_id = %(bot)s
 RETURNING j.id, j.attempt, j.status, j.deadline_at;

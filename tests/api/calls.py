@@ -43,6 +43,7 @@ class Call:
 _REPORT = {"attempt": 1}
 CALLS = [
     Call("POST", "/claim", (), {}),
+    Call("POST", "/exchange", (), {}),
     Call("POST", "/heartbeat", (), {}),
     Call("POST", "/hello", (), {"instance": "first"}),
     Call("POST", "/jobs/{job_id}/start", (), _REPORT),

@@ -66,6 +66,21 @@ WRONG: dict[str, dict[str, list[Any]]] = {
         "wait": ["1", True, [], -1, 30.5, 1e300, 10**100, None],
         "start": YES_OR_NO,
     },
+    "POST /exchange": {
+        "completed": [None, 5, {}, [5], [[]], [{}], [{"id": 1}], [{"attempt": 1}], [{"id": 1, "attempt": 1, "x": 1}]]
+        + [[{"id": 1, "attempt": 1, "result": bad}] for bad in anything(site.MAX_RESULT_BYTES)]
+        + [[{"id": bad, "attempt": 1}] for bad in ("1", 1.5, True, None, 0, -1, 2**63, 10**100)]
+        + [[{"id": 1, "attempt": 1}] * 2, [{"id": n, "attempt": 1} for n in range(1, MAX_CLAIM + 2)]],
+        "failed": [
+            None,
+            [{"id": 1, "attempt": 1}],
+            [{"id": 1, "attempt": 1, "error": 5}],
+            [{"id": 1, "attempt": 1, "error": "x"}] * 2,
+        ],
+        "heartbeats": [None, [{"id": 1, "attempt": 0}], [{"id": 1, "attempt": 1, "progress": 101}]]
+        + [[{"id": 1, "attempt": 1, "note": bad}] for bad in ("x" * (NOTE_LENGTH + 1), *NO_CHARACTERS)],
+        "claim": [5, [], "all", {"limit": 0}, {"limit": MAX_CLAIM + 1}, {"wait": 31}, {"kinds": "sum"}, {"x": 1}],
+    },
     "POST /heartbeat": {"version": text(100, null=True)},
     "POST /hello": {"instance": text(100, least=1), "version": text(100, null=True), "alone": YES_OR_NO},
     "POST /jobs/{job_id}/start": LEASE,
@@ -356,20 +371,26 @@ def test_our_own_fault_is_a_problem_that_gives_nothing_away(post: Send, monkeypa
     def fall(*_: Any, **__: Any) -> None:
         raise RuntimeError("a secret")
 
-    monkeypatch.setattr(lifecycle, verb, fall)
+    # What bots call all day has a short way as well, which fails first.
+    monkeypatch.setattr(lifecycle, "exchange_plainly" if verb == "claim" else verb, fall)
     call = next(call for call in CALLS if call.path.endswith(verb))
     answer = post(call, good(call))
     refused(answer, 500, "server_error")
     assert b"secret" not in answer.content
 
 
+@pytest.mark.parametrize("way", ["exchange_plainly", "exchange"])
 @pytest.mark.parametrize("fault", [OperationalError("secret"), PoolTimeout("secret")])
-def test_a_database_that_is_away_is_a_problem_that_passes(post: Send, monkeypatch: Any, fault: Exception) -> None:
+def test_a_database_that_is_away_is_a_problem_that_passes(
+    post: Send, monkeypatch: Any, fault: Exception, way: str
+) -> None:
     def fall(*_: Any, **__: Any) -> None:
         raise fault
 
-    monkeypatch.setattr(lifecycle, "claim", fall)
-    answer = post(BY_NAME["POST /claim"], {})
+    monkeypatch.setattr(lifecycle, way, fall)
+    # A body that is not plain takes the ordinary way.
+    body = {"claim": {}} | ({} if way == "exchange_plainly" else {"failed": [{"id": 1, "attempt": 1, "error": "x"}]})
+    answer = post(BY_NAME["POST /exchange"], body)
     refused(answer, 503, "unavailable")
     assert int(answer["Retry-After"]) >= 1
     assert b"secret" not in answer.content

@@ -61,8 +61,8 @@ def server(transactional_db):
 class Fleet:
     """The clients: each has its bot's token and a new log for each of its lives."""
 
-    def __init__(self, url, directory):
-        self.url, self.directory = url, directory
+    def __init__(self, url, directory, way):
+        self.url, self.directory, self.way = url, directory, way
         self.tokens = [roster.register(name=f"bot-{n}")[1] for n in range(CLIENTS)]
         self.lives = Counter()
         self.processes = {}
@@ -72,7 +72,7 @@ class Fleet:
         log = self.directory / f"{n}-{self.lives[n]}.log"
         script = Path(__file__).with_name("chaos_client.py")
         self.processes[n] = subprocess.Popen(
-            [sys.executable, script, self.url, self.tokens[n], log], stderr=subprocess.DEVNULL
+            [sys.executable, script, self.url, self.tokens[n], log, self.way], stderr=subprocess.DEVNULL
         )
 
     def kill(self, n):
@@ -86,10 +86,11 @@ class Fleet:
                 yield line.split(), path.name
 
 
-def test_every_job_ends_once_and_no_lease_is_ever_held_by_two(server, tmp_path):
+@pytest.mark.parametrize("way", ["calls", "exchange"])
+def test_every_job_ends_once_and_no_lease_is_ever_held_by_two(server, tmp_path, way):
     JobKind.objects.create(name="double", heartbeat_within=timedelta(seconds=20), max_attempts=1000)
     lifecycle.enqueue([NewJob("double", {"n": n}) for n in range(JOBS)])
-    fleet = Fleet(server, tmp_path)
+    fleet = Fleet(server, tmp_path, way)
     for n in range(CLIENTS):
         fleet.start(n)
     killed, last, until = 0, time.monotonic(), time.monotonic() + PATIENCE

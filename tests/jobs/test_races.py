@@ -204,16 +204,16 @@ def test_a_claim_by_an_earlier_life_that_meets_hello_is_refused_or_goes_back(ada
     enqueue_one()
     lifecycle.hello(ada, instance="first")
 
-    def claim_as_first() -> str:
+    def claim_as(instance: str) -> str:
         try:
-            return f"{len(lifecycle.claim(ada, instance='first'))} claimed"
+            return f"{len(lifecycle.claim(ada, instance=instance))} claimed"
         except InstanceReplaced:
             return "replaced"
 
-    one, _ = in_order(ada, claim_as_first, lambda: lifecycle.hello(ada, instance="second"))
+    one, _ = in_order(ada, lambda: claim_as("first"), lambda: lifecycle.hello(ada, instance="second"))
     assert one == "1 claimed"
     assert Job.objects.get().status == JobStatus.PENDING
-    _, two = in_order(ada, lambda: lifecycle.hello(ada, instance="third"), claim_as_first)
+    _, two = in_order(ada, lambda: lifecycle.hello(ada, instance="third"), lambda: claim_as("second"))
     assert two == "replaced"
     assert Job.objects.get().status == JobStatus.PENDING
 

@@ -1,6 +1,8 @@
 """The constraints in the database are compared with those in the code."""
 
+import re
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from django.core.checks import run_checks
@@ -8,6 +10,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
+from jobs.sql import body, digest, function
 from jobsite import schema
 
 pytestmark = pytest.mark.django_db
@@ -141,3 +144,17 @@ def test_comparing_leaves_nothing_behind() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_class WHERE relpersistence = 't' AND relname LIKE 'jobs%%'", [])
         assert cursor.fetchone() == (0,)
+
+
+def test_a_function_that_is_not_what_the_code_says_is_found() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(function("exchange").replace("plain := false;", "plain := true;", 1))
+    (drift,) = [c for c in schema.compare("jobs") if c.drift]
+    assert (drift.name, drift.drift) == ("jobs_exchange", "not what the code says")
+    assert all("digest" in side for side in drift.sides) and len(set(drift.sides)) == 2
+
+
+def test_the_last_migration_of_a_function_is_of_the_function_as_it_is() -> None:
+    files = sorted((Path(__file__).resolve().parents[2] / "jobs" / "migrations").glob("0*.py"))
+    digests = [found[1] for file in files if (found := re.search(r'^EXCHANGE = "(\w+)"', file.read_text(), re.M))]
+    assert digests[-1] == digest(body("exchange")), "exchange.sql has changed: add a migration that makes it again"
