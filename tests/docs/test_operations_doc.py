@@ -40,8 +40,10 @@ def test_defaults_are_those_of_the_code():
         if name in {"SECRET_KEY", "DATABASE_URL", "HTTPS"}:
             continue  # these depend on others
         value = eval(code, {})  # numbers and lists of our own settings
-        if isinstance(value, list):
-            expected = f"`{','.join(value)}`" if value else "empty"
+        if value in ("", []):
+            expected = "empty"
+        elif isinstance(value, list):
+            expected = f"`{','.join(value)}`"
         else:
             expected = f"`{int(value) if isinstance(value, bool | int) else value}`"
         assert shown == expected, name
