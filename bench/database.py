@@ -80,7 +80,9 @@ class Server:
     def settings(self) -> dict[str, str]:
         """The settings that matter, as they are in force."""
         with self.connect("postgres") as connection:
-            rows = connection.execute("SELECT name, current_setting(name) FROM pg_settings WHERE name = ANY (%s)", [TOLD])
+            rows = connection.execute(
+                "SELECT name, current_setting(name) FROM pg_settings WHERE name = ANY (%s)", [TOLD]
+            )
             return dict(rows.fetchall())
 
     def cpu(self) -> float | None:

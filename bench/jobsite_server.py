@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 
+from bench import programs
 from bench.database import Server
 from bench.places import LOGS, ROOT
 
@@ -107,19 +107,13 @@ def site(server: Server, name: str, variables: dict[str, str] | None = None, **s
     LOGS.mkdir(parents=True, exist_ok=True)
     log_path = LOGS / "jobsite.log"
     with log_path.open("wb") as log:
-        process = subprocess.Popen(
-            command,
-            env=environment(server.url(name)) | settings,
-            cwd=ROOT,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+        environ = environment(server.url(name)) | settings
+        process = programs.start(command, env=environ, cwd=ROOT, stdout=log, stderr=log)
     try:
         _wait_for(port, process, log_path)
         yield Site(f"http://127.0.0.1:{port}", port, psutil.Process(process.pid))
     finally:
-        _stop(process)
+        programs.stop(process)
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -131,19 +125,3 @@ def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
         if process.poll() is not None or time.monotonic() > until:
             raise RuntimeError("Jobsite did not start:\n" + log.read_text(errors="replace")[-2000:])
         time.sleep(0.05)
-
-
-def _stop(process: subprocess.Popen[Any]) -> None:
-    try:
-        family = psutil.Process(process.pid).children(recursive=True)
-    except psutil.Error:
-        family = []
-    process.terminate()
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    for child in family:
-        if child.is_running():
-            child.kill()

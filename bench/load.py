@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import psutil
 
+from bench import programs
 from bench.figures import rate
 from bench.peers_environment import need
 from bench.places import HERE
@@ -36,6 +37,8 @@ class Load:
     latencies: dict[float, float] = field(default_factory=dict)
     complaints: list[str] = field(default_factory=list)
     network: int = 0
+    #: Each call: when it was sent, and how long it took.
+    trace: list[tuple[float, float]] = field(default_factory=list)
     #: Seconds of CPU that the load itself used.
     cpu: float = 0.0
 
@@ -73,6 +76,9 @@ def parse(text: str) -> Load:
         elif word == "latency":
             share, value = map(float, rest.split())
             load.latencies[share] = value
+        elif word == "call":
+            at, took = map(float, rest.split())
+            load.trace.append((at, took))
         elif word == "network":
             load.network = sum(map(int, rest.split()))
         elif word == "complaint":
@@ -81,25 +87,36 @@ def parse(text: str) -> Load:
 
 
 def drive(
-    url: str, script: str, tokens: Sequence[str], *, limit: int, seconds: float | None = None, patience: int = 5
+    url: str,
+    script: str,
+    tokens: Sequence[str],
+    *,
+    limit: int,
+    jobs: int | None = None,
+    seconds: float | None = None,
+    trace: bool = False,
 ) -> Load:
-    """Let a bot for each token work until nothing is left, or for `seconds`. Wrong when any call failed."""
+    """Let a bot for each token work until nothing is left, or they did `jobs` together, or for `seconds`.
+
+    With `trace` every call is kept, with its time and how long it took. Wrong when any call failed.
+    """
     bots = str(len(tokens))
     environment = {
         "BENCH_TOKENS": " ".join(tokens),
         "BENCH_LIMIT": str(limit),
         # For so many empty answers in a row a bot goes on asking: the rows may be in other bots' hands just then.
-        "BENCH_PATIENCE": str(patience if seconds is None else 10**9),
+        "BENCH_PATIENCE": str(5 if seconds is None else 10**9),
+        "BENCH_JOBS": str(-(-jobs // len(tokens)) if jobs else 10**12),
+        "BENCH_TRACE": "1" if trace else "",
         "BENCH_LUA": str(LUA),
     }
     command = [need("wrk", "wrk"), "-t", bots, "-c", bots, "-d", "3600s", "--timeout", "60s", "-s"]
-    process = subprocess.Popen(
+    process = programs.start(
         [*command, str(LUA / f"{script}.lua"), url],
         env=os.environ | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        start_new_session=True,
     )
     said: list[str] = []
     all_finished = threading.Event()
@@ -122,8 +139,7 @@ def drive(
         process.send_signal(signal.SIGINT)
         listener.join(30)
     finally:
-        process.kill()
-        process.wait()
+        programs.stop(process, 0)
     load = parse("".join(said))
     load.cpu = used.user + used.system if used else 0.0
     if load.wrong or load.network or not load.calls:

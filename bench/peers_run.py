@@ -3,9 +3,12 @@
 import json
 import os
 import subprocess
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench import programs
 from bench.database import Server
 from bench.peers_environment import PEERS, need
 from bench.places import LOGS, NODE, VENV
@@ -50,10 +53,10 @@ PEER_LIST = [
             "concurrency 40": {"concurrency": 40},
         },
         batch={
-            "local queue 500": {"concurrency": 24, "local_queue": 500},
-            "local queue 100": {"concurrency": 24, "local_queue": 100},
-            "local queue 250": {"concurrency": 24, "local_queue": 250},
             "local queue 1000": {"concurrency": 24, "local_queue": 1000},
+            "local queue 500": {"concurrency": 24, "local_queue": 500},
+            "local queue 250": {"concurrency": 24, "local_queue": 250},
+            "local queue 100": {"concurrency": 24, "local_queue": 100},
         },
     ),
     Peer(
@@ -62,8 +65,8 @@ PEER_LIST = [
         "pgqueuer_.py",
         "SELECT count(*) FROM pgqueuer",
         enqueue=(1000, 10_000),
-        single={"batch 10": {"batch": 10}},
-        batch={"batch 500": {"batch": 500}, "batch 100": {"batch": 100}},
+        single={"batch 1": {"batch": 1}},
+        batch={"batch 500": {"batch": 500}, "batch 100": {"batch": 100}, "batch 10 (its default)": {"batch": 10}},
         share=0.3,
     ),
     Peer(
@@ -74,8 +77,8 @@ PEER_LIST = [
         enqueue=(1000, 10_000),
         single={"fetch 1 in 20 loops": {"how": "fetch", "batch": 1, "concurrency": 20}},
         batch={
-            "work, batch 100": {"how": "work", "batch": 100, "concurrency": 1},
             "fetch 100 in 4 loops": {"how": "fetch", "batch": 100, "concurrency": 4},
+            "work, batch 100": {"how": "work", "batch": 100, "concurrency": 1},
         },
         share=0.3,
     ),
@@ -109,21 +112,15 @@ def run(peer: Peer, action: str, **options: Any) -> dict[str, Any]:
     LOGS.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {"NO_LOG_SUCCESS": "1", "NODE_ENV": "production"}
     with (LOGS / f"{peer.name}.log").open("w+") as log:
-        process = subprocess.Popen(
-            [*command, action, json.dumps(options)],
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            env=environment,
-            start_new_session=True,
+        process = programs.start(
+            [*command, action, json.dumps(options)], stdout=subprocess.PIPE, stderr=log, text=True, env=environment
         )
         try:
             said, _ = process.communicate(timeout=600)
         except subprocess.TimeoutExpired:
             raise PeerFailed(f"{peer.name} {action} did not end within 10 minutes.") from None
         finally:
-            process.kill()
-            process.wait()
+            programs.stop(process)
         if process.returncode:
             log.seek(0)
             raise PeerFailed(f"{peer.name} {action} ended with {process.returncode}:\n{log.read()[-2000:]}")
@@ -131,14 +128,24 @@ def run(peer: Peer, action: str, **options: Any) -> dict[str, Any]:
     return figures
 
 
-def measure(server: Server, peer: Peer, jobs: int, options: dict[str, Any], enqueue_batch: int = 1000) -> float:
-    """Preload `jobs` and let the peer work them off; the seconds from its first start to its last end."""
+def measure(
+    server: Server,
+    peer: Peer,
+    jobs: int,
+    options: dict[str, Any],
+    around: Callable[[str], AbstractContextManager[None]] = nullcontext,
+) -> float:
+    """Preload `jobs` and let the peer work them off; the seconds from its first start to its last end.
+
+    `around` takes the database's name and is entered while the peer works.
+    """
     with server.database(peer.database) as name:
         url = server.url(name)
         run(peer, "prepare", url=url)
-        run(peer, "enqueue", url=url, jobs=jobs, batch=enqueue_batch)
+        run(peer, "enqueue", url=url, jobs=jobs, batch=1000)
         server.settle(name)
-        seconds: float = run(peer, "work", url=url, jobs=jobs, **options)["seconds"]
+        with around(name):
+            seconds: float = run(peer, "work", url=url, jobs=jobs, **options)["seconds"]
         left = server.ask(name, peer.left)
         if left:
             raise PeerFailed(f"{peer.name} said that it was done, and {left} of {jobs} jobs are not.")

@@ -26,17 +26,26 @@ end
 function init()
   limit = tonumber(os.getenv("BENCH_LIMIT"))
   patience = tonumber(os.getenv("BENCH_PATIENCE"))
+  quota = tonumber(os.getenv("BENCH_JOBS"))
+  tracing = os.getenv("BENCH_TRACE") ~= ""
   headers = { ["Authorization"] = "Bearer " .. token, ["Content-Type"] = "application/json" }
-  first, last, jobs, calls, wrong, empty, ended = 0, 0, 0, 0, 0, 0, 0
+  first, last, jobs, claims, calls, wrong, empty, ended = 0, 0, 0, 0, 0, 0, 0, 0
   sizes = {} -- answers by their number of jobs
   seconds = {} -- jobs by the second in which they were accepted
   complaint = ""
+  sent, at, took = 0, {}, {} -- when the call under way was sent; every call, when traced
 end
 
 function post(path, body)
   if first == 0 then first = now() end
   calls = calls + 1
+  sent = now()
   return wrk.format("POST", path, headers, body)
+end
+
+--- A call has been answered.
+function answered()
+  if tracing then at[#at + 1], took[#took + 1] = sent, now() - sent end
 end
 
 --- `count` jobs were accepted just now.
@@ -65,9 +74,15 @@ end
 
 --- A claim was answered with `count` jobs.
 function claimed(count)
+  claims = claims + count
   sizes[tostring(count)] = (sizes[tostring(count)] or 0) + 1
   if count > 0 then empty = 0 else empty = empty + 1 end
   if empty >= patience then finish() end
+end
+
+--- Whether this bot has claimed all it is to do.
+function enough()
+  return claims >= quota
 end
 
 --- Each id and attempt of the jobs in an answer, from `start` on.
@@ -89,6 +104,8 @@ function done(summary, latency)
     ))
     for size, count in pairs(thread:get("sizes")) do io.write(string.format("size %s %d\n", size, count)) end
     for second, count in ipairs(thread:get("seconds")) do io.write(string.format("second %d %d\n", second, count)) end
+    local took = thread:get("took")
+    for call, at in ipairs(thread:get("at")) do io.write(string.format("call %.6f %.6f\n", at, took[call])) end
     if thread:get("complaint") ~= "" then io.write("complaint " .. thread:get("complaint"):gsub("\n", " ") .. "\n") end
   end
   for _, share in ipairs({ 50, 90, 95, 99, 99.9 }) do

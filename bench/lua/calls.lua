@@ -10,10 +10,13 @@ function request()
 end
 
 function response(status, _, body)
+  answered()
   if status ~= 200 then return refused(status, body) end
   if #held > 0 then
     held[#held] = nil
-    return accepted(1)
+    accepted(1)
+    if enough() and #held == 0 then finish() end
+    return
   end
   claimed(leases(body, 1, function(id, attempt) held[#held + 1] = { id, attempt } end))
 end

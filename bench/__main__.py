@@ -1,0 +1,112 @@
+"""`make bench`: measure, print tables, keep the figures as JSON in `.bench/results/`."""
+
+import json
+import signal
+import sys
+import time
+from argparse import SUPPRESS, ArgumentParser, Namespace
+from datetime import UTC, datetime
+from importlib import import_module
+from types import FrameType, ModuleType
+
+from rich.console import Console
+
+from bench import bars, database, jobsite_server, load, machine, peers_environment, peers_run
+from bench.contenders import Bench
+from bench.places import RESULTS
+from jobsite.postgres import CannotStart
+
+#: In the order of a whole run; each is a module in bench/scenarios.
+SCENARIOS = ("lifecycle", "snapshot", "size")
+
+
+def scenario(name: str) -> ModuleType:
+    """The module of a scenario."""
+    return import_module(f"bench.scenarios.{name}")
+
+
+def parser() -> ArgumentParser:
+    """The command line."""
+    made = ArgumentParser("bench", description="Measure Jobsite beside its peers. Without a scenario: all of them.")
+    made.add_argument("--quick", action="store_true", help="a try: a tenth of the jobs, one round; figures mean little")
+    made.add_argument("--postgres", default="", metavar="DIR", help="other binaries; `system`: Debian's newest")
+    commands = made.add_subparsers(dest="scenario", metavar="SCENARIO")
+    for name in SCENARIOS:
+        module = scenario(name)
+        command = commands.add_parser(name, help=module.ABOUT, description=module.__doc__)
+        command.add_argument("--quick", action="store_true", help="a try", default=SUPPRESS)
+        module.add_arguments(command)
+    return made
+
+
+def options_for(name: str, given: Namespace | None) -> Namespace:
+    """What was given for a scenario, or its defaults; a tenth of everything for a quick try."""
+    if given is not None and given.scenario == name:
+        return given
+    return parser().parse_args([name])
+
+
+def smaller(options: Namespace) -> None:
+    """A tenth of every count and one round."""
+    for key, value in vars(options).items():
+        if key == "repeat":
+            options.repeat = 1
+        elif isinstance(value, int) and not isinstance(value, bool) and value >= 1000:
+            setattr(options, key, value // 10)
+
+
+def stop(number: int, frame: FrameType | None) -> None:
+    """Ctrl-C and a kill end the run by way of every `finally`."""
+    raise KeyboardInterrupt
+
+
+def main() -> int:
+    """Run what the command line says. Returns the exit code."""
+    given = parser().parse_args()
+    signal.signal(signal.SIGTERM, stop)
+    console, names = Console(), [given.scenario] if given.scenario else SCENARIOS
+    try:
+        peers_environment.need("wrk", "wrk")
+        peers_environment.install()
+        server = database.start(given.postgres)
+        bench = Bench(server, jobsite_server.make_template(server), bool(given.quick))
+        results = {**machine.about(), "quick": bench.quick, "postgresql": server.settings(), "scenarios": {}}
+        try:
+            for name in names:
+                _measure(bench, name, given, results, console)
+        finally:
+            server.drop(jobsite_server.TEMPLATE)
+            _keep(results)
+        bars.table(results["scenarios"]).show(console)
+    except (peers_environment.Missing, CannotStart, load.Wrong, peers_run.PeerFailed) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _measure(bench: Bench, name: str, given: Namespace, results: dict, console: Console) -> None:  # type: ignore[type-arg]
+    options = options_for(name, given)
+    if bench.quick:
+        smaller(options)
+    bench.say(f"{name}: {scenario(name).ABOUT}")
+    start = time.monotonic()
+    result = scenario(name).run(bench, options)
+    result["took"] = time.monotonic() - start
+    results["scenarios"][name] = result
+    for table in scenario(name).tables(result):
+        table.show(console)
+
+
+def _keep(results: dict) -> None:  # type: ignore[type-arg]
+    if results["scenarios"]:
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        path = RESULTS / f"{datetime.now(UTC):%Y%m%d-%H%M%S}.json"
+        path.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        print(f"Kept as {path}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
