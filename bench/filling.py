@@ -64,3 +64,26 @@ def many(server: Server, name: str, status: str, count: int) -> None:
         for _, definition in indexes:
             connection.execute(definition.encode())
     server.settle(name)
+
+
+def due(server: Server, name: str, held: int, bots: int, late: int) -> None:
+    """`held` jobs of `bots` bots in equal shares; the first bots have died, and so `late` of the jobs are due."""
+    holders(server, name, bots)
+    dead = round(bots * late / held)
+    server.run(
+        name,
+        f"""
+        WITH ranked AS (SELECT id, row_number() OVER (ORDER BY id) AS n FROM bots_bot WHERE name LIKE 'holder-%')
+        INSERT INTO jobs_job (kind_id, payload, status, attempt, claimed_by_id, claimed_at, started_at, heartbeat_at,
+                              deadline_at)
+        SELECT 'noop', '{{}}', 'processing', 1, r.id, at, at, at, at + interval '2 minutes'
+        FROM ranked r
+        CROSS JOIN generate_series(1, {held // bots}) AS g
+        -- Three times the limit of two minutes, and a little more: these expire.
+        CROSS JOIN LATERAL (SELECT now() - CASE WHEN r.n <= {dead} THEN interval '7 minutes'
+                                                ELSE interval '0' END AS at) moments
+        """,
+        "UPDATE bots_bot SET last_seen_at = now() - interval '7 minutes' "
+        f"WHERE id IN (SELECT id FROM bots_bot WHERE name LIKE 'holder-%' ORDER BY id LIMIT {dead})",
+    )
+    server.settle(name)

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -95,8 +96,9 @@ def drive(
     jobs: int | None = None,
     seconds: float | None = None,
     trace: bool = False,
+    until: threading.Event | None = None,
 ) -> Load:
-    """Let a bot for each token work until nothing is left, or they did `jobs` together, or for `seconds`.
+    """Let a bot for each token work until nothing is left, or they did `jobs`, or for `seconds`, or until `until`.
 
     With `trace` every call is kept, with its time and how long it took. Wrong when any call failed.
     """
@@ -133,7 +135,9 @@ def drive(
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
     try:
-        all_finished.wait(seconds)
+        over = time.monotonic() + (seconds or 3600)
+        while not all_finished.wait(0.05) and time.monotonic() < over and not (until and until.is_set()):
+            pass
         used = psutil.Process(process.pid).cpu_times() if process.poll() is None else None
         # wrk waits for its time to be over; this is how it is told that it is.
         process.send_signal(signal.SIGINT)
