@@ -7,11 +7,13 @@ import time
 from argparse import SUPPRESS, ArgumentParser, Namespace
 from datetime import UTC, datetime
 from importlib import import_module
+from pathlib import Path
 from types import FrameType, ModuleType
+from typing import Any
 
 from rich.console import Console
 
-from bench import bars, database, jobsite_server, load, machine, peers_environment, peers_run
+from bench import bars, database, jobsite_server, load, machine, page, peers_environment, peers_run
 from bench.contenders import Bench
 from bench.places import RESULTS
 from jobsite.postgres import CannotStart
@@ -36,6 +38,8 @@ def parser() -> ArgumentParser:
         command = commands.add_parser(name, help=module.ABOUT, description=module.__doc__)
         command.add_argument("--quick", action="store_true", help="a try", default=SUPPRESS)
         module.add_arguments(command)
+    writing = commands.add_parser("page", help="write the newest full results into docs/performance.md, with plots")
+    writing.add_argument("results", nargs="*", type=Path, help="from these files (default: all in .bench/results)")
     return made
 
 
@@ -64,43 +68,60 @@ def main() -> int:
     """Run what the command line says. Returns the exit code."""
     given = parser().parse_args()
     signal.signal(signal.SIGTERM, stop)
-    console, names = Console(), [given.scenario] if given.scenario else SCENARIOS
     try:
-        peers_environment.need("wrk", "wrk")
-        peers_environment.install()
-        server = database.start(given.postgres)
-        bench = Bench(server, jobsite_server.make_template(server), bool(given.quick))
-        results = {**machine.about(), "quick": bench.quick, "postgresql": server.settings(), "scenarios": {}}
-        try:
-            for name in names:
-                _measure(bench, name, given, results, console)
-        finally:
-            server.drop(jobsite_server.TEMPLATE)
-            _keep(results)
-        bars.table(results["scenarios"]).show(console)
-    except (peers_environment.Missing, CannotStart, load.Wrong, peers_run.PeerFailed) as error:
+        if given.scenario == "page":
+            peers_environment.install()
+            page.write(given.results)
+            return 0
+        return 0 if measure(given) else 1
+    except (peers_environment.Missing, CannotStart, page.NothingToWrite) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return 130
-    return 0
 
 
-def _measure(bench: Bench, name: str, given: Namespace, results: dict, console: Console) -> None:  # type: ignore[type-arg]
+def measure(given: Namespace) -> bool:
+    """One scenario, or all of them; whether each came to an end. What was measured is kept, whatever ends the run."""
+    console, names = Console(), [given.scenario] if given.scenario else SCENARIOS
+    peers_environment.need("wrk", "wrk")
+    peers_environment.install()
+    server = database.start(given.postgres)
+    bench = Bench(server, jobsite_server.make_template(server), bool(given.quick))
+    results = {**machine.about(), "quick": bench.quick, "postgresql": server.settings(), "scenarios": {}}
+    whole = True
+    try:
+        for name in names:
+            try:
+                _measure(bench, name, given, results, console)
+            except (load.Wrong, peers_run.PeerFailed, RuntimeError) as error:
+                print(f"{name} came to nothing: {error}", file=sys.stderr)
+                whole = False
+    finally:
+        server.drop(jobsite_server.TEMPLATE)
+        _keep(results)
+    if summary := bars.table(results["scenarios"]):
+        summary.show(console)
+    return whole
+
+
+def _measure(bench: Bench, name: str, given: Namespace, results: dict[str, Any], console: Console) -> None:
     options = options_for(name, given)
+    # Only what was measured by its defaults may stand in the docs.
+    full = not bench.quick and vars(options).items() >= vars(options_for(name, None)).items()
     if bench.quick:
         smaller(options)
     bench.say(f"{name}: {scenario(name).ABOUT}")
     start = time.monotonic()
     result = scenario(name).run(bench, options)
-    result["took"] = time.monotonic() - start
+    result |= {"took": time.monotonic() - start, "full": full}
     results["scenarios"][name] = result
     for table in scenario(name).tables(result):
         table.show(console)
 
 
-def _keep(results: dict) -> None:  # type: ignore[type-arg]
+def _keep(results: dict[str, Any]) -> None:
     if results["scenarios"]:
         RESULTS.mkdir(parents=True, exist_ok=True)
         path = RESULTS / f"{datetime.now(UTC):%Y%m%d-%H%M%S}.json"

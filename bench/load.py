@@ -16,6 +16,8 @@ from bench.peers_environment import need
 from bench.places import HERE
 
 LUA = HERE / "lua"
+#: Seconds after which bots that should have done all there was are given up.
+PATIENCE = 240
 
 
 class Wrong(RuntimeError):
@@ -135,15 +137,18 @@ def drive(
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
     try:
-        over = time.monotonic() + (seconds or 3600)
+        over = time.monotonic() + (seconds or PATIENCE)
         while not all_finished.wait(0.05) and time.monotonic() < over and not (until and until.is_set()):
             pass
         used = psutil.Process(process.pid).cpu_times() if process.poll() is None else None
+        in_time = all_finished.is_set()
         # wrk waits for its time to be over; this is how it is told that it is.
         process.send_signal(signal.SIGINT)
         listener.join(30)
     finally:
         programs.stop(process, 0)
+    if not in_time and seconds is None:
+        raise Wrong(f"The bots were not done after {PATIENCE} s. See .bench/logs/jobsite.log.")
     load = parse("".join(said))
     load.cpu = used.user + used.system if used else 0.0
     if load.wrong or load.network or not load.calls:

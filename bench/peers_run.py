@@ -13,6 +13,9 @@ from bench.database import Server
 from bench.peers_environment import PEERS, need
 from bench.places import LOGS, NODE, VENV
 
+#: Seconds after which a peer's program is given up.
+PATIENCE = 180
+
 
 class PeerFailed(RuntimeError):
     """A peer's program ended badly; the message has what it said."""
@@ -116,9 +119,9 @@ def run(peer: Peer, action: str, **options: Any) -> dict[str, Any]:
             [*command, action, json.dumps(options)], stdout=subprocess.PIPE, stderr=log, text=True, env=environment
         )
         try:
-            said, _ = process.communicate(timeout=600)
+            said, _ = process.communicate(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
-            raise PeerFailed(f"{peer.name} {action} did not end within 10 minutes.") from None
+            raise PeerFailed(f"{peer.name} {action} did not end within {PATIENCE} s.") from None
         finally:
             programs.stop(process)
         if process.returncode:
@@ -133,7 +136,7 @@ def measure(
     peer: Peer,
     jobs: int,
     options: dict[str, Any],
-    around: Callable[[str], AbstractContextManager[None]] = nullcontext,
+    around: Callable[[str], AbstractContextManager[Any]] = nullcontext,
 ) -> float:
     """Preload `jobs` and let the peer work them off; the seconds from its first start to its last end.
 

@@ -1,9 +1,13 @@
 """A table, for the terminal and for a page of the docs: one definition of what is shown."""
 
+import textwrap
 from dataclasses import dataclass, field
 
 from rich.console import Console
 from rich.table import Table as RichTable
+
+#: How wide the docs' lines are.
+WIDTH = 118
 
 
 @dataclass
@@ -20,7 +24,7 @@ class Table:
         lines = [f"**{self.title}**", "", _row(self.columns)]
         lines.append("|" + "|".join([" --- ", *(" ---: " for _ in self.columns[1:])]) + "|")
         lines += [_row(row) for row in self.rows]
-        lines += [line for note in self.notes for line in ("", note)]
+        lines += [line for note in self.notes for line in ("", textwrap.fill(note, WIDTH))]
         return "\n".join(lines) + "\n"
 
     def show(self, console: Console) -> None:

@@ -27,8 +27,8 @@ def prepare(url: str) -> dict[str, Any]:
 def enqueue(url: str, jobs: int, batch: int) -> dict[str, Any]:
     """One by one, in transactions of `batch`: it has no call for many."""
     _django(url)
-    from django_noop import noop
     from django.db import connection, transaction
+    from django_noop import noop
     from peer import batches
 
     connection.ensure_connection()

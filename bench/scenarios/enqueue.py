@@ -44,9 +44,14 @@ def body(form: str, jobs: int) -> bytes:
 
 def run(bench: Bench, options: Namespace) -> dict[str, Any]:
     """Measure; `ratios` has our best against the best peer's."""
-    rows = []
+    rows, failed = [], []
     for row, measure in _plan(bench, options):
-        rates = [measure() for _ in range(options.repeat)]
+        try:
+            rates = [measure() for _ in range(options.repeat)]
+        except (peers_run.PeerFailed, Wrong) as error:
+            failed.append(f"{row['name']}, {row['setting']}, could not be measured: {str(error).splitlines()[0]}")
+            bench.say(str(error))
+            continue
         rows.append({**row, "rate": median(rates), "rates": rates})
         bench.say(f"{row['name']}, {row['setting']}: {figure(rows[-1]['rate'])} jobs/s")
     files = []
@@ -57,7 +62,7 @@ def run(bench: Bench, options: Namespace) -> dict[str, Any]:
             rows.append({"name": "jobsite", "setting": f"manage.py enqueue, {one['lines']:,} lines", **one})
     ours = max((row["rate"] for row in rows if row["name"] == "jobsite"), default=None)
     theirs = max((row["rate"] for row in rows if row["name"] != "jobsite"), default=None)
-    return {"rows": rows, "ratios": {"best peer": ratio(ours, theirs)}}
+    return {"rows": rows, "failed": failed, "ratios": {"best peer": ratio(ours, theirs)}}
 
 
 def _wanted(options: Namespace, name: str) -> bool:
@@ -161,4 +166,11 @@ def tables(result: dict[str, Any]) -> list[Table]:
         ]
         for row in sorted(result["rows"], key=lambda row: -row["rate"])
     ]
-    return [Table("Bulk enqueue, jobs per second", ["contender", "how", "jobs/s", "spread", "most memory"], rows)]
+    return [
+        Table(
+            "Bulk enqueue, jobs per second",
+            ["contender", "how", "jobs/s", "spread", "most memory"],
+            rows,
+            result["failed"],
+        )
+    ]

@@ -6,7 +6,7 @@ from typing import Any
 
 from bench.contenders import SCRIPT, Bench
 from bench.figures import figure, median, spread
-from bench.peers_run import PEER_LIST, Peer
+from bench.peers_run import PEER_LIST, Peer, PeerFailed
 from bench.tables import Table
 
 ABOUT = "claim and complete, one at a time and in batches, all contenders in turn"
@@ -30,19 +30,30 @@ def run(bench: Bench, options: Namespace) -> dict[str, Any]:
     """Measure; `rows` with name, setting, kind (single | batch), the median rate and all rates."""
     plan = _plan(bench, options)
     measured: list[list[dict[str, Any]]] = [[] for _ in plan]
+    failed: dict[int, str] = {}
     for round_ in range(options.repeat):
         for number, (row, measure) in enumerate(plan):
-            figures = measure()
-            measured[number].append(figures)
-            bench.say(
-                f"{round_ + 1}/{options.repeat} {row['name']}, {row['setting']}: {figure(figures['rate'])} jobs/s"
-            )
-    rows = []
-    for (row, _), figures in zip(plan, measured, strict=True):
-        rates = [one["rate"] for one in figures]
-        middle = min(figures, key=lambda one: abs(one["rate"] - median(rates)))
-        rows.append({**row, **middle, "rate": median(rates), "rates": rates})
-    return {"rows": rows}
+            said = f"{row['name']}, {row['setting']}"
+            if number in failed:
+                continue
+            try:
+                measured[number].append(measure())
+            except PeerFailed as error:
+                failed[number] = f"{said}, could not be measured: {str(error).splitlines()[0]}"
+                bench.say(str(error))
+                continue
+            bench.say(f"{round_ + 1}/{options.repeat} {said}: {figure(measured[number][-1]['rate'])} jobs/s")
+    return {
+        "rows": [_middle(row, all_) for (row, _), all_ in zip(plan, measured, strict=True) if all_],
+        "failed": list(failed.values()),
+    }
+
+
+def _middle(row: dict[str, Any], measured: list[dict[str, Any]]) -> dict[str, Any]:
+    """The median rate, with the other figures of the round that came nearest to it."""
+    rates = [one["rate"] for one in measured]
+    middle = min(measured, key=lambda one: abs(one["rate"] - median(rates)))
+    return {**row, **middle, "rate": median(rates), "rates": rates}
 
 
 Step = tuple[dict[str, Any], Callable[[], dict[str, Any]]]
@@ -115,7 +126,14 @@ def tables(result: dict[str, Any]) -> list[Table]:
         rows = sorted((row for row in result["rows"] if row["kind"] == kind), key=lambda row: -row["rate"])
         if rows:
             columns = ["contender", "how", "jobs/s", "spread", "call p50", "call p99", "CPU load / server / database"]
-            made.append(Table(f"{title}: claim and complete, jobs per second", columns, [_shown(row) for row in rows]))
+            made.append(
+                Table(
+                    f"{title}: claim and complete, jobs per second",
+                    columns,
+                    [_shown(row) for row in rows],
+                    result["failed"],
+                )
+            )
     return made
 
 

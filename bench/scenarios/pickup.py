@@ -77,7 +77,7 @@ async def _cores(bench: Bench, site: Site, seconds: float) -> dict[str, float | 
 def _spread(values: list[float]) -> dict[str, float | None]:
     if not values:
         return {"p50": None, "p90": None, "p99": None, "max": None}
-    return {f"p{share}": percentile(values, share) for share in (50, 90, 99)} | {"max": max(values)}
+    return {"max": max(values), **{f"p{share}": percentile(values, share) for share in (50, 90, 99)}}
 
 
 def tables(result: dict[str, Any]) -> list[Table]:

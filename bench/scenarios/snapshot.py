@@ -12,7 +12,7 @@ from typing import Any
 from bench import jobsite_server
 from bench.contenders import SCRIPT, Bench
 from bench.figures import figure, rate, ratio
-from bench.peers_run import PEER_LIST, Peer, measure
+from bench.peers_run import PEER_LIST, Peer, PeerFailed, measure
 from bench.tables import Table
 
 ABOUT = "a snapshot held open while 500 000 jobs pass through, against without"
@@ -50,7 +50,10 @@ def run(bench: Bench, options: Namespace) -> dict[str, Any]:
         for held in (False, True):
             rows += _jobsite(bench, options, held)
     if options.peer_jobs:
-        rows += [_graphile(bench, options, held) for held in (False, True)]
+        try:
+            rows += [_graphile(bench, options, held) for held in (False, True)]
+        except PeerFailed as error:
+            bench.say(str(error))
     rates = {(row["name"], row["kind"], row["held"]): row["rate"] for row in rows}
     ratios = {
         kind: ratio(rates.get(("jobsite", kind, True)), rates.get(("jobsite", kind, False)))

@@ -8,7 +8,7 @@ import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import IO, Any, cast
 
 from bench import jobsite_server, load, programs
 from bench.contenders import SCRIPT, Bench
@@ -39,12 +39,13 @@ def _sweeper(environ: dict[str, str]) -> Iterator[Any]:
             env=environ, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
         )  # fmt: skip
         try:
-            process.stdout.readline()
+            orders, answers = cast(IO[str], process.stdin), cast(IO[str], process.stdout)
+            answers.readline()
 
             def sweep() -> dict[str, Any]:
-                process.stdin.write("\n")
-                process.stdin.flush()
-                return dict(json.loads(process.stdout.readline()))
+                orders.write("\n")
+                orders.flush()
+                return dict(json.loads(answers.readline()))
 
             yield sweep
         finally:
