@@ -53,10 +53,12 @@ def options_for(name: str, given: Namespace | None) -> Namespace:
 def smaller(options: Namespace) -> None:
     """A tenth of every count and one round."""
     for key, value in vars(options).items():
+        many = value if isinstance(value, list) else [value]
         if key == "repeat":
             options.repeat = 1
-        elif isinstance(value, int) and not isinstance(value, bool) and value >= 1000:
-            setattr(options, key, value // 10)
+        elif all(isinstance(one, int) and not isinstance(one, bool) and one >= 1000 for one in many):
+            tenths = [one // 10 for one in many]
+            setattr(options, key, tenths if isinstance(value, list) else tenths[0])
 
 
 def stop(number: int, frame: FrameType | None) -> None:
@@ -84,7 +86,10 @@ def main() -> int:
 
 def measure(given: Namespace) -> bool:
     """One scenario, or all of them; whether each came to an end. What was measured is kept, whatever ends the run."""
-    console, names = Console(), [given.scenario] if given.scenario else SCENARIOS
+    console, names = (
+        Console(width=None if sys.stdout.isatty() else 140),
+        [given.scenario] if given.scenario else SCENARIOS,
+    )
     peers_environment.need("wrk", "wrk")
     peers_environment.install()
     server = database.start(given.postgres)

@@ -95,7 +95,7 @@ class Bench:
         """The same from psycopg, with nothing between."""
         with self.server.database("bench_ceiling", jobsite_server.TEMPLATE) as name:
             self.fill(name, jobs)
-            return {"rate": ceiling.drive(self.server, name, limit=limit), "jobs": jobs}
+            return {"rate": ceiling.drive(self.server, name, self.fleet.tokens, limit=limit), "jobs": jobs}
 
     def peer(self, peer: peers_run.Peer, jobs: int, options: dict[str, Any]) -> dict[str, Any]:
         """A peer, as it is told to be fast."""

@@ -70,6 +70,12 @@ def serve_command(makefile: str, port: int, **variables: str) -> list[str]:
     return words
 
 
+def served_as(port: int) -> list[str]:
+    """The command of this run."""
+    variables = {name: value for name, value in os.environ.items() if name.startswith("WEB_")}
+    return serve_command((ROOT / "Makefile").read_text(encoding="utf-8"), port, **variables)
+
+
 @dataclass
 class Site:
     """A web server that runs."""
@@ -100,14 +106,14 @@ def free_port() -> int:
 
 
 @contextmanager
-def site(server: Server, name: str, variables: dict[str, str] | None = None, **settings: str) -> Iterator[Site]:
-    """Jobsite on the database `name`, as `make serve` runs it; `variables` are its, `settings` are Jobsite's."""
+def site(server: Server, name: str) -> Iterator[Site]:
+    """Jobsite on the database `name`, as `make serve` runs it with the environment's `WEB_…`."""
     port = free_port()
-    command = serve_command((ROOT / "Makefile").read_text(encoding="utf-8"), port, **(variables or {}))
+    command = served_as(port)
     LOGS.mkdir(parents=True, exist_ok=True)
     log_path = LOGS / "jobsite.log"
     with log_path.open("wb") as log:
-        environ = environment(server.url(name)) | settings
+        environ = environment(server.url(name))
         process = programs.start(command, env=environ, cwd=ROOT, stdout=log, stderr=log)
     try:
         _wait_for(port, process, log_path)

@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 
 from bench import peers_environment
+from bench.jobsite_server import served_as
 from bench.peers_run import PEER_LIST
 from bench.places import ROOT
 
@@ -27,6 +28,7 @@ def about() -> dict[str, Any]:
             "memory": psutil.virtual_memory().total,
             "system": f"{platform.system()} {platform.release()}",
         },
+        "served_as": " ".join(served_as(8000)[1:]),
         "versions": {
             "jobsite": _said(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]),
             "python": platform.python_version(),

@@ -50,7 +50,7 @@ def _measured(run: dict[str, Any]) -> str:
     said = (
         f"Measured {run['date']} on {machine['cores']} × {machine['cpu']}, {size(machine['memory'])} of memory, with "
         f"PostgreSQL {run['postgresql']['server_version']}, Python {versions['python']}, Node {versions['node']}, "
-        f"commit {versions['jobsite']}."
+        f"commit {versions['jobsite']}, served by `{run['served_as']}`."
     )
     return textwrap.fill(said, WIDTH) + "\n"
 

@@ -9,6 +9,9 @@ from typing import Any
 
 from bench.load import Wrong
 
+#: Seconds after which a producer's call is given up.
+PATIENCE = 10
+
 
 @dataclass
 class Arrivals:
@@ -48,16 +51,9 @@ class Caller:
         return int(first.split()[1]), headers, json.loads(said)
 
     async def _body(self, headers: dict[str, str]) -> bytes:
-        assert self.reader is not None
-        if "content-length" in headers:
-            return await self.reader.readexactly(int(headers["content-length"]))
-        if headers.get("transfer-encoding") != "chunked":
+        if self.reader is None or "content-length" not in headers:
             raise Wrong(f"An answer without a length: {headers}")
-        parts = []
-        while size := int(await self.reader.readuntil(b"\r\n"), 16):
-            parts.append((await self.reader.readexactly(size + 2))[:-2])
-        await self.reader.readexactly(2)
-        return b"".join(parts)
+        return await self.reader.readexactly(int(headers["content-length"]))
 
     def close(self) -> None:
         """Hang up."""
@@ -87,7 +83,10 @@ async def _bot(caller: Caller, path: str, wait: float, arrivals: Arrivals) -> No
 async def watch(
     port: int, path: str, tokens: Sequence[str], key: str, *, wait: float, jobs: int, pause: float, idle: Any
 ) -> Arrivals:
-    """Let a bot for each token wait; when all do, call `idle`, then enqueue `jobs` one by one with `pause` between."""
+    """Let a bot for each token wait; when all do, call `idle`, then enqueue `jobs` one by one with `pause` between.
+
+    Wrong when a call fails, or when a call to enqueue is not answered because those that wait have taken every thread.
+    """
     arrivals = Arrivals()
     callers = [Caller(port, token) for token in tokens]
     bots = [asyncio.create_task(_bot(caller, path, wait, arrivals)) for caller in callers]
@@ -97,12 +96,16 @@ async def watch(
         await idle()
         for number in range(jobs):
             sent = time.monotonic()
-            status, _, job = await producer.post("/jobs", {"kind": "noop", "payload": {"n": number}})
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    status, _, job = await producer.post("/jobs", {"kind": "noop", "payload": {"n": number}})
+            except TimeoutError:
+                raise Wrong(f"POST /jobs was not answered within {PATIENCE} s while {len(tokens)} bots wait.") from None
             if status != 201:
                 raise Wrong(f"A job could not be enqueued: {status} {job}")
             arrivals.sent[job["id"]], arrivals.taken[job["id"]] = sent, time.monotonic()
             await asyncio.sleep(pause)
-        until = time.monotonic() + 5
+        until = time.monotonic() + PATIENCE
         while len(arrivals.arrived) < jobs and time.monotonic() < until:
             await asyncio.sleep(0.05)
         for bot in bots:

@@ -69,7 +69,7 @@ def _plan(bench: Bench, options: Namespace) -> list[Step]:
     if wanted("jobsite") and (options.calls or SCRIPT != "exchange"):
         row = {"name": "jobsite", "setting": "two calls a job, 16 bots", "kind": "single"}
         plan.append((row, lambda: bench.jobsite(options.jobs // 10, bots=16, limit=1, script="calls")))
-    if wanted("psycopg"):
+    if wanted("psycopg") and SCRIPT == "exchange":
         plan += [_psycopg(bench, options, limit) for limit in options.limits]
     for peer in PEER_LIST:
         if wanted(peer.name):

@@ -38,6 +38,9 @@ def test_a_quick_run_is_a_tenth_in_one_round():
     smaller(options)
     assert (options.jobs, options.repeat) == (jobs // 10, 1)
     assert options.limits == [1, 10, 100, 500]
+    options = options_for("enqueue", None)
+    smaller(options)
+    assert options.lines == [10_000, 100_000]
 
 
 def lifecycle(**rates):
