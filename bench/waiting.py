@@ -51,9 +51,15 @@ class Caller:
         return int(first.split()[1]), headers, json.loads(said)
 
     async def _body(self, headers: dict[str, str]) -> bytes:
-        if self.reader is None or "content-length" not in headers:
+        if self.reader is None or not {"content-length", "transfer-encoding"} & set(headers):
             raise Wrong(f"An answer without a length: {headers}")
-        return await self.reader.readexactly(int(headers["content-length"]))
+        if "content-length" in headers:
+            return await self.reader.readexactly(int(headers["content-length"]))
+        parts = []
+        while size := int(await self.reader.readuntil(b"\r\n"), 16):
+            parts.append((await self.reader.readexactly(size + 2))[:-2])
+        await self.reader.readexactly(2)
+        return b"".join(parts)
 
     def close(self) -> None:
         """Hang up."""
