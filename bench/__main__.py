@@ -4,6 +4,7 @@ import json
 import signal
 import sys
 import time
+import traceback
 from argparse import SUPPRESS, ArgumentParser, Namespace
 from datetime import UTC, datetime
 from importlib import import_module
@@ -100,7 +101,10 @@ def measure(given: Namespace) -> bool:
         for name in names:
             try:
                 _measure(bench, name, given, results, console)
-            except (load.Wrong, peers_run.PeerFailed, RuntimeError) as error:
+            except Exception as error:
+                # The other scenarios are worth their time all the same.
+                if not isinstance(error, load.Wrong | peers_run.PeerFailed):
+                    traceback.print_exc()
                 print(f"{name} came to nothing: {error}", file=sys.stderr)
                 whole = False
     finally:

@@ -16,7 +16,7 @@ _ROWS = {
         INSERT INTO jobs_job (kind_id, payload, status, attempt, claimed_at, started_at, heartbeat_at, finished_at,
                               created_at, run_at, result)
         SELECT 'noop', '{}', 'succeeded', 1, t, t, t, t, t, t, '{}'
-        FROM (SELECT now() - interval '30 days' + n * interval '2592000 s' / %d AS t
+        FROM (SELECT now() - interval '30 days' * (n::double precision / %d) AS t
               FROM generate_series(1, %d) AS n) moments
     """,
     HELD: """
