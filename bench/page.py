@@ -16,6 +16,13 @@ from bench.tables import WIDTH, Table
 
 PAGE = ROOT / "docs/performance.md"
 IMAGES = ROOT / "docs/images"
+#: The scenarios that plot.py draws, and what can be read where pictures cannot be seen.
+PLOTS = {
+    "lifecycle": "Jobs per second of each contender, one at a time and in batches",
+    "snapshot": "Jobs in each second, with a snapshot held open and without",
+    "size": "Jobs per second by the state of the table",
+    "growth": "Jobs per second by the number of bots and by the size of batches",
+}
 MARKER = re.compile(r"(<!-- bench: ([a-z]+) -->\n)(.*?)(<!-- end -->)", flags=re.S)
 
 
@@ -39,7 +46,8 @@ def blocks(runs: dict[str, dict[str, Any]]) -> dict[str, str]:
     made = {}
     for name, run in runs.items():
         tables: list[Table] = import_module(f"bench.scenarios.{name}").tables(run["scenarios"][name])
-        made[name] = "\n".join([_measured(run), *(table.markdown() for table in tables)])
+        plot = [f"![{PLOTS[name]}](images/performance-{name}.svg)\n"] if name in PLOTS else []
+        made[name] = "\n".join([_measured(run), *plot, *(table.markdown() for table in tables)])
     summary = bars.table({name: run["scenarios"][name] for name, run in runs.items()})
     made["bars"] = summary.markdown() if summary else ""
     return made

@@ -1,5 +1,6 @@
 """Command line, README and page name the same scenarios, bars are judged rightly, and nothing quick is shown."""
 
+import ast
 import json
 import re
 
@@ -18,6 +19,12 @@ def test_each_scenario_is_in_the_readme_and_on_the_page():
     )
     assert re.findall(r"<!-- bench: (\w+) -->", text_of("docs/performance.md")) == ["bars", *SCENARIOS]
     assert sorted(path.stem for path in (HERE / "scenarios").glob("[a-z]*.py")) == sorted(SCENARIOS)
+
+
+def test_each_plot_that_the_page_shows_is_drawn():
+    drawn = ast.parse((HERE / "plot.py").read_text(encoding="utf-8"))
+    assert set(page.PLOTS) <= {node.name for node in drawn.body if isinstance(node, ast.FunctionDef)}
+    assert set(page.PLOTS) <= set(SCENARIOS)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
