@@ -12,7 +12,7 @@ endif
 export PORT
 
 .DEFAULT_GOAL = help
-.PHONY: help run test serve clean
+.PHONY: help run test serve bench clean
 
 help: ## List these commands.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -33,8 +33,11 @@ serve: .venv/.run ## The web server as in production. Settings come from the env
 	@exec $(BIN)/granian --interface wsgi --host $${HOST:-0.0.0.0} --port $(PORT) --workers $${WEB_WORKERS:-2} \
 		--blocking-threads $${WEB_THREADS:-160} --backpressure 512 --no-ws jobsite.wsgi:application
 
+bench: .venv/.dev ## Measure beside other queues; needs wrk and Node. ARGS="lifecycle --quick"; see bench/README.md.
+	@$(BIN)/python -m bench $(ARGS)
+
 clean: ## Remove what the other commands made: environment, database, caches.
-	rm -rf .venv .postgres .run .static .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .postgres .run .static .bench .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

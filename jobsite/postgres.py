@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -50,8 +50,11 @@ class CannotStart(RuntimeError):
 _held: dict[Path, int] = {}
 
 
-def start(directory: Path, binaries: Path | None = None) -> str:
-    """Start or join the server under `directory`; its `postgres://` URL. CannotStart when that is impossible here."""
+def start(directory: Path, binaries: Path | None = None, options: Mapping[str, str] | None = None) -> str:
+    """Start or join the server under `directory`; its `postgres://` URL. CannotStart when that is impossible here.
+
+    `options` are PostgreSQL's settings beside ours. They hold when the server is started, not when it is joined.
+    """
     directory = directory.resolve()
     directory.mkdir(parents=True, exist_ok=True)
     socket = _socket_directory(directory)
@@ -60,7 +63,7 @@ def start(directory: Path, binaries: Path | None = None) -> str:
         if directory not in _held:
             _held[directory] = _lock(directory / "users.lock", fcntl.LOCK_SH)
         if not _running(directory):
-            _start(directory, socket, binaries or _wheel())
+            _start(directory, socket, binaries or _wheel(), options or {})
         _watch(directory)
     return f"postgres://{ROLE}@/{DATABASE}?host={quote(str(socket))}"
 
@@ -89,7 +92,7 @@ def system_binaries() -> Path:
 # --- The server -----------------------------------------------------------------------------------------------
 
 
-def _start(directory: Path, socket: Path, binaries: Path) -> None:
+def _start(directory: Path, socket: Path, binaries: Path, more: Mapping[str, str]) -> None:
     data, log = directory / "data", directory / "log"
     first = not (data / "PG_VERSION").exists()
     print("Starting PostgreSQL" + (" for the first time …" if first else " …"), file=sys.stderr, flush=True)
@@ -107,7 +110,7 @@ def _start(directory: Path, socket: Path, binaries: Path) -> None:
     if first:
         command = ["--auth=trust", "--encoding=UTF8", "--locale=C", "-U", ROLE, "-D", str(data)]
         _run(binaries / "initdb", *command, owner=owner, log=log)
-    _configure(data, socket)
+    _configure(data, socket, more)
     _forget_the_dead(data, socket)
     command = ["start", "-w", "-t", str(PATIENCE), "-D", str(data), "-l", str(log)]
     for again in (True, True, False):
@@ -123,9 +126,9 @@ def _start(directory: Path, socket: Path, binaries: Path) -> None:
     _create_database(socket)
 
 
-def _configure(data: Path, socket: Path) -> None:
+def _configure(data: Path, socket: Path, more: Mapping[str, str]) -> None:
     # In a file and not on the command line, where a path with a space would have to survive two shells.
-    options = OPTIONS | {"unix_socket_directories": '"' + str(socket).replace('"', '""') + '"'}
+    options = OPTIONS | {"unix_socket_directories": '"' + str(socket).replace('"', '""') + '"'} | dict(more)
     lines = [f"{name} = '{value.replace(chr(39), chr(39) * 2)}'" for name, value in options.items()]
     (data / "postgresql.auto.conf").write_text("\n".join(lines) + "\n")
 

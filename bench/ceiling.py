@@ -1,0 +1,164 @@
+"""The ceiling: what the server sends to PostgreSQL for an exchange, from psycopg in four processes, without a server.
+
+Nothing of that is written down here. Each process lets Jobsite answer two exchanges in its own memory, catches what the
+second sends to the database, and then sends the same again and again, with other reports.
+"""
+
+import json
+import multiprocessing
+import os
+import re
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.synchronize import Barrier
+from typing import Any
+
+import psycopg
+
+from bench.database import Server
+from bench.figures import rate
+from bench.jobsite_server import environment
+from bench.load import Wrong
+
+PROCESSES = 4
+#: A job in an answer, whatever stands around it.
+LEASE = re.compile(r'"id": ?(\d+).*?"attempt": ?(\d+)')
+
+Lease = tuple[int, int]
+
+
+@dataclass
+class Sent:
+    """One statement as it was sent: by what sort of cursor, its text, its parameters."""
+
+    cursor: type[psycopg.Cursor[Any]]
+    text: Any
+    params: Sequence[Any]
+
+    def place_of(self, leases: Sequence[Lease]) -> int | None:
+        """Which parameter is the reports of these leases: a JSON list. None: there is none here."""
+        for place, value in enumerate(self.params):
+            if isinstance(value, str) and value.startswith("[{"):
+                reports = json.loads(value)
+                if [(one.get("id"), one.get("attempt")) for one in reports] == list(leases):
+                    return place
+        return None
+
+
+def written(leases: Sequence[Lease]) -> str:
+    """Reports of these leases as a bot writes them."""
+    return json.dumps([{"id": job, "attempt": attempt} for job, attempt in leases], separators=(",", ":"))
+
+
+def leases_in(rows: Sequence[Sequence[Any]]) -> list[Lease]:
+    """The jobs that an answer of the database holds, as JSON text or as values."""
+    text = "\n".join(
+        value if isinstance(value, str) else json.dumps(value, default=str) for row in rows for value in row
+    )
+    return [(int(job), int(attempt)) for job, attempt in LEASE.findall(text)]
+
+
+@contextmanager
+def _caught() -> Iterator[list[Sent]]:
+    """What psycopg's cursors are given to execute meanwhile."""
+    sent: list[Sent] = []
+    execute = psycopg.Cursor.execute
+
+    def catch(self: Any, query: Any, params: Any = None, **options: Any) -> Any:
+        if params is not None:
+            sent.append(
+                Sent(psycopg.RawCursor if isinstance(self, psycopg.RawCursor) else psycopg.Cursor, query, params)
+            )
+        return execute(self, query, params, **options)
+
+    psycopg.Cursor.execute = catch  # type: ignore[method-assign]
+    try:
+        yield sent
+    finally:
+        psycopg.Cursor.execute = execute  # type: ignore[method-assign]
+
+
+def _learn(token: str, limit: int) -> tuple[Sent, int, list[Lease], dict[str, Any]]:
+    """Two exchanges, answered here: `(what the second sent, where its reports are, its jobs, how to connect)`."""
+    import django
+
+    warnings.simplefilter("ignore")
+    django.setup()
+    from django.db import connection
+    from django.test import Client
+
+    client = Client(headers={"Authorization": f"Bearer {token}", "Host": "127.0.0.1"})
+
+    def exchange(leases: list[Lease]) -> list[Lease]:
+        body = f'{{"completed":{written(leases)},"claim":{{"limit":{limit}}}}}'
+        answer = client.post("/api/v1/exchange", body, content_type="application/json")
+        if answer.status_code != 200:
+            raise Wrong(f"The ceiling's exchange was answered {answer.status_code}: {answer.content[:300]!r}")
+        return [(job["id"], job["attempt"]) for job in answer.json()["jobs"]]
+
+    before = exchange([])
+    with _caught() as sent:
+        held = exchange(before)
+    place = sent[0].place_of(before) if len(sent) == 1 else None
+    if place is None:
+        raise Wrong(f"An exchange is not one statement with its reports as a list: {[one.text for one in sent]}")
+    options = connection.get_connection_params().get("options", "")
+    return sent[0], place, held, {"options": options} if options else {}
+
+
+def _work(url: str, token: str, limit: int, ready: Barrier) -> tuple[float, float, int]:
+    os.environ |= environment(url)
+    sent, place, held, connects = _learn(token, limit)
+    params = list(sent.params)
+    with psycopg.connect(url, autocommit=True, **connects) as connection:
+        cursor = sent.cursor(connection)
+        ready.wait()
+        jobs, empty, first = 0, 0, time.monotonic()
+        last = first
+        while empty < 5:
+            params[place] = written(held)
+            cursor.execute(sent.text, params, prepare=True, binary=True)
+            rows = cursor.fetchall()
+            last = time.monotonic() if held else last
+            jobs += len(held)
+            held = leases_in(rows)
+            empty = 0 if held else empty + 1
+    return first, last, jobs
+
+
+def _worker(url: str, token: str, limit: int, ready: Barrier, out: Any) -> None:
+    try:
+        out.put(_work(url, token, limit, ready))
+    except Exception as error:
+        ready.abort()
+        out.put(f"{type(error).__name__}: {error}")
+        raise
+
+
+def drive(server: Server, name: str, tokens: Sequence[str], *, limit: int) -> float:
+    """Jobs per second, claimed and completed, until nothing is left."""
+    context = multiprocessing.get_context("spawn")
+    ready, out = context.Barrier(PROCESSES), context.Queue()
+    processes = [
+        context.Process(target=_worker, args=(server.url(name), token, limit, ready, out), daemon=True)
+        for token in tokens[:PROCESSES]
+    ]
+    for process in processes:
+        process.start()
+    try:
+        ends = [out.get(timeout=240) for _ in processes]
+    finally:
+        for process in processes:
+            process.join(5)
+            process.kill()
+    for end in ends:
+        if isinstance(end, str):
+            raise Wrong(f"A process of the ceiling failed: {end}")
+    jobs, learnt = sum(end[2] for end in ends), PROCESSES * limit
+    there = server.ask(name, "SELECT count(*) FROM jobs_job WHERE status = 'succeeded'") - learnt
+    if jobs != there:
+        raise Wrong(f"The ceiling counted {jobs} jobs and the database {there}.")
+    return rate(jobs, max(end[1] for end in ends) - min(end[0] for end in ends))

@@ -1,0 +1,103 @@
+"""One measurement each of Jobsite, of the ceiling and of a peer, all on the one server."""
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from bench import ceiling, jobsite_server, load, peers_run
+from bench.database import Server
+from bench.figures import rate
+from bench.jobsite_server import Fleet, Site
+from bench.places import ROOT
+
+#: Until the server has `POST /exchange`, its bots make a call for each thing.
+SCRIPT = "exchange" if (ROOT / "jobs/sql/exchange.sql").exists() else "calls"
+
+
+@dataclass
+class Bench:
+    """What a scenario works with."""
+
+    server: Server
+    fleet: Fleet
+    quick: bool = False
+
+    def say(self, text: str) -> None:
+        """One line for whoever waits."""
+        print(f"  {text}", file=sys.stderr, flush=True)
+
+    def fill(self, name: str, jobs: int) -> None:
+        """Put pending jobs of one kind into a database of Jobsite's."""
+        self.server.run(name, jobsite_server.FILL % jobs)
+        self.server.settle(name)
+
+    def drive(
+        self,
+        site: Site,
+        name: str,
+        *,
+        bots: int,
+        limit: int,
+        script: str = SCRIPT,
+        jobs: int | None = None,
+        seconds: float | None = None,
+    ) -> dict[str, Any]:
+        """Let bots work over HTTP until nothing is left, or they did `jobs`, or for `seconds`; the figures.
+
+        Wrong when the database does not agree with what they counted.
+        """
+        count = "SELECT count(*) FROM jobs_job WHERE status = 'succeeded'"
+        before = self.server.ask(name, count)
+        began, cpu_site, cpu_database = time.monotonic(), site.cpu(), self.server.cpu()
+        done = load.drive(site.url, script, self.fleet.tokens[:bots], limit=limit, jobs=jobs, seconds=seconds)
+        took, cpu_after = time.monotonic() - began, self.server.cpu()
+        there = self.server.ask(name, count) - before
+        # When time is up, reports may be on their way whose answers nobody waits for.
+        if not done.jobs <= there <= done.jobs + (0 if seconds is None else bots * limit):
+            raise load.Wrong(f"The bots counted {done.jobs} jobs and the database {there}.")
+        return {
+            "rate": done.rate,
+            "jobs": done.jobs,
+            "seconds": done.time,
+            "calls": done.calls,
+            "call_p50": done.latencies.get(50.0),
+            "call_p99": done.latencies.get(99.0),
+            "by_second": done.seconds,
+            # In cores: 2.0 is both of two.
+            "cpu": {
+                "load": done.cpu / took,
+                "server": (site.cpu() - cpu_site) / took,
+                "database": (cpu_after - cpu_database) / took if cpu_after and cpu_database else None,
+            },
+            "memory": site.memory(),
+        }
+
+    def jobsite(
+        self,
+        jobs: int,
+        *,
+        bots: int,
+        limit: int,
+        script: str = SCRIPT,
+        prepare: Callable[[str], None] | None = None,
+    ) -> dict[str, Any]:
+        """Preload jobs, and let bots work them off over HTTP."""
+        with self.server.database("bench_jobsite", jobsite_server.TEMPLATE) as name:
+            self.fill(name, jobs)
+            if prepare:
+                prepare(name)
+            with jobsite_server.site(self.server, name) as site:
+                return self.drive(site, name, bots=bots, limit=limit, script=script)
+
+    def ceiling(self, jobs: int, *, limit: int) -> dict[str, Any]:
+        """The same from psycopg, with nothing between."""
+        with self.server.database("bench_ceiling", jobsite_server.TEMPLATE) as name:
+            self.fill(name, jobs)
+            return {"rate": ceiling.drive(self.server, name, self.fleet.tokens, limit=limit), "jobs": jobs}
+
+    def peer(self, peer: peers_run.Peer, jobs: int, options: dict[str, Any]) -> dict[str, Any]:
+        """A peer, as it is told to be fast."""
+        jobs = max(1, int(jobs * peer.share))
+        return {"rate": rate(jobs, peers_run.measure(self.server, peer, jobs, options)), "jobs": jobs}

@@ -1,0 +1,89 @@
+"""Filling Jobsite's table with rows by the million, as if they had come in and been worked on long ago."""
+
+from bench.database import Server
+
+PENDING = "pending"
+FINISHED = "finished"
+HELD = "held"
+
+#: How many bots hold the held rows.
+HOLDERS = 1000
+
+_ROWS = {
+    # Behind everything that is measured, in the order of claims.
+    PENDING: "INSERT INTO jobs_job (kind_id, payload, priority) SELECT 'noop', '{}', -1 FROM generate_series(1, %d)",
+    FINISHED: """
+        INSERT INTO jobs_job (kind_id, payload, status, attempt, claimed_at, started_at, heartbeat_at, finished_at,
+                              created_at, run_at, result)
+        SELECT 'noop', '{}', 'succeeded', 1, t, t, t, t, t, t, '{}'
+        FROM (SELECT now() - interval '30 days' * (n::double precision / %d) AS t
+              FROM generate_series(1, %d) AS n) moments
+    """,
+    HELD: """
+        INSERT INTO jobs_job (kind_id, payload, status, attempt, claimed_by_id, claimed_at, started_at, heartbeat_at,
+                              deadline_at)
+        SELECT 'noop', '{}', 'processing', 1, bots.ids[1 + n %% array_length(bots.ids, 1)], now(), now(), now(),
+               now() + interval '2 hours' + n * interval '1 ms'
+        FROM generate_series(1, %d) AS n,
+             (SELECT array_agg(id) AS ids FROM bots_bot WHERE name LIKE 'holder-%%') AS bots
+    """,
+}
+
+
+def holders(server: Server, name: str, count: int) -> None:
+    """Bots without tokens, to hold jobs."""
+    server.run(
+        name,
+        "INSERT INTO bots_bot (name, kinds, last_seen_at, status, token_prefix) "
+        f"SELECT 'holder-' || n, '{{}}', now(), 'busy', '' FROM generate_series(1, {count}) AS n",
+    )
+
+
+def many(server: Server, name: str, status: str, count: int) -> None:
+    """Add `count` rows. The indexes are built after them, which takes a fraction of the time, and are the same then."""
+    if not count:
+        return
+    if status == HELD:
+        holders(server, name, HOLDERS)
+    text = _ROWS[status]
+    text = text % ((count,) * text.count("%d"))
+    with server.connect(name) as connection:
+        indexes = connection.execute(
+            """
+            SELECT indexname, indexdef FROM pg_indexes
+            WHERE tablename = 'jobs_job'
+              AND indexname NOT IN (SELECT conname FROM pg_constraint WHERE conrelid = 'jobs_job'::regclass)
+            """
+        ).fetchall()
+        # Foreign keys are looked up row by row otherwise; the rows above have good ones.
+        connection.execute("SET session_replication_role = replica")
+        connection.execute("SET maintenance_work_mem = '512MB'")
+        for index, _ in indexes:
+            connection.execute(f'DROP INDEX "{index}"'.encode())
+        connection.execute(text.encode())
+        for _, definition in indexes:
+            connection.execute(definition.encode())
+    server.settle(name)
+
+
+def due(server: Server, name: str, held: int, bots: int, late: int) -> None:
+    """`held` jobs of `bots` bots in equal shares; the first bots have died, and so `late` of the jobs are due."""
+    holders(server, name, bots)
+    dead = round(bots * late / held)
+    server.run(
+        name,
+        f"""
+        WITH ranked AS (SELECT id, row_number() OVER (ORDER BY id) AS n FROM bots_bot WHERE name LIKE 'holder-%')
+        INSERT INTO jobs_job (kind_id, payload, status, attempt, claimed_by_id, claimed_at, started_at, heartbeat_at,
+                              deadline_at)
+        SELECT 'noop', '{{}}', 'processing', 1, r.id, at, at, at, at + interval '2 minutes'
+        FROM ranked r
+        CROSS JOIN generate_series(1, {held // bots}) AS g
+        -- Three times the limit of two minutes, and a little more: these expire.
+        CROSS JOIN LATERAL (SELECT now() - CASE WHEN r.n <= {dead} THEN interval '7 minutes'
+                                                ELSE interval '0' END AS at) moments
+        """,
+        "UPDATE bots_bot SET last_seen_at = now() - interval '7 minutes' "
+        f"WHERE id IN (SELECT id FROM bots_bot WHERE name LIKE 'holder-%' ORDER BY id LIMIT {dead})",
+    )
+    server.settle(name)

@@ -1,0 +1,133 @@
+"""Jobsite as the bench runs it: a database ready for use, and the web server as `make serve` starts it."""
+
+import json
+import os
+import re
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from bench import programs
+from bench.database import Server
+from bench.places import LOGS, ROOT
+
+TEMPLATE = "bench_jobsite_template"
+#: One token each; the pickup scenario has the most bots.
+BOTS = 400
+KIND = "noop"
+#: A job as the bench preloads it: the kind, and what the database fills in.
+FILL = "INSERT INTO jobs_job (kind_id, payload) SELECT 'noop', '{}' FROM generate_series(1, %d)"
+WORKERS = 2
+
+
+def environment(url: str) -> dict[str, str]:
+    """Production's settings, for programs of ours."""
+    own = {"DATABASE_URL": url, "DEBUG": "0", "HTTPS": "0", "SECRET_KEY": secrets.token_urlsafe(50)}
+    return dict(os.environ) | own | {"DJANGO_SETTINGS_MODULE": "jobsite.settings", "LOG_LEVEL": "WARNING"}
+
+
+@dataclass
+class Fleet:
+    """Who may call: a token for each bot, and a producer's key."""
+
+    tokens: list[str]
+    key: str
+
+
+def make_template(server: Server) -> Fleet:
+    """A migrated database with bots and a producer, to be copied for each measurement."""
+    server.drop(TEMPLATE)
+    server.run("postgres", f"CREATE DATABASE {TEMPLATE}")
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.jobsite_setup", str(BOTS)],
+        env=environment(server.url(TEMPLATE)), cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise RuntimeError(f"Jobsite could not be set up:\n{done.stderr[-3000:]}")
+    server.run(TEMPLATE, f"INSERT INTO jobs_jobkind (name) VALUES ('{KIND}')")
+    return Fleet(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def serve_command(makefile: str, port: int, **variables: str) -> list[str]:
+    """The command by which `make serve` starts the web server, read out of the Makefile: there is one definition."""
+    recipe = re.search(r"^serve:.*\n((?:\t.*\n)+)", makefile, flags=re.M)
+    if recipe is None:
+        raise RuntimeError("The Makefile has no `serve`.")
+    line = recipe[1].split("exec ", 1)[1].replace("\\\n", " ")
+    values = {"HOST": "127.0.0.1", **variables}
+    line = re.sub(r"\$\$\{(\w+):-([^}]*)\}", lambda found: values.get(found[1], found[2]), line)
+    words = line.replace("$(PORT)", str(port)).replace("$(BIN)", str(Path(sys.executable).parent)).split()
+    if any("$" in word for word in words):
+        raise RuntimeError(f"`make serve` has a variable the bench does not know: {' '.join(words)}")
+    return words
+
+
+def served_as(port: int) -> list[str]:
+    """The command of this run."""
+    variables = {name: value for name, value in os.environ.items() if name.startswith("WEB_")}
+    return serve_command((ROOT / "Makefile").read_text(encoding="utf-8"), port, **variables)
+
+
+@dataclass
+class Site:
+    """A web server that runs."""
+
+    url: str
+    port: int
+    process: psutil.Process
+
+    def workers(self) -> list[psutil.Process]:
+        """The processes that answer calls."""
+        return self.process.children(recursive=True)
+
+    def cpu(self) -> float:
+        """Seconds of CPU they have used so far."""
+        used = [process.cpu_times() for process in (self.process, *self.workers())]
+        return sum(times.user + times.system for times in used)
+
+    def memory(self) -> list[int]:
+        """What each worker has in memory for itself, in bytes (PSS: shared pages are divided among their users)."""
+        return [process.memory_full_info().pss for process in self.workers()]
+
+
+def free_port() -> int:
+    """A port on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def site(server: Server, name: str) -> Iterator[Site]:
+    """Jobsite on the database `name`, as `make serve` runs it with the environment's `WEB_…`."""
+    port = free_port()
+    command = served_as(port)
+    LOGS.mkdir(parents=True, exist_ok=True)
+    log_path = LOGS / "jobsite.log"
+    with log_path.open("wb") as log:
+        environ = environment(server.url(name))
+        process = programs.start(command, env=environ, cwd=ROOT, stdout=log, stderr=log)
+    try:
+        _wait_for(port, process, log_path)
+        yield Site(f"http://127.0.0.1:{port}", port, psutil.Process(process.pid))
+    finally:
+        programs.stop(process)
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    until = time.monotonic() + 30
+    while True:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        if process.poll() is not None or time.monotonic() > until:
+            raise RuntimeError("Jobsite did not start:\n" + log.read_text(errors="replace")[-2000:])
+        time.sleep(0.05)

@@ -1,0 +1,157 @@
+"""The load: wrk with a script for bots. One thread is one connection is one bot."""
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import psutil
+
+from bench import programs
+from bench.figures import rate
+from bench.peers_environment import need
+from bench.places import HERE
+
+LUA = HERE / "lua"
+#: Seconds after which bots that should have done all there was are given up.
+PATIENCE = 240
+
+
+class Wrong(RuntimeError):
+    """A measurement that must not be believed; the message says why."""
+
+
+@dataclass
+class Load:
+    """What the bots counted. Times are in seconds by the monotonic clock; latencies are of calls, in seconds."""
+
+    first: float = 0.0
+    last: float = 0.0
+    jobs: int = 0
+    calls: int = 0
+    wrong: int = 0
+    #: How many answers had how many jobs in them.
+    sizes: dict[int, int] = field(default_factory=dict)
+    #: Jobs accepted in each second from the start.
+    seconds: list[int] = field(default_factory=list)
+    latencies: dict[float, float] = field(default_factory=dict)
+    complaints: list[str] = field(default_factory=list)
+    network: int = 0
+    #: Each call: when it was sent, and how long it took.
+    trace: list[tuple[float, float]] = field(default_factory=list)
+    #: Seconds of CPU that the load itself used.
+    cpu: float = 0.0
+
+    @property
+    def time(self) -> float:
+        """From the first call to the last job accepted."""
+        return self.last - self.first
+
+    @property
+    def rate(self) -> float:
+        """Jobs per second, claimed and completed."""
+        return rate(self.jobs, self.time)
+
+
+def parse(text: str) -> Load:
+    """What the bots printed at their end; see `done` in lua/bot.lua."""
+    load = Load()
+    for line in text.splitlines():
+        word, _, rest = line.partition(" ")
+        if word == "bot":
+            first, last, jobs, calls, wrong = rest.split()
+            if float(first):
+                load.first = min(load.first or float(first), float(first))
+            load.last = max(load.last, float(last))
+            load.jobs += int(jobs)
+            load.calls += int(calls)
+            load.wrong += int(wrong)
+        elif word == "size":
+            size, count = map(int, rest.split())
+            load.sizes[size] = load.sizes.get(size, 0) + count
+        elif word == "second":
+            second, count = map(int, rest.split())
+            load.seconds += [0] * (second - len(load.seconds))
+            load.seconds[second - 1] += count
+        elif word == "latency":
+            share, value = map(float, rest.split())
+            load.latencies[share] = value
+        elif word == "call":
+            at, took = map(float, rest.split())
+            load.trace.append((at, took))
+        elif word == "network":
+            load.network = sum(map(int, rest.split()))
+        elif word == "complaint":
+            load.complaints.append(rest)
+    return load
+
+
+def drive(
+    url: str,
+    script: str,
+    tokens: Sequence[str],
+    *,
+    limit: int,
+    jobs: int | None = None,
+    seconds: float | None = None,
+    trace: bool = False,
+    until: threading.Event | None = None,
+) -> Load:
+    """Let a bot for each token work until nothing is left, or they did `jobs`, or for `seconds`, or until `until`.
+
+    With `trace` every call is kept, with its time and how long it took. Wrong when any call failed.
+    """
+    bots = str(len(tokens))
+    environment = {
+        "BENCH_TOKENS": " ".join(tokens),
+        "BENCH_LIMIT": str(limit),
+        # For so many empty answers in a row a bot goes on asking: the rows may be in other bots' hands just then.
+        "BENCH_PATIENCE": str(5 if seconds is None else 10**9),
+        "BENCH_JOBS": str(-(-jobs // len(tokens)) if jobs else 10**12),
+        "BENCH_TRACE": "1" if trace else "",
+        "BENCH_LUA": str(LUA),
+    }
+    command = [need("wrk", "wrk"), "-t", bots, "-c", bots, "-d", "3600s", "--timeout", "60s", "-s"]
+    process = programs.start(
+        [*command, str(LUA / f"{script}.lua"), url],
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    said: list[str] = []
+    all_finished = threading.Event()
+
+    def listen() -> None:
+        finished = 0
+        for line in process.stdout or ():
+            said.append(line)
+            finished += line.startswith("finished")
+            if finished == len(tokens):
+                all_finished.set()
+        all_finished.set()
+
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
+    try:
+        over = time.monotonic() + (seconds or PATIENCE)
+        while not all_finished.wait(0.05) and time.monotonic() < over and not (until and until.is_set()):
+            pass
+        used = psutil.Process(process.pid).cpu_times() if process.poll() is None else None
+        in_time = all_finished.is_set()
+        # wrk waits for its time to be over; this is how it is told that it is.
+        process.send_signal(signal.SIGINT)
+        listener.join(30)
+    finally:
+        programs.stop(process, 0)
+    if not in_time and seconds is None:
+        raise Wrong(f"The bots were not done after {PATIENCE} s. See .bench/logs/jobsite.log.")
+    load = parse("".join(said))
+    load.cpu = used.user + used.system if used else 0.0
+    if load.wrong or load.network or not load.calls:
+        told = load.complaints or ["".join(said)[-500:]]
+        raise Wrong(f"{load.wrong} of {load.calls} calls failed, {load.network} by the network: {told[0]}")
+    return load

@@ -1,0 +1,8 @@
+"""The task that does nothing."""
+
+from django_tasks import task
+
+
+@task()
+def noop(n: int) -> None:
+    pass
