@@ -1,6 +1,7 @@
 """A claim hands out what is due, highest priority first and then the longest due, to bots that may have it."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db.models.functions import Now
@@ -10,6 +11,7 @@ from bots.models import Bot
 from bots.states import BotStatus
 from jobs import lifecycle
 from jobs.errors import InstanceReplaced
+from jobs.floors import LONGEST, Floors
 from jobs.models import Job, JobKind
 from jobs.states import JobStatus
 from tests.cast import bot_named, enqueue_one, make_older, take_one
@@ -150,3 +152,48 @@ def test_a_process_that_was_replaced_gets_nothing_and_is_told(ada: Bot) -> None:
     with pytest.raises(InstanceReplaced, match="'second'"):
         lifecycle.claim(ada, instance="first")
     assert Job.objects.pending().count() == 1
+
+
+# --- When looking from the beginning is slow ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def clock(settings: Any, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Every look counts as slow, so claims start at floors. `clock[0]` is the time, in seconds, as they see it."""
+    settings.CLAIM_SLOW = timedelta(0)
+    now = [1000.0]
+    monkeypatch.setattr(lifecycle, "floors", Floors())
+    monkeypatch.setattr(lifecycle.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("jobs.floors.PER_JOB", 0)
+    # However quick it was, the next look from the beginning is LONGEST away.
+    monkeypatch.setattr("jobs.floors.SHARE", 10**9)
+    return now
+
+
+def test_what_appears_below_a_floor_is_seen_within_a_second(ada: Bot, clock: list[float]) -> None:
+    for key in ("first", "second", "third"):
+        enqueue_one(key=key)
+    assert keys(ada, limit=1) == ["first"]
+    make_older(enqueue_one(key="early"), 5)
+    enqueue_one(key="high", priority=9)
+    assert keys(ada, limit=1) == ["second"]
+    clock[0] += 1
+    assert LONGEST < 1
+    assert keys(ada, limit=2) == ["high", "early"]
+
+
+def test_from_a_floor_on_the_order_is_kept_and_nothing_is_left_out(ada: Bot, clock: list[float]) -> None:
+    for key, priority in (("a", 5), ("b", 5), ("c", 0), ("d", 0), ("e", -1)):
+        enqueue_one(key=key, priority=priority)
+    assert [keys(ada, limit=1) for _ in range(5)] == [["a"], ["b"], ["c"], ["d"], ["e"]]
+    assert keys(ada) == []
+    enqueue_one(key="f", priority=5)
+    assert keys(ada) == ["f"]
+
+
+def test_each_sort_of_bot_looks_from_its_own_floor(ada: Bot, clock: list[float]) -> None:
+    eve = bot_named("eve", kinds=["divide"])
+    for kind in ("sum", "divide", "sum", "divide"):
+        enqueue_one(kind, key=f"{kind} {Job.objects.count()}")
+    assert keys(ada, limit=3) == ["sum 0", "divide 1", "sum 2"]
+    assert keys(eve) == ["divide 3"]
