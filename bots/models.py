@@ -8,9 +8,9 @@ from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 
-from bots.states import BotStatus, HealthStatus
+from bots.states import UNWELL, BotStatus, HealthStatus
 
 #: The most jobs one claim may ask for, and so the most a bot's capacity may be.
 MAX_CLAIM = 1000
@@ -23,11 +23,11 @@ class BotQuerySet(models.QuerySet["Bot"]):
 
     def stuck(self) -> "BotQuerySet":
         """Bots graded other than normal."""
-        return self.exclude(health_status=HealthStatus.NORMAL)
+        return self.filter(health_status__in=UNWELL)
 
     def unseen(self, within: timedelta) -> "BotQuerySet":
         """Bots that have not called for longer than `within` by the database's clock."""
-        return self.filter(Q(last_seen_at__lt=Now() - within) | Q(last_seen_at=None, created_at__lt=Now() - within))
+        return self.alias(seen=Coalesce("last_seen_at", "created_at")).filter(seen__lt=Now() - within)
 
 
 class Bot(models.Model):
@@ -90,6 +90,10 @@ class Bot(models.Model):
         ]
         indexes = [
             models.Index(name="bot_stuck_job", fields=["stuck_job"], condition=Q(stuck_job__isnull=False)),
+            # What the sweep asks of bots. None may name `status`: a claim and a report change it, and PostgreSQL keeps
+            # such a write within its page (HOT) only while no index, not even by its condition, depends on it.
+            models.Index(name="bot_unwell", fields=["health_status"], condition=Q(health_status__in=UNWELL)),
+            models.Index(Coalesce("last_seen_at", "created_at"), name="bot_unseen"),
         ]
 
     def __str__(self) -> str:

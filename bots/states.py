@@ -17,3 +17,7 @@ class HealthStatus(TextChoices):
     NORMAL = "normal"
     POTENTIALLY_STUCK = "potentially_stuck", "potentially stuck"
     UNHEALTHY = "unhealthy"
+
+
+#: Graded other than normal. The index `bot_unwell` is over these.
+UNWELL = (HealthStatus.POTENTIALLY_STUCK, HealthStatus.UNHEALTHY)

@@ -13,23 +13,26 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import psycopg
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import OperationalError, connection, transaction
-from django.db.models import QuerySet
-from django.db.models.functions import Now
+from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models.functions import Coalesce, Now
 from psycopg.errors import SerializationFailure
 
 from bots import health
+from bots.conditions import among, unplanned
 from bots.models import MAX_CLAIM, Bot
 from bots.states import HealthStatus
 from jobs import backoff, waiting
 from jobs.errors import InstanceReplaced, LeaseLost, NotFound
 from jobs.floors import Floors, Look, Place
 from jobs.models import Job, JobEvent, JobKind
+from jobs.queries import past_a_limit
 from jobs.sql import numbered, statement
 from jobs.states import CANCELLABLE, HELD, RETRYABLE, Actor, JobStatus, Verb
 
@@ -561,33 +564,15 @@ def give_up(job_ids: Iterable[int], *, by: By, reasons: dict[int, str]) -> list[
 
 def flag(job_ids: Iterable[int], *, by: By, reasons: dict[int, str]) -> int:
     """Say in the history, once for each attempt, that a lease is past all its limits. Changes nothing else."""
-    jobs = Job.objects.held().filter(pk__in=list(job_ids))
-    told = set(JobEvent.objects.filter(job__in=jobs, verb=Verb.FLAG).values_list("job_id", "attempt"))
-    events = [
-        JobEvent(
-            job_id=job.pk,
-            attempt=job.attempt,
-            verb=Verb.FLAG,
-            from_status=job.status,
-            to_status=job.status,
-            bot_id=job.claimed_by_id,
-            actor=by.actor,
-            by=by.name,
-            reason=reasons[job.pk],
-        )
-        for job in jobs
-        if (job.pk, job.attempt) not in told
-    ]
-    return len(JobEvent.objects.bulk_create(events))
+    rows = [{"id": job_id, "reason": reasons[job_id]} for job_id in sorted(set(job_ids))]
+    return len(_run("flag", rows=rows, actor=by.actor, by=by.name)) if rows else 0
 
 
 def look_again(after: dict[int, timedelta]) -> None:
     """Set when the sweep looks at these leases next: so long from now. The caller holds their row locks."""
-    by_delay: dict[timedelta, list[int]] = {}
-    for job_id, delay in after.items():
-        by_delay.setdefault(timedelta(seconds=max(1, round(delay.total_seconds()))), []).append(job_id)
-    for delay, ids in by_delay.items():
-        Job.objects.held().filter(pk__in=ids).update(deadline_at=Now() + delay)
+    rows = [{"id": job_id, "seconds": max(1, round(delay.total_seconds()))} for job_id, delay in after.items()]
+    if rows:
+        _run("look_again", rows=rows)
 
 
 @dataclass(frozen=True)
@@ -601,54 +586,102 @@ class Watched:
     when_silent: str
     when_overdue: str
 
+    @cached_property
+    def grade(self) -> health.Grade:
+        """What this lease says of its bot."""
+        return health.grade(self.lease, self.limits)
+
 
 def watched(jobs: QuerySet[Job]) -> list[Watched]:
-    """Those of these jobs that are held, with their ages by the database's clock."""
-    held = jobs.filter(status__in=HELD, claimed_at__isnull=False).select_related("kind").annotate(now=Now())
-    return [_watched(job, job.now) for job in held.defer("payload", "result", "error")]
+    """These leases (held jobs), with their ages by the database's clock; locked, where `jobs` locks."""
+    # Columns and not instances, since there may be thousands and payloads are large; and ages, which come from
+    # PostgreSQL as what they are, while each moment would have to be given a time zone first.
+    ages = (Now() - F("claimed_at"), Now() - F("started_at"), Now() - Coalesce("heartbeat_at", "claimed_at"))
+    rows = list(jobs.values_list("pk", "kind_id", "claimed_by_id", "attempt", *ages))
+    kinds = _kinds({row[1] for row in rows})
+    return [
+        Watched(health.Lease(pk, kind, claimed, running, silent), kinds[kind][0], bot, attempt, *kinds[kind][1:])
+        for pk, kind, bot, attempt, claimed, running, silent in rows
+    ]
 
 
-def _watched(job: Job, now: datetime) -> Watched:
-    kind = job.kind
-    assert job.claimed_at is not None  # noqa: S101  a held job has both (constraint job_held_has_lease)
-    assert job.claimed_by_id is not None  # noqa: S101
-    lease = health.Lease(
-        job_id=job.pk,
-        kind=kind.name,
-        claimed_for=now - job.claimed_at,
-        running_for=None if job.started_at is None else now - job.started_at,
-        silent_for=now - (job.heartbeat_at or job.claimed_at),
-    )
-    limits = health.Limits(kind.start_within, kind.heartbeat_within, kind.run_within or settings.DEFAULT_RUN_WITHIN)
-    return Watched(lease, limits, job.claimed_by_id, job.attempt, kind.when_silent, kind.when_overdue)
+def _kinds(names: set[str]) -> dict[str, tuple[health.Limits, str, str]]:
+    """Limits and policies of these kinds."""
+    if not names:
+        return {}
+    fields = ("name", "start_within", "heartbeat_within", "run_within", "when_silent", "when_overdue")
+    return {
+        name: (health.Limits(start, heartbeat, run or settings.DEFAULT_RUN_WITHIN), when_silent, when_overdue)
+        for name, start, heartbeat, run, when_silent, when_overdue in JobKind.objects.filter(
+            name__in=names
+        ).values_list(*fields)
+    }
 
 
-def regrade(bots: QuerySet[Bot]) -> dict[int, tuple[str, str]]:
+def holding() -> Exists:
+    """A condition on bots: those that hold any job."""
+    return Exists(Job.objects.filter(claimed_by=OuterRef("pk")))
+
+
+#: A bot's health: grade, reason and stuck job.
+Health = tuple[str, str, int | None]
+
+
+def locked(bots: QuerySet[Bot], *, wait: bool = True) -> dict[int, Health]:
+    """Lock these bots, in order, and say how they are. Without `wait`, only those that nobody else has locked."""
+    rows = bots.order_by("pk").select_for_update(no_key=True, skip_locked=not wait)
+    return {row[0]: row[1:] for row in rows.values_list("pk", "health_status", "health_reason", "stuck_job_id")}
+
+
+def regrade(bots: QuerySet[Bot], *, wait: bool = True) -> dict[int, tuple[str, str]]:
     """Grade bots by what they hold now. Returns `{id: (before, after)}` of those whose health changed.
 
-    A bot that holds nothing is left alone: its last grade stands until it is seen (`see`) or settled.
+    A bot that holds nothing is left alone: its last grade stands until it is seen (`see`) or settled. Without `wait`
+    so is a bot whose row somebody else has locked.
     """
-    changed = {}
     with transaction.atomic():
-        rows = {bot.pk: bot for bot in bots.order_by("pk").select_for_update(no_key=True)}
-        grades: dict[int, list[health.Grade]] = {}
-        for watch in watched(Job.objects.held().filter(claimed_by__in=list(rows))):
-            grades.setdefault(watch.bot_id, []).append(health.grade(watch.lease, watch.limits))
-        for bot_id, bot in rows.items():
-            worst = health.worst(grades.get(bot_id, []))
-            if worst is None:
-                continue
-            stuck = None if worst.status == HealthStatus.NORMAL else worst.job_id
-            if (bot.health_status, bot.stuck_job_id, bot.health_reason) != (worst.status, stuck, worst.reason):
-                Bot.objects.filter(pk=bot_id).update(
-                    health_status=worst.status,
-                    health_reason=worst.reason,
-                    stuck_job=stuck,
-                    health_checked_at=Now(),
-                )
-            if bot.health_status != worst.status:
-                changed[bot_id] = (bot.health_status, str(worst.status))
-    return changed
+        return regrade_locked(locked(bots, wait=wait))
+
+
+def regrade_locked(before: dict[int, Health], seen: Collection[Watched] = ()) -> dict[int, tuple[str, str]]:
+    """`regrade` for bots that this transaction has `locked`, in a statement that sees what others did until then.
+
+    `seen` are leases of these bots that the caller has locked and just looked at; they are not read again.
+    """
+    after = _grades(list(before), seen)
+    rows = [
+        {"id": bot_id, "status": status, "reason": reason, "stuck_job": stuck}
+        for bot_id, (status, reason, stuck) in after.items()
+        if before[bot_id] != (status, reason, stuck)
+    ]
+    if rows:
+        _run("grade", rows=rows)
+    return {i: (before[i][0], str(now[0])) for i, now in after.items() if before[i][0] != now[0]}
+
+
+def _grades(bot_ids: list[int], seen: Collection[Watched]) -> dict[int, Health]:
+    """How those of these bots are that hold anything: as their worst lease is."""
+    if not bot_ids:
+        return {}
+    # Only leases past a limit are read: where there are none, the bot is well, whatever it holds.
+    grades: dict[int, list[health.Grade]] = {}
+    stuck = Job.objects.filter(among("claimed_by", bot_ids), unplanned(past_a_limit())).order_by()
+    if seen:
+        stuck = stuck.exclude(among("pk", [watch.lease.job_id for watch in seen]))
+    for watch in (*seen, *watched(stuck)):
+        grades.setdefault(watch.bot_id, []).append(watch.grade)
+    rest = set(bot_ids) - set(grades)
+    if rest:
+        for bot_id in Bot.objects.filter(among("pk", rest), holding()).values_list("pk", flat=True):
+            grades[bot_id] = []
+    found: dict[int, Health] = {}
+    for bot_id, of_bot in grades.items():
+        worst = health.worst(of_bot)
+        if worst is None or worst.status == HealthStatus.NORMAL:
+            found[bot_id] = (HealthStatus.NORMAL, "", None)
+        else:
+            found[bot_id] = (worst.status, worst.reason, worst.job_id)
+    return found
 
 
 # --- What the verbs share -------------------------------------------------------------------------------------
@@ -692,12 +725,13 @@ def _settle(bot_ids: Iterable[int | None], *, keep_health: bool = False) -> None
     if not ids:
         return
     # Locked in a statement of its own: the next one must see what others did to these bots' jobs meanwhile.
-    rows = list(Bot.objects.filter(pk__in=ids).order_by("pk").select_for_update(no_key=True))
+    locked = Bot.objects.filter(among("pk", ids)).order_by("pk").select_for_update(no_key=True)
+    rows = list(locked.values_list("pk", "health_status"))
     _run("settle", bots=ids, keep=keep_health)
-    unwell = [bot.pk for bot in rows if bot.health_status != HealthStatus.NORMAL]
+    unwell = [bot_id for bot_id, status in rows if status != HealthStatus.NORMAL]
     if unwell and not keep_health:
         # It may hold another job that is stuck, and then it is not well (DESIGN 4.6).
-        regrade(Bot.objects.filter(pk__in=unwell))
+        regrade(Bot.objects.filter(among("pk", unwell)))
 
 
 def _lost(rows: list[dict[str, Any]], by: By, said: Verb | None = None) -> dict[int, LeaseLost | NotFound]:

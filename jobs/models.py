@@ -160,7 +160,8 @@ class Job(models.Model):
                 condition=Q(status=JobStatus.PENDING),
             ),
             models.Index(name="job_deadline", fields=["deadline_at"], condition=Q(status__in=HELD)),
-            models.Index(name="job_held_by", fields=["claimed_by"], condition=Q(status__in=HELD)),
+            # Not by status, as `job_deadline` is: PostgreSQL might take that one for this, and read all that is held.
+            models.Index(name="job_held_by", fields=["claimed_by"], condition=Q(claimed_by__isnull=False)),
             models.Index(name="job_by_status", fields=["status", "-id"]),
             models.Index(name="job_by_kind", fields=["kind", "-id"]),
         ]

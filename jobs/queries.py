@@ -14,6 +14,16 @@ if TYPE_CHECKING:
     from jobs.models import Job  # noqa: F401
 
 
+def past_a_limit() -> Q:
+    """A condition on jobs: it is held, and has reached one of its limits (`bots.health` says how far)."""
+    default = Value(settings.DEFAULT_RUN_WITHIN, output_field=models.DurationField())
+    return (
+        Q(status=JobStatus.CLAIMED, claimed_at__lte=Now() - F("kind__start_within"))
+        | Q(status=JobStatus.PROCESSING, heartbeat_at__lte=Now() - F("kind__heartbeat_within"))
+        | Q(status=JobStatus.PROCESSING, started_at__lte=Now() - Coalesce(F("kind__run_within"), default))
+    )
+
+
 class JobQuerySet(models.QuerySet["Job"]):
     """Questions about jobs."""
 
@@ -31,7 +41,8 @@ class JobQuerySet(models.QuerySet["Job"]):
 
     def held_by(self, bot: "Bot") -> "JobQuerySet":
         """The jobs this bot holds."""
-        return self.held().filter(claimed_by=bot)
+        # Held if and only if somebody holds it (constraint `job_held_has_lease`).
+        return self.filter(claimed_by=bot)
 
     def due(self) -> "JobQuerySet":
         """Leases at which the sweep must look now."""
@@ -39,12 +50,7 @@ class JobQuerySet(models.QuerySet["Job"]):
 
     def stuck(self) -> "JobQuerySet":
         """Leases past one of their limits now: unstarted, silent or overdue (DESIGN section 6)."""
-        default = Value(settings.DEFAULT_RUN_WITHIN, output_field=models.DurationField())
-        return self.held().filter(
-            Q(status=JobStatus.CLAIMED, claimed_at__lt=Now() - F("kind__start_within"))
-            | Q(status=JobStatus.PROCESSING, heartbeat_at__lt=Now() - F("kind__heartbeat_within"))
-            | Q(status=JobStatus.PROCESSING, started_at__lt=Now() - Coalesce(F("kind__run_within"), default))
-        )
+        return self.held().filter(past_a_limit())
 
     def finished(self) -> "JobQuerySet":
         """Jobs that have ended."""

@@ -180,7 +180,7 @@ LAST_SEEN_EVERY = timedelta(seconds=env.int("LAST_SEEN_EVERY_SECONDS", default=5
 # A bot with this many expiries within the window gets no new jobs until an operator clears it.
 QUARANTINE_EXPIRIES = env.int("QUARANTINE_EXPIRIES", default=3)
 QUARANTINE_WINDOW = timedelta(seconds=env.int("QUARANTINE_WINDOW_SECONDS", default=3600))
-SWEEP_BATCH = env.int("SWEEP_BATCH", default=1000)
+SWEEP_BATCH = env.int("SWEEP_BATCH", default=500)
 
 # --- Claims ---------------------------------------------------------------------------------------------------
 

@@ -2,17 +2,30 @@ import json
 import signal
 import sys
 import threading
+import time
 from argparse import ArgumentParser, ArgumentTypeError
+from datetime import UTC, datetime
+from types import FrameType
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import OperationalError, close_old_connections
+from django.db import InterfaceError, OperationalError, close_old_connections
 from rich.console import Console
 from rich.table import Table
 
 from bots.models import Bot
 from jobs.models import JobKind
 from jobs.sweep import Swept, sweep
+
+#: What a database that is away, or goes away, raises.
+DATABASE_AWAY = (OperationalError, InterfaceError)
+
+
+class Stopped(KeyboardInterrupt):
+    """SIGTERM or SIGINT came. The batch in hand is rolled back, and is due again; those before it are done.
+
+    A `KeyboardInterrupt`, because psycopg gives up waiting for an answer for that, and for no other exception.
+    """
 
 
 def _seconds(text: str) -> float:
@@ -35,32 +48,64 @@ class Command(BaseCommand):
         parser.add_argument("--loop", type=_seconds, metavar="SECONDS", help="sweep again and again, with this pause")
 
     def handle(self, *, dry_run: bool, json: bool, kind: str | None, loop: float | None, **options: Any) -> None:
+        if loop is not None:
+            self._again_and_again(dry_run, json, kind, loop)
+            return
+        try:
+            self._once(dry_run, json, kind)
+        except DATABASE_AWAY as error:
+            raise CommandError(f"The sweep failed; what it had done until then is done. {_one_line(error)}") from None
+        except KeyboardInterrupt:
+            raise CommandError("Interrupted; what was done until then is done.", returncode=130) from None
+
+    def _again_and_again(self, dry_run: bool, as_json: bool, kind: str | None, pause: float) -> None:
+        """Until SIGTERM or SIGINT, which end it at once with exit code 0: that is how a service is stopped."""
+        before = {number: signal.signal(number, _stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            while True:
+                try:
+                    self._once(dry_run, as_json, kind)
+                except DATABASE_AWAY as error:
+                    # A loop that ended here would leave nobody watching.
+                    self.stderr.write(f"{_time()} The sweep failed and will be tried again. {_one_line(error)}")
+                self.stderr.flush()
+                self.stdout.flush()
+                close_old_connections()
+                threading.Event().wait(pause)
+        except Stopped:
+            return
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _once(self, dry_run: bool, as_json: bool, kind: str | None) -> None:
         if kind is not None and not JobKind.objects.filter(name=kind).exists():
             known = ", ".join(JobKind.objects.values_list("name", flat=True)[:20]) or "none yet"
             raise CommandError(f"--kind: there is no kind called {kind!r}. Kinds: {known}.")
-        if loop is None:
-            self._once(dry_run, json, kind)
-            return
-        stop = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
-        while not stop.is_set():
-            try:
-                self._once(dry_run, json, kind)
-            except OperationalError as error:
-                # The database is away for a moment; a loop that ended here would leave nobody watching.
-                self.stderr.write(f"The sweep failed and will be tried again: {error}")
-            close_old_connections()
-            stop.wait(loop)
-
-    def _once(self, dry_run: bool, as_json: bool, kind: str | None) -> None:
+        began = time.monotonic()
         swept = sweep(kind=kind, dry_run=dry_run)
         if as_json:
             self.stdout.write(json.dumps(swept.counts()))
             return
         if swept.actions and self.stdout.isatty():
             Console(file=sys.stdout).print(_table(swept))
-        self.stdout.write(_summary(swept, dry_run))
+        self.stdout.write(_summary(swept, dry_run) + f"; {time.monotonic() - began:.1f} s, {_time()}")
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    # Once is enough: a second signal must not meet the first one's cleaning up.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise Stopped
+
+
+def _time() -> str:
+    """For a log that cron or a shell appends to, and that has no times of its own."""
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _summary(swept: Swept, dry_run: bool) -> str:
@@ -70,7 +115,8 @@ def _summary(swept: Swept, dry_run: bool) -> str:
 
 def _table(swept: Swept) -> Table:
     bots = dict(Bot.objects.filter(pk__in={row[2] for row in swept.actions}).values_list("pk", "name"))
-    table = Table("job", "kind", "bot", "action", "why")
+    more = f"and {swept.unnamed} more" if swept.unnamed else None
+    table = Table("job", "kind", "bot", "action", "why", caption=more)
     for job_id, kind, bot_id, action, reason in swept.actions:
         table.add_row(str(job_id), kind, bots.get(bot_id, "?"), action, reason)
     return table

@@ -1,0 +1,8 @@
+-- Grade: what their leases say of bots now, with the evidence. The caller has locked the bots' rows.
+UPDATE bots_bot b
+SET health_status = w.status,
+    health_reason = w.reason,
+    stuck_job_id = w.stuck_job,
+    health_checked_at = statement_timestamp()
+FROM jsonb_to_recordset(%(rows)s::jsonb) AS w(id bigint, status text, reason text, stuck_job bigint)
+WHERE b.id = w.id;

@@ -1,0 +1,151 @@
+"""`manage.py sweep_stuck` as cron, a service and an operator at night meet it."""
+
+import functools
+import os
+import re
+import signal
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import OperationalError, connection
+from rich.console import Console
+
+from bots.models import Bot
+from jobs import sweep
+from jobs.management.commands import sweep_stuck
+from tests.cast import bot_named, database_url, make_older, take_one
+
+ROOT = Path(__file__).resolve().parents[2]
+#: Nobody listens there.
+NOWHERE = "postgres://nobody:secret@127.0.0.1:1/none"
+
+
+def program(url: str, *arguments: str) -> "subprocess.Popen[str]":
+    """The command as a process of its own, on the database at `url`."""
+    return subprocess.Popen(
+        [sys.executable, "manage.py", "sweep_stuck", *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ
+        | {"DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "jobsite.settings", "DEBUG": "1",
+           "DATABASE_POOL_TIMEOUT": "1", "PGAPPNAME": "sweep"},
+    )  # fmt: skip
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.django_db
+def test_the_line_says_how_long_it_took_and_when_it_was(ada: Bot) -> None:
+    make_older(take_one(ada), 7)
+    out = StringIO()
+    call_command("sweep_stuck", stdout=out)
+    assert re.fullmatch(
+        r"checked 1, potentially stuck 0, unhealthy 1, recovered 0, down \d, expired 1, failed 0, flagged 0; "
+        r"\d+\.\d s, \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\n",
+        out.getvalue(),
+    )
+
+
+@pytest.mark.django_db
+def test_on_a_terminal_a_table_says_what_was_done_to_which_job_and_why(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "NAMED", 2)
+    monkeypatch.setattr(sweep_stuck, "Console", functools.partial(Console, width=150))
+    leases = [take_one(bot_named(f"bot {n}")) for n in range(3)]
+    for lease in leases:
+        make_older(lease, 7)
+    out = Terminal()
+    call_command("sweep_stuck", dry_run=True, stdout=out)
+    table = capsys.readouterr().out
+    assert f"silent for 7 m on sum job {leases[0].id}, limit 2 m" in table
+    assert "bot 0" in table
+    assert "expire" in table
+    assert "and 1 more" in table
+    assert out.getvalue().startswith("Dry run: checked 3,")
+
+
+@pytest.mark.django_db
+def test_a_sweep_that_fails_says_so_in_one_line_and_with_its_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(**options: Any) -> sweep.Swept:
+        raise OperationalError("server closed the connection\n\tunexpectedly")
+
+    monkeypatch.setattr(sweep_stuck, "sweep", fails)
+    with pytest.raises(CommandError) as raised:
+        call_command("sweep_stuck")
+    assert raised.value.returncode == 1
+    assert str(raised.value).endswith("server closed the connection unexpectedly")
+
+
+def test_without_a_database_it_ends_with_one_line_and_exit_code_1() -> None:
+    process = program(NOWHERE)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (1, "")
+    # Before it the pool of connections has said what it met.
+    assert err.splitlines()[-1].startswith("CommandError: The sweep failed")
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_loop_without_a_database_goes_on_until_it_is_stopped(number: signal.Signals) -> None:
+    process = program(NOWHERE, "--loop", "0.1")
+    try:
+        assert process.stderr is not None
+        failed = (line for line in process.stderr if "The sweep failed and will be tried again." in line)
+        assert next(failed)
+        assert next(failed)
+        process.send_signal(number)
+        out, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert (process.returncode, out) == (0, "")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_loop_outlives_the_loss_of_its_connections_and_ends_on_sigterm(ada: Bot) -> None:
+    process = program(database_url(), "--loop", "0.05")
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("checked 0,")
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND application_name = 'sweep'"
+            )
+            assert cursor.fetchall()
+        lease = take_one(ada)
+        make_older(lease, 7)
+        # It may have been between two sweeps, and then has nothing to complain of.
+        for line in process.stdout:
+            if line.startswith("checked 1,"):
+                break
+        assert lease.job.claimed_by is None
+        process.terminate()
+        process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_sigterm_in_the_midst_of_a_batch_takes_that_batch_back(ada: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
+    lease = take_one(ada)
+    make_older(lease, 7)
+
+    def stopped(*args: Any) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(sweep, "_quarantine", stopped)
+    call_command("sweep_stuck", loop=5.0)
+    assert lease.job.claimed_by == ada
+    assert signal.getsignal(signal.SIGTERM) != sweep_stuck._stop
