@@ -50,7 +50,7 @@ class Pulse:
     def due(self, jobs: Iterable[Job]) -> list[Beat]:
         """The heartbeats that are due now, the longest due first; they count as sent."""
         now = time.monotonic()
-        due = [job for job in jobs if not job.lost and not job.reporting and self._is_due(job, now)]
+        due = [job for job in jobs if not job.lost and self._is_due(job, now)]
         due.sort(key=lambda job: job.beat_due or now)
         beats = []
         for job in due[:BEATS_LIMIT]:

@@ -11,15 +11,11 @@ from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from .exchange_rules import SORTS, faults
+
 DEADLINE = 20.0
-# The server's limits, in bytes.
-MOST_RESULT, MOST_BODY = 256 * 1024, 2 * 1024 * 1024
-# What an exchange may hold, by the name of its list: the call that says the same, and the fields of a report.
-SORTS = {
-    "completed": ("complete", {"id", "attempt", "result"}),
-    "failed": ("fail", {"id", "attempt", "error", "retry"}),
-    "heartbeats": ("heartbeat", {"id", "attempt", "progress", "note"}),
-}
+# Bytes of a body.
+MOST_BODY = 2 * 1024 * 1024
 
 
 class _Listener(ThreadingHTTPServer):
@@ -201,8 +197,10 @@ class FakeServer:
     def _exchange(self, call: Call) -> Answer:
         if not self._exchanges:
             return refusal(404, "not_found", "There is nothing here.")
-        if wrong := self._wrong_with(call):
-            return wrong
+        if call.size > MOST_BODY:
+            return refusal(413, "too_large")
+        if wrong := faults(call.body):
+            return refusal(422, "invalid", "; ".join(wrong))
         said = []
         for sort, (verb, _) in SORTS.items():
             for report in call.body.get(sort, ()):
@@ -244,31 +242,6 @@ class FakeServer:
                 if answer.body.get("cancel"):
                     told["cancel"].append(report["id"])
         return told
-
-    @staticmethod
-    def _wrong_with(call: Call) -> Answer | None:
-        """The refusal of an exchange that is not what the API says, as the server would give it."""
-        if call.size > MOST_BODY:
-            return refusal(413, "too_large")
-        wrong = [f"{name}: no such field" for name in set(call.body) - set(SORTS) - {"claim"}]
-        seen: set[Any] = set()
-        for sort, (_, fields) in SORTS.items():
-            reports = call.body.get(sort, ())
-            if len(reports) > 1000:
-                wrong.append(f"{sort}: more than 1000")
-            for place, report in enumerate(reports):
-                wrong += [f"{sort}[{place}].{name}: no such field" for name in set(report) - fields]
-                if report["id"] in seen:
-                    wrong.append(f"{sort}[{place}].id: named twice")
-                seen.add(report["id"])
-                result = json.dumps(report.get("result"), ensure_ascii=False, separators=(",", ":"))
-                if len(result.encode()) > MOST_RESULT:
-                    wrong.append(f"{sort}[{place}].result: longer than 256 KiB")
-        claim = call.body.get("claim", {})
-        wrong += [f"claim.{name}: no such field" for name in set(claim) - {"limit", "kinds", "wait", "start"}]
-        if not 1 <= claim.get("limit", 1) <= 1000 or not 0 <= claim.get("wait", 0) <= 30:
-            wrong.append("claim: out of range")
-        return refusal(422, "invalid", "; ".join(wrong)) if wrong else None
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         server = self

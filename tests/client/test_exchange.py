@@ -6,11 +6,21 @@ from typing import Any
 
 import pytest
 
-from jobsite_client import Client, Completed, Failed, Heartbeat, InstanceReplaced, Job, LeaseLost, Unavailable
+from jobsite_client import (
+    EXIT_REPLACED,
+    Client,
+    Completed,
+    Failed,
+    Heartbeat,
+    InstanceReplaced,
+    Job,
+    LeaseLost,
+    Unavailable,
+)
 from jobsite_client import exchanger as exchanger_module
 
 from .conftest import Patient, Running
-from .fake_server import DEADLINE, Answer, FakeServer, lease_lost, refusal
+from .fake_server import DEADLINE, MOST_BODY, Answer, FakeServer, lease_lost, refusal
 
 RunBot = Callable[..., Running]
 
@@ -162,6 +172,7 @@ def test_one_exchange_takes_no_more_than_a_body_may_hold(server: FakeServer, run
     for job in jobs:
         server.wait_for(f"jobs/{job}/complete")
     assert max(len(reports(call)) for call in server.of("exchange")) > 1
+    assert max(call.size for call in server.of("exchange")) <= MOST_BODY
     assert not [call for call in server.calls if call.path.endswith("/fail")]
 
 
@@ -268,9 +279,12 @@ def test_a_report_that_breaks_the_server_does_not_hold_up_the_others_for_ever(
     deadly, harmless = server.add_job("deadly"), server.add_job("harmless")
     server.answers[f"jobs/{deadly}/complete"] = [Answer(status=502)]
     server.sticky.add(f"jobs/{deadly}/complete")
-    both = threading.Barrier(2)
-    meet = lambda job: both.wait(DEADLINE) and None  # noqa: E731
-    run_bot({"deadly": meet, "harmless": meet}, concurrency=2, heartbeat_every=60)
+    later = threading.Event()
+    handlers = {"deadly": lambda job: None, "harmless": lambda job: later.wait(DEADLINE)}
+    run_bot(handlers, concurrency=2, heartbeat_every=60)
+    server.wait_for("exchange")
+    later.set()
+    # By its own call, which is a call with a body of its own.
     server.wait_for(f"jobs/{harmless}/complete", where=lambda call: call.size > 0)
 
 
@@ -287,18 +301,28 @@ def test_a_report_rejected_in_an_exchange_leaves_the_others_alone(server: FakeSe
 # --- Lost answers -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("alone", [True, False])
 def test_reports_of_an_exchange_whose_answer_was_lost_are_said_again_without_its_claim(
-    server: FakeServer, run_bot: RunBot
+    server: FakeServer, run_bot: RunBot, alone: bool
 ) -> None:
     job = server.add_job("sum")
     server.answers["exchange"] = [Answer(drop=True)]
-    run_bot({"sum": lambda job: None}, heartbeat_every=60)
+    run_bot({"sum": lambda job: None}, heartbeat_every=60, alone=alone)
     first, second = server.wait_for("exchange", times=2)
     assert reports(first) == reports(second) == [job]
     assert "claim" in first.body
     assert "claim" not in second.body
-    # It holds nothing now that it knows of, and a hello gives back what it may hold besides.
-    server.wait_for("hello", times=2)
+    if alone:
+        # It holds nothing now that it knows of, and a hello gives back what it may hold besides.
+        server.wait_for("hello", times=2)
+
+
+def test_the_reports_of_a_bot_that_was_replaced_go_out_without_a_claim(server: FakeServer, run_bot: RunBot) -> None:
+    job = server.add_job("sum")
+    server.answers["exchange"] = [refusal(409, "instance_replaced")]
+    assert run_bot({"sum": lambda job: None}, heartbeat_every=60).ended() == EXIT_REPLACED
+    server.wait_for(f"jobs/{job}/complete")
+    assert "claim" not in server.of("exchange")[-1].body
 
 
 def test_a_bot_that_may_hold_unknown_jobs_takes_nothing_new_until_it_has_said_hello(
@@ -311,11 +335,13 @@ def test_a_bot_that_may_hold_unknown_jobs_takes_nothing_new_until_it_has_said_he
     run_bot({"slow": gate.handler, "quick": lambda job: None}, concurrency=2, heartbeat_every=60)
     server.wait_for("exchange", times=2)
     later = server.add_job("quick")
-    claims = len(server.of("claim"))
     gate.let(slow)
-    server.wait_for("hello", times=2)
-    assert len(server.of("claim")) == claims
     server.wait_for(f"jobs/{later}/complete")
+    paths = [call.path for call in server.calls]
+    again = paths.index("hello", 1)
+    assert f"jobs/{slow}/complete" in paths[:again]
+    # The first claim brought both jobs; the one whose answer was lost is in the exchange that was dropped.
+    assert paths[:again].count("claim") == 1
     assert quick != later
 
 

@@ -90,6 +90,15 @@ def test_no_report_carries_a_claim_before_its_time(server: FakeServer, run_bot: 
     assert [set(call.body) for call in server.of("exchange")] == [{"completed"}]
 
 
+def test_a_good_exchange_may_ask_to_be_left_alone_too(server: FakeServer, run_bot: RunBot) -> None:
+    job = server.add_job("sum")
+    server.answers["exchange"] = [Answer({"accepted": [job]}, headers={"Retry-After": "3600"})]
+    run_bot({"sum": lambda job: None})
+    server.wait_for("exchange")
+    server.wait_for("heartbeat", times=len(server.of("heartbeat")) + 3)
+    assert len(server.of("claim")) == 1
+
+
 def test_a_claims_answer_tells_when_to_come_again(server: FakeServer) -> None:
     server.waiters = 0
     with Client(server.url, "t") as client:
