@@ -48,9 +48,9 @@ class FallsSilent(Client):
         """Whether calls go through at the moment."""
         return self._awake.is_set()
 
-    def call(self, *args: Any, **options: Any) -> Any:
+    def ask(self, *args: Any, **options: Any) -> Any:
         self._awake.wait()
-        return super().call(*args, **options)
+        return super().ask(*args, **options)
 
 
 class Demo:

@@ -3,10 +3,11 @@
 `Bot` runs handlers and takes care of everything else; `Client` is one typed method per call of the HTTP API.
 """
 
-from .api import Claim, ClaimedJob, Client, Orders, Renewal
+from .api import Client
 from .bot import EXIT_REFUSED, EXIT_REPLACED, EXIT_RESTART, EXIT_STOPPED, Bot
 from .errors import Cancelled, GiveUp, InstanceReplaced, JobsiteError, LeaseLost, Unauthorized, Unavailable
 from .job import Job
+from .messages import Claim, ClaimedJob, Completed, Exchange, Failed, Heartbeat, Orders, Rejected, Renewal
 
 __all__ = [
     "EXIT_REFUSED",
@@ -18,12 +19,17 @@ __all__ = [
     "Claim",
     "ClaimedJob",
     "Client",
+    "Completed",
+    "Exchange",
+    "Failed",
     "GiveUp",
+    "Heartbeat",
     "InstanceReplaced",
     "Job",
     "JobsiteError",
     "LeaseLost",
     "Orders",
+    "Rejected",
     "Renewal",
     "Unauthorized",
     "Unavailable",

@@ -1,58 +1,31 @@
 """Every call of Jobsite's API as a typed method. `Bot` is built on this; producers and scripts use it directly."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from .errors import JobsiteError, parse_time
+from .messages import (
+    Claim,
+    Completed,
+    Exchange,
+    Failed,
+    Heartbeat,
+    JobId,
+    Orders,
+    Renewal,
+    claimed,
+    completed_body,
+    failed_body,
+    given,
+    heartbeat_body,
+    orders,
+    rejected,
+)
 from .transport import Transport
-
-JobId = int | str
 
 # The most jobs the server takes in one bulk call.
 BULK_LIMIT = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimedJob:
-    """A job as the server hands it out. `id` and `attempt` together name the lease; times are UTC."""
-
-    id: JobId
-    kind: str
-    attempt: int
-    payload: Any
-    priority: int
-    key: str | None
-    run_at: datetime | None
-    deadline_at: datetime | None
-    max_attempts: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """The answer to a claim: the jobs now held, and what the operators want of this bot."""
-
-    jobs: list[ClaimedJob]
-    paused: bool
-    restart: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Renewal:
-    """The answer to a job's heartbeat. `deadline_at` is when the sweep will next look at the lease (UTC)."""
-
-    deadline_at: datetime | None
-    cancel: bool
-    restart: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Orders:
-    """What the operators want of this bot: take no new jobs (`paused`), start afresh (`restart`)."""
-
-    paused: bool
-    restart: bool
 
 
 class Client(Transport):
@@ -78,13 +51,13 @@ class Client(Transport):
         With `alone`, whatever earlier lives of the same bot still held goes back to the queue at once.
         """
         self.instance = instance
-        body = _given(instance=instance, version=version or None, alone=alone)
+        body = given(instance=instance, version=version or None, alone=alone)
         return _object(self.call("POST", "hello", body, retry_for=retry_for))
 
     def bot_heartbeat(self, version: str | None = None) -> Orders:
         """Say that the bot is alive, and hear what the operators want of it."""
-        reply = _object(self.call("POST", "heartbeat", _given(version=version or None), retry_for=0))
-        return Orders(paused=reply.get("paused") is True, restart=reply.get("restart") is True)
+        reply = _object(self.call("POST", "heartbeat", given(version=version or None), retry_for=0))
+        return Orders(**orders(reply))
 
     # --- A bot about its jobs -------------------------------------------------------------------------------------
 
@@ -99,16 +72,50 @@ class Client(Transport):
     ) -> Claim:
         """Take up to `limit` due jobs of these kinds (None: any); fewer, or none, when there are not so many.
 
-        `wait` is how many seconds the server may hold the call until there is one. With `start` False the jobs
-        are only claimed, and `start()` says later that work on them began.
+        `wait` is how many seconds the server may hold the call until there is one, at most 30. With `start` False
+        the jobs are only claimed, and `start()` says later that work on them began.
         """
-        body = _given(limit=limit, kinds=None if kinds is None else list(kinds), wait=wait, start=start)
+        body = _claim_body(limit, kinds, wait, start)
         timeout = self._timeout + (wait or 0)
-        reply = _object(self.call("POST", "claim", body, repeatable=False, timeout=timeout, retry_for=retry_for))
-        return Claim(
-            jobs=[_claimed(job) for job in reply.get("jobs") or ()],
-            paused=reply.get("paused") is True,
-            restart=reply.get("restart") is True,
+        reply = self.ask("POST", "claim", body, repeatable=False, timeout=timeout, retry_for=retry_for)
+        told = _object(reply.body)
+        return Claim(jobs=claimed(told), retry_after=reply.retry_after, **orders(told))
+
+    def exchange(
+        self,
+        *,
+        completed: Sequence[Completed] = (),
+        failed: Sequence[Failed] = (),
+        heartbeats: Sequence[Heartbeat] = (),
+        limit: int = 0,
+        kinds: Sequence[str] | None = None,
+        wait: float | None = None,
+        start: bool = True,
+        retry_for: float | None = None,
+    ) -> Exchange:
+        """A bot's whole turn in one call: reports (at most 1000 of each sort), and a claim if `limit` is not 0.
+
+        Each job may be named once. A report that does not hold is in the answer's `rejected` and disturbs no other;
+        one that is no good (too large, for instance) makes the server refuse the whole exchange, with nothing done.
+        Reports may be repeated, a claim may not: with a `limit` the call is tried again only while the server
+        certainly did not act on it, and the reports may then be said again without one.
+        """
+        body = given(
+            completed=[completed_body(report) for report in completed] or None,
+            failed=[failed_body(report) for report in failed] or None,
+            heartbeats=[heartbeat_body(beat) for beat in heartbeats] or None,
+            claim=_claim_body(limit, kinds, wait, start) if limit else None,
+        )
+        timeout = self._timeout + (wait or 0)
+        reply = self.ask("POST", "exchange", body, repeatable=not limit, timeout=timeout, retry_for=retry_for)
+        told = _object(reply.body)
+        return Exchange(
+            accepted=list(told.get("accepted") or ()),
+            rejected=rejected(told),
+            cancel=list(told.get("cancel") or ()),
+            jobs=claimed(told),
+            retry_after=reply.retry_after,
+            **orders(told),
         )
 
     def start(self, job_id: JobId, attempt: int) -> dict[str, Any]:
@@ -119,7 +126,7 @@ class Client(Transport):
         self, job_id: JobId, attempt: int, *, progress: int | None = None, note: str | None = None
     ) -> Renewal:
         """Renew a lease; `progress` is 0–100, `note` at most 500 characters. Not retried: the next one is near."""
-        body = _given(attempt=attempt, progress=progress, note=note)
+        body = given(attempt=attempt, progress=progress, note=note)
         reply = _object(self.call("POST", f"jobs/{job_id}/heartbeat", body, retry_for=0))
         return Renewal(
             deadline_at=parse_time(reply.get("deadline_at")),
@@ -131,7 +138,7 @@ class Client(Transport):
         self, job_id: JobId, attempt: int, result: Any = None, *, retry_for: float | None = None
     ) -> dict[str, Any]:
         """Report success. `result` is any JSON value of at most 256 KiB; None sends none."""
-        return self._report(job_id, "complete", _given(attempt=attempt, result=result), retry_for)
+        return self._report(job_id, "complete", given(attempt=attempt, result=result), retry_for)
 
     def fail(
         self, job_id: JobId, attempt: int, error: str, *, retry: bool = True, retry_for: float | None = None
@@ -164,7 +171,7 @@ class Client(Transport):
         """
         if run_at is not None and run_at.tzinfo is None:
             raise ValueError("run_at needs a time zone, for example datetime.now(UTC).")
-        body = _given(
+        body = given(
             kind=kind,
             payload=payload,
             priority=priority,
@@ -246,12 +253,11 @@ class Client(Transport):
         return _object(self.call("GET", "stuck"))
 
     def _order(self, path: str, **fields: Any) -> dict[str, Any]:
-        return _object(self.call("POST", path, _given(**fields), repeatable=False))
+        return _object(self.call("POST", path, given(**fields), repeatable=False))
 
 
-def _given(**fields: Any) -> dict[str, Any]:
-    """The fields that have a value: the server's own defaults stand for the others."""
-    return {name: value for name, value in fields.items() if value is not None}
+def _claim_body(limit: int, kinds: Sequence[str] | None, wait: float | None, start: bool) -> dict[str, Any]:
+    return given(limit=limit, kinds=None if kinds is None else list(kinds), wait=wait or None, start=start)
 
 
 def _object(reply: object) -> dict[str, Any]:
@@ -260,20 +266,6 @@ def _object(reply: object) -> dict[str, Any]:
     if not isinstance(reply, dict):
         raise JobsiteError("The answer is not a JSON object; is this a Jobsite server?")
     return reply
-
-
-def _claimed(job: Mapping[str, Any]) -> ClaimedJob:
-    return ClaimedJob(
-        id=job["id"],
-        kind=job["kind"],
-        attempt=job["attempt"],
-        payload=job.get("payload"),
-        priority=job.get("priority") or 0,
-        key=job.get("key") or None,
-        run_at=parse_time(job.get("run_at")),
-        deadline_at=parse_time(job.get("deadline_at")),
-        max_attempts=job.get("max_attempts"),
-    )
 
 
 def _batches(jobs: Iterable[Mapping[str, Any]], size: int) -> Iterator[list[Mapping[str, Any]]]:

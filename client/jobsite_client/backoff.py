@@ -17,10 +17,10 @@ class Backoff:
         self._chance = chance
         self._step = self._first
 
-    def next(self) -> float:
-        """The delay to wait now, in seconds; the one after it will be longer."""
+    def next(self, at_least: float | None = None) -> float:
+        """The delay to wait now, in seconds, never less than `at_least`; the one after it will be longer."""
         step, self._step = self._step, min(self._step * 2, self._longest)
-        return jittered(step, self._chance)
+        return max(jittered(step, self._chance), spread(at_least or 0.0, self._chance))
 
     def reset(self) -> None:
         """Start again from the first delay: something worked."""
@@ -30,3 +30,8 @@ class Backoff:
 def jittered(seconds: float, chance: Callable[[], float] = random.random) -> float:
     """A random time between half of `seconds` and all of it."""
     return seconds * (0.5 + 0.5 * chance())
+
+
+def spread(seconds: float, chance: Callable[[], float] = random.random) -> float:
+    """A random time from `seconds` to a quarter more: for what the server asks for, which is never cut short."""
+    return seconds * (1.0 + 0.25 * chance())

@@ -9,11 +9,12 @@ from queue import Empty, SimpleQueue
 from types import FrameType
 
 from .api import Client
-from .claimer import Claimer, hand_back
+from .claimer import DRAIN_FOR, WAIT_SHARED, Claimer
 from .endings import EXIT_REFUSED, EXIT_REPLACED, EXIT_RESTART, EXIT_STOPPED, Ending
-from .heart import Heart
-from .job import Job
+from .exchanger import Exchanger
+from .handback import HandBack
 from .leases import Leases
+from .outbox import Outbox
 from .worker import Handler, Worker
 
 __all__ = ["EXIT_REFUSED", "EXIT_REPLACED", "EXIT_RESTART", "EXIT_STOPPED", "Bot"]
@@ -22,6 +23,8 @@ log = logging.getLogger("jobsite_client")
 
 # Seconds for handing everything back at the end, however many jobs and however slow the server.
 HAND_BACK_WITHIN = 5.0
+# Seconds for the answer to a claim that the server holds open, of a bot that can take the claim back (see `Claimer`).
+LAST_ANSWER = 0.5
 # Seconds for handlers that watch `job.cancelled` to notice it before the process ends under them.
 LAST_WORDS = 1.0
 
@@ -36,7 +39,11 @@ class Bot:
     returns is the result (any JSON value). An exception fails the job, to be tried again later; `GiveUp` fails it
     for good; `Cancelled`, from `job.check()`, reports nothing. Handlers run in threads, `concurrency` at a time.
 
-    `poll_every`       the longest pause between claims while there is nothing to do, seconds
+    `prefetch`         how many more jobs to hold ready, so that no worker waits for the network between two. For
+                       jobs that take milliseconds: to the server and its limits they are being worked on from the
+                       moment they are claimed, and no other bot can have them. 0: only jobs a worker is free for
+    `poll_every`       the longest pause between claims, seconds, while there is nothing to do and the server does not
+                       hold a claim open until there is
     `heartbeat_every`  seconds between heartbeats; by default a third of the time to each job's deadline
     `alone`            False lets several processes share this one bot (and its token) at the same time
     `grace`            how long running jobs may go on after SIGTERM or SIGINT, seconds; then they are handed back
@@ -52,6 +59,7 @@ class Bot:
         handlers: Mapping[str, Handler],
         *,
         concurrency: int = 1,
+        prefetch: int = 0,
         poll_every: float = 1.0,
         heartbeat_every: float | None = None,
         alone: bool = True,
@@ -64,30 +72,40 @@ class Bot:
             raise ValueError("A bot needs a handler for at least one kind of job.")
         if concurrency < 1 or poll_every <= 0 or (heartbeat_every is not None and heartbeat_every <= 0):
             raise ValueError("concurrency, poll_every and heartbeat_every must be more than zero.")
+        if prefetch < 0:
+            raise ValueError("prefetch must not be less than zero.")
         self._client = client or Client(url, token)
         self._grace = grace
         self._on_restart = on_restart
         # Its put() is safe in a signal handler, which no lock is: the handler may interrupt the lock's own holder.
         self._inbox: SimpleQueue[Message] = SimpleQueue()
         self._stopping = threading.Event()
-        self._leases = Leases(concurrency)
-        todo: SimpleQueue[Job] = SimpleQueue()
-        tell = self._inbox.put
+        self._alone = alone
+        self._leases = Leases(concurrency + prefetch, drain_for=DRAIN_FOR if alone else 0.0)
+        self._outbox = Outbox()
+        self._handback = HandBack(self._client)
         self._claimer = Claimer(
             self._client,
             self._leases,
-            todo,
+            self._handback,
             kinds=sorted(handlers),
             poll_every=poll_every,
             alone=alone,
             version=version,
-            tell=tell,
+            tell=self._inbox.put,
         )
-        self._heart = Heart(self._client, self._leases, every=heartbeat_every, version=version, tell=tell)
-        self._workers = [
-            Worker(self._client, self._leases, handlers, todo, tell=tell, done=self._job_done)
-            for _ in range(concurrency)
-        ]
+        self._exchanger = Exchanger(
+            self._client,
+            self._leases,
+            self._outbox,
+            self._handback,
+            kinds=sorted(handlers),
+            heartbeat_every=heartbeat_every,
+            version=version,
+            tell=self._inbox.put,
+            done=self._job_done,
+        )
+        self._workers = [Worker(self._leases, self._outbox, handlers, done=self._job_done) for _ in range(concurrency)]
 
     def run(self) -> int:
         """Work until told to stop. Returns the exit code: `sys.exit(bot.run())`.
@@ -98,7 +116,7 @@ class Bot:
         """
         restore = self._catch_signals()
         try:
-            for thread in (*self._workers, self._heart, self._claimer):
+            for thread in (*self._workers, self._exchanger, self._claimer):
                 thread.start()
             ending = self._wait_for_ending()
             self._wind_up(ending)
@@ -129,19 +147,25 @@ class Bot:
 
     def _wind_up(self, ending: Ending) -> None:
         log.log(logging.INFO if ending.code == EXIT_STOPPED else logging.WARNING, "%s", ending.why)
+        gives_back = ending.code not in (EXIT_REPLACED, EXIT_REFUSED)
         self._stopping.set()
+        unbegun = self._leases.close()
         self._claimer.end()
+        if gives_back:
+            self._handback.give(unbegun)
         if ending.code == EXIT_STOPPED:
             self._let_finish()
-        if ending.code not in (EXIT_REPLACED, EXIT_REFUSED):
+        if gives_back:
             self._hand_all_back()
-        self._heart.end()
-        for job in self._leases.all():
-            job.stop(ending.why)
+        for job in self._leases.running():
+            job.stop(ending.why, lost=True)
         if self._leases.wait_until_empty(LAST_WORDS):
             log.info("Stopped.")
         else:
-            log.warning("Stopped, with %d handlers still running.", len(self._leases))
+            log.warning("Stopped, with %d handlers still running.", len(self._leases.running()))
+        self._exchanger.end()
+        if ending.code == EXIT_STOPPED:
+            self._claimer.farewell()
 
     def _let_finish(self) -> None:
         """Give running jobs their grace; a second signal, or the server's word, ends it early."""
@@ -158,17 +182,15 @@ class Bot:
 
     def _hand_all_back(self) -> None:
         until = time.monotonic() + HAND_BACK_WITHIN
-        givers = []
-        for job in self._leases.all():
-            if not job.lost:
-                # A thread each: one call that hangs must not keep the other jobs from going back.
-                giver = threading.Thread(target=hand_back, args=(self._client, job), daemon=True)
-                giver.start()
-                givers.append(giver)
+        running = self._leases.running()
+        self._handback.give(job for job in running if not job.lost)
+        for job in running:
             job.stop("The bot is stopping; the job was handed back.", lost=True)
-        # The claimer hands back by itself what a claim still brought.
-        for thread in (*givers, self._claimer):
-            thread.join(max(until - time.monotonic(), 0.0))
+        self._leases.wait_until_reported(until - time.monotonic())
+        # What its last claim still brings, the claimer hands back by itself.
+        patience = LAST_ANSWER if self._alone else WAIT_SHARED + LAST_ANSWER
+        self._claimer.join(max(min(until - time.monotonic(), patience), 0.0))
+        self._handback.wait(until - time.monotonic())
 
     def _catch_signals(self) -> Callable[[], None]:
         if threading.current_thread() is not threading.main_thread():

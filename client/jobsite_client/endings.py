@@ -22,6 +22,9 @@ class Ending:
     why: str
 
 
+RESTART = Ending(EXIT_RESTART, "An operator asked this bot to start afresh.")
+
+
 def ending_for(error: JobsiteError, instance: str | None) -> Ending | None:
     """The ending that this refusal means for a process living under the name `instance`; None: it may go on."""
     if isinstance(error, Unauthorized):

@@ -5,8 +5,8 @@ import time
 from datetime import datetime
 from typing import Any
 
-from .api import ClaimedJob, JobId
 from .errors import Cancelled
+from .messages import ClaimedJob, JobId
 
 NOTE_LIMIT = 500
 
@@ -36,7 +36,11 @@ class Job:
         self.lost = False
         # True from the moment its outcome is on its way, which ends the lease as well.
         self.reporting = False
-        self.held_since = time.monotonic()
+        # Its heartbeats (by the monotonic clock): when the last went out, when the next is due; and how many
+        # seconds the claim gave it to its deadline.
+        self.beat_at = time.monotonic()
+        self.beat_due: float | None = None
+        self.lease_for = 0.0
         self._lock = threading.Lock()
         self._news: tuple[int, str | None] | None = None
 

@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Self
@@ -20,6 +21,14 @@ _MAYBE_DONE = {502, 504}
 # The request never left this machine.
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _LOCAL = {"localhost", "127.0.0.1", "::1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A good answer: its decoded JSON, and the seconds its `Retry-After` header asks for, if it has one."""
+
+    body: Any
+    retry_after: float | None
 
 
 class Transport:
@@ -84,7 +93,23 @@ class Transport:
         timeout: float | None = None,
         retry_for: float | None = None,
     ) -> Any:
-        """Make one call of the API and return its decoded JSON.
+        """Make one call of the API and return its decoded JSON; the rest is as for `ask`."""
+        return self.ask(
+            method, path, body, params=params, repeatable=repeatable, timeout=timeout, retry_for=retry_for
+        ).body
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        params: Mapping[str, Any] | None = None,
+        repeatable: bool = True,
+        timeout: float | None = None,
+        retry_for: float | None = None,
+    ) -> Reply:
+        """Make one call of the API. Every call goes this way.
 
         `path` is relative to `/api/v1/`. With `repeatable` False the call is only tried again when the server
         certainly did not carry it out. Raises `Unavailable` when no try got an answer, another `JobsiteError`
@@ -109,7 +134,7 @@ class Transport:
 
     def _try(
         self, method: str, path: str, content: bytes | None, params: Mapping[str, Any] | None, timeout: float
-    ) -> Any:
+    ) -> Reply:
         instance = self.instance
         headers = {}
         if content is not None:
@@ -125,7 +150,7 @@ class Transport:
         except httpx.RequestError as error:
             raise Unavailable(f"The server's answer did not arrive: {_say(error)}.", maybe_done=True) from error
         self._note_clock(response)
-        return self._read(response, instance)
+        return Reply(self._read(response, instance), _retry_after(response))
 
     def _read(self, response: httpx.Response, instance: str | None) -> Any:
         status = response.status_code

@@ -4,6 +4,9 @@ import json
 import sys
 from typing import Any
 
+# Bytes of an error's text: a little under what the server takes.
+ERROR_LIMIT = 60 * 1024
+
 
 def encode(body: object) -> bytes:
     """UTF-8 JSON. Raises ValueError with a sentence for people when `body` has no exact form in JSON."""

@@ -22,9 +22,13 @@ TOKEN = "token-of-alice"
 sys.path.append(str(EXAMPLES))
 
 
+# For tests of what holds whichever way a bot speaks: with exchanges, and with a server of old by single calls.
+either_way = pytest.mark.parametrize("server", [True, False], ids=["exchange", "single"], indirect=True)
+
+
 @pytest.fixture
-def server() -> Iterator[FakeServer]:
-    server = FakeServer()
+def server(request: pytest.FixtureRequest) -> Iterator[FakeServer]:
+    server = FakeServer(exchanges=getattr(request, "param", True))
     yield server
     server.stop()
 

@@ -69,8 +69,9 @@ def test_a_bot_that_hangs_for_ever_is_silent_and_still_obeys_sigterm(server: Fak
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=DEADLINE)
     assert process.returncode == 0, output
-    # Everything it said after falling silent, it said after the signal: the late report of its one job.
-    assert {call.path for call in server.calls[heard:]} <= {f"jobs/{job}/complete", "claim", f"jobs/{job}/release"}
+    # Everything it said after falling silent, it said after the signal: the late report of its one job, and goodbye.
+    last_words = {"exchange", f"jobs/{job}/complete", f"jobs/{job}/release", "claim", "hello"}
+    assert {call.path for call in server.calls[heard:]} <= last_words
 
 
 def test_a_silent_client_holds_every_call_until_it_is_awake(server: FakeServer) -> None:

@@ -6,14 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobsite_client import Bot, Client, Job
-from jobsite_client.api import ClaimedJob
-from jobsite_client.heart import LATEST, ORDINARY, SOONEST, Heart
-from jobsite_client.leases import Leases
+from jobsite_client import Bot, ClaimedJob, Client, Job
+from jobsite_client.pulse import LATEST, ORDINARY, SOONEST, Pulse
 
-from .conftest import Running
+from .conftest import Running, either_way
 from .fake_server import DEADLINE, Answer, FakeServer, lease_lost
 
+pytestmark = either_way
 RunBot = Callable[..., Running]
 
 
@@ -97,7 +96,7 @@ def test_a_cancelled_jobs_handler_is_told_so(server: FakeServer, run_bot: RunBot
         job.check()
 
     job = server.add_job("slow")
-    server.answers[f"jobs/{job}/heartbeat"] = [Answer({"cancel": True, "restart": False})]
+    server.answers[f"jobs/{job}/heartbeat"] = [lease_lost(cancel=True)]
     run_bot({"slow": watches})
     assert stopped.wait(DEADLINE)
 
@@ -136,11 +135,11 @@ def test_a_late_result_is_still_sent_and_its_refusal_dropped(server: FakeServer,
 
 def test_a_heartbeat_is_due_after_a_third_of_the_time_to_the_deadline(server: FakeServer) -> None:
     with Client(server.url, "t") as client:
-        heart = Heart(client, Leases(1), every=None, version="", tell=lambda ending: None)
+        pulse = Pulse(client, None)
 
         def interval(seconds: float | None) -> float:
             deadline = None if seconds is None else datetime.now(UTC) + timedelta(seconds=seconds)
-            return heart._interval(Job(ClaimedJob(1, "sum", 1, None, 0, None, None, deadline, None)))
+            return pulse.interval(Job(ClaimedJob(1, "sum", 1, None, 0, None, None, deadline, None)))
 
         assert 19 < interval(60) <= 20
         assert interval(3600) == LATEST

@@ -5,11 +5,12 @@ from collections.abc import Callable
 
 import pytest
 
-from jobsite_client import EXIT_REFUSED, EXIT_REPLACED, EXIT_RESTART, EXIT_STOPPED, Job, claimer
+from jobsite_client import EXIT_REFUSED, EXIT_REPLACED, EXIT_RESTART, EXIT_STOPPED, Job, bot, claimer
 
-from .conftest import Running
+from .conftest import Running, either_way
 from .fake_server import DEADLINE, Answer, FakeServer, refusal
 
+pytestmark = either_way
 RunBot = Callable[..., Running]
 
 
@@ -38,13 +39,6 @@ def test_a_bot_waits_for_a_server_that_is_not_there_yet(server: FakeServer, run_
     run_bot({"sum": lambda job: None})
     server.wait_for("claim")
     assert len(server.of("hello")) == 5
-
-
-def test_polling_goes_on_while_there_is_nothing_to_do(server: FakeServer, run_bot: RunBot) -> None:
-    run_bot({"sum": lambda job: None})
-    server.wait_for("claim", times=3)
-    job = server.add_job("sum")
-    server.wait_for(f"jobs/{job}/complete")
 
 
 def test_a_paused_bot_keeps_asking(server: FakeServer, run_bot: RunBot, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +122,11 @@ def test_a_wrong_address_ends_the_bot(server: FakeServer, run_bot: RunBot, caplo
     assert "refused this bot" in caplog.text
 
 
-def test_a_claim_that_arrives_while_stopping_is_handed_back(server: FakeServer, run_bot: RunBot) -> None:
+def test_a_claim_that_arrives_while_stopping_is_handed_back(
+    server: FakeServer, run_bot: RunBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bot, "LAST_ANSWER", DEADLINE)
+    monkeypatch.setattr(bot, "HAND_BACK_WITHIN", DEADLINE)
     asked, answer = threading.Event(), threading.Event()
     ordinary = server.reply
 

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from jobsite_client import GiveUp, Job
+from jobsite_client.claimer import WAIT
 
-from .conftest import Running
+from .conftest import Running, either_way
 from .fake_server import Answer, FakeServer, refusal
 
+pytestmark = either_way
 RunBot = Callable[..., Running]
 
 
@@ -114,7 +116,8 @@ def test_no_more_is_claimed_than_there_are_free_threads(server: FakeServer, run_
 
 def test_only_kinds_with_a_handler_are_claimed(server: FakeServer, run_bot: RunBot) -> None:
     run_bot({"sum": lambda job: None, "divide": lambda job: None})
-    assert server.wait_for("claim")[0].body == {"limit": 1, "kinds": ["divide", "sum"], "start": True}
+    claim = server.wait_for("claim")[0].body
+    assert claim == {"limit": 1, "kinds": ["divide", "sum"], "start": True, "wait": WAIT}
 
 
 def test_integers_of_any_length_reach_the_handler_exactly(server: FakeServer, run_bot: RunBot) -> None:

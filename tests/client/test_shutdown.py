@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from .conftest import Running
+from .conftest import Running, either_way
 from .fake_server import DEADLINE, FakeServer, lease_lost
 
+pytestmark = either_way
 StartDemo = Callable[..., "subprocess.Popen[str]"]
 SUM = {"numbers": [1, 2]}
 

@@ -1,0 +1,170 @@
+"""What is said to the server and what it answers, as dataclasses. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from .errors import JobsiteError, parse_time, problem
+
+JobId = int | str
+
+
+# --- What a bot says in an exchange -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A job is done. `result` is any JSON value of at most 256 KiB; None sends none."""
+
+    id: JobId
+    attempt: int
+    result: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An attempt failed. `error` is at most 64 KiB; `retry` False ends the job without further attempts."""
+
+    id: JobId
+    attempt: int
+    error: str
+    retry: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """A lease is to be renewed; `progress` is 0–100, `note` at most 500 characters."""
+
+    id: JobId
+    attempt: int
+    progress: int | None = None
+    note: str | None = None
+
+
+# --- What the server answers --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedJob:
+    """A job as the server hands it out. `id` and `attempt` together name the lease; times are UTC."""
+
+    id: JobId
+    kind: str
+    attempt: int
+    payload: Any
+    priority: int
+    key: str | None
+    run_at: datetime | None
+    deadline_at: datetime | None
+    max_attempts: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The answer to a claim: the jobs now held, and what the operators want of this bot.
+
+    `retry_after`: the server holds no more calls open, so the next claim is to come this many seconds later.
+    """
+
+    jobs: list[ClaimedJob]
+    paused: bool
+    restart: bool
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A report that does not hold. `error` is a `LeaseLost`, or a `JobsiteError` of code `not_found`."""
+
+    id: JobId
+    attempt: int
+    error: JobsiteError
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """The answer to an exchange: which reports hold, and then the same as the answer to a claim.
+
+    `cancel` lists those of the rejected whose jobs an operator has cancelled.
+    """
+
+    accepted: list[JobId]
+    rejected: list[Rejected]
+    cancel: list[JobId]
+    jobs: list[ClaimedJob]
+    paused: bool
+    restart: bool
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """The answer to a job's heartbeat. `deadline_at` is when the sweep will next look at the lease (UTC)."""
+
+    deadline_at: datetime | None
+    cancel: bool
+    restart: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What the operators want of this bot: take no new jobs (`paused`), start afresh (`restart`)."""
+
+    paused: bool
+    restart: bool
+
+
+# --- From and to JSON ---------------------------------------------------------------------------------------------
+
+
+def given(**fields: Any) -> dict[str, Any]:
+    """The fields that have a value: the server's own defaults stand for the others."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def completed_body(report: Completed) -> dict[str, Any]:
+    return given(id=report.id, attempt=report.attempt, result=report.result)
+
+
+def failed_body(report: Failed) -> dict[str, Any]:
+    return {"id": report.id, "attempt": report.attempt, "error": report.error, "retry": report.retry}
+
+
+def heartbeat_body(beat: Heartbeat) -> dict[str, Any]:
+    return given(id=beat.id, attempt=beat.attempt, progress=beat.progress, note=beat.note)
+
+
+def orders(reply: Mapping[str, Any]) -> dict[str, bool]:
+    """`paused` and `restart` of any answer that has them."""
+    return {"paused": reply.get("paused") is True, "restart": reply.get("restart") is True}
+
+
+def claimed(reply: Mapping[str, Any]) -> list[ClaimedJob]:
+    """The jobs in the answer to a claim or an exchange."""
+    return [
+        ClaimedJob(
+            id=job["id"],
+            kind=job["kind"],
+            attempt=job["attempt"],
+            payload=job.get("payload"),
+            priority=job.get("priority") or 0,
+            key=job.get("key") or None,
+            run_at=parse_time(job.get("run_at")),
+            deadline_at=parse_time(job.get("deadline_at")),
+            max_attempts=job.get("max_attempts"),
+        )
+        for job in reply.get("jobs") or ()
+    ]
+
+
+def rejected(reply: Mapping[str, Any]) -> list[Rejected]:
+    """The reports that an exchange's answer says do not hold, each with the error its own call would have raised."""
+    return [
+        Rejected(
+            id=entry["id"],
+            attempt=entry.get("attempt") or 0,
+            error=problem(404 if entry.get("code") == "not_found" else 409, entry),
+        )
+        for entry in reply.get("rejected") or ()
+    ]
