@@ -210,7 +210,7 @@ class FakeServer:
         for one in [single for _, single in said] + ([claim] if claim else []):
             self._hear(one)
         for one in [single for _, single in said] + ([claim] if claim else []):
-            if (planned := self.answers.get(one.path, [None])[0]) and not self._is_about_one(planned):
+            if (planned := (self.answers.get(one.path) or [None])[0]) and not self._is_about_one(planned):
                 # A report that is no good stays so: the single call will be told the same.
                 return planned if planned.status == 422 else self._planned(one.path) or planned
         told = self._answer_to(said)
