@@ -34,6 +34,8 @@ MAX_DEPTH = 100
 YEARS = (1970, 9000)
 
 _COLUMNS = ("kind", "payload", "priority", "run_at", "key", "max_attempts")
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
+_SQUARE, _NO_BRACKET = bytes.maketrans(b"{}", b"[]"), bytes(c for c in range(256) if c not in b"[]{}")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
 
 
@@ -58,7 +60,7 @@ def loads(text: bytes) -> Any:
         # Python reads no integer of more than 4 300 digits, and PostgreSQL keeps none of more than 131 072.
         raise BadRequest("The JSON has a number with too many digits.") from None
     # Nearly everything has none of these, and then there is nothing to walk through.
-    if b"\\u0000" in text or b"\\ud" in text or b"\\uD" in text or text.count(b"[") + text.count(b"{") > MAX_DEPTH:
+    if b"\\u0000" in text or b"\\ud" in text or b"\\uD" in text or _deep(text):
         fault = _fault(value)
         if fault is not None and fault.deep:
             raise BadRequest(f"The JSON is nested deeper than {MAX_DEPTH} levels.")
@@ -69,23 +71,27 @@ def loads(text: bytes) -> Any:
 
 #: What makes a closer look at JSON worth while: NUL, half of a surrogate pair, a number that may be out of range.
 _DOUBTFUL = re.compile(rb"\\u0000|\\u[dD][89a-fA-F]|[eE][+-]?[0-9]{3}|[0-9]{300}|NaN|Infinity")
-_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def is_plain(text: bytes) -> bool:
     """Whether JSON in `text` surely holds nothing that `loads` would refuse, beyond what any parser refuses.
 
-    False may be a false alarm (a string with brackets in it, say); then `loads` is to be asked.
+    False may be a false alarm (a text that looks like a large number, say); then `loads` is to be asked.
     """
-    if _DOUBTFUL.search(text):
+    return not _DOUBTFUL.search(text) and not _deep(text)
+
+
+def _deep(text: bytes) -> bool:
+    """Whether JSON that could be read is nested deeper than it may be."""
+    if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
         return False
-    brackets, depth = text.translate(None, _NO_BRACKETS), 0
-    while brackets and depth < MAX_DEPTH:
-        inner = brackets.replace(b"[]", b"").replace(b"{}", b"")
-        if len(inner) == len(brackets):
+    # Only the brackets, all of one sort; then the innermost pairs go, level by level.
+    brackets = _STRING.sub(b"", text).translate(_SQUARE, _NO_BRACKET)
+    for _ in range(MAX_DEPTH):
+        if not brackets:
             return False
-        brackets, depth = inner, depth + 1
-    return not brackets
+        brackets = brackets.replace(b"[]", b"")
+    return bool(brackets)
 
 
 def check_json(value: Any, field: str, max_bytes: int) -> None:
