@@ -71,13 +71,16 @@ def test_a_body_in_chunks_is_taken_when_its_end_can_be_known(server: Served, olg
     assert Job.objects.count() == 4
 
 
-def test_a_json_body_in_chunks_is_read_and_bounded(server: Served, olga_key: str) -> None:
+def test_a_json_body_in_chunks_is_read_and_bounded(server: Served, olga_key: str, ada_token: str) -> None:
     chunks = [b'{"jobs": [{"kind": ', b'"sum"}]}']
     status, said = post(server, olga_key, chunks, Content_Type="application/json")
     assert (status, said.get("created")) == (201, 1)
-    huge = itertools.repeat(b" " * 100_000, 30)
-    status, said = post(server, olga_key, huge, path="/api/v1/jobs", Content_Type="application/json")
-    assert (status, said["code"]) == (413, "too_large")
+    status, said = post(server, ada_token, [b'{"lim', b'it": 1}'], path="/api/v1/claim")
+    assert (status, len(said["jobs"])) == (200, 1)
+    for path, token in (("/jobs", olga_key), ("/claim", ada_token)):
+        huge = itertools.repeat(b" " * 100_000, 30)
+        status, said = post(server, token, huge, path="/api/v1" + path, Content_Type="application/json")
+        assert (status, said["code"]) == (413, "too_large")
 
 
 def test_who_is_cut_off_half_way_leaves_nothing(server: Served, olga_key: str) -> None:

@@ -1,12 +1,14 @@
 """Many jobs at once: none if one is bad, but for those who say otherwise; in order; each key once."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from django.db import connection
 
-from jobs import bulk, lifecycle
+from jobs import bulk, lifecycle, waiting
 from jobs.bulk import load
 from jobs.errors import BadRequest
 from jobs.intake import BadLine
@@ -140,3 +142,21 @@ def test_afterwards_no_table_of_its_own_is_left_and_checks_are_deferred_again(lo
         # Were they still checked at once, this would fail.
         cursor.execute("UPDATE jobs_job SET kind_id = 'gone' WHERE kind_id = 'sum'")
         cursor.execute("UPDATE jobs_job SET kind_id = 'sum' WHERE kind_id = 'gone'")
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_who_waits_for_jobs_is_told_of_those_that_are_new_and_due(
+    loads: Load, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    enqueue_one("sum", key="old")
+    if known:
+        JobKind.objects.create(name="other")
+    told = Counter[str]()
+    monkeypatch.setattr(waiting, "announce", told.update)
+    later = datetime(2090, 1, 1, tzinfo=UTC)
+    jobs = [NewJob("other", n) for n in range(3)] + [NewJob("sum", 3), NewJob("other", 4, run_at=later)]
+    loads(jobs)
+    assert {kind: n for kind, n in told.items() if n} == {"other": 3, "sum": 1}
+    told.clear()
+    loads([NewJob("sum", 1, key="old")])
+    assert told.total() == 0
