@@ -46,6 +46,12 @@ class MethodNotAllowed(JobsiteError):
     code, status, title = "method_not_allowed", 405, "Method not allowed"
 
 
+class LengthRequired(JobsiteError):
+    """A body in chunks without anything that tells its end from a broken connection."""
+
+    code, status, title = "length_required", 411, "The length is needed"
+
+
 class TooLarge(JobsiteError):
     """The body is larger than the server takes."""
 

@@ -4,19 +4,29 @@ import csv
 import json
 import math
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import IO, Annotated, Any
+from typing import Annotated, Any, Protocol
 
 from django.conf import settings
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
+from pydantic_core import PydanticCustomError, to_json
 
 from bots.models import NAME_LENGTH
 from jobs.errors import BadRequest, Invalid
-from jobs.lifecycle import NewJob
 from jobs.models import KEY_LENGTH, KIND_PATTERN, MAX_ATTEMPTS_LIMIT, PRIORITY_LIMIT
+from jobs.rows import NewJob
 
 #: How deep JSON may be nested. PostgreSQL and Python both take more; nothing that is meant does.
 MAX_DEPTH = 100
@@ -24,6 +34,8 @@ MAX_DEPTH = 100
 YEARS = (1970, 9000)
 
 _COLUMNS = ("kind", "payload", "priority", "run_at", "key", "max_attempts")
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
+_SQUARE, _NO_BRACKET = bytes.maketrans(b"{}", b"[]"), bytes(c for c in range(256) if c not in b"[]{}")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
 
 
@@ -48,7 +60,7 @@ def loads(text: bytes) -> Any:
         # Python reads no integer of more than 4 300 digits, and PostgreSQL keeps none of more than 131 072.
         raise BadRequest("The JSON has a number with too many digits.") from None
     # Nearly everything has none of these, and then there is nothing to walk through.
-    if b"\\u0000" in text or b"\\ud" in text or b"\\uD" in text or text.count(b"[") + text.count(b"{") > MAX_DEPTH:
+    if b"\\u0000" in text or b"\\ud" in text or b"\\uD" in text or _deep(text):
         fault = _fault(value)
         if fault is not None and fault.deep:
             raise BadRequest(f"The JSON is nested deeper than {MAX_DEPTH} levels.")
@@ -59,23 +71,27 @@ def loads(text: bytes) -> Any:
 
 #: What makes a closer look at JSON worth while: NUL, half of a surrogate pair, a number that may be out of range.
 _DOUBTFUL = re.compile(rb"\\u0000|\\u[dD][89a-fA-F]|[eE][+-]?[0-9]{3}|[0-9]{300}|NaN|Infinity")
-_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def is_plain(text: bytes) -> bool:
     """Whether JSON in `text` surely holds nothing that `loads` would refuse, beyond what any parser refuses.
 
-    False may be a false alarm (a string with brackets in it, say); then `loads` is to be asked.
+    False may be a false alarm (a text that looks like a large number, say); then `loads` is to be asked.
     """
-    if _DOUBTFUL.search(text):
+    return not _DOUBTFUL.search(text) and not _deep(text)
+
+
+def _deep(text: bytes) -> bool:
+    """Whether JSON that could be read is nested deeper than it may be."""
+    if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
         return False
-    brackets, depth = text.translate(None, _NO_BRACKETS), 0
-    while brackets and depth < MAX_DEPTH:
-        inner = brackets.replace(b"[]", b"").replace(b"{}", b"")
-        if len(inner) == len(brackets):
+    # Only the brackets, all of one sort; then the innermost pairs go, level by level.
+    brackets = _STRING.sub(b"", text).translate(_SQUARE, _NO_BRACKET)
+    for _ in range(MAX_DEPTH):
+        if not brackets:
             return False
-        brackets, depth = inner, depth + 1
-    return not brackets
+        brackets = brackets.replace(b"[]", b"")
+    return bool(brackets)
 
 
 def check_json(value: Any, field: str, max_bytes: int) -> None:
@@ -137,6 +153,20 @@ def _fault(value: Any, max_bytes: int | None = None) -> _Fault | None:
     return None
 
 
+def _plain(value: Any, max_bytes: int) -> bool:
+    """Whether a quick look finds `value` good. Nearly everything is; `_fault` has the last word on the rest."""
+    try:
+        text = to_json(value)
+    except ValueError:
+        return False
+    # Numbers may be written in more than one way, none of them twice as long as another.
+    return (
+        2 * len(text) <= max_bytes
+        and text.count(b"[") + text.count(b"{") <= MAX_DEPTH
+        and not (b"\\u0000" in text or b"NaN" in text or b"Infinity" in text)
+    )
+
+
 def _unkeepable(text: str) -> str:
     if "\0" in text:
         return "it holds a NUL character, which PostgreSQL cannot keep"
@@ -158,6 +188,8 @@ def _name(place: Any) -> str:
 
 
 def _json_payload(value: Any) -> Any:
+    if _plain(value, settings.MAX_PAYLOAD_BYTES):
+        return value
     fault = _fault(value, settings.MAX_PAYLOAD_BYTES)
     if fault is not None:
         at = f"at {fault.place}: " if fault.place else ""
@@ -208,6 +240,17 @@ class JobIn(BaseModel):
 
 # --- A stream of them -----------------------------------------------------------------------------------------
 
+#: How much of a stream is read at once.
+CHUNK = 256 * 1024
+
+_from_json = TypeAdapter(JobIn).validator.validate_json
+
+
+class Readable(Protocol):
+    """Where bytes come from: at most so many at once, none at the end."""
+
+    def read(self, size: int, /) -> bytes: ...
+
 
 class BadFile(Exception):
     """The file as a whole cannot be read: no header, or a column nobody knows."""
@@ -221,25 +264,36 @@ class BadLine:
     message: str
 
 
-def read_ndjson(stream: IO[bytes]) -> Iterator[NewJob | BadLine]:
+def read_ndjson(stream: Readable) -> Iterator[NewJob | BadLine]:
     """The jobs in `stream`, one JSON object a line. Empty lines are left out. Holds one line in memory at a time."""
     for number, line in _lines(stream):
         if line is None:
             yield BadLine(number, f"longer than {_longest()} bytes")
-        elif line.strip():
-            try:
-                value = loads(line)
-            except (BadRequest, Invalid) as error:
-                yield BadLine(number, error.detail)
-            else:
-                yield _job(number, value)
+        elif line and not line.isspace():
+            yield _on_line(number, line)
 
 
-def read_csv(stream: IO[bytes]) -> Iterator[NewJob | BadLine]:
+def _on_line(number: int, line: bytes) -> NewJob | BadLine:
+    # What the quick way takes, the careful way would take, too, and what it does not take the careful way decides.
+    # (But one: a number out of range that a later value of the same name replaces.)
+    if line.count(b"[") + line.count(b"{") <= MAX_DEPTH:
+        try:
+            job: JobIn = _from_json(line)
+        except ValidationError:
+            pass
+        else:
+            return job.to_new()
+    try:
+        return _job(number, loads(line))
+    except (BadRequest, Invalid) as error:
+        return BadLine(number, error.detail)
+
+
+def read_csv(stream: Readable) -> Iterator[NewJob | BadLine]:
     """The jobs in `stream`: a header, then a row for each. An empty cell is a field not given. BadFile: the header."""
     csv.field_size_limit(_longest())
     # Bad UTF-8 becomes lone surrogates here, and is refused below, on the row it is in.
-    text = ("" if line is None else line.decode("utf-8", "surrogateescape") for _, line in _lines(stream))
+    text = ("" if line is None else line.decode("utf-8", "surrogateescape") + "\n" for _, line in _lines(stream))
     rows = csv.reader(text, strict=True)
     try:
         header = [name.strip() for name in next(rows, [])]
@@ -296,16 +350,21 @@ def _longest() -> int:
     return 6 * int(settings.MAX_PAYLOAD_BYTES) + 65_536
 
 
-def _lines(stream: IO[bytes]) -> Iterator[tuple[int, bytes | None]]:
-    """Numbered lines; None for one that is too long, whose rest is skipped unread into memory."""
-    most, number = _longest(), 0
-    while line := stream.readline(most + 1):
-        number += 1
-        if number == 1:
-            line = line.removeprefix(b"\xef\xbb\xbf")
-        if len(line) <= most:
-            yield number, line
-            continue
-        while line and not line.endswith(b"\n"):
-            line = stream.readline(most)
-        yield number, None
+def _lines(stream: Readable) -> Iterator[tuple[int, bytes | None]]:
+    """Numbered lines without their ends; None for one that is too long, whose rest is skipped unread into memory."""
+    most, number, rest, skipped = _longest(), 0, b"", False
+    while chunk := stream.read(CHUNK):
+        lines = (rest + chunk).split(b"\n")
+        rest = lines.pop()
+        for line in lines:
+            number += 1
+            if number == 1:
+                line = line.removeprefix(BOM_UTF8)
+            yield number, None if skipped or len(line) > most else line
+            skipped = False
+        if skipped or len(rest) > most:
+            rest, skipped = b"", True
+    if skipped:
+        yield number + 1, None
+    elif rest:
+        yield number + 1, rest.removeprefix(BOM_UTF8) if number == 0 else rest

@@ -162,8 +162,10 @@ class Job(models.Model):
             models.Index(name="job_deadline", fields=["deadline_at"], condition=Q(status__in=HELD)),
             # Not by status, as `job_deadline` is: PostgreSQL might take that one for this, and read all that is held.
             models.Index(name="job_held_by", fields=["claimed_by"], condition=Q(claimed_by__isnull=False)),
-            models.Index(name="job_by_status", fields=["status", "-id"]),
-            models.Index(name="job_by_kind", fields=["kind", "-id"]),
+            # Read backwards, newest first. New jobs have the highest ids: at the end of their stretch they fill its
+            # pages, and at its beginning (`-id`) they would split them.
+            models.Index(name="job_of_status", fields=["status", "id"]),
+            models.Index(name="job_of_kind", fields=["kind", "id"]),
         ]
 
     def __str__(self) -> str:

@@ -164,9 +164,10 @@ X_FRAME_OPTIONS = "DENY"
 
 MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", default=2 * 1024 * 1024)
 MAX_BULK_BODY_BYTES = env.int("MAX_BULK_BODY_BYTES", default=64 * 1024 * 1024)
+MAX_STREAM_BYTES = env.int("MAX_STREAM_BYTES", default=1024 * 1024 * 1024)
 MAX_PAYLOAD_BYTES = env.int("MAX_PAYLOAD_BYTES", default=256 * 1024)
 MAX_RESULT_BYTES = env.int("MAX_RESULT_BYTES", default=256 * 1024)
-# Django's own limit is for forms; the API has its two limits above and checks them first.
+# Django's own limit is for forms; the API has its own above and checks them first.
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BULK_BODY_BYTES
 
 # --- Health and the sweep -------------------------------------------------------------------------------------

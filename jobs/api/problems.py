@@ -5,7 +5,6 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from django.conf import settings
 from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
@@ -15,6 +14,7 @@ from psycopg_pool import PoolTimeout
 
 from jobs import errors
 from jobs.api import turns
+from jobs.api.bodies import check_length
 
 logger = logging.getLogger(__name__)
 
@@ -100,13 +100,10 @@ class ApiMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if not request.path_info.startswith(PREFIX):
             return self.get_response(request)
-        most = settings.MAX_BULK_BODY_BYTES if request.path_info.endswith("/bulk") else settings.MAX_BODY_BYTES
         try:
-            length = int(request.META.get("CONTENT_LENGTH") or 0)
-        except ValueError:
-            return problem(errors.BadRequest("Content-Length is not a number."))
-        if length > most:
-            return problem(errors.TooLarge(f"The body has {length} bytes; this call takes at most {most}."))
+            check_length(request)
+        except errors.JobsiteError as error:
+            return problem(error)
         response = self._short_way(request) or self.get_response(request)
         if response.status_code >= 400 and response.get("Content-Type") != "application/problem+json":
             return self._replace(request, response)
@@ -117,6 +114,8 @@ class ApiMiddleware:
             return turns.answer(request)
         except RequestDataTooBig:
             return None
+        except errors.JobsiteError as error:
+            return problem(error)
         except Exception as exc:
             return problem(_unexpected(request, exc))
 

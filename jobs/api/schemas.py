@@ -230,10 +230,22 @@ class EventsOut(BaseModel):
     events: list[EventOut]
 
 
+class BadLineOut(BaseModel):
+    line: int
+    message: str
+
+
 class BulkOut(BaseModel):
+    """`ids` are those of all jobs in the order given; null when NDJSON had more than a JSON body may have.
+
+    `bad` and `errors` are only there with `?bad=skip`: how many lines were left out, and the first of them.
+    """
+
     created: int
     existing: int
-    ids: list[int]
+    ids: list[int] | None
+    bad: int = 0
+    errors: list[BadLineOut] = []
 
 
 class ChangeOut(BaseModel):

@@ -6,7 +6,7 @@ from django.http import HttpRequest
 from ninja import NinjaAPI
 from ninja.parser import Parser
 
-from jobs.api import bot_calls, fleet, problems, turns, work
+from jobs.api import bot_calls, fleet, many, problems, turns, work
 from jobs.intake import loads
 
 
@@ -29,5 +29,6 @@ problems.register(api)
 api.add_router("", turns.router)
 api.add_router("", bot_calls.router)
 api.add_router("", work.shared)
+api.add_router("", many.router)
 api.add_router("", work.router)
 api.add_router("", fleet.router)

@@ -51,16 +51,6 @@ def enqueue(request: HttpRequest, data: JobIn) -> Any:
     return Status(201 if created else 200, job_out(find(job_id)))
 
 
-@router.post("/jobs/bulk", response={201: schemas.BulkOut})
-def enqueue_bulk(request: HttpRequest, data: schemas.BulkIn) -> Any:
-    """Add up to 10 000 jobs, all or none. `ids` are in the order given, those that were there before included."""
-    require(request, "jobs.add_job")
-    rows = lifecycle.enqueue([job.to_new() for job in data.jobs])
-    created = sum(new for _, new in rows)
-    ids = [job_id for job_id, _ in rows]
-    return Status(201, {"created": created, "existing": len(rows) - created, "ids": ids})
-
-
 @router.get("/jobs", response=schemas.JobsOut)
 def jobs(request: HttpRequest) -> Any:
     """Jobs, newest first. Filters: `status`, `kind`, `bot` (who holds it: id or name); `limit` and `cursor` page."""

@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ("jobs", "0003_exchange"),
+        ("jobs", "0004_rising_ids"),
     ]
 
     operations = [

@@ -13,7 +13,8 @@ WITH wanted AS MATERIALIZED (
     SELECT w.id, w.kind, COALESCE(w.payload, 'null'), w.priority, COALESCE(w.run_at, statement_timestamp()), w.key,
            COALESCE(w.max_attempts, k.max_attempts)
     FROM wanted w JOIN jobs_jobkind k ON k.name = w.kind
-    ORDER BY w.ord
+    -- Calls of a few jobs add keys in this order, so that two of them cannot wait for each other.
+    ORDER BY w.kind, w.key, w.ord
     ON CONFLICT (kind_id, key) WHERE key IS NOT NULL DO NOTHING
     RETURNING id
 )

@@ -10,6 +10,12 @@ from jobs.states import JobStatus
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(params=[0, 10**9], ids=["by copy", "in one statement"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many jobs take another way into the table than few. What comes of them is the same."""
+    monkeypatch.setattr(lifecycle, "COPY_FROM", request.param)
+
+
 def test_a_new_job_is_pending_and_due(db: None) -> None:
     ((job_id, created),) = lifecycle.enqueue([NewJob("sum", {"numbers": [1]})])
     job = Job.objects.get()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from io import StringIO
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from jobs.management.commands import enqueue
+from jobs import lifecycle
 from jobs.models import Job, JobKind
 from tests.cast import database_url
 
@@ -70,10 +71,23 @@ def test_a_bad_line_is_told_with_its_number_and_nothing_is_loaded(tmp_path: Path
     assert not JobKind.objects.exists()
 
 
-def test_a_bad_line_after_whole_batches_takes_them_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(enqueue, "BATCH_JOBS", 2)
+def test_a_bad_line_after_whole_blocks_takes_them_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifecycle, "BLOCK_ROWS", 2)
+    JobKind.objects.create(name="sum")
     load(file(tmp_path, GOOD, GOOD, GOOD, GOOD, "[]"))
     assert not Job.objects.exists()
+
+
+def test_it_says_how_quick_it_was_beside_the_answer(tmp_path: Path) -> None:
+    said, beside = load(file(tmp_path, GOOD, "", GOOD))
+    assert said == "Enqueued 2 jobs.\n"
+    assert re.fullmatch(r"2 lines in \d+\.\d s, [\d ]+ a second\n", beside)
+
+
+def test_what_was_there_already_is_told(tmp_path: Path) -> None:
+    path = file(tmp_path, '{"kind": "sum", "key": "a"}', "{", '{"kind": "sum", "key": "a"}', '{"kind": "sum"}')
+    said, _ = load(path, skip_bad=True)
+    assert said == "Enqueued 2 jobs; 1 was there already. 1 bad line left out.\n"
 
 
 def test_skip_bad_loads_the_good_lines_and_tells_of_the_others(tmp_path: Path) -> None:
@@ -145,3 +159,32 @@ def test_a_process_of_its_own_reads_standard_input_and_exits_1_for_a_bad_line() 
     assert bad.stdout == ""
     assert "line 2: This is not JSON" in bad.stderr
     assert Job.objects.count() == 1
+
+
+MEASURED = """
+import resource, sys
+from django.core.management import execute_from_command_line
+execute_from_command_line(["manage.py", "enqueue", sys.argv[1]])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("keys", [False, True], ids=["without keys", "with keys"])
+def test_a_long_file_takes_no_more_memory_than_a_short_one(tmp_path: Path, keys: bool) -> None:
+    JobKind.objects.create(name="sum")
+    env = os.environ | {"DATABASE_URL": database_url(), "DEBUG": "0", "DJANGO_SETTINGS_MODULE": "tests.settings"}
+    peaks = []
+    for lines in (1_000, 200_000):
+        path = tmp_path / f"{lines}.ndjson"
+        with path.open("w", encoding="utf-8") as out:
+            for n in range(lines):
+                key = f', "key": "{lines} {n}"' if keys else ""
+                out.write(f'{{"kind": "sum", "payload": {{"number": {n}, "text": "{"x" * 80}"}}{key}}}\n')
+        command = [sys.executable, "-c", MEASURED, str(path)]
+        done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        peaks.append(int(done.stdout.splitlines()[-1]))
+    assert Job.objects.count() == 201_000
+    # Kilobytes. The long file has 25 MB, and in Python's objects several times as much.
+    assert peaks[1] - peaks[0] < 20_000

@@ -1,34 +1,17 @@
 import sys
+import time
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import transaction
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from jobs import lifecycle
-from jobs.intake import BadFile, BadLine, read_csv, read_ndjson
-from jobs.lifecycle import NewJob
-
-#: How many jobs, or how many bytes of the file, go to the database at once.
-BATCH_JOBS, BATCH_BYTES = 1000, 8 * 1024 * 1024
-#: How many bad lines are told one by one.
-TOLD = 100
-
-
-@dataclass
-class Loaded:
-    """What became of the file so far."""
-
-    created: int = 0
-    existing: int = 0
-    bad: int = 0
-    told: list[BadLine] = field(default_factory=list)
+from jobs.bulk import Loaded, load
+from jobs.intake import BadFile, read_csv, read_ndjson
 
 
 class Command(BaseCommand):
@@ -45,21 +28,21 @@ class Command(BaseCommand):
 
     def handle(self, *, file: str, format: str | None, skip_bad: bool, dry_run: bool, **options: Any) -> None:
         as_csv = format == "csv" if format else file.lower().endswith(".csv")
-        loaded = Loaded()
+        read = read_csv if as_csv else read_ndjson
+        began = time.monotonic()
         try:
-            with _opened(file) as (stream, size), transaction.atomic(), _progress(size) as show:
-                _load(Counted(stream, show), read_csv if as_csv else read_ndjson, loaded, skip_bad=skip_bad)
-                if dry_run or (loaded.bad and not skip_bad):
-                    transaction.set_rollback(True)
+            with _opened(file) as (stream, size), _progress(size) as show:
+                # A file is there at once; what comes by a pipe may take its time.
+                loaded = load(read(Watched(stream, show)), skip_bad=skip_bad, dry_run=dry_run, quick=size is not None)
         except BadFile as error:
             raise CommandError(f"{file}: {error}. Nothing was loaded.") from None
         except OSError as error:
             raise CommandError(f"{file}: {error.strerror}. Nothing was loaded.") from None
         except KeyboardInterrupt:
             raise CommandError("Interrupted. Nothing was loaded.", returncode=130) from None
-        self._tell(loaded, skip_bad=skip_bad, dry_run=dry_run)
+        self._tell(loaded, time.monotonic() - began, skip_bad=skip_bad, dry_run=dry_run)
 
-    def _tell(self, loaded: Loaded, *, skip_bad: bool, dry_run: bool) -> None:
+    def _tell(self, loaded: Loaded, took: float, *, skip_bad: bool, dry_run: bool) -> None:
         for line in loaded.told:
             self.stderr.write(f"line {line.number}: {line.message}")
         if loaded.bad > len(loaded.told):
@@ -72,45 +55,22 @@ class Command(BaseCommand):
         if loaded.bad:
             said += f" {_count(loaded.bad, 'bad line')} left out."
         self.stdout.write(said)
+        rate = round(loaded.lines / max(took, 0.001))
+        # Beside the answer, which says the same each time.
+        self.stderr.write(f"{_count(loaded.lines, 'line')} in {took:.1f} s, {_figure(rate)} a second")
 
 
-class Counted:
-    """A stream that counts what is read from it, and shows it."""
+class Watched:
+    """A stream that shows how much has been read from it."""
 
-    def __init__(self, stream: IO[bytes], show: Any) -> None:
-        self.stream, self.show, self.read = stream, show, 0
+    def __init__(self, stream: IO[bytes], show: Callable[[int], None]) -> None:
+        self.stream, self.show, self.done = stream, show, 0
 
-    def readline(self, most: int = -1) -> bytes:
-        line = self.stream.readline(most)
-        self.read += len(line)
-        self.show(self.read)
-        return line
-
-
-def _load(stream: Counted, read: Any, loaded: Loaded, *, skip_bad: bool) -> None:
-    """Read all of `stream`; one batch is in memory at a time."""
-    batch: list[NewJob] = []
-    since = 0
-
-    def flush() -> None:
-        results = lifecycle.enqueue(batch) if batch else []
-        created = sum(new for _, new in results)
-        loaded.created += created
-        loaded.existing += len(results) - created
-        batch.clear()
-
-    for item in read(stream):
-        if isinstance(item, BadLine):
-            loaded.bad += 1
-            if len(loaded.told) < TOLD:
-                loaded.told.append(item)
-        elif skip_bad or not loaded.bad:
-            # After a bad line the rest is only read, so that all of them are told at once.
-            batch.append(item)
-        if len(batch) >= BATCH_JOBS or stream.read - since >= BATCH_BYTES:
-            flush()
-            since = stream.read
-    flush()
+    def read(self, size: int, /) -> bytes:
+        chunk = self.stream.read(size)
+        self.done += len(chunk)
+        self.show(self.done)
+        return chunk
 
 
 @contextmanager
@@ -118,17 +78,23 @@ def _opened(file: str) -> Iterator[tuple[IO[bytes], int | None]]:
     if file == "-":
         yield sys.stdin.buffer, None
     else:
-        with Path(file).open("rb") as stream:
-            yield stream, Path(file).stat().st_size
+        path = Path(file)
+        with path.open("rb") as stream:
+            yield stream, path.stat().st_size if path.is_file() else None
 
 
 @contextmanager
-def _progress(size: int | None) -> Iterator[Any]:
+def _progress(size: int | None) -> Iterator[Callable[[int], None]]:
     """A bar on standard error, where that is a terminal; what is yielded takes the bytes read so far."""
-    columns = (TextColumn("Enqueueing"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as progress:
-        task = progress.add_task("", total=size)
-        yield lambda read: progress.update(task, completed=read)
+        task = progress.add_task("Reading", total=size)
+
+        def show(done: int) -> None:
+            # All is read, and what follows is the database's work, of which nothing is heard until it is done.
+            progress.update(task, completed=done, description="Enqueueing" if done == size else "Reading")
+
+        yield show
 
 
 def _count(n: int, what: str) -> str:

@@ -1,0 +1,132 @@
+"""NDJSON to a real server: in chunks, cut off half-way, and longer than what is in memory."""
+
+import gzip
+import http.client
+import itertools
+import json
+import socket
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from jobs.models import Job, JobKind
+from tests.served import Served, served
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+GOOD = b'{"kind":"sum","payload":%d}\n'
+PATH = "/api/v1/jobs/bulk"
+
+
+@pytest.fixture
+def server(transactional_db: None) -> Iterator[Served]:
+    with served(MAX_STREAM_BYTES="50000000") as server:
+        yield server
+
+
+def head(key: str, **more: Any) -> dict[str, str]:
+    named = {name.replace("_", "-"): str(value) for name, value in more.items()}
+    return {"Authorization": f"Bearer {key}", "Content-Type": "application/x-ndjson"} | named
+
+
+def post(
+    server: Served, key: str, body: Iterable[bytes], query: str = "", path: str = PATH, **more: Any
+) -> tuple[int, dict[str, Any]]:
+    """One request; in chunks unless `Content_Length` is given."""
+    there = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    chunked = "Content_Length" not in more
+    headers = head(key, **more) | ({"Transfer-Encoding": "chunked"} if chunked else {})
+    there.request("POST", path + query, iter(body), headers, encode_chunked=chunked)
+    answer = there.getresponse()
+    said = json.loads(answer.read())
+    there.close()
+    return answer.status, said
+
+
+def cut_off(server: Served, key: str, body: bytes, *, length: int | None, query: str = "") -> None:
+    """Send `body` and no more of what was announced; returns when the server has seen the end of it."""
+    more = {"Transfer_Encoding": "chunked"} if length is None else {"Content_Length": length}
+    lines = [f"POST {PATH}{query} HTTP/1.1", "Host: localhost", *(f"{k}: {v}" for k, v in head(key, **more).items())]
+    if length is None:
+        body = b"%x\r\n%b\r\n" % (len(body), body)
+    with socket.create_connection(("127.0.0.1", server.port), 60) as there:
+        there.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+        # The client is gone as far as the server can see, and still there to hear how it took that.
+        there.shutdown(socket.SHUT_WR)
+        there.settimeout(60)
+        while there.recv(65536):
+            pass
+
+
+def test_a_body_in_chunks_is_taken_when_its_end_can_be_known(server: Served, olga_key: str) -> None:
+    chunks = [b'{"kind":"sum","pay', b'load":1}\n{"kind":"sum"', b"}\n"]
+    status, said = post(server, olga_key, chunks)
+    assert (status, said["code"]) == (411, "length_required")
+    assert "?count=" in said["detail"]
+    assert post(server, olga_key, chunks, "?count=2")[1]["created"] == 2
+    zipped = gzip.compress(b"".join(chunks))
+    assert post(server, olga_key, [zipped[:10], zipped[10:]], Content_Encoding="gzip")[1]["created"] == 2
+    assert Job.objects.count() == 4
+
+
+def test_a_json_body_in_chunks_is_read_and_bounded(server: Served, olga_key: str, ada_token: str) -> None:
+    chunks = [b'{"jobs": [{"kind": ', b'"sum"}]}']
+    status, said = post(server, olga_key, chunks, Content_Type="application/json")
+    assert (status, said.get("created")) == (201, 1)
+    status, said = post(server, ada_token, [b'{"lim', b'it": 1}'], path="/api/v1/claim")
+    assert (status, len(said["jobs"])) == (200, 1)
+    for path, token in (("/jobs", olga_key), ("/claim", ada_token)):
+        huge = itertools.repeat(b" " * 100_000, 30)
+        status, said = post(server, token, huge, path="/api/v1" + path, Content_Type="application/json")
+        assert (status, said["code"]) == (413, "too_large")
+
+
+def test_who_is_cut_off_half_way_leaves_nothing(server: Served, olga_key: str) -> None:
+    # At the end of a line each time, so that nothing in what came looks half.
+    cut_off(server, olga_key, GOOD % 1 * 3, length=1000)
+    cut_off(server, olga_key, GOOD % 1 * 3, length=None)
+    cut_off(server, olga_key, GOOD % 1 * 3, length=None, query="?count=5")
+    assert post(server, olga_key, [GOOD % 2], Content_Length=len(GOOD % 2))[0] == 201
+    assert [job.payload for job in Job.objects.all()] == [2]
+
+
+def test_a_long_stream_takes_little_memory_and_no_transaction_while_it_comes(server: Served, olga_key: str) -> None:
+    JobKind.objects.create(name="sum")
+    line = b'{"kind":"sum","payload":"%b"}\n' % (b"x" * 970)
+    block, blocks = line * 250, 160
+    post(server, olga_key, [line], Content_Length=len(line))
+    before = server.memory()
+    peaks, open_ones = [], []
+
+    def coming() -> Iterator[bytes]:
+        for n in range(blocks):
+            if n % 40 == 39:
+                peaks.append(server.memory())
+                with connection.cursor() as cursor:
+                    cursor.execute(
+                        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+                        "AND pid <> pg_backend_pid() AND xact_start IS NOT NULL"
+                    )
+                    open_ones.append(cursor.fetchone()[0])
+            yield block
+
+    status, said = post(server, olga_key, coming(), Content_Length=len(block) * blocks)
+    assert (status, said) == (201, {"created": 40_000, "existing": 0, "ids": None})
+    assert open_ones == [0] * 4
+    # The body has 40 MB.
+    assert max(*peaks, server.memory()) - before < 25_000_000
+
+
+def test_a_stream_in_chunks_that_never_ends_is_refused(server: Served, olga_key: str) -> None:
+    huge = itertools.repeat(GOOD % 1 * 40_000, 60)
+    try:
+        status, said = post(server, olga_key, huge, "?count=1000000")
+    except (BrokenPipeError, ConnectionResetError):
+        # The server has answered and closed before all was sent.
+        return
+    else:
+        assert (status, said["code"]) == (413, "too_large")
+    finally:
+        assert not Job.objects.exists()
