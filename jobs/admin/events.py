@@ -3,8 +3,12 @@
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.contrib.admin import ShowFacets
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
 
+from bots.shown import age
 from jobs.admin.jobs import CappedPaginator
 from jobs.models import JobEvent
 
@@ -15,10 +19,24 @@ class JobEventAdmin(admin.ModelAdmin):
 
     paginator = CappedPaginator
     show_full_result_count = False
-    list_display = ["at", "job_id", "attempt", "verb", "from_status", "to_status", "bot", "actor", "by", "reason"]
+    list_display = ["ago", "shown_job", "attempt", "verb", "from_status", "to_status", "bot", "actor", "by", "reason"]
     list_filter = ["verb", "actor"]
     list_select_related = ["bot"]
     search_fields = ["=by"]
+    show_facets = ShowFacets.NEVER
+    ordering = ["-id"]
+    sortable_by = ()
+
+    @admin.display(description="ago")
+    def ago(self, event: JobEvent) -> str:
+        return age(event.at)
+
+    @admin.display(description="job")
+    def shown_job(self, event: JobEvent) -> str:
+        return format_html('<a href="{}">{}</a>', reverse("admin:jobs_job_change", args=[event.job_id]), event.job_id)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(request, {"title": "History"} | (extra_context or {}))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

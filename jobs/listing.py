@@ -1,0 +1,302 @@
+"""A list of jobs as a question: a view, filters and a search, answered a page at a time at a bounded cost.
+
+Each question has a base that an index gives in the order of ids. What no index knows (a payload's field, an error's
+text, a kind within a status) is looked for among so many jobs of the base and no further; the page says how far it
+looked and offers to look on. So no question reads ten million rows (docs/decisions/0032-bounded-search.md).
+"""
+
+import re
+import shlex
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from bots.models import Bot
+from jobs import figures
+from jobs.errors import BadRequest, Invalid
+from jobs.figures import Count
+from jobs.intake import loads
+from jobs.models import Job, JobKind
+from jobs.queries import JobQuerySet
+from jobs.states import JobStatus
+
+#: The saved views, in the order in which they are shown, with what each says when it is empty.
+VIEWS = {
+    "stuck": ("Stuck", "Nothing is stuck: every bot that holds a job is within its limits."),
+    "held": ("Held", "No bot holds a job just now."),
+    "pending": ("Pending", "Nothing waits. Producers enqueue through the API; you can add a job by hand or upload a file."),
+    "failed": ("Failed", "No job has failed. Failed jobs wait here for a retry until their kind's retention ends."),
+    "scheduled": ("Scheduled", "No job waits for a later time."),
+    "all": ("All", "There are no jobs yet. Add one by hand, upload a file, or let a producer call the API."),
+}
+#: How many jobs a page shows.
+PAGE = 50
+#: How many jobs of the base are looked through for what no index knows.
+SEARCHED = 20_000
+#: How many of the soonest scheduled jobs the view shows.
+SOONEST = 200
+#: How many of the newest jobs the kinds' shares are taken from.
+SAMPLE = 5000
+MOST_ID = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a search asks for: jobs named by number, key or bot, and what their payload and error must have."""
+
+    ids: tuple[int, ...] = ()
+    keys: tuple[str, ...] = ()
+    bots: tuple[str, ...] = ()
+    payload: tuple[tuple[tuple[str, ...], str], ...] = ()
+    error: tuple[str, ...] = ()
+
+
+def parse(text: str) -> Terms:
+    """`17`, `key:abc`, `bot:ada`, `payload.customer=17`, `error:timeout`, `error:"no answer"`; a bare word is a key or bot."""
+    text = text.replace("\0", "").strip()
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        words = text.split()
+    ids, keys, bots, payload, error = [], [], [], [], []
+    for word in words:
+        if found := re.fullmatch(r"payload\.([^=]+)=(.*)", word, re.S):
+            payload.append((tuple(found[1].split(".")), found[2]))
+        elif word.startswith("error:"):
+            error.append(word.removeprefix("error:"))
+        elif word.startswith("bot:"):
+            bots.append(word.removeprefix("bot:"))
+        elif word.startswith("key:"):
+            keys.append(word.removeprefix("key:"))
+        elif re.fullmatch(r"(id:|job:|#)?[0-9]{1,18}", word, re.A):
+            ids.append(int(re.sub(r"\D", "", word)))
+        else:
+            keys.append(word)
+    return Terms(tuple(ids), tuple(keys), tuple(bots), tuple(payload), tuple(e for e in error if e))
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a list is asked for, as it stands in the page's address."""
+
+    view: str = "all"
+    status: str = ""
+    kind: str = ""
+    text: str = ""
+    before: int | None = None
+    after: int | None = None
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any]) -> "Question":
+        """From a query string. What makes no sense is left out."""
+        view = params.get("view") or "all"
+        return cls(
+            view=view if view in VIEWS else "all",
+            status=params.get("status") if params.get("status") in JobStatus.values else "",  # type: ignore[arg-type]
+            kind=str(params.get("kind") or "").replace("\0", ""),
+            text=str(params.get("q") or "").replace("\0", "")[:500],
+            before=_number(params.get("before")),
+            after=_number(params.get("after")),
+        )
+
+    def base(self) -> JobQuerySet:
+        """The jobs of the view or status (or kind, when there is neither): an index has them in order."""
+        jobs = Job.objects.all()
+        views = {"stuck": jobs.stuck, "held": jobs.held, "pending": jobs.pending}
+        if self.view in views:
+            jobs = views[self.view]()
+        elif self.view == "failed":
+            jobs = jobs.filter(status=JobStatus.FAILED)
+        elif self.view == "scheduled":
+            jobs = jobs.pending().filter(run_at__gt=Now())
+        elif not self.status and self.kind:
+            jobs = jobs.filter(kind=self.kind)
+        return jobs.filter(status=self.status) if self.status else jobs
+
+    def rest(self) -> Q:
+        """What no index gives in order: looked for among a bounded number of the base."""
+        found = Q(kind=self.kind) if self.kind else Q()
+        terms = parse(self.text)
+        for path, value in terms.payload:
+            found &= _payload(path, value)
+        for error in terms.error:
+            found &= Q(error__icontains=error)
+        return found
+
+    def named(self) -> list[int] | None:
+        """The ids of the jobs that the search names by number or key; None when it names none."""
+        terms = parse(self.text)
+        if not (terms.ids or terms.keys or terms.bots):
+            return None
+        ids = set(terms.ids)
+        kinds = list(JobKind.objects.values_list("name", flat=True))
+        words = [*terms.keys, *(str(i) for i in terms.ids)]
+        ids |= set(Job.objects.filter(kind__in=kinds, key__in=words).values_list("pk", flat=True)[:SOONEST])
+        for name in (*terms.keys, *terms.bots):
+            ids |= set(_of_bot(name))
+        return sorted(ids)
+
+    def jobs(self) -> JobQuerySet:
+        """All jobs that match, however many: for walking through them step by step."""
+        jobs = self.base().filter(self.rest())
+        named = self.named()
+        return jobs if named is None else jobs.filter(pk__in=named)
+
+    @property
+    def narrow(self) -> bool:
+        """Whether it asks for anything beyond its base."""
+        terms = parse(self.text)
+        aligned = self.kind and self.view == "all" and not self.status
+        return bool((self.kind and not aligned) or terms.payload or terms.error)
+
+
+def _number(value: Any) -> int | None:
+    text = str(value or "")
+    return min(int(text), MOST_ID) if text.isascii() and text.isdigit() and len(text) <= 19 else None
+
+
+def _payload(path: tuple[str, ...], value: str) -> Q:
+    """The payload has this value there: as text, or as what it is in JSON."""
+    values: list[Any] = [value]
+    try:
+        values.append(loads(value.encode()))
+    except (BadRequest, Invalid):
+        pass
+    found = Q()
+    for wanted in values:
+        for name in reversed(path):
+            wanted = {name: wanted}
+        found |= Q(payload__contains=wanted)
+    return found
+
+
+def _of_bot(name: str) -> list[int]:
+    """What the bot of this name holds, and the last it finished."""
+    bot = Bot.objects.filter(name=name).first()
+    if bot is None:
+        return []
+    held = Job.objects.held_by(bot).values_list("pk", flat=True)[:SOONEST]
+    done = Job.objects.filter(finished_by=bot).order_by("-id").values_list("pk", flat=True)[:SOONEST]
+    return [*held, *done]
+
+
+# --- A page ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Page:
+    """The jobs of one page, and where the pages beside it begin. `looked_to`: the search went no further than this id."""
+
+    jobs: list[Job]
+    newer: int | None = None
+    older: int | None = None
+    looked_to: int | None = None
+    note: str = ""
+
+
+def page(question: Question) -> Page:
+    """The answer to a question: newest first, except for what is scheduled, which is soonest first."""
+    named = question.named()
+    if named is not None:
+        found = question.base().filter(question.rest(), pk__in=named).order_by("-id")
+        return Page(_rows(found[:SOONEST]))
+    if question.view == "scheduled" and not question.narrow:
+        soonest = figures.ask("scheduled", steps=figures.PRIORITIES, most=SOONEST)
+        rows = {job.pk: job for job in _rows(Job.objects.filter(pk__in=[row["id"] for row in soonest]))}
+        note = f"The {SOONEST} soonest are shown." if len(soonest) == SOONEST else ""
+        return Page([rows[row["id"]] for row in soonest if row["id"] in rows], note=note)
+    if question.after is not None:
+        newer = question.base().filter(question.rest(), pk__gt=question.after).order_by("id")
+        if question.narrow:
+            newer = newer.filter(pk__lte=_edge(question.base().filter(pk__gt=question.after).order_by("id"), MOST_ID))
+        jobs = _rows(newer[: PAGE + 1])[::-1]
+        more = len(jobs) > PAGE
+        jobs = jobs[-PAGE:]
+        return Page(jobs, jobs[0].pk if more else None, jobs[-1].pk if jobs else question.after)
+    jobs_from = question.base().filter(pk__lt=question.before or MOST_ID).order_by("-id")
+    looked_to = None
+    if question.narrow:
+        looked_to = _edge(jobs_from, 0)
+        jobs_from = jobs_from.filter(question.rest(), pk__gte=looked_to)
+    jobs = _rows(jobs_from[: PAGE + 1])
+    older = jobs[PAGE - 1].pk if len(jobs) > PAGE else None
+    first = jobs[0].pk if jobs else question.before
+    ended = older is not None or not looked_to
+    return Page(jobs[:PAGE], first if question.before else None, older, None if ended else looked_to)
+
+
+def _edge(ordered: JobQuerySet, otherwise: int) -> int:
+    """The id of the last job of the base that is looked at; `otherwise` when there are fewer than that."""
+    return next(iter(ordered.values_list("pk", flat=True)[SEARCHED - 1 : SEARCHED]), otherwise)
+
+
+def _rows(jobs: JobQuerySet) -> list[Job]:
+    # A payload may have megabytes, and no row shows it.
+    return list(jobs.select_related("claimed_by").defer("payload", "result"))
+
+
+# --- How many -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many jobs are in each view and status, and what share of this view's newest each kind has."""
+
+    views: dict[str, Count]
+    statuses: dict[str, Count]
+    #: `(kind, how many or what share)`, the most first.
+    kinds: list[tuple[str, str]] = field(default_factory=list)
+    #: How many match the question, as far as that is known without looking at them all.
+    matching: Count = field(default_factory=lambda: Count(0))
+
+
+def counts(question: Question) -> Counts:
+    """The figures beside the views and filters. Nothing is counted further than `figures.COUNTED`."""
+    statuses, _ = figures.by_status()
+    stuck = Job.objects.stuck().order_by()[: figures.COUNTED + 1].count()
+    soonest = figures.ask("scheduled", steps=figures.PRIORITIES, most=SAMPLE)
+    total = Count(0)
+    for n in statuses.values():
+        total += n
+    views = {
+        "stuck": figures.counted(stuck, 0),
+        "held": statuses["claimed"] + statuses["processing"],
+        "pending": statuses["pending"],
+        "failed": statuses["failed"],
+        "scheduled": Count(len(soonest), about=len(soonest) == SAMPLE),
+        "all": figures.counted(figures.COUNTED + 1, total.n) if total.about else total,
+    }
+    of_view = replace(question, kind="", text="")
+    whole = statuses[question.status] if question.status else views[question.view]
+    if question.view == "scheduled":
+        newest = [row["kind"] for row in soonest]
+    else:
+        newest = list(of_view.base().order_by("-id").values_list("kind", flat=True)[:SAMPLE])
+    shares = Counter(newest)
+    sampled = len(newest) == SAMPLE
+    kinds = [(kind, f"{n * 100 / SAMPLE:.0f} %" if sampled else str(n)) for kind, n in shares.most_common(100)]
+    matching = whole
+    if question.kind and sampled:
+        matching = figures.counted(figures.COUNTED + 1, whole.n * shares[question.kind] // SAMPLE)
+    elif question.kind:
+        matching = Count(shares[question.kind])
+    return Counts(views, statuses, kinds, matching)
+
+
+def matching(question: Question, statuses: Sequence[str]) -> Count:
+    """How many of those that match are in one of these statuses: exact while they are few, else about."""
+    named = question.named()
+    if named is not None:
+        return Count(question.jobs().filter(status__in=statuses, pk__in=named).count())
+    walked = question.base().filter(status__in=statuses).order_by("-id")
+    ids = list(walked.values_list("pk", flat=True)[:SAMPLE])
+    found = question.jobs().filter(pk__in=ids).count() if question.narrow else len(ids)
+    if len(ids) < SAMPLE:
+        return Count(found)
+    by_status, _ = figures.by_status()
+    total = sum(n.n for status, n in by_status.items() if status in statuses)
+    return figures.counted(figures.COUNTED + 1, total * found // SAMPLE)
