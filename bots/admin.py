@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin import ShowFacets
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
@@ -59,6 +60,7 @@ class BotAdmin(GuardedActions):
     list_display = ["name", "shown_status", "shown_health", "seen", "halted", "version"]
     list_filter = ["status", "health_status", "paused"]
     search_fields = ["name"]
+    show_facets = ShowFacets.NEVER
     # What a person may change. The rest has its place on the page of `jobs.admin.bots`.
     fields = ["name", "kinds", "capacity"]
     actions = ["pause", "resume", "clear_quarantine", "revoke_tokens"]

@@ -30,7 +30,7 @@ def exact(moment: datetime) -> str:
 
 
 def age(moment: datetime | None) -> SafeString:
-    """How long ago (or in how long), with the exact time and zone behind it. A dash for never. It ticks in a browser."""
+    """How long ago (or in how long), with the exact time and zone behind it. A dash for never."""
     if moment is None:
         return NONE
     delta = timezone.now() - moment

@@ -53,11 +53,13 @@ def nice(most: float) -> float:
         power *= 10
 
 
-def stacked(lines: Sequence[Line], ends: tuple[str, str], label: str) -> SafeString:
+def stacked(lines: Sequence[Line], ends: tuple[str, str], label: str, wide: int = WIDTH) -> SafeString:
     """Stacked bars. `ends` are what stands under the first and the last; `label` says in words what is seen."""
-    most = nice(max((sum(v or 0 for v in column) for column in zip(*(s.values for s in lines), strict=True)), default=0))
+    most = nice(
+        max((sum(v or 0 for v in column) for column in zip(*(s.values for s in lines), strict=True)), default=0)
+    )
     many = len(lines[0].values)
-    step = (WIDTH - LEFT) / many
+    step = (wide - LEFT) / many
     parts = []
     base = [0.0] * many
     for line in lines:
@@ -66,10 +68,12 @@ def stacked(lines: Sequence[Line], ends: tuple[str, str], label: str) -> SafeStr
             if value:
                 height = value / most * (HEIGHT - BOTTOM - TOP)
                 y = HEIGHT - BOTTOM - base[n] - height
-                path.append(f"M{LEFT + n * step + step * 0.1:.1f} {y:.1f}h{step * 0.8:.1f}v{height:.1f}h-{step * 0.8:.1f}z")
+                path.append(
+                    f"M{LEFT + n * step + step * 0.1:.1f} {y:.1f}h{step * 0.8:.1f}v{height:.1f}h-{step * 0.8:.1f}z"
+                )
                 base[n] += height
         parts.append(f'<path class="s-{line.look}" d="{"".join(path)}"/>')
-    return _drawn(parts, figure(most), figure(0), ends, label)
+    return _drawn(parts, (figure(most), figure(0)), ends, label, wide)
 
 
 def lines(rows: Sequence[Line], ends: tuple[str, str], label: str) -> SafeString:
@@ -92,20 +96,21 @@ def lines(rows: Sequence[Line], ends: tuple[str, str], label: str) -> SafeString
                 dots.append(f'<circle class="d-{row.look}" cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>')
             gap = False
         parts.append(f'<path class="l-{row.look}" d="{"".join(path)}"/>{"".join(dots)}')
-    return _drawn(parts, seconds(most), "0", ends, label)
+    return _drawn(parts, (seconds(most), "0"), ends, label, WIDTH)
 
 
-def _drawn(parts: Sequence[str], top: str, zero: str, ends: tuple[str, str], label: str) -> SafeString:
+def _drawn(parts: Sequence[str], scale: tuple[str, str], ends: tuple[str, str], label: str, wide: int) -> SafeString:
     floor = HEIGHT - BOTTOM
     frame = format_html(
         '<path class="axis" d="M{left} {top}H{width}M{left} {floor}H{width}"/>'
-        '<text x="{at}" y="{ytop}" text-anchor="end">{most}</text><text x="{at}" y="{floor}" text-anchor="end">{zero}</text>'
+        '<text x="{at}" y="{ytop}" text-anchor="end">{most}</text>'
+        '<text x="{at}" y="{floor}" text-anchor="end">{zero}</text>'
         '<text x="{left}" y="{height}">{first}</text><text x="{width}" y="{height}" text-anchor="end">{last}</text>',
-        left=LEFT, top=TOP, width=WIDTH, floor=floor, at=LEFT - 6, ytop=TOP + 8, most=top, zero=zero,
+        left=LEFT, top=TOP, width=wide, floor=floor, at=LEFT - 6, ytop=TOP + 8, most=scale[0], zero=scale[1],
         height=HEIGHT - 4, first=ends[0], last=ends[1],
     )  # fmt: skip
     # The parts are numbers and names of classes of ours.
     body = mark_safe("".join(parts))  # noqa: S308
     return format_html(
-        '<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}{}</svg>', WIDTH, HEIGHT, label, frame, body
+        '<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}{}</svg>', wide, HEIGHT, label, frame, body
     )

@@ -9,6 +9,7 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -28,7 +29,10 @@ from jobs.states import JobStatus
 VIEWS = {
     "stuck": ("Stuck", "Nothing is stuck: every bot that holds a job is within its limits."),
     "held": ("Held", "No bot holds a job just now."),
-    "pending": ("Pending", "Nothing waits. Producers enqueue through the API; you can add a job by hand or upload a file."),
+    "pending": (
+        "Pending",
+        "Nothing waits. Producers enqueue through the API; you can also add a job or upload a file.",
+    ),
     "failed": ("Failed", "No job has failed. Failed jobs wait here for a retry until their kind's retention ends."),
     "scheduled": ("Scheduled", "No job waits for a later time."),
     "all": ("All", "There are no jobs yet. Add one by hand, upload a file, or let a producer call the API."),
@@ -56,7 +60,7 @@ class Terms:
 
 
 def parse(text: str) -> Terms:
-    """`17`, `key:abc`, `bot:ada`, `payload.customer=17`, `error:timeout`, `error:"no answer"`; a bare word is a key or bot."""
+    """`17`, `key:abc`, `bot:ada`, `payload.customer=17`, `error:"no answer"`; a bare word is a key or a bot."""
     text = text.replace("\0", "").strip()
     try:
         words = shlex.split(text)
@@ -162,10 +166,8 @@ def _number(value: Any) -> int | None:
 def _payload(path: tuple[str, ...], value: str) -> Q:
     """The payload has this value there: as text, or as what it is in JSON."""
     values: list[Any] = [value]
-    try:
+    with suppress(BadRequest, Invalid):
         values.append(loads(value.encode()))
-    except (BadRequest, Invalid):
-        pass
     found = Q()
     for wanted in values:
         for name in reversed(path):
@@ -189,7 +191,7 @@ def _of_bot(name: str) -> list[int]:
 
 @dataclass(frozen=True)
 class Page:
-    """The jobs of one page, and where the pages beside it begin. `looked_to`: the search went no further than this id."""
+    """The jobs of one page, and where the pages beside it begin. `looked_to`: it was not looked beyond this id."""
 
     jobs: list[Job]
     newer: int | None = None

@@ -84,7 +84,7 @@ def standing(bot: Bot) -> str:
     return "paused" if bot.paused else str(bot.status)
 
 
-def ranked(bots: QuerySet[Bot]) -> QuerySet[Bot]:
+def ranked(bots: QuerySet[Bot]) -> QuerySet[Any]:
     """Bots with their `standing` as a word in the database, too, the worst first."""
     word = Case(
         When(health_status=HealthStatus.UNHEALTHY, then=Value("1unhealthy")),
@@ -153,5 +153,3 @@ def before(job: Job, most: int = 1000) -> int:
         | Q(priority=job.priority, run_at=job.run_at, pk__lt=job.pk)
     )
     return ahead.order_by("-priority", "run_at", "id")[:most].count()
-
-

@@ -41,17 +41,18 @@ def last_jobs(bot: Bot) -> JobQuerySet:
 def of(bot: Bot) -> Record:
     """From the bot's last jobs of a day, at most `LOOKED_AT`, and the attempts of the same time that ended badly."""
     since = timezone.now() - PAST
-    rows = list(last_jobs(bot).values_list("started_at", "finished_at", "status")[:LOOKED_AT])
-    recent = [row for row in rows if row[1] and row[1] >= since and row[2] == JobStatus.SUCCEEDED]
+    done = last_jobs(bot).filter(status=JobStatus.SUCCEEDED, finished_at__isnull=False)
+    rows = list(done.values_list("started_at", "finished_at")[:LOOKED_AT])
+    recent = [(start, end) for start, end in rows if end and end >= since]
     if len(rows) == LOOKED_AT and recent:
-        since = max(since, min(row[1] for row in recent))
+        since = max(since, *(end for _, end in recent[-1:]))
     bad = JobEvent.objects.filter(bot=bot, at__gte=since, verb__in=[Verb.FAIL, Verb.EXPIRE])
-    runs = [(end - start).total_seconds() for start, end, _ in recent if start]
+    runs = [(end - start).total_seconds() for start, end in recent if start]
     return Record(len(recent), bad.order_by("-at")[:LOOKED_AT].count(), median(runs) if runs else None)
 
 
 def of_fleet() -> Record:
-    """From the tally of the last day: jobs that succeeded and failed, and the step in which the middle run time lies."""
+    """From the tally of the last day: jobs that succeeded and failed, and the step the middle run time is on."""
     spread = figures.spreads(hours=24, kind="").get("")
     if spread is None:
         return Record(0, 0, None)

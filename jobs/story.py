@@ -144,9 +144,10 @@ def _why_pending(job: Job, last: JobEvent | None) -> str:
 
 
 def _why_held(job: Job) -> str:
-    (watch, *_) = lifecycle.watched(Job.objects.filter(pk=job.pk)) or [None]
-    if watch is None:
+    watched = lifecycle.watched(Job.objects.filter(pk=job.pk))
+    if not watched:
         return "It is changing hands just now; load the page again."
+    watch = watched[0]
     found = health.grade(watch.lease, watch.limits)
     heard = words(watch.lease.silent_for)
     said = f"{job.claimed_by} has held it for {words(watch.lease.claimed_for)}; its last heartbeat was {heard} ago."

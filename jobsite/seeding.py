@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from django.db import connection, transaction
 from django.utils import timezone
@@ -56,7 +57,7 @@ def _fleet(many: int) -> list[Bot]:
 
 def _past(rows: int, bots: list[int], told: Callable[[int], None]) -> None:
     until = timezone.now() - timedelta(seconds=90)
-    params = {
+    params: dict[str, Any] = {
         "rows": rows, "until": until, "past": PAST, "days": PAST.days, "bots": bots, "tag": f"{until:%Y%m%d%H%M%S}",
     }  # fmt: skip
     for first in range(1, rows + 1, BATCH):

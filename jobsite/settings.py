@@ -163,7 +163,7 @@ SECURE_HSTS_PRELOAD = HTTPS
 if env.bool("BEHIND_PROXY", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 X_FRAME_OPTIONS = "DENY"
-# Nothing inline, nothing evaluated, nothing from another host, on every page (docs/decisions/0030-content-security-policy.md).
+# Nothing inline, nothing evaluated, nothing from another host, on every page (docs/decisions/0030-…).
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'self'"],

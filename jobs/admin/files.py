@@ -64,7 +64,11 @@ def _given(request: HttpRequest) -> tuple[str, bool, str]:
         return "", False, "Choose a file first."
     if (file.size or 0) > settings.MAX_BODY_BYTES:
         most = settings.MAX_BODY_BYTES // 1024
-        return "", False, f"The file is larger than {most} KB. Load it with `manage.py enqueue FILE` or POST /jobs/bulk."
+        return (
+            "",
+            False,
+            f"The file is larger than {most} KB. Load it with `manage.py enqueue FILE` or POST /jobs/bulk.",
+        )
     try:
         text = file.read().decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -135,7 +135,7 @@ def act(request: HttpRequest, intervention: Intervention, ids: Sequence[int], gi
         done += len(changes)
         changed = Job.objects.filter(pk__in=[change.id for change in changes]).only("kind")
         said = f"{intervention.done}{': ' + reason if reason else ''}."
-        LogEntry.objects.log_actions(request.user.pk, changed, CHANGE, said)
+        LogEntry.objects.log_actions(request.user.pk or 0, changed, CHANGE, said)
     return done
 
 

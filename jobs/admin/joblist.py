@@ -47,7 +47,7 @@ class JobList(ChangeList):
 
     # --- What the template shows ---
 
-    def get_ordering(self, request: HttpRequest, queryset: Any) -> list[str]:
+    def get_ordering(self, request: HttpRequest, queryset: Any) -> Any:
         """The newest first; a page begins after an id, so there is no other order."""
         return ["-id"]
 

@@ -14,6 +14,7 @@ from django.shortcuts import redirect
 from django.urls import path, reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
+from django.utils.safestring import mark_safe
 
 from bots.admin import GuardedActions
 from bots.shown import NONE, age, badge
@@ -128,10 +129,10 @@ class JobAdmin(GuardedActions):
         return self._link("retry", job) if job.status in RETRYABLE else NONE
 
     def _link(self, name: str, job: Job) -> str:
-        mark = " data-release" if name == "release" else ""
+        mark = mark_safe(" data-release") if name == "release" else ""
         return format_html(
             '<a class="button calm" href="{}"{}>{}<span class="visually-hidden"> job {}</span></a>',
-            reverse(f"admin:jobs_job_{name}", args=[job.pk]), format_html(mark), INTERVENTIONS[name].label, job.pk,
+            reverse(f"admin:jobs_job_{name}", args=[job.pk]), mark, INTERVENTIONS[name].label, job.pk,
         )  # fmt: skip
 
     # --- The admin's questions ---
@@ -173,8 +174,8 @@ class JobAdmin(GuardedActions):
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if db_field.name == "payload" and field is not None:
-            field.encoder = Indented
-            field.help_text = "JSON, for instance {\"customer\": 17}."
+            field.encoder = Indented  # type: ignore[attr-defined]
+            field.help_text = 'JSON, for instance {"customer": 17}.'
         return field
 
     def save_model(self, request: HttpRequest, obj: Job, form: forms.ModelForm, change: bool) -> None:
@@ -225,8 +226,8 @@ class JobAdmin(GuardedActions):
         given, fault = asked(request, intervention)
         if request.POST.get("confirmed") and not fault:
             if across:
-                matching = listing.matching(question, intervention.statuses)
-                return walk.step(self, request, intervention, question, given, matching)
+                total = listing.matching(question, intervention.statuses)
+                return walk.step(self, request, intervention, question, given, total)
             carry_out(self, request, intervention, list(jobs.order_by().values_list("pk", flat=True)), given)
             return None
         fault = fault if request.POST.get("confirmed") else ""

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin import ShowFacets
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
@@ -35,10 +36,11 @@ class JobKindAdmin(GuardedActions):
     ]  # fmt: skip
     list_filter = ["paused"]
     search_fields = ["name"]
+    show_facets = ShowFacets.NEVER
     show_full_result_count = False
     actions = ["pause", "resume"]
     fieldsets = [
-        (None, {"fields": ["name", "paused"]}),
+        (None, {"fields": ["name"]}),
         ("Attempts", {"fields": ["max_attempts", "backoff"]}),
         (
             "When a job counts as stuck",
@@ -57,18 +59,18 @@ class JobKindAdmin(GuardedActions):
 
     @admin.display(description="ended, last day")
     def last_day(self, kind: JobKind) -> str:
-        spread = kind.spread  # type: ignore[attr-defined]
+        spread: figures.Spread | None = getattr(kind, "spread", None)
         return NONE if spread is None else str(figures.Count(spread.succeeded + spread.failed + spread.cancelled))
 
     @admin.display(description="failed")
     def failing(self, kind: JobKind) -> str:
-        spread = kind.spread
+        spread: figures.Spread | None = getattr(kind, "spread", None)
         share = None if spread is None else spread.failure_share
         return NONE if share is None else f"{share * 100:.1f} %"
 
     @admin.display(description="run time, mean")
     def middle(self, kind: JobKind) -> str:
-        spread = kind.spread
+        spread: figures.Spread | None = getattr(kind, "spread", None)
         return NONE if spread is None or spread.mean is None else f"{spread.mean:.1f} s"
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type["KindList"]:
@@ -94,8 +96,8 @@ class JobKindAdmin(GuardedActions):
         return super().change_view(request, object_id, form_url, extra)
 
     def get_readonly_fields(self, request: HttpRequest, obj: JobKind | None = None) -> list[str]:
-        # The name is the key that jobs carry; pausing is its own right, with its own action.
-        return ["paused"] if obj is None else ["name", "paused"]
+        # The name is the key that jobs carry. Pausing is its own right, with its own button.
+        return [] if obj is None else ["name"]
 
     def has_delete_permission(self, request: HttpRequest, obj: JobKind | None = None) -> bool:
         return False

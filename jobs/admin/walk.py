@@ -60,7 +60,9 @@ def step(
     if ahead:
         here = ahead[-1]
         seen += len(ahead)
-        ids = list(intervention.applies(question.jobs().filter(pk__in=ahead)).order_by("id").values_list("pk", flat=True))
+        ids = list(
+            intervention.applies(question.jobs().filter(pk__in=ahead)).order_by("id").values_list("pk", flat=True)
+        )
         changed = act(request, intervention, ids, given)
         done, left = done + changed, left + len(ids) - changed
     if len(ahead) < STEP:

@@ -32,8 +32,6 @@ class Migration(migrations.Migration):
         ),
         AddIndexConcurrently(
             model_name="jobevent",
-            index=models.Index(
-                condition=models.Q(("actor", "operator")), fields=["-at"], name="jobevent_by_operator"
-            ),
+            index=models.Index(condition=models.Q(("actor", "operator")), fields=["-at"], name="jobevent_by_operator"),
         ),
     ]

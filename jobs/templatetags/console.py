@@ -94,7 +94,8 @@ def home(request: HttpRequest) -> dict[str, Any]:
 def pictures(window: str, kind: str = "") -> dict[str, Any]:
     """The charts of one window, of one kind or of all, with the figures behind them."""
     bars = figures.series(window, kind)
-    ends = tuple(timezone.localtime(bar.start).strftime("%H:%M" if window != "week" else "%a %H:%M") for bar in (bars[0], bars[-1]))
+    shape = "%a %H:%M" if window == "week" else "%H:%M"
+    ends = (timezone.localtime(bars[0].start).strftime(shape), timezone.localtime(bars[-1].start).strftime(shape))
     done, failed = sum(bar.succeeded for bar in bars), sum(bar.failed for bar in bars)
     of = f" of {kind}" if kind else ""
     return {
@@ -109,15 +110,15 @@ def pictures(window: str, kind: str = "") -> dict[str, Any]:
                 charts.Line("bad", "failed", [bar.failed for bar in bars]),
                 charts.Line("wait", "cancelled", [bar.cancelled for bar in bars]),
             ],
-            (ends[0], ends[1]),
-            f"Jobs{of} that ended in the last {window}: {done} succeeded, {failed} failed. The figures are in the table below.",
+            ends,
+            f"Jobs{of} that ended in the last {window}: {done} succeeded, {failed} failed. The table has the figures.",
         ),
         "times": charts.lines(
             [
                 charts.Line("work", "run", [bar.run for bar in bars]),
                 charts.Line("warn", "wait", [bar.wait for bar in bars]),
             ],
-            (ends[0], ends[1]),
+            ends,
             f"Mean wait and run time of jobs{of} in the last {window}. The figures are in the table below.",
         ),
     }
@@ -169,6 +170,9 @@ def distribution(spread: figures.Spread) -> SafeString:
     if not some:
         return format_html("")
     steps = steps[max(0, some[0] - 1) : some[-1] + 2]
-    ends = (f"up to {charts.seconds(steps[0][0])}", "longer" if steps[-1][0] is None else f"up to {charts.seconds(steps[-1][0])}")
+    ends = (
+        f"up to {charts.seconds(steps[0][0])}",
+        "longer" if steps[-1][0] is None else f"up to {charts.seconds(steps[-1][0])}",
+    )
     label = "How many jobs ran how long on the last day. The figures are in the table below."
-    return charts.stacked([charts.Line("work", "jobs", [count for _, count in steps])], ends, label)
+    return charts.stacked([charts.Line("work", "jobs", [count for _, count in steps])], ends, label, wide=320)
