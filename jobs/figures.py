@@ -198,9 +198,9 @@ class Count:
         return Count(self.n + other.n, self.about or other.about)
 
 
-def counted(n: int, guess: int, most: int = COUNTED) -> Count:
-    """A count that stopped at `most + 1` as a figure for people."""
-    if n <= most:
+def counted(n: int, guess: int) -> Count:
+    """A count that stopped beyond `COUNTED` as a figure for people."""
+    if n <= COUNTED:
         return Count(n)
     rough = max(n - 1, guess)
     step = 10 ** max(0, len(str(rough)) - 2)
@@ -210,9 +210,9 @@ def counted(n: int, guess: int, most: int = COUNTED) -> Count:
 def by_status() -> tuple[dict[str, Count], Count]:
     """How many jobs are in each status, and how many were released by operators today, in one query."""
     today = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
-    rows = ask("statuses", statuses=JobStatus.values, most=COUNTED, today=today)
-    counts = {row["status"]: counted(row["counted"], row["guess"]) for row in rows}
-    return counts, counted(rows[0]["releases"], 0)
+    rows = {row["status"]: row for row in ask("statuses", most=COUNTED, today=today)}
+    counts = {str(status): counted(rows[status]["counted"], rows[status]["guess"]) for status in JobStatus.values}
+    return counts, counted(rows[JobStatus.PENDING]["releases"], 0)
 
 
 def oldest_pending() -> list[dict[str, Any]]:

@@ -34,7 +34,7 @@ def _value(value: Any, budget: _Budget, depth: int) -> SafeString:
     budget.left -= 1
     if budget.left <= 0 or depth > 30:
         budget.left = 0
-        return format_html("…")
+        return format_html("{}", "…")
     if isinstance(value, dict):
         return _many("{", "}", [(f"{json.dumps(k, ensure_ascii=False)}: ", v) for k, v in value.items()], budget, depth)
     if isinstance(value, list):

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from django.db.models import Q
@@ -42,7 +43,9 @@ PAGE = 50
 #: How many jobs of the base are looked through for what no index knows.
 SEARCHED = 20_000
 #: How many of the soonest scheduled jobs the view shows.
-SOONEST = 200
+SOONEST = 100
+#: How many jobs a key or a bot's name stands for at most, and how many such words a search takes.
+NAMED, WORDS = 500, 3
 #: How many of the newest jobs the kinds' shares are taken from.
 SAMPLE = 5000
 MOST_ID = 2**63 - 1
@@ -131,23 +134,25 @@ class Question:
             found &= Q(error__icontains=error)
         return found
 
+    @cached_property
     def named(self) -> list[int] | None:
-        """The ids of the jobs that the search names by number or key; None when it names none."""
+        """The ids of the jobs that the search names by number, key or bot; None when it names none."""
         terms = parse(self.text)
         if not (terms.ids or terms.keys or terms.bots):
             return None
         ids = set(terms.ids)
-        kinds = list(JobKind.objects.values_list("name", flat=True))
-        words = [*terms.keys, *(str(i) for i in terms.ids)]
-        ids |= set(Job.objects.filter(kind__in=kinds, key__in=words).values_list("pk", flat=True)[:SOONEST])
-        for name in (*terms.keys, *terms.bots):
+        if words := [*terms.keys, *(str(i) for i in terms.ids)]:
+            # The index of keys begins with the kind.
+            keyed = Job.objects.filter(kind__in=JobKind.objects.order_by().values("name"), key__in=words)
+            ids |= set(keyed.values_list("pk", flat=True)[:NAMED])
+        for name in (*terms.keys, *terms.bots)[:WORDS]:
             ids |= set(_of_bot(name))
         return sorted(ids)
 
     def jobs(self) -> JobQuerySet:
         """All jobs that match, however many: for walking through them step by step."""
         jobs = self.base().filter(self.rest())
-        named = self.named()
+        named = self.named
         return jobs if named is None else jobs.filter(pk__in=named)
 
     @property
@@ -178,12 +183,10 @@ def _payload(path: tuple[str, ...], value: str) -> Q:
 
 def _of_bot(name: str) -> list[int]:
     """What the bot of this name holds, and the last it finished."""
-    bot = Bot.objects.filter(name=name).first()
-    if bot is None:
-        return []
-    held = Job.objects.held_by(bot).values_list("pk", flat=True)[:SOONEST]
-    done = Job.objects.filter(finished_by=bot).order_by("-id").values_list("pk", flat=True)[:SOONEST]
-    return [*held, *done]
+    bot = Bot.objects.filter(name=name).values("pk")[:1]
+    held = Job.objects.held().filter(claimed_by=bot).order_by().values_list("pk", flat=True)[:NAMED]
+    done = Job.objects.filter(finished_by=bot).order_by("-id").values_list("pk", flat=True)[:NAMED]
+    return list(held.union(done, all=True))
 
 
 # --- A page ---------------------------------------------------------------------------------------------------
@@ -202,10 +205,11 @@ class Page:
 
 def page(question: Question) -> Page:
     """The answer to a question: newest first, except for what is scheduled, which is soonest first."""
-    named = question.named()
+    named = question.named
     if named is not None:
-        found = question.base().filter(question.rest(), pk__in=named).order_by("-id")
-        return Page(_rows(found[:SOONEST]))
+        found = _before(question.base(), question.before).filter(question.rest(), pk__in=named)
+        jobs = _rows(found.order_by("-id")[: PAGE + 1])
+        return Page(jobs[:PAGE], older=jobs[PAGE - 1].pk if len(jobs) > PAGE else None)
     if question.view == "scheduled" and not question.narrow:
         soonest = figures.ask("scheduled", steps=figures.PRIORITIES, most=SOONEST)
         rows = {job.pk: job for job in _rows(Job.objects.filter(pk__in=[row["id"] for row in soonest]))}
@@ -219,7 +223,7 @@ def page(question: Question) -> Page:
         more = len(jobs) > PAGE
         jobs = jobs[-PAGE:]
         return Page(jobs, jobs[0].pk if more else None, jobs[-1].pk if jobs else question.after)
-    jobs_from = question.base().filter(pk__lt=question.before or MOST_ID).order_by("-id")
+    jobs_from = _before(question.base(), question.before).order_by("-id")
     looked_to = None
     if question.narrow:
         looked_to = _edge(jobs_from, 0)
@@ -229,6 +233,10 @@ def page(question: Question) -> Page:
     first = jobs[0].pk if jobs else question.before
     ended = older is not None or not looked_to
     return Page(jobs[:PAGE], first if question.before else None, older, None if ended else looked_to)
+
+
+def _before(jobs: JobQuerySet, before: int | None) -> JobQuerySet:
+    return jobs if before is None else jobs.filter(pk__lt=before)
 
 
 def _edge(ordered: JobQuerySet, otherwise: int) -> int:
@@ -291,7 +299,7 @@ def counts(question: Question) -> Counts:
 
 def matching(question: Question, statuses: Sequence[str]) -> Count:
     """How many of those that match are in one of these statuses: exact while they are few, else about."""
-    named = question.named()
+    named = question.named
     if named is not None:
         return Count(question.jobs().filter(status__in=statuses, pk__in=named).count())
     walked = question.base().filter(status__in=statuses).order_by("-id")

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.views.main import ChangeList
 from django.http import HttpRequest
 
@@ -34,7 +35,7 @@ class JobList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         # An action needs the jobs it is about, and no page of the list.
-        here = request.method == "POST"
+        here = request.method == "POST" and ACTION_CHECKBOX_NAME in request.POST
         self.page = listing.Page([]) if here else listing.page(self.question)
         self.counts = None if here else listing.counts(self.question)
         self.result_list = self.page.jobs

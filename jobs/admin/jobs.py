@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.contrib.admin import ShowFacets
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
@@ -162,7 +163,7 @@ class JobAdmin(GuardedActions):
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         """For the admin's own choosers; the list has `jobs.listing`."""
-        named = Question(text=search_term).named()
+        named = Question(text=search_term).named
         return (queryset if named is None else queryset.filter(pk__in=named)), False
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
@@ -184,6 +185,13 @@ class JobAdmin(GuardedActions):
         ((obj.pk, _),) = lifecycle.enqueue([new])
 
     # --- Interventions ---
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if request.method == "POST" and request.POST.get("select_across") == "1":
+            # All that match are meant, ticked or not; the admin wants one to be ticked.
+            request.POST = request.POST.copy()  # type: ignore[assignment]
+            request.POST.setdefault(ACTION_CHECKBOX_NAME, "0")
+        return super().changelist_view(request, extra_context)
 
     def has_release_permission(self, request: HttpRequest) -> bool:
         return INTERVENTIONS["release"].allowed(request.user)
@@ -286,7 +294,11 @@ class JobAdmin(GuardedActions):
                 "timeline": story.timeline(job, reversed(events)),
                 "why": story.why(job, events[0] if events else None),
                 "buttons": [
-                    {"intervention": i, "applies": i.applies(one).exists(), "url": f"admin:jobs_job_{i.name}"}
+                    {
+                        "intervention": i,
+                        "applies": job.status in i.statuses and (i.name != "accept" or i.applies(one).exists()),
+                        "url": f"admin:jobs_job_{i.name}",
+                    }
                     for i in INTERVENTIONS.values()
                     if i.allowed(request.user)
                 ],

@@ -168,7 +168,7 @@ def distribution(spread: figures.Spread) -> SafeString:
     steps = spread.steps
     some = [n for n, (_, count) in enumerate(steps) if count]
     if not some:
-        return format_html("")
+        return format_html("{}", "")
     steps = steps[max(0, some[0] - 1) : some[-1] + 2]
     ends = (
         f"up to {charts.seconds(steps[0][0])}",
