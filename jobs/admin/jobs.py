@@ -16,6 +16,7 @@ from django.urls import path, reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import mark_safe
+from django.utils.timezone import get_current_timezone_name
 
 from bots.admin import GuardedActions
 from bots.shown import NONE, age, badge
@@ -173,6 +174,12 @@ class JobAdmin(GuardedActions):
         return {"kind": kind} | ({"payload": last.payload, "priority": last.priority} if last else {})
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "run_at":
+            # One field with one label, with the browser's own calendar.
+            widget = forms.DateTimeInput(attrs={"type": "datetime-local"})
+            return forms.DateTimeField(
+                required=False, widget=widget, help_text=f"{get_current_timezone_name()}. Empty: now."
+            )
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if db_field.name == "payload" and field is not None:
             field.encoder = Indented  # type: ignore[attr-defined]

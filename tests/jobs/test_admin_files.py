@@ -58,7 +58,11 @@ def test_csv_is_read_and_a_key_that_is_there_is_not_loaded_twice(asking):
 
 @pytest.mark.parametrize(
     ("data", "name", "fault"),
-    [(b"\xff\xfe", "a.ndjson", "not UTF-8: byte 1"), (b"name,colour\n", "a.csv", "unknown column"), (b"x" * 3_000_000, "a", "KB")],
+    [
+        (b"\xff\xfe", "a.ndjson", "not UTF-8: byte 1"),
+        (b"name,colour\n", "a.csv", "unknown column"),
+        (b"x" * 3_000_000, "a.ndjson", "larger than 2048 KB"),
+    ],
 )  # fmt: skip
 def test_a_file_that_cannot_be_read_says_why(asking, data, name, fault):
     assert fault in look(asking, data, name)
