@@ -56,8 +56,8 @@ SELECT id, 1, CASE WHEN status = 'cancelled' THEN 'cancel' ELSE 'release' END,
        CASE WHEN status = 'cancelled' THEN 'pending' ELSE 'processing' END,
        CASE WHEN status = 'cancelled' THEN 'cancelled' ELSE 'pending' END,
        CASE WHEN status <> 'cancelled' THEN (%(bots)s::bigint[])[1 + id %% cardinality(%(bots)s::bigint[])] END,
-       'operator', (ARRAY['olga', 'ben', 'mira'])[1 + id %% 3],
-       (ARRAY['the bot hangs', 'host is down for maintenance', '', 'asked for by the customer'])[1 + id %% 4],
+       'operator', (ARRAY['olga', 'ben', 'mira'])[1 + id / 7 %% 3],
+       (ARRAY['the bot hangs', 'host is down for maintenance', '', 'asked for by the customer'])[1 + id / 100 %% 4],
        finished_at, '{}'
 FROM added
-WHERE status = 'cancelled' AND id %% 20 = 0 OR status = 'succeeded' AND id %% 4000 = 0;
+WHERE status = 'cancelled' AND id %% 20 = 0 OR status = 'succeeded' AND id %% 700 = 0;

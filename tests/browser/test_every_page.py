@@ -74,7 +74,10 @@ def test_every_page_is_for_everybody(browser, live_server, house, olga, width, s
     axe = Axe()
     found = []
     for url in house:
+        said.clear()
         assert page.goto(url).status == 200, url
+        # Before axe looks: it writes styles of its own into the page, which the policy refuses.
+        found.extend(f"{url}: {complaint}" for complaint in said)
         wide = page.evaluate("document.documentElement.scrollWidth")
         if wide > width:
             found.append(f"{url}: {wide} px wide")
@@ -83,7 +86,6 @@ def test_every_page_is_for_everybody(browser, live_server, house, olga, width, s
             found.append(f"{url}: {violation['id']}: {violation['help']}: {nodes}")
     context.close()
     assert not found, "\n".join(found)
-    assert said == []
 
 
 def test_the_page_to_log_in_is_for_everybody(page, live_server):
