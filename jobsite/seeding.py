@@ -80,11 +80,20 @@ def _present(fleet: list[Bot]) -> None:
         lifecycle.see(bot, version="4.2.1", always=True)
     roster.pause(Bot.objects.filter(pk__in=[bot.pk for bot in fleet[5::31]]))
     with connection.cursor() as cursor:
+        cursor.execute(LIVE)
         cursor.execute(AGE, {"some": [bot.pk for bot in fleet[2::29]], "minutes": 3})
         cursor.execute(AGE, {"some": [bot.pk for bot in fleet[11::47]], "minutes": 8})
     sweep.sweep()
 
 
+LIVE = """
+    UPDATE jobs_job
+    SET claimed_at = claimed_at - id % 25 * interval '1 second', started_at = started_at - id % 25 * interval '1 second',
+        created_at = created_at - (30 + id % 600) * interval '1 second',
+        run_at = run_at - (30 + id % 600) * interval '1 second',
+        progress = CASE WHEN status = 'processing' THEN id * 37 % 100 END
+    WHERE status IN ('claimed', 'processing')
+"""
 AGE = """
     UPDATE jobs_job
     SET claimed_at = claimed_at - %(minutes)s * interval '1 minute',
