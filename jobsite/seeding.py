@@ -88,7 +88,8 @@ def _present(fleet: list[Bot]) -> None:
 
 LIVE = """
     UPDATE jobs_job
-    SET claimed_at = claimed_at - id % 25 * interval '1 second', started_at = started_at - id % 25 * interval '1 second',
+    SET claimed_at = claimed_at - id % 25 * interval '1 second',
+        started_at = started_at - id % 25 * interval '1 second',
         created_at = created_at - (30 + id % 600) * interval '1 second',
         run_at = run_at - (30 + id % 600) * interval '1 second',
         progress = CASE WHEN status = 'processing' THEN id * 37 % 100 END

@@ -196,8 +196,9 @@ class JobAdmin(GuardedActions):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if request.method == "POST" and request.POST.get("select_across") == "1":
             # All that match are meant, ticked or not; the admin wants one to be ticked.
-            request.POST = request.POST.copy()  # type: ignore[assignment]
-            request.POST.setdefault(ACTION_CHECKBOX_NAME, "0")
+            form = request.POST.copy()
+            form.setdefault(ACTION_CHECKBOX_NAME, "0")
+            request.POST = form  # type: ignore[assignment]
         return super().changelist_view(request, extra_context)
 
     def has_release_permission(self, request: HttpRequest) -> bool:
