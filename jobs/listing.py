@@ -24,7 +24,7 @@ from jobs.figures import Count
 from jobs.intake import loads
 from jobs.models import Job, JobKind
 from jobs.queries import JobQuerySet
-from jobs.states import JobStatus
+from jobs.states import HELD, JobStatus
 
 #: The saved views, in the order in which they are shown, with what each says when it is empty.
 VIEWS = {
@@ -123,6 +123,13 @@ class Question:
         elif not self.status and self.kind:
             jobs = jobs.filter(kind=self.kind)
         return jobs.filter(status=self.status) if self.status else jobs
+
+    def statuses(self, among: Sequence[str]) -> list[str]:
+        """Those of these statuses in which the jobs of this list can be."""
+        views: dict[str, Sequence[str]] = {"stuck": HELD, "held": HELD, "failed": (JobStatus.FAILED,)}
+        views |= {"pending": (JobStatus.PENDING,), "scheduled": (JobStatus.PENDING,)}
+        able = views.get(self.view, JobStatus.values)
+        return [str(status) for status in among if status in able and (not self.status or status == self.status)]
 
     def rest(self) -> Q:
         """What no index gives in order: looked for among a bounded number of the base."""
@@ -297,16 +304,39 @@ def counts(question: Question) -> Counts:
     return Counts(views, statuses, kinds, matching)
 
 
+def in_statuses(
+    question: Question, statuses: Sequence[str], *, after: int | None = None, until: int = MOST_ID, most: int = SAMPLE
+) -> list[int]:
+    """Ids of the list's jobs that are in these statuses, before its kind and search are asked for.
+
+    The newest first; or, with `after`, from there on upwards. Status by status, each from its index: asked for
+    together, PostgreSQL would walk through all jobs to find the few.
+    """
+    base = replace(question, kind="", status="").base()
+    ids: list[int] = []
+    for status in question.statuses(statuses):
+        jobs = base.filter(status=status)
+        if after is not None:
+            jobs = jobs.filter(pk__gt=after, pk__lte=until)
+        ids += jobs.order_by("-id" if after is None else "id").values_list("pk", flat=True)[:most]
+    return sorted(ids, reverse=after is None)[:most]
+
+
+def to_walk(question: Question, statuses: Sequence[str]) -> Count:
+    """How many jobs a walk through all that match looks at: those of the list in these statuses."""
+    many = len(in_statuses(question, statuses))
+    if many < SAMPLE:
+        return Count(many)
+    by_status, _ = figures.by_status()
+    return sum((by_status[status] for status in question.statuses(statuses)), Count(0))
+
+
 def matching(question: Question, statuses: Sequence[str]) -> Count:
     """How many of those that match are in one of these statuses: exact while they are few, else about."""
-    named = question.named
-    if named is not None:
-        return Count(question.jobs().filter(status__in=statuses, pk__in=named).count())
-    walked = question.base().filter(status__in=statuses).order_by("-id")
-    ids = list(walked.values_list("pk", flat=True)[:SAMPLE])
-    found = question.jobs().filter(pk__in=ids).count() if question.narrow else len(ids)
+    if question.named is not None:
+        return Count(question.jobs().filter(status__in=statuses).count())
+    ids = in_statuses(question, statuses)
+    found = question.jobs().filter(pk__in=ids).count() if question.kind or question.text else len(ids)
     if len(ids) < SAMPLE:
         return Count(found)
-    by_status, _ = figures.by_status()
-    total = sum(n.n for status, n in by_status.items() if status in statuses)
-    return figures.counted(figures.COUNTED + 1, total * found // SAMPLE)
+    return figures.counted(figures.COUNTED + 1, to_walk(question, statuses).n * found // SAMPLE)

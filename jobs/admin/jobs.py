@@ -242,8 +242,7 @@ class JobAdmin(GuardedActions):
         given, fault = asked(request, intervention)
         if request.POST.get("confirmed") and not fault:
             if across:
-                total = listing.matching(question, intervention.statuses)
-                return walk.step(self, request, intervention, question, given, total)
+                return walk.step(self, request, intervention, question, given)
             carry_out(self, request, intervention, list(jobs.order_by().values_list("pk", flat=True)), given)
             return None
         fault = fault if request.POST.get("confirmed") else ""

@@ -13,6 +13,7 @@ from django.template.response import TemplateResponse
 from django_htmx.http import HttpResponseClientRedirect
 
 from bots.admin import many
+from jobs import listing
 from jobs.admin.interventions import Intervention, act
 from jobs.figures import Count
 from jobs.listing import Question
@@ -28,15 +29,9 @@ def _whole(request: HttpRequest, name: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
 
 
-def walked(question: Question, statuses: Sequence[str]) -> JobQuerySet:
-    """The jobs that are walked through: those of the list that are in a status the verb knows."""
-    return question.base().filter(status__in=statuses)
-
-
 def newest(question: Question, statuses: Sequence[str]) -> JobQuerySet:
-    """The newest of those that will be changed, looked for among as many as a page of the list looks at."""
-    ids = list(walked(question, statuses).order_by("-id").values_list("pk", flat=True)[:STEP])
-    return question.jobs().filter(pk__in=ids)
+    """The newest of those that will be changed, looked for among as many as one step looks at."""
+    return question.jobs().filter(pk__in=listing.in_statuses(question, statuses, most=STEP))
 
 
 def step(
@@ -45,7 +40,6 @@ def step(
     intervention: Intervention,
     question: Question,
     given: dict[str, Any],
-    matching: Count,
 ) -> HttpResponse:
     """One step of a walk, and the page that shows how far it is; at the end, or when stopped, what happened."""
     here, until = _whole(request, "here"), _whole(request, "until")
@@ -55,8 +49,7 @@ def step(
         until = Job.objects.order_by("-id").values_list("pk", flat=True).first() or 0
     ahead: list[int] = []
     if "stop" not in request.POST:
-        base = walked(question, intervention.statuses).filter(pk__gt=here, pk__lte=until).order_by("id")
-        ahead = list(base.values_list("pk", flat=True)[:STEP])
+        ahead = listing.in_statuses(question, intervention.statuses, after=here, until=until, most=STEP)
     if ahead:
         here = ahead[-1]
         seen += len(ahead)
@@ -72,15 +65,17 @@ def step(
         page.message_user(request, said, messages.SUCCESS if done else messages.WARNING)
         url = request.get_full_path()
         return HttpResponseClientRedirect(url) if request.htmx else redirect(url)  # type: ignore[attr-defined]
+    # What is walked through gets fewer when it changes its status, so the first step says how much there was.
+    total = _whole(request, "total") or listing.to_walk(question, intervention.statuses).n + done
     context = page.admin_site.each_context(request) | {
         "title": f"{intervention.label}: going on",
         "opts": page.opts,
         "intervention": intervention,
         "said": intervention.message(done, left),
         "seen": many(seen, "job"),
-        "total": matching,
-        "share": min(seen, matching.n),
-        "walk": {"here": here, "until": until, "done": done, "left": left, "seen": seen},
+        "total": Count(total, about=total > listing.SAMPLE),
+        "share": min(seen, total),
+        "walk": {"here": here, "until": until, "done": done, "left": left, "seen": seen, "total": total},
         "given": given,
         "action": request.POST.get("action", ""),
     }
