@@ -166,7 +166,7 @@ class BotAdmin(GuardedActions):
 class ApiKeyAdmin(GuardedActions):
     """Keys of operators and producers: made, shown once, revoked."""
 
-    list_display = ["shown_prefix", "user", "name", "created_at", "last_used_at", "revoked_at"]
+    list_display = ["shown_prefix", "user", "name", "made", "used", "revoked"]
     list_select_related = ["user"]
     search_fields = ["prefix", "name", "user__username"]
     actions = ["revoke"]
@@ -175,12 +175,20 @@ class ApiKeyAdmin(GuardedActions):
     def shown_prefix(self, key: ApiKey) -> str:
         return f"{key.prefix}…"
 
+    @admin.display(description="made", ordering="created_at")
+    def made(self, key: ApiKey) -> str:
+        return age(key.created_at)
+
+    @admin.display(description="last used", ordering="last_used_at")
+    def used(self, key: ApiKey) -> str:
+        return age(key.last_used_at)
+
+    @admin.display(description="revoked", ordering="revoked_at")
+    def revoked(self, key: ApiKey) -> str:
+        return age(key.revoked_at)
+
     def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
-        return (
-            ["user", "name"]
-            if obj is None
-            else ["shown_prefix", "user", "name", "created_at", "last_used_at", "revoked_at"]
-        )
+        return ["user", "name"] if obj is None else ["shown_prefix", "user", "name", "made", "used", "revoked"]
 
     def has_change_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
         return False

@@ -117,7 +117,7 @@ def why(job: Job, last: JobEvent | None) -> str:
     used = job.attempt - job.uncounted
     first = job.error.strip().splitlines()[-1][:200] if job.error.strip() else "no error was given"
     if used >= job.max_attempts:
-        return f"All {job.max_attempts} attempts are used up. The last ended with: {first}"
+        return f"Its attempts, {job.max_attempts}, are used up. The last ended with: {first}"
     return f"It was not to be tried again, at attempt {used} of {job.max_attempts}. It ended with: {first}"
 
 
@@ -137,10 +137,11 @@ def _why_pending(job: Job, last: JobEvent | None) -> str:
     if not bots["all"]:
         return f"{said}No bot takes jobs of kind {job.kind_id}."
     if not bots["ready"]:
-        return f"{said}All {bots['all']} bots that take this kind are down, paused or in quarantine."
+        return f"{said}Every bot that takes this kind ({bots['all']}) is down, paused or in quarantine."
     ahead = overview.before(job)
-    before = "It is next" if not ahead else f"{'At least ' if ahead >= 1000 else ''}{ahead} of its kind go before it"
-    return f"{said}{before}; {bots['ready']} bots take this kind, and {bots['idle']} of them have nothing to do."
+    most = "at least " if ahead >= 1000 else ""
+    before = f"Jobs of its kind that go before it: {most}{ahead}" if ahead else "It is the next of its kind"
+    return f"{said}{before}. Bots that take this kind: {bots['ready']}, with nothing to do: {bots['idle']}."
 
 
 def _why_held(job: Job) -> str:
@@ -169,7 +170,7 @@ def policy(kind: JobKind) -> dict[str, str]:
     }
     run = kind.run_within or settings.DEFAULT_RUN_WITHIN
     return {
-        "max_attempts": f"A job is tried {kind.max_attempts} times; then it has failed. Releases are not counted.",
+        "max_attempts": f"Attempts before a job has failed: {kind.max_attempts}. Releases are not counted.",
         "backoff": f"After the first failure it waits {words(kind.backoff)}, and twice as long after each one more.",
         "start_within": f"Claimed and not started within {words(kind.start_within)}: the sweep gives it back.",
         "heartbeat_within": f"No heartbeat for {words(kind.heartbeat_within)}: its bot is potentially stuck; for "

@@ -4,6 +4,8 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin import ShowFacets
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import Subquery
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
@@ -11,6 +13,17 @@ from django.utils.html import format_html
 from bots.shown import age
 from jobs.admin.jobs import CappedPaginator
 from jobs.models import JobEvent
+
+#: How many of the newest lines the list reaches back over. The page of a job has all of its own.
+NEWEST = 100_000
+
+
+class Newest(ChangeList):
+    """The newest lines, so that a search for something rare does not read the whole history."""
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> Any:
+        last = JobEvent.objects.order_by("-id").values("pk")[:1]
+        return super().get_queryset(request, exclude_parameters).filter(pk__gt=Subquery(last) - NEWEST)
 
 
 @admin.register(JobEvent)
@@ -36,7 +49,11 @@ class JobEventAdmin(admin.ModelAdmin):
         return format_html('<a href="{}">{}</a>', reverse("admin:jobs_job_change", args=[event.job_id]), event.job_id)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        return super().changelist_view(request, {"title": "History"} | (extra_context or {}))
+        said = {"title": "History", "subtitle": f"The newest {NEWEST:,} lines".replace(",", " ")}
+        return super().changelist_view(request, said | (extra_context or {}))
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return Newest
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -27,7 +27,7 @@ def test_screenshots(browser, live_server, olga):
         "kind": "/admin/jobs/jobkind/crm.sync/change/",
     }
     for name, url in pages.items():
-        _picture(browser, live_server, olga, url, IMAGES / f"{name}.png", 1280, 900, "light")
+        _picture(browser, live_server, olga, url, IMAGES / f"{name}.png", 1280, 1300, "light")
     _picture(browser, live_server, olga, pages["home"], IMAGES / "home-dark.png", 1280, 900, "dark")
     _picture(browser, live_server, olga, pages["home"], IMAGES / "home-phone.png", 390, 844, "light")
 

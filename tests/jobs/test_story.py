@@ -31,14 +31,14 @@ def test_a_pending_job_that_no_bot_takes(db):
 
 def test_a_pending_job_with_bots_that_are_not_there(ada):
     roster.pause(Bot.objects.all())
-    assert why(enqueue_one()) == "All 1 bots that take this kind are down, paused or in quarantine."
+    assert why(enqueue_one()) == "Every bot that takes this kind (1) is down, paused or in quarantine."
 
 
 def test_a_pending_job_behind_others(ada):
     enqueue_one(priority=1)
     enqueue_one()
     last = enqueue_one()
-    assert why(last) == "2 of its kind go before it; 1 bots take this kind, and 1 of them have nothing to do."
+    assert why(last) == ("Jobs of its kind that go before it: 2. Bots that take this kind: 1, with nothing to do: 1.")
 
 
 def test_a_pending_job_of_a_paused_kind(ada):
@@ -54,7 +54,7 @@ def test_a_pending_job_whose_time_has_not_come(ada):
 def test_a_released_job_says_who_released_it(ada, olga):
     lease = take_one(ada)
     lifecycle.release([lease.id], by=By.operator(olga), reason="ada hangs")
-    assert why(lease).startswith("It was released by olga 0 s ago. It is next;")
+    assert why(lease).startswith("It was released by olga 0 s ago. It is the next of its kind.")
 
 
 def test_a_held_job_says_by_whom_and_whether_that_is_too_long(ada, age):
@@ -67,7 +67,7 @@ def test_a_held_job_says_by_whom_and_whether_that_is_too_long(ada, age):
 def test_a_failed_job_says_with_what(ada):
     lease = take_one(ada, max_attempts=1)
     lease.fail("Traceback …\nValueError: no address")
-    assert why(lease) == "All 1 attempts are used up. The last ended with: ValueError: no address"
+    assert why(lease) == "Its attempts, 1, are used up. The last ended with: ValueError: no address"
     given_up = take_one(ada)
     given_up.fail("never again", retry=False)
     assert why(given_up) == "It was not to be tried again, at attempt 1 of 3. It ended with: never again"
