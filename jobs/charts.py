@@ -53,6 +53,12 @@ def nice(most: float) -> float:
         power *= 10
 
 
+def nice_time(most: float) -> float:
+    """The next duration in seconds that people call round."""
+    steps = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 18_000, 43_200, 86_400)
+    return nice(most) if most <= 1 else next((float(step) for step in steps if most <= step), nice(most))
+
+
 def stacked(lines: Sequence[Line], ends: tuple[str, str], label: str, wide: int = WIDTH) -> SafeString:
     """Stacked bars. `ends` are what stands under the first and the last; `label` says in words what is seen."""
     most = nice(
@@ -78,7 +84,7 @@ def stacked(lines: Sequence[Line], ends: tuple[str, str], label: str, wide: int 
 
 def lines(rows: Sequence[Line], ends: tuple[str, str], label: str) -> SafeString:
     """Lines over time in seconds, with a dot where a value has no neighbour."""
-    most = nice(max((v for row in rows for v in row.values if v is not None), default=0))
+    most = nice_time(max((v for row in rows for v in row.values if v is not None), default=0))
     many = len(rows[0].values)
     step = (WIDTH - LEFT) / many
     parts = []

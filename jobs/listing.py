@@ -5,11 +5,8 @@ text, a kind within a status) is looked for among so many jobs of the base and n
 looked and offers to look on. So no question reads ten million rows (docs/decisions/0032-bounded-search.md).
 """
 
-import re
-import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -19,11 +16,10 @@ from django.db.models.functions import Now
 
 from bots.models import Bot
 from jobs import figures
-from jobs.errors import BadRequest, Invalid
 from jobs.figures import Count
-from jobs.intake import loads
 from jobs.models import Job, JobKind
 from jobs.queries import JobQuerySet
+from jobs.search import has_value, parse
 from jobs.states import HELD, JobStatus
 
 #: The saved views, in the order in which they are shown, with what each says when it is empty.
@@ -49,41 +45,6 @@ NAMED, WORDS = 500, 3
 #: How many of the newest jobs the kinds' shares are taken from.
 SAMPLE = 5000
 MOST_ID = 2**63 - 1
-
-
-@dataclass(frozen=True)
-class Terms:
-    """What a search asks for: jobs named by number, key or bot, and what their payload and error must have."""
-
-    ids: tuple[int, ...] = ()
-    keys: tuple[str, ...] = ()
-    bots: tuple[str, ...] = ()
-    payload: tuple[tuple[tuple[str, ...], str], ...] = ()
-    error: tuple[str, ...] = ()
-
-
-def parse(text: str) -> Terms:
-    """`17`, `key:abc`, `bot:ada`, `payload.customer=17`, `error:"no answer"`; a bare word is a key or a bot."""
-    text = text.replace("\0", "").strip()
-    try:
-        words = shlex.split(text)
-    except ValueError:
-        words = text.split()
-    ids, keys, bots, payload, error = [], [], [], [], []
-    for word in words:
-        if found := re.fullmatch(r"payload\.([^=]+)=(.*)", word, re.S):
-            payload.append((tuple(found[1].split(".")), found[2]))
-        elif word.startswith("error:"):
-            error.append(word.removeprefix("error:"))
-        elif word.startswith("bot:"):
-            bots.append(word.removeprefix("bot:"))
-        elif word.startswith("key:"):
-            keys.append(word.removeprefix("key:"))
-        elif re.fullmatch(r"(id:|job:|#)?[0-9]{1,18}", word, re.A):
-            ids.append(int(re.sub(r"\D", "", word)))
-        else:
-            keys.append(word)
-    return Terms(tuple(ids), tuple(keys), tuple(bots), tuple(payload), tuple(e for e in error if e))
 
 
 @dataclass(frozen=True)
@@ -136,7 +97,7 @@ class Question:
         found = Q(kind=self.kind) if self.kind else Q()
         terms = parse(self.text)
         for path, value in terms.payload:
-            found &= _payload(path, value)
+            found &= has_value(path, value)
         for error in terms.error:
             found &= Q(error__icontains=error)
         return found
@@ -173,19 +134,6 @@ class Question:
 def _number(value: Any) -> int | None:
     text = str(value or "")
     return min(int(text), MOST_ID) if text.isascii() and text.isdigit() and len(text) <= 19 else None
-
-
-def _payload(path: tuple[str, ...], value: str) -> Q:
-    """The payload has this value there: as text, or as what it is in JSON."""
-    values: list[Any] = [value]
-    with suppress(BadRequest, Invalid):
-        values.append(loads(value.encode()))
-    found = Q()
-    for wanted in values:
-        for name in reversed(path):
-            wanted = {name: wanted}
-        found |= Q(payload__contains=wanted)
-    return found
 
 
 def _of_bot(name: str) -> list[int]:

@@ -52,7 +52,8 @@ def timeline(job: Job, events: Iterable[JobEvent]) -> list[Step]:
             steps.append(Step(job.claimed_at, "work", f"claimed by {bot}", f"attempt {job.attempt}, after {waited}"))
         ran = f"ran for {words(job.finished_at - job.started_at)}" if job.started_at and job.finished_at else ""
         steps.append(Step(job.finished_at, "good", f"completed by {bot}", ran, job.finished_by_id, bot))
-    return steps
+    # A claim is known only from what ended it or holds on, and has its place before what happened meanwhile.
+    return sorted(steps, key=lambda step: step.at or timezone.now())
 
 
 def _attempt(event: JobEvent) -> list[Step]:

@@ -99,7 +99,9 @@ AGE = """
     UPDATE jobs_job
     SET claimed_at = claimed_at - %(minutes)s * interval '1 minute',
         started_at = started_at - %(minutes)s * interval '1 minute',
-        heartbeat_at = heartbeat_at - %(minutes)s * interval '1 minute', deadline_at = statement_timestamp()
+        heartbeat_at = heartbeat_at - %(minutes)s * interval '1 minute', deadline_at = statement_timestamp(),
+        created_at = created_at - %(minutes)s * interval '1 minute',
+        run_at = run_at - %(minutes)s * interval '1 minute'
     WHERE claimed_by_id = ANY (%(some)s::bigint[]) AND status = 'processing'
 """
 

@@ -1,6 +1,5 @@
 """Jobs in the admin: what each is doing, what happened to it, and the buttons its state allows."""
 
-import json
 from typing import Any
 
 from django import forms
@@ -8,12 +7,10 @@ from django.contrib import admin
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import PermissionDenied
-from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import path, reverse
-from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import mark_safe
 from django.utils.timezone import get_current_timezone_name
@@ -22,8 +19,10 @@ from bots.admin import GuardedActions
 from bots.shown import NONE, age, badge
 from jobs import lifecycle, listing, story
 from jobs.admin import files, walk
+from jobs.admin.events import CappedPaginator
 from jobs.admin.interventions import INTERVENTIONS, Intervention, asked, carry_out, confirmation
 from jobs.admin.joblist import JobList
+from jobs.admin.newjob import Indented, NewJobForm
 from jobs.lifecycle import NewJob
 from jobs.listing import Question
 from jobs.models import Job
@@ -31,40 +30,6 @@ from jobs.states import HELD, RETRYABLE
 
 #: How many events of a job its page shows.
 TOLD = 300
-
-
-class CappedPaginator(Paginator):
-    """Counts no further than this: a list of ten million rows must not cost a scan of them."""
-
-    MOST = 10_000
-
-    @cached_property
-    def count(self) -> int:
-        return int(self.object_list[: self.MOST].count())  # type: ignore[attr-defined]
-
-
-class NewJobForm(forms.ModelForm):
-    """A job by hand. What is left empty comes from the kind, as it does for producers."""
-
-    class Meta:
-        model = Job
-        fields = ["kind", "payload", "priority", "run_at", "key", "max_attempts"]
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for name in ("run_at", "max_attempts", "key"):
-            if name in self.fields:
-                self.fields[name].required = False
-                self.fields[name].initial = None
-
-    def clean_max_attempts(self) -> int:
-        """The kind's figure when none is given."""
-        given, kind = self.cleaned_data.get("max_attempts"), self.cleaned_data.get("kind")
-        return given or (kind.max_attempts if kind else 1)
-
-    def clean_key(self) -> str | None:
-        """An empty key is none."""
-        return self.cleaned_data.get("key") or None
 
 
 @admin.register(Job)
@@ -314,10 +279,3 @@ class JobAdmin(GuardedActions):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
         return super().get_queryset(request).select_related("kind", "claimed_by", "finished_by")
-
-
-class Indented(json.JSONEncoder):
-    """JSON as people write it."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **(kwargs | {"indent": 2, "ensure_ascii": False}))

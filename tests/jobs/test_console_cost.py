@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from bots.models import Bot
 from jobs import figures, listing, overview
-from jobs.admin.jobs import CappedPaginator
+from jobs.admin.events import CappedPaginator
 from jobs.models import Job
 from jobs.states import JobStatus
 from tests.jobs.test_plans import FILL, history  # noqa: F401  the fixture

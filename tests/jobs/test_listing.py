@@ -7,7 +7,8 @@ from django.utils import timezone
 
 from jobs import lifecycle, listing
 from jobs.lifecycle import NewJob
-from jobs.listing import Question, page, parse
+from jobs.listing import Question, page
+from jobs.search import parse
 from tests.cast import enqueue_one, take_one
 
 pytestmark = pytest.mark.django_db
