@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 
@@ -51,12 +52,27 @@ class HoldingBotAdmin(BotAdmin):
         return INTERVENTIONS["release"].allowed(request.user)
 
     @admin.action(description="Restart: release what they hold, and tell them to start again", permissions=["restart"])
-    def restart(self, request: HttpRequest, bots: QuerySet[Bot]) -> None:
+    def restart(self, request: HttpRequest, bots: QuerySet[Bot]) -> HttpResponse | None:
+        if request.POST.get("back") and not request.POST.get("confirmed"):
+            # From a bot's own page, where a button is pressed sooner than an action is chosen and carried out.
+            return self._ask_before_restart(request, bots)
         told, changes = lifecycle.restart(bots, by=By.operator(request.user))  # type: ignore[arg-type]
         for bot in bots:
             self.log_change(request, bot, "Told to restart.")
         released = many(len(changes), "job")
         self.message_user(request, f"{many(told, 'bot')} will be told to restart. Released {released}.")
+        return None
+
+    def _ask_before_restart(self, request: HttpRequest, bots: QuerySet[Bot]) -> HttpResponse:
+        held = Job.objects.held().filter(claimed_by__in=bots).select_related("claimed_by")
+        context = self.admin_site.each_context(request) | {
+            "title": f"Restart {', '.join(bot.name for bot in bots)}?",
+            "opts": self.opts,
+            "bots": bots,
+            "jobs": held.defer("payload", "result", "error").order_by("pk")[:HELD],
+            "back": request.POST["back"],
+        }
+        return TemplateResponse(request, "admin/bots/restart.html", context)
 
     @admin.action(description="Release what they hold", permissions=["release"])
     def release_held(self, request: HttpRequest, bots: QuerySet[Bot]) -> HttpResponse | None:

@@ -40,6 +40,11 @@ def test_a_bots_page_shows_how_to_start_it_and_never_its_token(asking, ada, ada_
 def test_a_button_on_a_bots_page_comes_back_to_it(asking, ada, action, field):
     back = reverse("admin:bots_bot_change", args=[ada.pk])
     form = {"action": action, "_selected_action": [ada.pk], "back": back}
+    if action == "restart":
+        lease = take_one(ada)
+        assert f"sum job {lease.id}" in asking.post(reverse("admin:bots_bot_changelist"), form).content.decode()
+        assert lease.job.claimed_by == ada
+        form["confirmed"] = "yes"
     response = asking.post(reverse("admin:bots_bot_changelist"), form)
     assert (response.status_code, response["Location"]) == (302, back)
     ada.refresh_from_db()
