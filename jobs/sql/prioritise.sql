@@ -8,7 +8,8 @@ WITH target AS (
     UPDATE jobs_job j
     SET priority = %(priority)s
     FROM target t
-    WHERE j.id = t.id AND j.status = t.status AND j.priority = t.priority
+    -- Not `j.status = t.status`: a job that was claimed while we waited for its lock is changed all the same.
+    WHERE j.id = t.id AND j.status = ANY (%(from)s::text[])
     RETURNING j.id, j.attempt, j.status, j.claimed_by_id AS bot, j.kind_id AS kind, j.run_at, t.priority AS before
 ), event AS (
     INSERT INTO jobs_jobevent (job_id, attempt, verb, from_status, to_status, bot_id, actor, by, reason, at, detail)

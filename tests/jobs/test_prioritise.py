@@ -1,14 +1,16 @@
 """Change priority: a verb of its own, for jobs that have not ended, with an event that has both figures."""
 
 import pytest
+from django.db import transaction
 
 from jobs import lifecycle
 from jobs.lifecycle import By
 from jobs.models import Job, JobEvent
 from jobs.states import CANCELLABLE, JobStatus, Verb
 from tests.cast import enqueue_one, take_one
+from tests.race import PATIENCE, racers
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
@@ -47,3 +49,26 @@ def test_jobs_that_have_ended_and_jobs_that_have_it_already_are_left_alone(ada, 
     assert lifecycle.prioritise([ended.id, same.pk], priority=4, by=by) == []
     assert not JobEvent.objects.exists()
     assert Job.objects.get(pk=ended.id).status not in CANCELLABLE
+
+
+def test_a_job_that_is_claimed_meanwhile_gets_the_priority_all_the_same(ada, by):
+    job = enqueue_one()
+    with racers() as race:
+        with transaction.atomic():
+            (claimed,) = lifecycle.claim(ada)
+            waiting = race.go_and_block(lambda: lifecycle.prioritise([job.pk], priority=7, by=by))
+        (change,) = waiting.result(PATIENCE)
+    job.refresh_from_db()
+    assert (claimed.id, change.status) == (job.pk, "processing")
+    assert (job.priority, job.status, job.claimed_by) == (7, "processing", ada)
+
+
+def test_a_job_that_ends_meanwhile_is_left_alone(ada, by):
+    lease = take_one(ada)
+    with racers() as race:
+        with transaction.atomic():
+            lease.complete(1)
+            waiting = race.go_and_block(lambda: lifecycle.prioritise([lease.id], priority=7, by=by))
+        assert waiting.result(PATIENCE) == []
+    assert lease.job.priority == 1_000_000
+    assert not JobEvent.objects.exists()
