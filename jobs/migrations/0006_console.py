@@ -14,7 +14,7 @@ VERBS = ["release", "expire", "fail", "retry", "cancel", "flag", "late", "accept
 class Migration(migrations.Migration):
     dependencies = [
         ("bots", "0003_validate_health_status"),
-        ("jobs", "0003_exchange"),
+        ("jobs", "0005_held_by_holder"),
     ]
 
     operations = [
