@@ -3,6 +3,7 @@ PYTHON ?= python3
 PORT ?= 8000
 PG ?= embedded
 ARGS ?=
+ROWS ?= 100000
 BIN = .venv/bin
 # Given on make's command line, it is for the programs too.
 export DATABASE_URL
@@ -12,10 +13,10 @@ endif
 export PORT
 
 .DEFAULT_GOAL = help
-.PHONY: help run test serve bench clean
+.PHONY: help run test serve bench seed screenshots clean
 
 help: ## List these commands.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 run: .venv/.dev ## The whole thing on this machine: server, three demo bots, sample jobs, sweeps. Ctrl-C stops it.
 	@exec $(BIN)/python -m jobsite.demo
@@ -35,6 +36,13 @@ serve: .venv/.run ## The web server as in production. Settings come from the env
 
 bench: .venv/.dev ## Measure beside other queues; needs wrk and Node. ARGS="lifecycle --quick"; see bench/README.md.
 	@$(BIN)/python -m bench $(ARGS)
+
+seed: .venv/.dev ## Fill the development database with a believable past: ROWS=1000000 of it.
+	@DEBUG=1 $(BIN)/python manage.py migrate --verbosity 0
+	@DEBUG=1 $(BIN)/python manage.py seed $(ROWS)
+
+screenshots: .venv/.dev ## Make the pictures of the README and the docs anew, from a database of their own.
+	@$(BIN)/python -m pytest -n 0 tests/browser/screenshots.py
 
 clean: ## Remove what the other commands made: environment, database, caches.
 	rm -rf .venv .postgres .run .static .bench .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

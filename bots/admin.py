@@ -4,15 +4,19 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin import ShowFacets
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import path
+from django.utils.html import format_html_join
+from django.utils.http import url_has_allowed_host_and_scheme
 
 from bots import roster
 from bots.models import ApiKey, Bot
-from bots.shown import age, badge
+from bots.shown import NONE, age, badge
 
 
 def many(n: int, one: str, more: str = "") -> str:
@@ -41,23 +45,24 @@ class GuardedActions(admin.ModelAdmin):
         ours = {name if isinstance(name, str) else name.__name__ for name in self.actions or ()}
         if action in ours and action not in self.get_actions(request):
             raise PermissionDenied
-        return super().changelist_view(request, extra_context)
+        title = {"title": str(self.opts.verbose_name_plural)[:1].upper() + str(self.opts.verbose_name_plural)[1:]}
+        response = super().changelist_view(request, title | (extra_context or {}))
+        # A button on a page of its own does what the list's action does, and comes back to where it was.
+        back = request.POST.get("back", "")
+        if response.status_code == 302 and url_has_allowed_host_and_scheme(back, {request.get_host()}):
+            return redirect(back)
+        return response
 
 
 class BotAdmin(GuardedActions):
     """Identity, token, pause and quarantine. Health and status are shown and never edited."""
 
-    list_display = ["name", "shown_status", "shown_health", "seen", "paused", "quarantined", "version"]
+    list_display = ["name", "shown_status", "shown_health", "seen", "halted", "version"]
     list_filter = ["status", "health_status", "paused"]
     search_fields = ["name"]
-    fields = [
-        "name", "kinds", "capacity", "shown_status", "shown_health", "health_reason", "health_checked_at", "seen",
-        "paused", "quarantined_at", "version", "token_prefix", "created_at",
-    ]  # fmt: skip
-    readonly_fields = [
-        "shown_status", "shown_health", "health_reason", "health_checked_at", "seen", "paused", "quarantined_at",
-        "version", "token_prefix", "created_at",
-    ]  # fmt: skip
+    show_facets = ShowFacets.NEVER
+    # What a person may change. The rest has its place on the page of `jobs.admin.bots`.
+    fields = ["name", "kinds", "capacity"]
     actions = ["pause", "resume", "clear_quarantine", "revoke_tokens"]
 
     @admin.display(description="status", ordering="status")
@@ -72,12 +77,10 @@ class BotAdmin(GuardedActions):
     def seen(self, bot: Bot) -> str:
         return age(bot.last_seen_at)
 
-    @admin.display(description="quarantined", boolean=True)
-    def quarantined(self, bot: Bot) -> bool:
-        return bot.quarantined_at is not None
-
-    def get_fields(self, request: HttpRequest, obj: Bot | None = None) -> Any:
-        return ["name", "kinds", "capacity"] if obj is None else super().get_fields(request, obj)
+    @admin.display(description="no new jobs")
+    def halted(self, bot: Bot) -> str:
+        words = ["quarantined"] * (bot.quarantined_at is not None) + ["paused"] * bot.paused
+        return format_html_join(" ", "{}", ((badge(word),) for word in words)) or NONE
 
     def has_delete_permission(self, request: HttpRequest, obj: Bot | None = None) -> bool:
         # Its name stands in the history, and what it holds would be nobody's. Revoke its token instead.
@@ -163,7 +166,7 @@ class BotAdmin(GuardedActions):
 class ApiKeyAdmin(GuardedActions):
     """Keys of operators and producers: made, shown once, revoked."""
 
-    list_display = ["shown_prefix", "user", "name", "created_at", "last_used_at", "revoked_at"]
+    list_display = ["shown_prefix", "user", "name", "made", "used", "revoked"]
     list_select_related = ["user"]
     search_fields = ["prefix", "name", "user__username"]
     actions = ["revoke"]
@@ -172,12 +175,20 @@ class ApiKeyAdmin(GuardedActions):
     def shown_prefix(self, key: ApiKey) -> str:
         return f"{key.prefix}…"
 
+    @admin.display(description="made", ordering="created_at")
+    def made(self, key: ApiKey) -> str:
+        return age(key.created_at)
+
+    @admin.display(description="last used", ordering="last_used_at")
+    def used(self, key: ApiKey) -> str:
+        return age(key.last_used_at)
+
+    @admin.display(description="revoked", ordering="revoked_at")
+    def revoked(self, key: ApiKey) -> str:
+        return age(key.revoked_at)
+
     def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
-        return (
-            ["user", "name"]
-            if obj is None
-            else ["shown_prefix", "user", "name", "created_at", "last_used_at", "revoked_at"]
-        )
+        return ["user", "name"] if obj is None else ["shown_prefix", "user", "name", "made", "used", "revoked"]
 
     def has_change_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
         return False

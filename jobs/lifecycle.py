@@ -697,6 +697,11 @@ def accept(job_ids: Iterable[int], *, by: By, reason: str = "") -> list[Change]:
     return _turn("accept", job_ids, by, reason)
 
 
+def prioritise(job_ids: Iterable[int], *, priority: int, by: By, reason: str = "") -> list[Change]:
+    """Jobs that have not ended get this priority; those that have it already are left alone."""
+    return _turn("prioritise", job_ids, by, reason, priority=priority, **{"from": list(CANCELLABLE)})
+
+
 def restart(bots: QuerySet[Bot], *, by: By, reason: str = "") -> tuple[int, list[Change]]:
     """What these bots hold goes back, and each is told to restart at its next call. Returns (bots, jobs)."""
     with transaction.atomic():

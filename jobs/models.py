@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
@@ -9,7 +10,7 @@ from django.db.models.functions import Now
 
 from bots.models import NAME_LENGTH, Bot
 from jobs.queries import JobQuerySet
-from jobs.states import FINISHED, HELD, Actor, JobStatus, Policy, Verb
+from jobs.states import FINISHED, HELD, Actor, JobStatus, Policy, Span, Verb
 
 KEY_LENGTH = 200
 NOTE_LENGTH = 500
@@ -119,6 +120,7 @@ class Job(models.Model):
             ("retry_job", "Can retry a job"),
             ("cancel_job", "Can cancel a job"),
             ("accept_job", "Can accept a late result"),
+            ("prioritise_job", "Can change a job's priority"),
         ]
         constraints = [
             models.CheckConstraint(name="job_status_valid", condition=Q(status__in=JobStatus.values)),
@@ -166,6 +168,9 @@ class Job(models.Model):
             # pages, and at its beginning (`-id`) they would split them.
             models.Index(name="job_of_status", fields=["status", "id"]),
             models.Index(name="job_of_kind", fields=["kind", "id"]),
+            # The console's: what ended lately (the figures), and what a bot has finished.
+            models.Index(name="job_finished", fields=["finished_at"], condition=Q(status__in=FINISHED)),
+            models.Index(name="job_finished_by", fields=["finished_by", "-id"], condition=Q(finished_by__isnull=False)),
         ]
 
     def __str__(self) -> str:
@@ -204,7 +209,40 @@ class JobEvent(models.Model):
         indexes = [
             models.Index(name="jobevent_by_job", fields=["job", "id"]),
             models.Index(name="jobevent_by_bot", fields=["bot", "-at"]),
+            models.Index(name="jobevent_by_operator", fields=["-at"], condition=Q(actor=Actor.OPERATOR)),
         ]
 
     def __str__(self) -> str:
         return f"{self.verb} of job {self.job_id}, attempt {self.attempt}"
+
+
+class Tally(models.Model):
+    """What ended in a minute, a quarter of an hour or an hour: of one kind, or of all (`kind` empty).
+
+    `jobs.figures` fills it from the jobs, once for each closed minute, so that no page has to count them. A kind's
+    name and not a key: the figures outlive what they count.
+    """
+
+    span = models.CharField(max_length=10, choices=Span)
+    start = models.DateTimeField()
+    kind = models.CharField(max_length=NAME_LENGTH, blank=True, default="", db_default="")
+    succeeded = models.PositiveIntegerField(default=0)
+    failed = models.PositiveIntegerField(default=0)
+    cancelled = models.PositiveIntegerField(default=0)
+    # Seconds, added up: how long jobs were due before they were claimed, and how long they ran; and how many of each.
+    waited = models.FloatField(default=0)
+    waits = models.PositiveIntegerField(default=0)
+    ran = models.FloatField(default=0)
+    # How many ran how long: one count for each of `figures.STEPS`, and one for what took longer.
+    runs = ArrayField(models.PositiveIntegerField(), default=list)
+
+    class Meta:
+        verbose_name = "tally"
+        verbose_name_plural = "tallies"
+        constraints = [
+            models.CheckConstraint(name="tally_span_valid", condition=Q(span__in=Span.values)),
+            models.UniqueConstraint(name="tally_once", fields=["span", "kind", "start"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind or 'all kinds'}, {self.span} from {self.start.isoformat()}"

@@ -23,7 +23,7 @@ HELD = (JobStatus.CLAIMED, JobStatus.PROCESSING)
 FINISHED = (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED)
 #: The job has ended and an operator may send it back to pending.
 RETRYABLE = (JobStatus.FAILED, JobStatus.CANCELLED)
-#: The job has not ended, so an operator may end it.
+#: The job has not ended, so an operator may end it, or change its place in the queue.
 CANCELLABLE = (JobStatus.PENDING, *HELD)
 
 
@@ -38,6 +38,7 @@ class Verb(TextChoices):
     FLAG = "flag"
     LATE = "late"
     ACCEPT = "accept"
+    PRIORITISE = "prioritise"
 
 
 class Actor(TextChoices):
@@ -54,3 +55,11 @@ class Policy(TextChoices):
     RELEASE = "release", "give the job back (the attempt counts)"
     FLAG = "flag", "only say so, and leave the job where it is"
     FAIL = "fail", "end the job as failed"
+
+
+class Span(TextChoices):
+    """How much time one row of figures covers."""
+
+    MINUTE = "minute"
+    QUARTER = "quarter", "quarter of an hour"
+    HOUR = "hour"

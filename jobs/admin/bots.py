@@ -5,31 +5,43 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 
 from bots.admin import BotAdmin, many
 from bots.models import Bot
-from jobs import lifecycle
-from jobs.admin.interventions import INTERVENTIONS, carry_out, confirmation
+from bots.shown import NONE
+from jobs import lifecycle, record
+from jobs.admin.interventions import INTERVENTIONS, asked, carry_out, confirmation
 from jobs.lifecycle import By
 from jobs.models import Job, JobEvent
+
+#: How many of a bot's jobs and events its page shows.
+HELD, LAST = 100, 10
+#: The buttons on a bot's page: `(action, label, the permission's method)`. Those that do not apply are greyed.
+BUTTONS = (
+    ("release_held", "Release what it holds", "has_release_permission"),
+    ("pause", "Pause", "has_pause_permission"),
+    ("resume", "Resume", "has_pause_permission"),
+    ("clear_quarantine", "Clear quarantine", "has_pause_permission"),
+    ("restart", "Restart", "has_restart_permission"),
+)
 
 
 @admin.register(Bot)
 class HoldingBotAdmin(BotAdmin):
     """A bot with the jobs it holds, the job it is stuck on, and the remedies."""
 
-    list_display = ["name", "shown_status", "shown_health", "stuck_on", "seen", "paused", "quarantined", "version"]
+    list_display = ["name", "shown_status", "shown_health", "stuck_on", "seen", "halted", "version"]
     list_select_related = ["stuck_job"]
+    show_full_result_count = False
     actions = [*BotAdmin.actions, "restart", "release_held"]
-    fields = [*BotAdmin.fields[:5], "health_reason", "stuck_on", *BotAdmin.fields[6:]]
-    readonly_fields = [*BotAdmin.readonly_fields, "stuck_on"]
 
     @admin.display(description="stuck on")
     def stuck_on(self, bot: Bot) -> str:
         if bot.stuck_job_id is None:
-            return "–"
+            return NONE
         url = reverse("admin:jobs_job_change", args=[bot.stuck_job_id])
         return format_html('<a href="{}" title="{}">job {}</a>', url, bot.health_reason, bot.stuck_job_id)
 
@@ -40,18 +52,34 @@ class HoldingBotAdmin(BotAdmin):
         return INTERVENTIONS["release"].allowed(request.user)
 
     @admin.action(description="Restart: release what they hold, and tell them to start again", permissions=["restart"])
-    def restart(self, request: HttpRequest, bots: QuerySet[Bot]) -> None:
+    def restart(self, request: HttpRequest, bots: QuerySet[Bot]) -> HttpResponse | None:
+        if request.POST.get("back") and not request.POST.get("confirmed"):
+            # From a bot's own page, where a button is pressed sooner than an action is chosen and carried out.
+            return self._ask_before_restart(request, bots)
         told, changes = lifecycle.restart(bots, by=By.operator(request.user))  # type: ignore[arg-type]
         for bot in bots:
             self.log_change(request, bot, "Told to restart.")
         released = many(len(changes), "job")
         self.message_user(request, f"{many(told, 'bot')} will be told to restart. Released {released}.")
+        return None
+
+    def _ask_before_restart(self, request: HttpRequest, bots: QuerySet[Bot]) -> HttpResponse:
+        held = Job.objects.held().filter(claimed_by__in=bots).select_related("claimed_by")
+        context = self.admin_site.each_context(request) | {
+            "title": f"Restart {', '.join(bot.name for bot in bots)}?",
+            "opts": self.opts,
+            "bots": bots,
+            "jobs": held.defer("payload", "result", "error").order_by("pk")[:HELD],
+            "back": request.POST["back"],
+        }
+        return TemplateResponse(request, "admin/bots/restart.html", context)
 
     @admin.action(description="Release what they hold", permissions=["release"])
     def release_held(self, request: HttpRequest, bots: QuerySet[Bot]) -> HttpResponse | None:
         jobs = Job.objects.held().filter(claimed_by__in=bots)
         if request.POST.get("confirmed"):
-            carry_out(self, request, INTERVENTIONS["release"], list(jobs.values_list("pk", flat=True)))
+            given, _ = asked(request, INTERVENTIONS["release"])
+            carry_out(self, request, INTERVENTIONS["release"], list(jobs.values_list("pk", flat=True)), given)
             return None
         return confirmation(self, request, INTERVENTIONS["release"], jobs, reverse("admin:bots_bot_changelist"))
 
@@ -61,11 +89,32 @@ class HoldingBotAdmin(BotAdmin):
         bot = self.get_object(request, object_id)
         extra = extra_context or {}
         if bot is not None:
-            events = JobEvent.objects.filter(bot=bot).order_by("-at")[:20]
+            held = list(Job.objects.held_by(bot).defer("payload", "result", "error").order_by("heartbeat_at")[:HELD])
             extra |= {
-                "held_jobs": Job.objects.held_by(bot).order_by("heartbeat_at")[:100],
-                "last_events": events,
+                "title": bot.name,
+                "held_jobs": held,
+                "last_jobs": list(record.last_jobs(bot)[:LAST]),
+                "last_events": JobEvent.objects.filter(bot=bot).order_by("-at").defer("detail")[:LAST],
+                "record": record.of(bot),
+                "fleet": record.of_fleet(),
+                "buttons": self._buttons(request, bot, bool(held)),
                 "may_release": self.has_release_permission(request),
                 "may_rotate": self.has_rotate_permission(request),
+                "address": request.build_absolute_uri("/").rstrip("/"),
             }
         return super().change_view(request, object_id, form_url, extra)
+
+    def _buttons(self, request: HttpRequest, bot: Bot, holds: bool) -> list[dict[str, str]]:
+        """What this user may do, each with why it is not possible now, if it is not."""
+        why_not = {
+            "release_held": "" if holds else "it holds nothing",
+            "pause": "it is paused already" if bot.paused else "",
+            "resume": "" if bot.paused else "it is not paused",
+            "clear_quarantine": "" if bot.quarantined_at else "it is not in quarantine",
+            "restart": "",
+        }
+        return [
+            {"action": action, "label": label, "why_not": why_not[action]}
+            for action, label, allowed in BUTTONS
+            if getattr(self, allowed)(request)
+        ]

@@ -1,82 +1,35 @@
 """Jobs in the admin: what each is doing, what happened to it, and the buttons its state allows."""
 
-import json
 from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin import ShowFacets
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import PermissionDenied
-from django.core.paginator import Paginator
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import path, reverse
-from django.utils.functional import cached_property
 from django.utils.html import format_html
+from django.utils.safestring import mark_safe
+from django.utils.timezone import get_current_timezone_name
 
 from bots.admin import GuardedActions
-from bots.shown import age, badge
-from jobs import lifecycle
-from jobs.admin.interventions import INTERVENTIONS, Intervention, carry_out, confirmation
+from bots.shown import NONE, age, badge
+from jobs import lifecycle, listing, story
+from jobs.admin import files, walk
+from jobs.admin.events import CappedPaginator
+from jobs.admin.interventions import INTERVENTIONS, Intervention, asked, carry_out, confirmation
+from jobs.admin.joblist import JobList
+from jobs.admin.newjob import Indented, NewJobForm
 from jobs.lifecycle import NewJob
+from jobs.listing import Question
 from jobs.models import Job
-from jobs.states import JobStatus
+from jobs.states import HELD, RETRYABLE
 
-
-class CappedPaginator(Paginator):
-    """Counts no further than this: a list of ten million jobs must not cost a scan of them."""
-
-    MOST = 10_000
-
-    @cached_property
-    def count(self) -> int:
-        return int(self.object_list[: self.MOST].count())  # type: ignore[attr-defined]
-
-
-class StuckFilter(admin.SimpleListFilter):
-    """Saved views that are more than one status."""
-
-    title = "view"
-    parameter_name = "view"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("stuck", "Stuck"), ("held", "Held"), ("scheduled", "Scheduled"), ("finished", "Finished")]
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        match self.value():
-            case "stuck":
-                return queryset.stuck()
-            case "held":
-                return queryset.held()
-            case "scheduled":
-                return queryset.pending().exclude(pk__in=Job.objects.claimable().order_by().values("pk"))
-            case "finished":
-                return queryset.finished()
-        return queryset
-
-
-class NewJobForm(forms.ModelForm):
-    """A job by hand. What is left empty comes from the kind, as it does for producers."""
-
-    class Meta:
-        model = Job
-        fields = ["kind", "payload", "priority", "run_at", "key", "max_attempts"]
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for name in ("run_at", "max_attempts", "key"):
-            if name in self.fields:
-                self.fields[name].required = False
-                self.fields[name].initial = None
-
-    def clean_max_attempts(self) -> int:
-        """The kind's figure when none is given."""
-        given, kind = self.cleaned_data.get("max_attempts"), self.cleaned_data.get("kind")
-        return given or (kind.max_attempts if kind else 1)
-
-    def clean_key(self) -> str | None:
-        """An empty key is none."""
-        return self.cleaned_data.get("key") or None
+#: How many events of a job its page shows.
+TOLD = 300
 
 
 @admin.register(Job)
@@ -86,47 +39,38 @@ class JobAdmin(GuardedActions):
     form = NewJobForm
     paginator = CappedPaginator
     show_full_result_count = False
-    list_per_page = 50
-    list_display = ["shown_id", "shown_kind", "shown_status", "holder", "held", "heard", "tries", "priority", "done"]
+    show_facets = ShowFacets.NEVER
+    list_per_page = listing.PAGE
+    list_display = ["shown_id", "shown_kind", "shown_status", "holder", "held", "heard", "done", "tries", "priority"]
     list_display_links = ["shown_id"]
-    list_select_related = ["claimed_by"]
-    list_filter = [StuckFilter, "status", "kind"]
     search_fields = ["key"]
-    search_help_text = "A job's number, its key, or the name of the bot that holds it."
-    ordering = ["-id"]
-    actions = ["release_jobs", "retry_jobs", "cancel_jobs", "accept_jobs"]
-    fieldsets = [
-        (None, {"fields": ["kind", "shown_status", "holder", "tries", "priority", "key", "run_at"]}),
-        ("Lease", {"fields": ["claimed_at", "started_at", "heartbeat_at", "deadline_at", "done", "progress_note"]}),
-        (
-            "Work",
-            {"fields": ["shown_payload", "shown_result", "shown_error", "finished_at", "finished_by", "created_at"]},
-        ),
-    ]
+    sortable_by = ()
+    actions = ["release_jobs", "retry_jobs", "cancel_jobs", "prioritise_jobs", "accept_jobs"]
 
-    @admin.display(description="job", ordering="id")
+    @admin.display(description="job")
     def shown_id(self, job: Job) -> str:
         return f"{job.pk}"
 
-    @admin.display(description="kind", ordering="kind")
+    @admin.display(description="kind")
     def shown_kind(self, job: Job) -> str:
         return job.kind_id
 
-    @admin.display(description="status", ordering="status")
+    @admin.display(description="status")
     def shown_status(self, job: Job) -> str:
         return badge(job.status)
 
     @admin.display(description="held by")
     def holder(self, job: Job) -> str:
         if job.claimed_by is None:
-            return "–"
+            return NONE
         return format_html(
             '<a href="{}">{}</a>', reverse("admin:bots_bot_change", args=[job.claimed_by_id]), job.claimed_by
         )
 
-    @admin.display(description="held for")
+    @admin.display(description="since")
     def held(self, job: Job) -> str:
-        return age(job.claimed_at if job.claimed_by_id else None)
+        moment = job.claimed_at if job.claimed_by_id else job.finished_at or job.run_at
+        return format_html("{} {}", "held" if job.claimed_by_id else "ended" if job.finished_at else "due", age(moment))
 
     @admin.display(description="last heartbeat")
     def heard(self, job: Job) -> str:
@@ -139,27 +83,42 @@ class JobAdmin(GuardedActions):
 
     @admin.display(description="progress")
     def done(self, job: Job) -> str:
-        return "–" if job.progress is None else f"{job.progress} %"
+        if job.progress is None:
+            return NONE
+        return format_html('<progress max="100" value="{0}" aria-label="Progress"></progress> {0} %', job.progress)
 
-    @admin.display(description="payload")
-    def shown_payload(self, job: Job) -> str:
-        return format_html("<pre>{}</pre>", json.dumps(job.payload, indent=2, ensure_ascii=False))
+    @admin.display(description="release")
+    def release_link(self, job: Job) -> str:
+        return self._link("release", job) if job.status in HELD else NONE
 
-    @admin.display(description="result")
-    def shown_result(self, job: Job) -> str:
-        if job.status != JobStatus.SUCCEEDED:
-            return "–"
-        return format_html("<pre>{}</pre>", json.dumps(job.result, indent=2, ensure_ascii=False))
+    @admin.display(description="retry")
+    def retry_link(self, job: Job) -> str:
+        return self._link("retry", job) if job.status in RETRYABLE else NONE
 
-    @admin.display(description="error")
-    def shown_error(self, job: Job) -> str:
-        return format_html("<pre>{}</pre>", job.error) if job.error else "–"
+    def _link(self, name: str, job: Job) -> str:
+        mark = mark_safe(" data-release") if name == "release" else ""
+        return format_html(
+            '<a class="button calm" href="{}"{}>{}<span class="visually-hidden"> job {}</span></a>',
+            reverse(f"admin:jobs_job_{name}", args=[job.pk]), mark, INTERVENTIONS[name].label, job.pk,
+        )  # fmt: skip
+
+    # --- The admin's questions ---
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[JobList]:
+        return JobList
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """With the one remedy that the rows of this view are waiting for."""
+        question = Question.of(request.GET)
+        over = question.view == "failed" or question.status in RETRYABLE
+        name = "retry" if over else "release"
+        held = question.view in ("all", "stuck", "held") and (not question.status or question.status in HELD)
+        offered = INTERVENTIONS[name].allowed(request.user) and (over or held)
+        return [*self.list_display, f"{name}_link"] if offered else self.list_display
 
     def get_fieldsets(self, request: HttpRequest, obj: Job | None = None) -> Any:
-        return [(None, {"fields": NewJobForm.Meta.fields})] if obj is None else super().get_fieldsets(request, obj)
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Job | None = None) -> Any:
-        return [] if obj is None else [name for _, options in self.fieldsets for name in options["fields"]]
+        # The page of a job that is there is ours; the admin's fields are only for a new one.
+        return [(None, {"fields": NewJobForm.Meta.fields})] if obj is None else []
 
     def has_change_permission(self, request: HttpRequest, obj: Job | None = None) -> bool:
         return False
@@ -169,14 +128,28 @@ class JobAdmin(GuardedActions):
         return False
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
-        """By number, key or holder, each by its index; a search through all payloads would read the table."""
-        term = search_term.strip().replace("\0", "")
-        if not term:
-            return queryset, False
-        found = Q(key=term) | Q(claimed_by__name=term)
-        if term.isascii() and term.isdigit() and len(term) <= 18:
-            found |= Q(pk=int(term))
-        return queryset.filter(found), False
+        """For the admin's own choosers; the list has `jobs.listing`."""
+        named = Question(text=search_term).named
+        return (queryset if named is None else queryset.filter(pk__in=named)), False
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """A new job of a kind starts as the last one of it was."""
+        kind = request.GET.get("kind", "").replace("\0", "")
+        last = Job.objects.filter(kind=kind).order_by("-id").first() if kind else None
+        return {"kind": kind} | ({"payload": last.payload, "priority": last.priority} if last else {})
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "run_at":
+            # One field with one label, with the browser's own calendar.
+            widget = forms.DateTimeInput(attrs={"type": "datetime-local"})
+            return forms.DateTimeField(
+                required=False, widget=widget, help_text=f"{get_current_timezone_name()}. Empty: now."
+            )
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "payload" and field is not None:
+            field.encoder = Indented  # type: ignore[attr-defined]
+            field.help_text = 'JSON, for instance {"customer": 17}.'
+        return field
 
     def save_model(self, request: HttpRequest, obj: Job, form: forms.ModelForm, change: bool) -> None:
         data = form.cleaned_data
@@ -184,6 +157,14 @@ class JobAdmin(GuardedActions):
         ((obj.pk, _),) = lifecycle.enqueue([new])
 
     # --- Interventions ---
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if request.method == "POST" and request.POST.get("select_across") == "1":
+            # All that match are meant, ticked or not; the admin wants one to be ticked.
+            form = request.POST.copy()
+            form.setdefault(ACTION_CHECKBOX_NAME, "0")
+            request.POST = form  # type: ignore[assignment]
+        return super().changelist_view(request, extra_context)
 
     def has_release_permission(self, request: HttpRequest) -> bool:
         return INTERVENTIONS["release"].allowed(request.user)
@@ -193,6 +174,9 @@ class JobAdmin(GuardedActions):
 
     def has_cancel_permission(self, request: HttpRequest) -> bool:
         return INTERVENTIONS["cancel"].allowed(request.user)
+
+    def has_prioritise_permission(self, request: HttpRequest) -> bool:
+        return INTERVENTIONS["prioritise"].allowed(request.user)
 
     def has_accept_permission(self, request: HttpRequest) -> bool:
         return INTERVENTIONS["accept"].allowed(request.user)
@@ -209,23 +193,49 @@ class JobAdmin(GuardedActions):
     def cancel_jobs(self, request: HttpRequest, jobs: QuerySet[Job]) -> HttpResponse | None:
         return self._intervene(request, INTERVENTIONS["cancel"], jobs)
 
+    @admin.action(description="Change priority", permissions=["prioritise"])
+    def prioritise_jobs(self, request: HttpRequest, jobs: QuerySet[Job]) -> HttpResponse | None:
+        return self._intervene(request, INTERVENTIONS["prioritise"], jobs)
+
     @admin.action(description="Accept late results", permissions=["accept"])
     def accept_jobs(self, request: HttpRequest, jobs: QuerySet[Job]) -> HttpResponse | None:
         return self._intervene(request, INTERVENTIONS["accept"], jobs)
 
     def _intervene(self, request: HttpRequest, intervention: Intervention, jobs: QuerySet[Job]) -> HttpResponse | None:
-        if request.POST.get("confirmed"):
-            ids = list(jobs.order_by().values_list("pk", flat=True))
-            carry_out(self, request, intervention, ids)
+        question = Question.of(request.GET)
+        across = request.POST.get("select_across") == "1"
+        given, fault = asked(request, intervention)
+        if request.POST.get("confirmed") and not fault:
+            if across:
+                return walk.step(self, request, intervention, question, given)
+            carry_out(self, request, intervention, list(jobs.order_by().values_list("pk", flat=True)), given)
             return None
-        return confirmation(self, request, intervention, jobs, reverse("admin:jobs_job_changelist"))
+        fault = fault if request.POST.get("confirmed") else ""
+        matching = listing.matching(question, intervention.statuses) if across else None
+        if across:
+            jobs = walk.newest(question, intervention.statuses)
+        return confirmation(self, request, intervention, jobs, request.get_full_path(), matching=matching, fault=fault)
+
+    # --- Pages of our own ---
 
     def get_urls(self) -> Any:
+        view = self.admin_site.admin_view
         ours = [
-            path(f"<int:job_id>/{name}/", self.admin_site.admin_view(self.one), {"name": name}, f"jobs_job_{name}")
-            for name in INTERVENTIONS
+            path(f"<int:job_id>/{name}/", view(self.one), {"name": name}, f"jobs_job_{name}") for name in INTERVENTIONS
+        ]
+        ours += [
+            path("upload/", view(self.upload), name="jobs_job_upload"),
+            path("export/", view(self.export), name="jobs_job_export"),
         ]
         return [*ours, *super().get_urls()]
+
+    def upload(self, request: HttpRequest) -> HttpResponse:
+        """Load a file of jobs, after a look at what is wrong with it."""
+        return files.upload(self, request)
+
+    def export(self, request: HttpRequest) -> Any:
+        """What a list shows, as a file."""
+        return files.export(self, request)
 
     def one(self, request: HttpRequest, job_id: int, name: str) -> HttpResponse:
         """The same for a single job, from its own page: GET asks, POST does."""
@@ -236,10 +246,12 @@ class JobAdmin(GuardedActions):
         if job is None:
             raise Http404(f"There is no job {job_id}.")
         back = reverse("admin:jobs_job_change", args=[job_id])
-        if request.method == "POST":
-            carry_out(self, request, intervention, [job_id])
+        given, fault = asked(request, intervention)
+        if request.method == "POST" and not fault:
+            carry_out(self, request, intervention, [job_id], given)
             return redirect(back)
-        return confirmation(self, request, intervention, Job.objects.filter(pk=job_id), back)
+        fault = fault if request.method == "POST" else ""
+        return confirmation(self, request, intervention, Job.objects.filter(pk=job_id), back, fault=fault)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -247,14 +259,23 @@ class JobAdmin(GuardedActions):
         job = self.get_object(request, object_id)
         extra = extra_context or {}
         if job is not None:
+            events = list(job.events.select_related("bot").order_by("-id")[:TOLD])
             one = Job.objects.filter(pk=job.pk)
             extra |= {
                 "title": f"{job.kind_id} job {job.pk}",
-                "timeline": job.events.select_related("bot").order_by("id")[:500],
+                "timeline": story.timeline(job, reversed(events)),
+                "why": story.why(job, events[0] if events else None),
                 "buttons": [
-                    {"intervention": i, "applies": i.applies(one).exists(), "url": f"admin:jobs_job_{i.name}"}
+                    {
+                        "intervention": i,
+                        "applies": job.status in i.statuses and (i.name != "accept" or i.applies(one).exists()),
+                        "url": f"admin:jobs_job_{i.name}",
+                    }
                     for i in INTERVENTIONS.values()
                     if i.allowed(request.user)
                 ],
             }
         return super().change_view(request, object_id, form_url, extra)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
+        return super().get_queryset(request).select_related("kind", "claimed_by", "finished_by")

@@ -1,23 +1,46 @@
-"""Kinds in the admin: the policy for all jobs of a kind, and pausing it."""
+"""Kinds in the admin: the policy for all jobs of a kind, how they go, and pausing it."""
+
+from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin import ShowFacets
+from django.contrib.admin.utils import unquote
+from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 from bots.admin import GuardedActions, many
+from bots.shown import NONE, badge
+from jobs import figures, story
 from jobs.models import JobKind
+
+
+class KindList(ChangeList):
+    """The kinds with how their jobs went on the last day: one question for all rows."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        spreads = figures.spreads()
+        self.result_list = list(self.result_list)
+        for kind in self.result_list:
+            kind.spread = spreads.get(kind.name)
 
 
 @admin.register(JobKind)
 class JobKindAdmin(GuardedActions):
     """A kind comes into being at its first job; here its policy is set."""
 
-    list_display = ["name", "paused", "max_attempts", "start_within", "heartbeat_within", "run_within", "when_silent"]
+    list_display = [
+        "name", "shown_paused", "last_day", "failing", "middle", "max_attempts", "heartbeat_within", "run_within",
+        "when_silent",
+    ]  # fmt: skip
     list_filter = ["paused"]
     search_fields = ["name"]
+    show_facets = ShowFacets.NEVER
+    show_full_result_count = False
     actions = ["pause", "resume"]
     fieldsets = [
-        (None, {"fields": ["name", "paused"]}),
+        (None, {"fields": ["name"]}),
         ("Attempts", {"fields": ["max_attempts", "backoff"]}),
         (
             "When a job counts as stuck",
@@ -30,9 +53,51 @@ class JobKindAdmin(GuardedActions):
         ("Keeping", {"fields": ["keep_for"]}),
     ]
 
+    @admin.display(description="paused", ordering="paused")
+    def shown_paused(self, kind: JobKind) -> str:
+        return badge("paused") if kind.paused else NONE
+
+    @admin.display(description="ended, last day")
+    def last_day(self, kind: JobKind) -> str:
+        spread: figures.Spread | None = getattr(kind, "spread", None)
+        return NONE if spread is None else str(figures.Count(spread.succeeded + spread.failed + spread.cancelled))
+
+    @admin.display(description="failed")
+    def failing(self, kind: JobKind) -> str:
+        spread: figures.Spread | None = getattr(kind, "spread", None)
+        share = None if spread is None else spread.failure_share
+        return NONE if share is None else f"{share * 100:.1f} %"
+
+    @admin.display(description="run time, mean")
+    def middle(self, kind: JobKind) -> str:
+        spread: figures.Spread | None = getattr(kind, "spread", None)
+        return NONE if spread is None or spread.mean is None else f"{spread.mean:.1f} s"
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type["KindList"]:
+        return KindList
+
+    def get_form(self, request: HttpRequest, obj: JobKind | None = None, change: bool = False, **kwargs: Any) -> Any:
+        # What each field comes to, in words, beside the field.
+        kwargs["help_texts"] = (story.policy(obj) if obj is not None else {}) | kwargs.get("help_texts", {})
+        return super().get_form(request, obj, change, **kwargs)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        kind = self.get_object(request, unquote(object_id))
+        extra = extra_context or {}
+        if kind is not None:
+            window = request.GET.get("span", "day")
+            extra |= {
+                "spread": figures.spreads(kind=kind.name).get(kind.name),
+                "window": window if window in figures.WINDOWS else "day",
+                "may_pause": self.has_pause_permission(request),
+            }
+        return super().change_view(request, object_id, form_url, extra)
+
     def get_readonly_fields(self, request: HttpRequest, obj: JobKind | None = None) -> list[str]:
-        # The name is the key that jobs carry; pausing is its own right, with its own action.
-        return ["paused"] if obj is None else ["name", "paused"]
+        # The name is the key that jobs carry. Pausing is its own right, with its own button.
+        return [] if obj is None else ["name"]
 
     def has_delete_permission(self, request: HttpRequest, obj: JobKind | None = None) -> bool:
         return False

@@ -9,6 +9,7 @@ from jobs.errors import LeaseLost
 from jobs.lifecycle import By, Report
 from jobs.models import Job
 from jobs.states import JobStatus
+from tests.browser.people import log_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, serialized_rollback=False)]
 
@@ -19,14 +20,6 @@ def stuck(transactional_db, ada, held_by, age):
     age(lease, 3)
     sweep.sweep()
     return lease
-
-
-def log_in(page, user):
-    """Log in by the form, as people do."""
-    page.goto("/admin/")
-    page.fill("#id_username", user.username)
-    page.fill("#id_password", f"{user.username} has a long password")
-    page.click("input[type=submit]")
 
 
 def test_an_operator_releases_a_stuck_job_and_another_bot_finishes_it(page, stuck, olga, bob):

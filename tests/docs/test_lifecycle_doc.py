@@ -52,7 +52,7 @@ def test_every_verb_that_the_history_knows_is_in_the_table_and_no_other():
 def test_sources_of_the_verbs_are_the_codes():
     for verb in ("start", "heartbeat", "complete", "fail", "release", "expire", "flag"):
         assert sources(verb) == values(HELD), verb
-    assert sources("cancel") == values(CANCELLABLE)
+    assert sources("cancel") == sources("prioritise") == values(CANCELLABLE)
     assert sources("retry") == values(RETRYABLE)
 
 
@@ -110,6 +110,7 @@ SAY = {
     "expire": lambda lease, by: lifecycle.expire([lease.id], by=SWEEP, reasons={lease.id: "silent"}),
     "cancel": lambda lease, by: lifecycle.cancel([lease.id], by=by),
     "retry": lambda lease, by: lifecycle.retry([lease.id], by=by),
+    "prioritise": lambda lease, by: lifecycle.prioritise([lease.id], priority=5, by=by),
     "flag": lambda lease, by: lifecycle.flag([lease.id], by=SWEEP, reasons={lease.id: "silent"}),
 }
 

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bots.models import Bot
+from jobs import figures
 from jobs.models import JobKind
 from jobs.sweep import Swept, sweep
 
@@ -84,6 +85,9 @@ class Command(BaseCommand):
             raise CommandError(f"--kind: there is no kind called {kind!r}. Kinds: {known}.")
         began = time.monotonic()
         swept = sweep(kind=kind, dry_run=dry_run)
+        if not dry_run:
+            # The console's figures: every minute that has closed, once.
+            figures.keep_tally()
         if as_json:
             self.stdout.write(json.dumps(swept.counts()))
             return

@@ -1,0 +1,170 @@
+"""Jobs from a file, with a look at what is wrong before anything is loaded; and what a list shows, as a file."""
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+
+from bots.admin import many
+from jobs import lifecycle
+from jobs.intake import BadFile, BadLine, read_csv, read_ndjson
+from jobs.lifecycle import NewJob
+from jobs.listing import Question
+from jobs.models import Job
+
+#: How many bad lines are told one by one.
+TOLD = 100
+#: How many jobs go to the database at once, and how many are read for an export at once.
+BATCH = 1000
+#: What an export has of each job.
+COLUMNS = (
+    "id", "kind", "status", "priority", "key", "attempt", "max_attempts", "created_at", "run_at", "claimed_at",
+    "started_at", "finished_at", "error", "payload", "result",
+)  # fmt: skip
+
+
+def upload(page: admin.ModelAdmin, request: HttpRequest) -> HttpResponse:
+    """GET asks for a file; the first POST looks at it; the second, with its text in the form, loads it."""
+    if not request.user.has_perm("jobs.add_job"):
+        raise PermissionDenied
+    context = page.admin_site.each_context(request) | {
+        "title": "Jobs from a file", "opts": page.opts, "most": settings.MAX_BODY_BYTES // 1024,
+    }  # fmt: skip
+    if request.method == "POST":
+        text, as_csv, fault = _given(request)
+        if fault:
+            context["fault"] = fault
+        else:
+            context |= {"text": text, "format": "csv" if as_csv else "ndjson"} | _looked_at(text, as_csv)
+            good = context.get("good", [])
+            wanted = "load" in request.POST or "load_good" in request.POST
+            if wanted and good and ("load_good" in request.POST or not context["bad_count"]):
+                return _load(page, request, good, context["bad_count"])
+    return TemplateResponse(request, "admin/jobs/job/upload.html", context)
+
+
+def _given(request: HttpRequest) -> tuple[str, bool, str]:
+    """The file's text, whether it is CSV, and what is wrong with it as a whole."""
+    if "text" in request.POST:
+        return request.POST["text"], request.POST.get("format") == "csv", ""
+    file = request.FILES.get("file")
+    if file is None:
+        return "", False, "Choose a file first."
+    if (file.size or 0) > settings.MAX_BODY_BYTES:
+        most = settings.MAX_BODY_BYTES // 1024
+        return (
+            "",
+            False,
+            f"The file is larger than {most} KB. Load it with `manage.py enqueue FILE` or POST /jobs/bulk.",
+        )
+    try:
+        text = file.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        return "", False, f"The file is not UTF-8: byte {error.start + 1} cannot be read."
+    return text, str(file.name).lower().endswith(".csv"), ""
+
+
+def _looked_at(text: str, as_csv: bool) -> dict[str, Any]:
+    """What would become of the file: the good jobs, the bad lines, and how many there are of each kind."""
+    stream = io.BytesIO(text.encode("utf-8", "surrogatepass"))
+    good: list[NewJob] = []
+    bad: list[BadLine] = []
+    try:
+        for item in (read_csv if as_csv else read_ndjson)(stream):
+            if isinstance(item, BadLine):
+                bad.append(item)
+            else:
+                good.append(item)
+    except BadFile as error:
+        return {"fault": f"Nothing can be loaded: {error}."}
+    return {
+        "good": good,
+        "bad": bad[:TOLD],
+        "bad_count": len(bad),
+        "bad_more": max(0, len(bad) - TOLD),
+        "kinds": Counter(job.kind for job in good).most_common(50),
+        "looked": True,
+    }
+
+
+def _load(page: admin.ModelAdmin, request: HttpRequest, good: list[NewJob], bad: int) -> HttpResponse:
+    created = 0
+    with transaction.atomic():
+        for start in range(0, len(good), BATCH):
+            created += sum(new for _, new in lifecycle.enqueue(good[start : start + BATCH]))
+    there = len(good) - created
+    said = f"Enqueued {many(created, 'job')}."
+    if there:
+        said += f" {there} {'was' if there == 1 else 'were'} there already."
+    if bad:
+        said += f" {many(bad, 'bad line')} left out."
+    page.message_user(request, said, messages.SUCCESS if created else messages.WARNING)
+    return redirect(reverse("admin:jobs_job_changelist") + "?view=pending")
+
+
+# --- Export ---------------------------------------------------------------------------------------------------
+
+
+def export(page: admin.ModelAdmin, request: HttpRequest) -> StreamingHttpResponse:
+    """All that a list's question matches, newest first, row by row: nothing is held in memory."""
+    if not page.has_view_permission(request):
+        raise PermissionDenied
+    as_csv = request.GET.get("format") == "csv"
+    rows = _rows(Question.of(request.GET))
+    body = _csv(rows) if as_csv else _ndjson(rows)
+    kind = "text/csv; charset=utf-8" if as_csv else "application/x-ndjson"
+    response = StreamingHttpResponse(body, content_type=kind)
+    name = f"jobs-{timezone.now():%Y%m%d-%H%M%S}.{'csv' if as_csv else 'ndjson'}"
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+def _rows(question: Question) -> Iterator[dict[str, Any]]:
+    jobs = question.jobs().order_by("-id")
+    last: int | None = None
+    while True:
+        # By keys, a batch at a time: behind a pooler no cursor outlives its transaction.
+        batch: list[Job] = list((jobs if last is None else jobs.filter(pk__lt=last))[:BATCH])
+        for job in batch:
+            yield {name: getattr(job, "kind_id" if name == "kind" else name) for name in COLUMNS}
+        if len(batch) < BATCH:
+            return
+        last = batch[-1].pk
+
+
+def _ndjson(rows: Iterator[dict[str, Any]]) -> Iterator[str]:
+    for row in rows:
+        yield json.dumps(row, default=lambda moment: moment.isoformat(), ensure_ascii=False) + "\n"
+
+
+def _csv(rows: Iterator[dict[str, Any]]) -> Iterator[str]:
+    line = io.StringIO()
+    writer = csv.writer(line)
+    writer.writerow(COLUMNS)
+    for row in rows:
+        writer.writerow([_cell(name, value) for name, value in row.items()])
+        yield line.getvalue()
+        line.seek(0)
+        line.truncate()
+    yield line.getvalue()
+
+
+def _cell(name: str, value: Any) -> Any:
+    if name in ("payload", "result"):
+        return json.dumps(value, ensure_ascii=False)
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    # A spreadsheet would run a text that begins like a formula.
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value

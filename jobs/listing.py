@@ -1,0 +1,290 @@
+"""A list of jobs as a question: a view, filters and a search, answered a page at a time at a bounded cost.
+
+Each question has a base that an index gives in the order of ids. What no index knows (a payload's field, an error's
+text, a kind within a status) is looked for among so many jobs of the base and no further; the page says how far it
+looked and offers to look on. So no question reads ten million rows (docs/decisions/0032-bounded-search.md).
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from bots.models import Bot
+from jobs import figures
+from jobs.figures import Count
+from jobs.models import Job, JobKind
+from jobs.queries import JobQuerySet
+from jobs.search import has_value, parse
+from jobs.states import HELD, JobStatus
+
+#: The saved views, in the order in which they are shown, with what each says when it is empty.
+VIEWS = {
+    "stuck": ("Stuck", "Nothing is stuck: every bot that holds a job is within its limits."),
+    "held": ("Held", "No bot holds a job just now."),
+    "pending": (
+        "Pending",
+        "Nothing waits. Producers enqueue through the API; you can also add a job or upload a file.",
+    ),
+    "failed": ("Failed", "No job has failed. Failed jobs wait here for a retry until their kind's retention ends."),
+    "scheduled": ("Scheduled", "No job waits for a later time."),
+    "all": ("All", "There are no jobs yet. Add one by hand, upload a file, or let a producer call the API."),
+}
+#: How many jobs a page shows.
+PAGE = 50
+#: How many jobs of the base are looked through for what no index knows.
+SEARCHED = 20_000
+#: How many of the soonest scheduled jobs the view shows.
+SOONEST = 100
+#: How many jobs a key or a bot's name stands for at most, and how many such words a search takes.
+NAMED, WORDS = 500, 3
+#: How many of the newest jobs the kinds' shares are taken from.
+SAMPLE = 5000
+MOST_ID = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a list is asked for, as it stands in the page's address."""
+
+    view: str = "all"
+    status: str = ""
+    kind: str = ""
+    text: str = ""
+    before: int | None = None
+    after: int | None = None
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any]) -> "Question":
+        """From a query string. What makes no sense is left out."""
+        view = params.get("view") or "all"
+        return cls(
+            view=view if view in VIEWS else "all",
+            status=params.get("status") if params.get("status") in JobStatus.values else "",  # type: ignore[arg-type]
+            kind=str(params.get("kind") or "").replace("\0", ""),
+            text=str(params.get("q") or "").replace("\0", "")[:500],
+            before=_number(params.get("before")),
+            after=_number(params.get("after")),
+        )
+
+    def base(self) -> JobQuerySet:
+        """The jobs of the view or status (or kind, when there is neither): an index has them in order."""
+        jobs = Job.objects.all()
+        views = {"stuck": jobs.stuck, "held": jobs.held, "pending": jobs.pending}
+        if self.view in views:
+            jobs = views[self.view]()
+        elif self.view == "failed":
+            jobs = jobs.filter(status=JobStatus.FAILED)
+        elif self.view == "scheduled":
+            jobs = jobs.pending().filter(run_at__gt=Now())
+        elif not self.status and self.kind:
+            jobs = jobs.filter(kind=self.kind)
+        return jobs.filter(status=self.status) if self.status else jobs
+
+    def statuses(self, among: Sequence[str]) -> list[str]:
+        """Those of these statuses in which the jobs of this list can be."""
+        views: dict[str, Sequence[str]] = {"stuck": HELD, "held": HELD, "failed": (JobStatus.FAILED,)}
+        views |= {"pending": (JobStatus.PENDING,), "scheduled": (JobStatus.PENDING,)}
+        able = views.get(self.view, JobStatus.values)
+        return [str(status) for status in among if status in able and (not self.status or status == self.status)]
+
+    def rest(self) -> Q:
+        """What no index gives in order: looked for among a bounded number of the base."""
+        found = Q(kind=self.kind) if self.kind else Q()
+        terms = parse(self.text)
+        for path, value in terms.payload:
+            found &= has_value(path, value)
+        for error in terms.error:
+            found &= Q(error__icontains=error)
+        return found
+
+    @cached_property
+    def named(self) -> list[int] | None:
+        """The ids of the jobs that the search names by number, key or bot; None when it names none."""
+        terms = parse(self.text)
+        if not (terms.ids or terms.keys or terms.bots):
+            return None
+        ids = set(terms.ids)
+        if words := [*terms.keys, *(str(i) for i in terms.ids)]:
+            # The index of keys begins with the kind.
+            keyed = Job.objects.filter(kind__in=JobKind.objects.order_by().values("name"), key__in=words)
+            ids |= set(keyed.values_list("pk", flat=True)[:NAMED])
+        for name in (*terms.keys, *terms.bots)[:WORDS]:
+            ids |= set(_of_bot(name))
+        return sorted(ids)
+
+    def jobs(self) -> JobQuerySet:
+        """All jobs that match, however many: for walking through them step by step."""
+        jobs = self.base().filter(self.rest())
+        named = self.named
+        return jobs if named is None else jobs.filter(pk__in=named)
+
+    @property
+    def narrow(self) -> bool:
+        """Whether it asks for anything beyond its base."""
+        terms = parse(self.text)
+        aligned = self.kind and self.view == "all" and not self.status
+        return bool((self.kind and not aligned) or terms.payload or terms.error)
+
+
+def _number(value: Any) -> int | None:
+    text = str(value or "")
+    return min(int(text), MOST_ID) if text.isascii() and text.isdigit() and len(text) <= 19 else None
+
+
+def _of_bot(name: str) -> list[int]:
+    """What the bot of this name holds, and the last it finished."""
+    bot = Bot.objects.filter(name=name).values("pk")[:1]
+    held = Job.objects.held().filter(claimed_by=bot).order_by().values_list("pk", flat=True)[:NAMED]
+    done = Job.objects.filter(finished_by=bot).order_by("-id").values_list("pk", flat=True)[:NAMED]
+    return list(held.union(done, all=True))
+
+
+# --- A page ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Page:
+    """The jobs of one page, and where the pages beside it begin. `looked_to`: it was not looked beyond this id."""
+
+    jobs: list[Job]
+    newer: int | None = None
+    older: int | None = None
+    looked_to: int | None = None
+    note: str = ""
+
+
+def page(question: Question) -> Page:
+    """The answer to a question: newest first, except for what is scheduled, which is soonest first."""
+    named = question.named
+    if named is not None:
+        found = _before(question.base(), question.before).filter(question.rest(), pk__in=named)
+        jobs = _rows(found.order_by("-id")[: PAGE + 1])
+        return Page(jobs[:PAGE], older=jobs[PAGE - 1].pk if len(jobs) > PAGE else None)
+    if question.view == "scheduled" and not question.narrow:
+        soonest = figures.ask("scheduled", steps=figures.PRIORITIES, most=SOONEST)
+        rows = {job.pk: job for job in _rows(Job.objects.filter(pk__in=[row["id"] for row in soonest]))}
+        note = f"The {SOONEST} soonest are shown." if len(soonest) == SOONEST else ""
+        return Page([rows[row["id"]] for row in soonest if row["id"] in rows], note=note)
+    if question.after is not None:
+        newer = question.base().filter(question.rest(), pk__gt=question.after).order_by("id")
+        if question.narrow:
+            newer = newer.filter(pk__lte=_edge(question.base().filter(pk__gt=question.after).order_by("id"), MOST_ID))
+        jobs = _rows(newer[: PAGE + 1])[::-1]
+        more = len(jobs) > PAGE
+        jobs = jobs[-PAGE:]
+        return Page(jobs, jobs[0].pk if more else None, jobs[-1].pk if jobs else question.after)
+    jobs_from = _before(question.base(), question.before).order_by("-id")
+    looked_to = None
+    if question.narrow:
+        looked_to = _edge(jobs_from, 0)
+        jobs_from = jobs_from.filter(question.rest(), pk__gte=looked_to)
+    jobs = _rows(jobs_from[: PAGE + 1])
+    older = jobs[PAGE - 1].pk if len(jobs) > PAGE else None
+    first = jobs[0].pk if jobs else question.before
+    ended = older is not None or not looked_to
+    return Page(jobs[:PAGE], first if question.before else None, older, None if ended else looked_to)
+
+
+def _before(jobs: JobQuerySet, before: int | None) -> JobQuerySet:
+    return jobs if before is None else jobs.filter(pk__lt=before)
+
+
+def _edge(ordered: JobQuerySet, otherwise: int) -> int:
+    """The id of the last job of the base that is looked at; `otherwise` when there are fewer than that."""
+    return next(iter(ordered.values_list("pk", flat=True)[SEARCHED - 1 : SEARCHED]), otherwise)
+
+
+def _rows(jobs: JobQuerySet) -> list[Job]:
+    # A payload may have megabytes, and no row shows it.
+    return list(jobs.select_related("claimed_by").defer("payload", "result"))
+
+
+# --- How many -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many jobs are in each view and status, and what share of this view's newest each kind has."""
+
+    views: dict[str, Count]
+    statuses: dict[str, Count]
+    #: `(kind, how many or what share)`, the most first.
+    kinds: list[tuple[str, str]] = field(default_factory=list)
+    #: How many match the question, as far as that is known without looking at them all.
+    matching: Count = field(default_factory=lambda: Count(0))
+
+
+def counts(question: Question) -> Counts:
+    """The figures beside the views and filters. Nothing is counted further than `figures.COUNTED`."""
+    statuses, _ = figures.by_status()
+    stuck = Job.objects.stuck().order_by()[: figures.COUNTED + 1].count()
+    soonest = figures.ask("scheduled", steps=figures.PRIORITIES, most=SAMPLE)
+    total = Count(0)
+    for n in statuses.values():
+        total += n
+    views = {
+        "stuck": figures.counted(stuck, 0),
+        "held": statuses["claimed"] + statuses["processing"],
+        "pending": statuses["pending"],
+        "failed": statuses["failed"],
+        "scheduled": Count(len(soonest), about=len(soonest) == SAMPLE),
+        "all": figures.counted(figures.COUNTED + 1, total.n) if total.about else total,
+    }
+    of_view = replace(question, kind="", text="")
+    whole = statuses[question.status] if question.status else views[question.view]
+    if question.view == "scheduled":
+        newest = [row["kind"] for row in soonest]
+    else:
+        newest = list(of_view.base().order_by("-id").values_list("kind", flat=True)[:SAMPLE])
+    shares = Counter(newest)
+    sampled = len(newest) == SAMPLE
+    kinds = [(kind, f"{n * 100 / SAMPLE:.0f} %" if sampled else str(n)) for kind, n in shares.most_common(100)]
+    matching = whole
+    if question.kind and sampled:
+        matching = figures.counted(figures.COUNTED + 1, whole.n * shares[question.kind] // SAMPLE)
+    elif question.kind:
+        matching = Count(shares[question.kind])
+    return Counts(views, statuses, kinds, matching)
+
+
+def in_statuses(
+    question: Question, statuses: Sequence[str], *, after: int | None = None, until: int = MOST_ID, most: int = SAMPLE
+) -> list[int]:
+    """Ids of the list's jobs that are in these statuses, before its kind and search are asked for.
+
+    The newest first; or, with `after`, from there on upwards. Status by status, each from its index: asked for
+    together, PostgreSQL would walk through all jobs to find the few.
+    """
+    base = replace(question, kind="", status="").base()
+    ids: list[int] = []
+    for status in question.statuses(statuses):
+        jobs = base.filter(status=status)
+        if after is not None:
+            jobs = jobs.filter(pk__gt=after, pk__lte=until)
+        ids += jobs.order_by("-id" if after is None else "id").values_list("pk", flat=True)[:most]
+    return sorted(ids, reverse=after is None)[:most]
+
+
+def to_walk(question: Question, statuses: Sequence[str]) -> Count:
+    """How many jobs a walk through all that match looks at: those of the list in these statuses."""
+    many = len(in_statuses(question, statuses))
+    if many < SAMPLE:
+        return Count(many)
+    by_status, _ = figures.by_status()
+    return sum((by_status[status] for status in question.statuses(statuses)), Count(0))
+
+
+def matching(question: Question, statuses: Sequence[str]) -> Count:
+    """How many of those that match are in one of these statuses: exact while they are few, else about."""
+    if question.named is not None:
+        return Count(question.jobs().filter(status__in=statuses).count())
+    ids = in_statuses(question, statuses)
+    found = question.jobs().filter(pk__in=ids).count() if question.kind or question.text else len(ids)
+    if len(ids) < SAMPLE:
+        return Count(found)
+    return figures.counted(figures.COUNTED + 1, to_walk(question, statuses).n * found // SAMPLE)

@@ -1,0 +1,116 @@
+// What the pages do by themselves: ages that tick, a Home that refreshes, and keys. Without it every action still works.
+"use strict";
+(() => {
+  const $ = (selector, root = document) => root.querySelector(selector);
+  const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+  // --- Ages tick. The server's clock is the one that counts: the difference to this machine's is taken off. ---
+  const stamp = $("[data-server-now]");
+  const ahead = stamp ? Date.now() - Date.parse(stamp.dataset.serverNow) : 0;
+  const words = (ms) => {
+    const s = Math.max(0, Math.floor(ms / 1000));
+    const units = [["d", Math.floor(s / 86400)], ["h", Math.floor(s / 3600) % 24], ["m", Math.floor(s / 60) % 60], ["s", s % 60]];
+    let first = units.findIndex(([, n]) => n);
+    if (first < 0) first = units.length - 1;
+    return units.slice(first, first + 2).filter(([, n]) => n).map(([u, n]) => `${n} ${u}`).join(" ") || "0 s";
+  };
+  const tick = () => {
+    if (document.hidden) return;
+    const now = Date.now() - ahead;
+    for (const el of $$("time[data-age]")) {
+      const delta = now - Date.parse(el.dateTime);
+      const text = delta >= 0 ? words(delta) : `in ${words(-delta)}`;
+      if (el.textContent !== text) el.textContent = text;
+    }
+  };
+  setInterval(tick, 1000);
+
+  // --- Live regions: what is open stays open, what is scrolled stays so, and a failure is said. ---
+  let kept = null, failing = false;
+  const say = (text) => { const live = $("#live-said"); if (live) live.textContent = text; };
+  const stale = (why) => {
+    const line = $("#updated");
+    if (!line) return;
+    line.dataset.stale = "";
+    const since = $("time", line);
+    line.replaceChildren(`${why} Last updated `, since, ".");
+    if (!failing) say(why);
+    failing = true;
+  };
+  const live = (event) => event.detail.elt && event.detail.elt.closest && event.detail.elt.closest("[data-live]");
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    // Nobody looks, or somebody is choosing in a menu or marking text: not now.
+    if (!live(event)) return;
+    const marked = String(getSelection()).length > 0;
+    if (document.hidden || marked || document.activeElement instanceof HTMLSelectElement) event.preventDefault();
+  });
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const region = live(event);
+    if (!region) return;
+    if (!event.detail.xhr.responseText.includes(`id="${region.id}"`)) {
+      event.detail.shouldSwap = false;
+      stale("You are logged out; load the page again.");
+      return;
+    }
+    kept = { open: $$("details[open][id]").map((el) => el.id), left: $$("[id].scroll").map((el) => [el.id, el.scrollLeft, el.scrollTop]), y: scrollY };
+  });
+  document.addEventListener("htmx:afterSwap", () => {
+    if (!kept) return;
+    for (const id of kept.open) { const el = document.getElementById(id); if (el) el.open = true; }
+    for (const [id, left, top] of kept.left) { const el = document.getElementById(id); if (el) { el.scrollLeft = left; el.scrollTop = top; } }
+    scrollTo({ top: kept.y, behavior: "instant" });
+    kept = null;
+    if (failing) say("Refreshing again.");
+    failing = false;
+    tick();
+  });
+  document.addEventListener("htmx:responseError", (event) => live(event) && stale("The server could not answer; trying again."));
+  document.addEventListener("htmx:sendError", (event) => live(event) && stale("The server cannot be reached; trying again."));
+  document.addEventListener("htmx:timeout", (event) => live(event) && stale("The server did not answer in time; trying again."));
+
+  // --- Menus close as menus do. ---
+  document.addEventListener("click", (event) => {
+    for (const el of $$(".filters details[open]")) if (!el.contains(event.target)) el.open = false;
+  });
+
+  // --- Keys ---
+  const help = $("#keys"), button = $("#keys-help");
+  if (button && help) {
+    button.hidden = false;
+    button.addEventListener("click", () => help.showModal());
+  }
+  const rows = () => $$("#result_list tbody tr, .rows > li[data-row]");
+  let here = -1;
+  const move = (by) => {
+    const all = rows();
+    if (!all.length) return;
+    all.forEach((row) => row.removeAttribute("data-here"));
+    here = Math.min(Math.max(here + by, 0), all.length - 1);
+    all[here].dataset.here = "";
+    const link = $("a", all[here]);
+    if (link) link.focus({ preventScroll: true });
+    all[here].scrollIntoView({ block: "nearest" });
+  };
+  const row = () => rows()[here];
+  const go = (el) => { if (el) location.assign(el.href); };
+  const place = (name) => go($$("#places a").find((a) => a.textContent.trim() === name));
+  let after = "";
+  const keys = {
+    "/": () => $("#searchbar") && $("#searchbar").focus(),
+    j: () => move(1),
+    k: () => move(-1),
+    x: () => row() && $("input.action-select", row()) && $("input.action-select", row()).click(),
+    o: () => row() && go($("a", row())),
+    r: () => go((row() && $("[data-release]", row())) || (!row() && $(".tools [data-release]"))),
+    "?": () => help && help.showModal(),
+    gh: () => place("Home"), gj: () => place("Jobs"), gb: () => place("Bots"),
+  };
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") for (const el of $$(".filters details[open]")) { el.open = false; $("summary", el).focus(); }
+    const typing = event.target.closest("input:not([type=checkbox]), textarea, select, dialog[open]");
+    if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+    const name = after + event.key;
+    after = event.key === "g" ? "g" : "";
+    if (keys[name]) { event.preventDefault(); keys[name](); }
+  });
+})();

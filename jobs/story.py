@@ -1,0 +1,184 @@
+"""A job's story in words: what happened to it, and why it is where it is. A kind's policy in words."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from bots import health
+from bots.health import words
+from jobs import lifecycle, overview
+from jobs.models import Job, JobEvent, JobKind
+from jobs.states import Actor, JobStatus, Policy, Verb
+
+#: The family of colour and icon in which each verb stands in a timeline.
+LOOKS = {
+    Verb.RELEASE: "warn", Verb.EXPIRE: "bad", Verb.FAIL: "bad", Verb.RETRY: "wait", Verb.CANCEL: "wait",
+    Verb.FLAG: "warn", Verb.LATE: "warn", Verb.ACCEPT: "good", Verb.PRIORITISE: "wait",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Step:
+    """One moment of a job's life."""
+
+    at: datetime | None
+    look: str
+    title: str
+    text: str = ""
+    bot_id: int | None = None
+    bot: str = ""
+
+
+def timeline(job: Job, events: Iterable[JobEvent]) -> list[Step]:
+    """From enqueue to now: each attempt, its bot, the last sign of life, how it ended, and late results."""
+    steps = [Step(job.created_at, "wait", "enqueued", f"priority {job.priority}" if job.priority else "")]
+    told: set[int] = set()
+    for event in events:
+        if event.verb in (Verb.RELEASE, Verb.EXPIRE, Verb.FAIL, Verb.CANCEL) and event.attempt not in told:
+            steps.extend(_attempt(event))
+            told.add(event.attempt)
+        steps.append(_event(event))
+    if job.claimed_by is not None:
+        steps.extend(_lease(job))
+    elif job.status == JobStatus.SUCCEEDED and job.attempt not in told:
+        bot = str(job.finished_by or "a bot")
+        if job.claimed_at:
+            waited = words(max(job.claimed_at - job.run_at, timedelta(0)))
+            steps.append(Step(job.claimed_at, "work", f"claimed by {bot}", f"attempt {job.attempt}, after {waited}"))
+        ran = f"ran for {words(job.finished_at - job.started_at)}" if job.started_at and job.finished_at else ""
+        steps.append(Step(job.finished_at, "good", f"completed by {bot}", ran, job.finished_by_id, bot))
+    # A claim is known only from what ended it or holds on, and has its place before what happened meanwhile.
+    return sorted(steps, key=lambda step: step.at or timezone.now())
+
+
+def _attempt(event: JobEvent) -> list[Step]:
+    """What an event that ended an attempt knows of its beginning."""
+    detail: dict[str, Any] = event.detail or {}
+    claimed, heard = (_moment(detail.get(name)) for name in ("claimed_at", "heartbeat_at"))
+    if claimed is None or event.bot is None:
+        return []
+    steps = [Step(claimed, "work", f"claimed by {event.bot}", f"attempt {event.attempt}", event.bot_id, str(event.bot))]
+    if heard is not None and heard > claimed:
+        progress = f", at {detail['progress']} %" if detail.get("progress") is not None else ""
+        steps.append(Step(heard, "work", "last sign of life", f"from {event.bot}{progress}"))
+    return steps
+
+
+def _lease(job: Job) -> list[Step]:
+    bot = str(job.claimed_by)
+    steps = [Step(job.claimed_at, "work", f"claimed by {bot}", f"attempt {job.attempt}", job.claimed_by_id, bot)]
+    if job.started_at and job.claimed_at and job.started_at > job.claimed_at:
+        steps.append(Step(job.started_at, "work", "started"))
+    if job.heartbeat_at and job.heartbeat_at > (job.started_at or job.heartbeat_at - timedelta(1)):
+        said = [] if job.progress is None else [f"{job.progress} %"]
+        said += [job.progress_note] if job.progress_note else []
+        steps.append(Step(job.heartbeat_at, "work", "last heartbeat", ", ".join(said)))
+    return steps
+
+
+def _event(event: JobEvent) -> Step:
+    who = {Actor.OPERATOR: event.by, Actor.SWEEP: "the sweep"}.get(Actor(event.actor), str(event.bot or event.by))
+    past = {
+        Verb.RELEASE: "released", Verb.EXPIRE: "expired", Verb.FAIL: "failed", Verb.RETRY: "sent back",
+        Verb.CANCEL: "cancelled", Verb.FLAG: "flagged", Verb.LATE: "late result", Verb.ACCEPT: "late result accepted",
+        Verb.PRIORITISE: "priority changed",
+    }[Verb(event.verb)]  # fmt: skip
+    text = event.reason
+    if event.verb == Verb.PRIORITISE:
+        text = f"from {event.detail.get('from')} to {event.detail.get('to')}" + (f": {text}" if text else "")
+    if event.from_status != event.to_status:
+        text = f"{event.from_status} → {event.to_status}" + (f": {text}" if text else "")
+    of = f"attempt {event.attempt} " if event.attempt and event.verb not in (Verb.RETRY, Verb.PRIORITISE) else ""
+    return Step(event.at, LOOKS[Verb(event.verb)], f"{of}{past} by {who}".strip(), text)
+
+
+def _moment(text: str | None) -> datetime | None:
+    return parse_datetime(text) if text else None
+
+
+# --- Why is it here? ------------------------------------------------------------------------------------------
+
+
+def why(job: Job, last: JobEvent | None) -> str:
+    """In a sentence or two why the job is in the state it is in. `last`: its last event, if it has any."""
+    if job.status == JobStatus.PENDING:
+        return _why_pending(job, last)
+    if job.claimed_by is not None:
+        return _why_held(job)
+    if job.status == JobStatus.SUCCEEDED:
+        by = f"{job.finished_by} completed it" if job.finished_by else "It was completed"
+        return f"{by} at attempt {job.attempt}."
+    if job.status == JobStatus.CANCELLED:
+        return f"{last.by} cancelled it{': ' + last.reason if last.reason else ''}." if last else "It was cancelled."
+    used = job.attempt - job.uncounted
+    first = job.error.strip().splitlines()[-1][:200] if job.error.strip() else "no error was given"
+    if used >= job.max_attempts:
+        return f"Its attempts, {job.max_attempts}, are used up. The last ended with: {first}"
+    return f"It was not to be tried again, at attempt {used} of {job.max_attempts}. It ended with: {first}"
+
+
+def _why_pending(job: Job, last: JobEvent | None) -> str:
+    said = ""
+    if last is not None and last.verb in (Verb.RELEASE, Verb.EXPIRE, Verb.FAIL, Verb.RETRY):
+        ago = words(timezone.now() - last.at)
+        who = "the sweep" if last.actor == Actor.SWEEP else last.by or str(last.bot or "its bot")
+        past = {"release": "released", "expire": "taken back", "fail": "failed", "retry": "sent back"}[last.verb]
+        said = f"It was {past} by {who} {ago} ago. "
+    if job.kind.paused:
+        return f"{said}Kind {job.kind_id} is paused, so none of its jobs is handed out."
+    if job.run_at > timezone.now():
+        wait = words(job.run_at - timezone.now())
+        return f"{said}It is not due yet: its time comes in {wait}."
+    bots = overview.takers(job.kind_id)
+    if not bots["all"]:
+        return f"{said}No bot takes jobs of kind {job.kind_id}."
+    if not bots["ready"]:
+        return f"{said}Every bot that takes this kind ({bots['all']}) is down, paused or in quarantine."
+    ahead = overview.before(job)
+    most = "at least " if ahead >= 1000 else ""
+    before = f"Jobs of its kind that go before it: {most}{ahead}" if ahead else "It is the next of its kind"
+    return f"{said}{before}. Bots that take this kind: {bots['ready']}, with nothing to do: {bots['idle']}."
+
+
+def _why_held(job: Job) -> str:
+    watched = lifecycle.watched(Job.objects.filter(pk=job.pk))
+    if not watched:
+        return "It is changing hands just now; load the page again."
+    watch = watched[0]
+    found = health.grade(watch.lease, watch.limits)
+    heard = words(watch.lease.silent_for)
+    said = f"{job.claimed_by} has held it for {words(watch.lease.claimed_for)}; its last heartbeat was {heard} ago."
+    if found.signal is None:
+        return f"{said} All is within its limits."
+    return f"{said} It is {str(found.status).replace('_', ' ')}: {found.reason}."
+
+
+# --- A kind's policy ------------------------------------------------------------------------------------------
+
+
+def policy(kind: JobKind) -> dict[str, str]:
+    """What each field of a kind's policy comes to, in words: `{field: sentence}`."""
+    times = health.UNHEALTHY_AT
+    then = {
+        Policy.RELEASE: "gives the job back, and the attempt counts",
+        Policy.FLAG: "says so in the history and leaves the job where it is",
+        Policy.FAIL: "ends the job as failed",
+    }
+    run = kind.run_within or settings.DEFAULT_RUN_WITHIN
+    return {
+        "max_attempts": f"Attempts before a job has failed: {kind.max_attempts}. Releases are not counted.",
+        "backoff": f"After the first failure it waits {words(kind.backoff)}, and twice as long after each one more.",
+        "start_within": f"Claimed and not started within {words(kind.start_within)}: the sweep gives it back.",
+        "heartbeat_within": f"No heartbeat for {words(kind.heartbeat_within)}: its bot is potentially stuck; for "
+        f"{words(kind.heartbeat_within * times)}: unhealthy.",
+        "when_silent": f"After {words(kind.heartbeat_within * times)} of silence the sweep "
+        f"{then[Policy(kind.when_silent)]}.",
+        "run_within": f"Running for longer than {words(run)}: potentially stuck; {words(run * times)}: unhealthy.",
+        "when_overdue": f"After {words(run * times)} of running the sweep {then[Policy(kind.when_overdue)]}.",
+        "keep_for": f"Finished jobs are kept for {words(kind.keep_for)}.",
+    }

@@ -1,0 +1,63 @@
+-- Seed: finished jobs as they might have been, from one number to another of so many, spread over the past.
+WITH drawn AS (
+    SELECT n, k.*, random() AS outcome, 1 + floor(random() * 900)::integer AS customer,
+           sqrt(-2 * ln(1 - random())) * cos(2 * pi() * random()) AS bell,
+           (n - 0.5) / %(rows)s AS u
+    FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS n
+    CROSS JOIN LATERAL (SELECT random() AS dice, n AS drawn_for) d
+    JOIN (VALUES
+        ('invoice.render', 0.00, 0.28, 0.9, 0.5, 0.004), ('mail.send', 0.28, 0.60, 0.3, 0.6, 0.010),
+        ('image.resize', 0.60, 0.75, 1.8, 0.7, 0.006), ('report.build', 0.75, 0.82, 24.0, 0.8, 0.030),
+        ('video.transcode', 0.82, 0.85, 140.0, 0.6, 0.055), ('crm.sync', 0.85, 0.93, 4.0, 0.9, 0.080),
+        ('search.index', 0.93, 0.98, 2.2, 0.4, 0.002), ('backup.verify', 0.98, 1.01, 60.0, 0.5, 0.015)
+    ) AS k(kind, low, high, median, spread, failing) ON d.dice >= k.low AND d.dice < k.high
+), timed AS (
+    SELECT *,
+           -- Days are busier than nights: time is stretched by a wave of a day.
+           %(until)s::timestamptz - %(past)s::interval
+               * (1 - (u + 0.8 * sin(2 * pi() * %(days)s * u) / (2 * pi() * %(days)s))) AS created,
+           CASE WHEN outcome < failing THEN 'failed' WHEN outcome > 0.995 THEN 'cancelled' ELSE 'succeeded' END AS status,
+           (0.2 + 3 * random() * random() * (1 + sin(2 * pi() * %(days)s * u))) * interval '1 second' AS wait,
+           median * exp(spread * bell) * interval '1 second' AS run
+    FROM drawn
+), added AS (
+    INSERT INTO jobs_job (kind_id, payload, priority, run_at, key, status, attempt, max_attempts, uncounted, instance,
+                          claimed_at, started_at, heartbeat_at, finished_at, finished_by_id, created_at, progress,
+                          progress_note, result, error)
+    SELECT kind,
+           jsonb_build_object('customer', customer, 'source', (ARRAY['web', 'api', 'import'])[1 + n %% 3],
+                              'document', 'doc-' || n, 'retry_of', NULL),
+           CASE WHEN n %% 20 = 0 THEN 5 ELSE 0 END, created,
+           CASE WHEN n %% 10 = 0 THEN 'seed-' || %(tag)s || '-' || n END, status,
+           CASE WHEN status = 'failed' THEN 3 WHEN status = 'cancelled' THEN 0 ELSE 1 END, 3, 0, '',
+           CASE WHEN status <> 'cancelled' THEN created + wait END,
+           CASE WHEN status <> 'cancelled' THEN created + wait END,
+           CASE WHEN status <> 'cancelled' THEN created + wait + run END,
+           LEAST(created + wait + run, %(until)s::timestamptz),
+           CASE WHEN status = 'succeeded' THEN (%(bots)s::bigint[])[1 + (n * 7 + customer) %% cardinality(%(bots)s::bigint[])] END,
+           created, CASE WHEN status = 'succeeded' THEN 100 END, '',
+           CASE WHEN status = 'succeeded' THEN jsonb_build_object('ok', true, 'bytes', 1000 + customer * 37) END,
+           CASE WHEN status = 'failed' THEN (ARRAY[
+               E'Traceback (most recent call last):\n  File "worker.py", line 88, in run\n    answer = session.get(url, timeout=10)\n  File "http/session.py", line 412, in get\n    raise Timeout(url)\nhttp.errors.Timeout: no answer within 10 s',
+               E'ConnectionError: connection refused by 10.0.4.17:5432',
+               E'ValueError: customer has no address',
+               E'MemoryError: the picture needs 9.1 GB'])[1 + (n %% 4)] ELSE '' END
+    FROM timed
+    ORDER BY n
+    RETURNING id, status, attempt, finished_at, error
+), failed AS (
+    INSERT INTO jobs_jobevent (job_id, attempt, verb, from_status, to_status, bot_id, actor, by, reason, at, detail)
+    SELECT id, attempt, 'fail', 'processing', 'failed',
+           (%(bots)s::bigint[])[1 + id %% cardinality(%(bots)s::bigint[])], 'bot', '', error, finished_at, '{}'
+    FROM added WHERE status = 'failed'
+)
+INSERT INTO jobs_jobevent (job_id, attempt, verb, from_status, to_status, bot_id, actor, by, reason, at, detail)
+SELECT id, 1, CASE WHEN status = 'cancelled' THEN 'cancel' ELSE 'release' END,
+       CASE WHEN status = 'cancelled' THEN 'pending' ELSE 'processing' END,
+       CASE WHEN status = 'cancelled' THEN 'cancelled' ELSE 'pending' END,
+       CASE WHEN status <> 'cancelled' THEN (%(bots)s::bigint[])[1 + id %% cardinality(%(bots)s::bigint[])] END,
+       'operator', (ARRAY['olga', 'ben', 'mira'])[1 + id / 7 %% 3],
+       (ARRAY['the bot hangs', 'host is down for maintenance', '', 'asked for by the customer'])[1 + id / 100 %% 4],
+       finished_at, '{}'
+FROM added
+WHERE status = 'cancelled' AND id %% 20 = 0 OR status = 'succeeded' AND id %% 700 = 0;

@@ -1,0 +1,43 @@
+"""`make screenshots`: the pictures in the README and the docs, made from a seeded house. Not a test of anything."""
+
+from pathlib import Path
+
+import pytest
+
+from bots.models import Bot
+from jobs.models import Job
+from jobsite import seeding
+from tests.browser.people import come_in
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, serialized_rollback=False)]
+
+IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
+
+
+def test_screenshots(browser, live_server, olga):
+    seeding.seed(60_000, 48, lambda n: None)
+    stuck = Job.objects.stuck().order_by("heartbeat_at").first()
+    bot = Bot.objects.exclude(stuck_job=None).order_by("name").first()
+    assert stuck and bot
+    pages = {
+        "home": "/admin/",
+        "jobs": "/admin/jobs/job/?view=held",
+        "job": f"/admin/jobs/job/{stuck.pk}/change/",
+        "bot": f"/admin/bots/bot/{bot.pk}/change/",
+        "kind": "/admin/jobs/jobkind/crm.sync/change/",
+    }
+    for name, url in pages.items():
+        _picture(browser, live_server, olga, url, IMAGES / f"{name}.png", 1280, 1300, "light")
+    _picture(browser, live_server, olga, pages["home"], IMAGES / "home-dark.png", 1280, 900, "dark")
+    _picture(browser, live_server, olga, pages["home"], IMAGES / "home-phone.png", 390, 844, "light")
+
+
+def _picture(browser, live_server, user, url, path, width, height, scheme):
+    context = browser.new_context(
+        base_url=live_server.url, viewport={"width": width, "height": height}, color_scheme=scheme
+    )
+    come_in(context, live_server, user)
+    page = context.new_page()
+    page.goto(url)
+    page.screenshot(path=str(path))
+    context.close()

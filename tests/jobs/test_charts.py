@@ -1,0 +1,45 @@
+"""Charts are drawn to a round scale, with nothing inline, and say in words what is seen."""
+
+import re
+
+import pytest
+
+from jobs import charts
+from jobs.charts import Line
+
+
+@pytest.mark.parametrize(("most", "top"), [(0, 1), (1, 1), (3, 5), (7, 10), (12, 20), (480, 500), (5001, 10_000)])
+def test_the_scale_ends_at_a_round_figure(most, top):
+    assert charts.nice(most) == top
+
+
+@pytest.mark.parametrize(("most", "top"), [(0.03, 0.05), (45, 60), (61, 120), (4000, 7200), (200_000, 200_000)])
+def test_times_end_at_a_round_time(most, top):
+    assert charts.nice_time(most) == pytest.approx(top)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(None, "–"), (0.04, "40 ms"), (1.25, "1.2 s"), (60, "60 s"), (210, "3.5 m"), (7200, "2 h")]
+)
+def test_durations_are_said_shortly(seconds, said):
+    assert charts.seconds(seconds) == said
+
+
+def test_bars_are_stacked_and_reach_as_high_as_their_figures():
+    drawn = charts.stacked([Line("good", "a", [10, 0]), Line("bad", "b", [10, 5])], ("from", "to"), "What is seen")
+    good, bad = re.findall(r'<path class="s-\w+" d="([^"]*)"', drawn)
+    heights = [float(height) for path in (good, bad) for height in re.findall(r"v([\d.]+)", path)]
+    whole = charts.HEIGHT - charts.BOTTOM - charts.TOP
+    assert heights == [pytest.approx(whole / 2), pytest.approx(whole / 2), pytest.approx(whole / 4)]
+    assert 'aria-label="What is seen"' in drawn
+    assert "style" not in drawn
+
+
+def test_a_line_has_gaps_where_there_is_nothing_and_a_dot_where_a_value_is_alone():
+    drawn = charts.lines([Line("work", "run", [1, 2, None, 3, None])], ("from", "to"), "Run times")
+    assert drawn.count("M") == 2 + 2  # two pieces of the line, and two of the frame
+    assert drawn.count("<circle") == 1
+
+
+def test_what_stands_in_a_chart_is_escaped():
+    assert "<script>" not in charts.stacked([Line("good", "a", [1])], ("<script>", "x"), "<script>")
