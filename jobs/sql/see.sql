@@ -3,7 +3,7 @@ UPDATE bots_bot b
 SET last_seen_at = statement_timestamp(),
     version = COALESCE(%(version)s, b.version),
     status = CASE WHEN EXISTS (SELECT FROM jobs_job j
-                               WHERE j.claimed_by_id = b.id AND j.status IN ('claimed', 'processing'))
+                               WHERE j.claimed_by_id = b.id)
                   THEN 'busy' ELSE 'idle' END,
     -- It lives. What it holds is graded by itself; with nothing left to complain of, the bot is well.
     health_status = CASE WHEN b.stuck_job_id IS NULL THEN 'normal' ELSE b.health_status END,

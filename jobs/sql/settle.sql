@@ -14,7 +14,9 @@ FROM (
     CROSS JOIN LATERAL (
         SELECT count(*) AS n, COALESCE(bool_or(j.id = o.stuck_job_id), false) AS still_stuck
         FROM jobs_job j
-        WHERE j.claimed_by_id = o.id AND j.status IN ('claimed', 'processing')
+        -- Held if and only if somebody holds it (constraint job_held_has_lease). With the status, too, PostgreSQL might
+        -- take the index of deadlines, and read all that is held for each bot.
+        WHERE j.claimed_by_id = o.id
     ) held
     WHERE o.id = ANY (%(bots)s::bigint[])
 ) now
