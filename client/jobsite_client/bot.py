@@ -84,16 +84,6 @@ class Bot:
         self._leases = Leases(concurrency + prefetch, drain_for=DRAIN_FOR if alone else 0.0)
         self._outbox = Outbox()
         self._handback = HandBack(self._client)
-        self._claimer = Claimer(
-            self._client,
-            self._leases,
-            self._handback,
-            kinds=sorted(handlers),
-            poll_every=poll_every,
-            alone=alone,
-            version=version,
-            tell=self._inbox.put,
-        )
         self._exchanger = Exchanger(
             self._client,
             self._leases,
@@ -104,6 +94,18 @@ class Bot:
             version=version,
             tell=self._inbox.put,
             done=self._job_done,
+        )
+        self._claimer = Claimer(
+            self._client,
+            self._leases,
+            self._handback,
+            kinds=sorted(handlers),
+            poll_every=poll_every,
+            alone=alone,
+            version=version,
+            # Nothing is said before the hello.
+            greeted=self._exchanger.start,
+            tell=self._inbox.put,
         )
         self._workers = [Worker(self._leases, self._outbox, handlers, done=self._job_done) for _ in range(concurrency)]
 
@@ -116,7 +118,7 @@ class Bot:
         """
         restore = self._catch_signals()
         try:
-            for thread in (*self._workers, self._exchanger, self._claimer):
+            for thread in (*self._workers, self._claimer):
                 thread.start()
             ending = self._wait_for_ending()
             self._wind_up(ending)
@@ -162,7 +164,8 @@ class Bot:
         if self._leases.wait_until_empty(LAST_WORDS):
             log.info("Stopped.")
         else:
-            log.warning("Stopped, with %d handlers still running.", len(self._leases.running()))
+            running = len(self._leases.running())
+            log.warning("Stopped, with %d handlers running, %d reports not out.", running, len(self._leases) - running)
         self._exchanger.end()
         if ending.code == EXIT_STOPPED:
             self._claimer.farewell()
@@ -171,7 +174,7 @@ class Bot:
         """Give running jobs their grace; a second signal, or the server's word, ends it early."""
         until = time.monotonic() + self._grace
         if len(self._leases):
-            log.info("Waiting up to %g s for %d running jobs.", self._grace, len(self._leases))
+            log.info("Waiting up to %g s for %d jobs and their reports.", self._grace, len(self._leases))
         while len(self._leases):
             try:
                 message = self._inbox.get(timeout=max(until - time.monotonic(), 0.0))

@@ -38,7 +38,7 @@ class Claimer(threading.Thread):
     """Says hello, then claims whenever there is room and no report to carry a claim along, until `end()`.
 
     The server holds these claims open until there is a job. Reports that come up meanwhile are the `Exchanger`'s,
-    on a connection of their own.
+    on a connection of their own. `greeted` is called once, after the first hello.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class Claimer(threading.Thread):
         poll_every: float,
         alone: bool,
         version: str,
+        greeted: Callable[[], None],
         tell: Callable[[Ending], None],
     ) -> None:
         super().__init__(name="jobsite-claimer", daemon=True)
@@ -64,6 +65,7 @@ class Claimer(threading.Thread):
         self._poll_every = poll_every
         self._alone = alone
         self._version = version
+        self._greeted = greeted
         self._tell = tell
         self._ending = threading.Event()
         self._asking = False
@@ -76,6 +78,7 @@ class Claimer(threading.Thread):
     def run(self) -> None:
         try:
             if self._hello():
+                self._greeted()
                 while room := self._leases.reserve_when_idle():
                     self._ending.wait(self._turn(room))
         except Exception as error:
@@ -132,9 +135,6 @@ class Claimer(threading.Thread):
         finally:
             self._asking = False
         self._trouble.reset()
-        if claim.retry_after is not None:
-            # Before our promise is settled, or the exchanger could claim in between.
-            self._leases.rest(spread(claim.retry_after))
         take_in(self._leases, self._handback, room, claim.jobs)
         if claim.restart:
             self._tell(RESTART)
@@ -144,11 +144,14 @@ class Claimer(threading.Thread):
         if claim.paused != self._paused:
             self._paused = claim.paused
             log.info("An operator paused this bot." if claim.paused else "This bot is no longer paused.")
+        # The server may ask for a pause of this thread's claims, which it holds open. Those that reports carry along
+        # cost it no place to wait in, and with each there is new room.
+        asked = spread(claim.retry_after or 0.0)
         if claim.jobs or took >= self._wait / 2:
             self._poll.reset()
-            return 0.0
-        # Not held open, though we asked for it: a server of old, or one that has nothing for this bot just now.
-        return jittered(max(self._poll_every, PAUSED_EVERY)) if claim.paused else self._poll.next()
+            return asked
+        # Not held open: a server of old, one where too many wait, or one that has nothing for this bot just now.
+        return max(jittered(max(self._poll_every, PAUSED_EVERY)) if claim.paused else self._poll.next(), asked)
 
     # --- The end --------------------------------------------------------------------------------------------------
 

@@ -64,7 +64,7 @@ class ClaimedJob:
 class Claim:
     """The answer to a claim: the jobs now held, and what the operators want of this bot.
 
-    `retry_after`: the server holds no more calls open, so the next claim is to come this many seconds later.
+    `retry_after`: the server holds no more calls open, so the next that waits is to come this many seconds later.
     """
 
     jobs: list[ClaimedJob]

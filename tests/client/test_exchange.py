@@ -196,6 +196,7 @@ def test_a_worker_with_jobs_held_ready_does_not_wait_for_the_network(server: Fak
     done: list[Any] = []
     server.answers["exchange"] = [Answer({"accepted": jobs}, after=answered)]
     run_bot({"sum": lambda job: done.append(job.id)}, prefetch=3, heartbeat_every=60)
+    server.wait_for("exchange")
     server.wait_until(lambda: len(done) == 4)
     assert len(server.of("exchange")) == 1
     answered.set()

@@ -81,13 +81,14 @@ def test_a_server_with_too_many_waiters_is_left_alone_for_as_long_as_it_asks(
     assert all(later - earlier >= 1.0 for earlier, later in itertools.pairwise(times))
 
 
-def test_no_report_carries_a_claim_before_its_time(server: FakeServer, run_bot: RunBot) -> None:
-    job = server.add_job("sum")
-    body = {"jobs": server.pending[:], "paused": False, "restart": False}
+def test_a_report_carries_its_claim_along_even_where_no_more_may_wait(server: FakeServer, run_bot: RunBot) -> None:
+    first, second = server.add_job("sum"), server.add_job("sum")
+    body = {"jobs": [server.pending.pop(0)], "paused": False, "restart": False}
     server.answers["claim"] = [Answer(body, headers={"Retry-After": "3600"})]
     run_bot({"sum": lambda job: None})
-    server.wait_for(f"jobs/{job}/complete")
-    assert [set(call.body) for call in server.of("exchange")] == [{"completed"}]
+    server.wait_for(f"jobs/{first}/complete")
+    server.wait_for(f"jobs/{second}/complete")
+    assert [waiting(call) for call in server.of("claim")][:2] == [True, False]
 
 
 def test_a_good_exchange_may_ask_to_be_left_alone_too(server: FakeServer, run_bot: RunBot) -> None:

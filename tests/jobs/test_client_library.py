@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -10,10 +11,12 @@ import pytest
 from django.db import connection
 
 from bots.models import Bot
-from jobs import lifecycle
+from jobs import lifecycle, waiting
 from jobs.lifecycle import NewJob
 from jobs.models import Job, JobEvent
 from jobs.states import JobStatus
+from jobsite_client import Bot as Runner
+from jobsite_client import Client
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROOT = Path(__file__).resolve().parents[2]
@@ -96,3 +99,55 @@ def test_a_bot_that_crashed_gives_its_job_back_as_soon_as_it_is_started_again(de
     demo()
     wait_until(lambda: Job.objects.get().status == JobStatus.SUCCEEDED)
     assert Job.objects.get().attempt == 2
+
+
+def test_jobs_held_ready_are_done_in_batches_and_one_bad_result_fails_alone(live_server, ada_token):
+    lifecycle.enqueue([NewJob("sum", {"n": n}) for n in range(300)])
+    calls = []
+
+    class Counting(Client):
+        def ask(self, method, path, *args, **options):
+            calls.append(path)
+            return super().ask(method, path, *args, **options)
+
+    def double(job):
+        # NUL is JSON, and the database cannot keep it.
+        return "\0" if job.payload["n"] == 150 else job.payload["n"] * 2
+
+    client = Counting(live_server.url, ada_token)
+    bot = Runner("", "", {"sum": double}, concurrency=4, prefetch=40, client=client)
+    thread = threading.Thread(target=bot.run)
+    thread.start()
+    wait_until(lambda: not Job.objects.exclude(status__in=["succeeded", "failed"]).exists())
+    bot.stop()
+    thread.join(PATIENCE)
+    wait_until(nobody_is_at_the_database)
+    assert all(job.result == job.payload["n"] * 2 for job in Job.objects.filter(status=JobStatus.SUCCEEDED))
+    failed = Job.objects.get(status=JobStatus.FAILED)
+    assert (failed.payload["n"], failed.attempt) == (150, 1)
+    assert "refused the result" in failed.error
+    assert Job.objects.filter(attempt=1).count() == 300
+    assert len(calls) < 300
+
+
+def test_the_claim_that_a_stopped_bot_left_behind_gets_nothing(demo):
+    bot = demo()
+    wait_until(lambda: len(waiting.waiters) == 1)
+    bot.send_signal(signal.SIGTERM)
+    assert bot.wait(PATIENCE) == 0
+    lifecycle.enqueue([NewJob("sum", {"numbers": [1, 2]})])
+    wait_until(lambda: len(waiting.waiters) == 0)
+    job = Job.objects.get()
+    assert (job.status, job.attempt) == (JobStatus.PENDING, 0)
+
+
+def test_a_bot_that_was_replaced_while_it_waited_leaves_its_successor_in_place(demo):
+    bot = demo()
+    wait_until(lambda: len(waiting.waiters) == 1)
+    ada = Bot.objects.get(name="ada")
+    lifecycle.hello(ada, instance="successor")
+    bot.send_signal(signal.SIGTERM)
+    # 76, if a look for jobs has told it before the signal came.
+    assert bot.wait(PATIENCE) in (0, 76)
+    ada.refresh_from_db()
+    assert ada.instance == "successor"
