@@ -126,10 +126,8 @@ def _counted() -> dict[str, tuple[int, int]]:
 def test_a_claim_reads_hardly_more_entries_than_it_takes_jobs(history: Bot, kinds: list[str] | None) -> None:
     read = read_by_a_turn(history, ask=Wanted(5, kinds))
     assert "jobs_job" not in read
-    # By kind or not is PostgreSQL's choice while there is one kind. Each of the five jobs, and a step or two for each
-    # priority; 2 000 are pending.
-    assert 5 <= sum(entries for name, (_, entries) in read.items() if name.startswith("job_pending")) <= 60
-    assert {name for name in read if not name.startswith("job_pending")} <= {"jobs_job_pkey", "job_held_by"}
+    # Which index it is, is PostgreSQL's choice; 2 000 are pending, 200 held and 20 000 finished.
+    assert 5 <= sum(entries for _, entries in read.values()) <= 100
 
 
 def test_jobs_that_are_due_later_are_not_read(history: Bot) -> None:
