@@ -38,14 +38,33 @@ class Sent:
     text: Any
     params: Sequence[Any]
 
-    def place_of(self, leases: Sequence[Lease]) -> int | None:
-        """Which parameter is the reports of these leases: a JSON list. None: there is none here."""
+    def place_of(self, leases: Sequence[Lease]) -> tuple[int, str] | None:
+        """Which parameter has the reports of these leases, a list in its JSON; and it with `HERE` in place of that.
+
+        None: no parameter has it.
+        """
         for place, value in enumerate(self.params):
-            if isinstance(value, str) and value.startswith("[{"):
-                reports = json.loads(value)
-                if [(one.get("id"), one.get("attempt")) for one in reports] == list(leases):
-                    return place
+            if isinstance(value, str) and value.startswith("["):
+                there = json.loads(value)
+                around = _without(there, leases)
+                if around != there:
+                    return place, json.dumps(around, separators=(",", ":"))
         return None
+
+
+#: Stands for the reports, as JSON writes it.
+HERE = '"<reports>"'
+
+
+def _without(value: Any, leases: Sequence[Lease]) -> Any:
+    """The value with the list of these leases, wherever it is in it, replaced by `HERE`."""
+    if isinstance(value, dict):
+        return {name: _without(one, leases) for name, one in value.items()}
+    if not isinstance(value, list):
+        return value
+    if value and [(one.get("id"), one.get("attempt")) for one in value if isinstance(one, dict)] == list(leases):
+        return json.loads(HERE)
+    return [_without(one, leases) for one in value]
 
 
 def written(leases: Sequence[Lease]) -> str:
@@ -81,7 +100,7 @@ def _caught() -> Iterator[list[Sent]]:
         psycopg.Cursor.execute = execute  # type: ignore[method-assign]
 
 
-def _learn(token: str, limit: int) -> tuple[Sent, int, list[Lease], dict[str, Any]]:
+def _learn(token: str, limit: int) -> tuple[Sent, tuple[int, str], list[Lease], dict[str, Any]]:
     """Two exchanges, answered here: `(what the second sent, where its reports are, its jobs, how to connect)`."""
     import django
 
@@ -111,7 +130,7 @@ def _learn(token: str, limit: int) -> tuple[Sent, int, list[Lease], dict[str, An
 
 def _work(url: str, token: str, limit: int, ready: Barrier) -> tuple[float, float, int]:
     os.environ |= environment(url)
-    sent, place, held, connects = _learn(token, limit)
+    sent, (place, around), held, connects = _learn(token, limit)
     params = list(sent.params)
     with psycopg.connect(url, autocommit=True, **connects) as connection:
         cursor = sent.cursor(connection)
@@ -119,7 +138,7 @@ def _work(url: str, token: str, limit: int, ready: Barrier) -> tuple[float, floa
         jobs, empty, first = 0, 0, time.monotonic()
         last = first
         while empty < 5:
-            params[place] = written(held)
+            params[place] = around.replace(HERE, written(held))
             cursor.execute(sent.text, params, prepare=True, binary=True)
             rows = cursor.fetchall()
             last = time.monotonic() if held else last

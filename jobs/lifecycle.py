@@ -24,7 +24,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import OperationalError, connection, transaction
 from django.db.models import Exists, F, OuterRef, QuerySet
 from django.db.models.functions import Coalesce, Now
-from psycopg.errors import DeadlockDetected, SerializationFailure
+from psycopg.errors import DeadlockDetected, LockNotAvailable, SerializationFailure
 
 from bots import health
 from bots.conditions import among, unplanned
@@ -39,6 +39,7 @@ from jobs.rows import BLOCK_BYTES, BLOCK_ROWS, Rows, filled, row_of, with_ids
 from jobs.rows import NewJob as NewJob  # what producers hand to `enqueue`
 from jobs.sql import numbered, statement
 from jobs.states import CANCELLABLE, HELD, RETRYABLE, Actor, JobStatus, Verb
+from jobs.together import GoAlone, Together
 
 if TYPE_CHECKING:
     from django.db.backends.postgresql.base import DatabaseWrapper
@@ -160,16 +161,19 @@ def _run(name: str, **params: Any) -> list[dict[str, Any]]:
 
 
 class _Turned(NamedTuple):
-    """What the function in `exchange.sql` returns, in its order."""
+    """One row of what the function in `exchange.sql` returns, in its order."""
 
+    turn: int
     plain: bool
-    takes: list[str]
+    takes: str | None
     kinds: list[str] | None
     room: bool
     paused: bool
     restart: bool
     jobs: str
     n: int
+    found_all: int
+    wanted_all: int
     took: float | None
     at: str
     last_priority: int | None
@@ -177,7 +181,7 @@ class _Turned(NamedTuple):
     last_id: int | None
 
 
-def _call_exchange(**params: Any) -> _Turned:
+def _call_exchange(**params: Any) -> list[_Turned]:
     """Call it as cheaply as can be: this is what bots do all day.
 
     Outside a transaction a connection is taken from Django's pool for just this statement, and Django's own, with all
@@ -185,7 +189,11 @@ def _call_exchange(**params: Any) -> _Turned:
     """
     text, names = numbered("turn")
     database = cast("DatabaseWrapper", connection)
-    pool = None if connection.in_atomic_block or connection.connection is not None else database.pool
+    pool = None if connection.connection is not None else database.pool
+    if connection.in_atomic_block:
+        # What fails here must leave the caller's transaction as it was.
+        with transaction.atomic(), connection.wrap_database_errors:
+            return _fetch_turned(connection.connection, text, [params[name] for name in names])
     with connection.wrap_database_errors:
         if pool is None:
             connection.ensure_connection()
@@ -198,10 +206,10 @@ def _call_exchange(**params: Any) -> _Turned:
             return _fetch_turned(fresh, text, [params[name] for name in names])
 
 
-def _fetch_turned(raw: "psycopg.Connection[Any]", text: str, params: list[Any]) -> _Turned:
+def _fetch_turned(raw: "psycopg.Connection[Any]", text: str, params: list[Any]) -> list[_Turned]:
     with psycopg.RawCursor(raw) as cursor:
         cursor.execute(text, params)
-        return _Turned(*cursor.fetchall()[0])
+        return [_Turned(*row) for row in cursor.fetchall()]
 
 
 # --- Producers ------------------------------------------------------------------------------------------------
@@ -248,7 +256,7 @@ def enqueue_ahead(jobs: Iterator[NewJob]) -> tuple[int, Iterator[NewJob]]:
     quickly: the transaction is open while they come.
     """
     now, count, rest = _now(), 0, jobs
-    attempts = {name: b"%d" % most for name, most in JobKind.objects.values_list("name", "max_attempts")}
+    attempts = dict[str, bytes]()
     due = Counter[str]()
 
     def blocks() -> Iterator[bytes]:
@@ -271,12 +279,13 @@ def enqueue_ahead(jobs: Iterator[NewJob]) -> tuple[int, Iterator[NewJob]]:
         if block:
             yield b"".join(block)
 
-    def put(_: dict[str, int]) -> tuple[None, Mapping[str, int]]:
+    def put(there: dict[str, int]) -> tuple[None, Mapping[str, int]]:
+        attempts.update({name: b"%d" % most for name, most in there.items()})
         with _checked_at_once():
             _write("copy", blocks())
         return None, due
 
-    _bring_in((), put)
+    _bring_in(JobKind.objects.values_list("name", flat=True), put)
     return count, rest
 
 
@@ -305,13 +314,12 @@ def _again(bring: Callable[[], T]) -> T:
 
 
 def _kinds_there(names: list[str]) -> dict[str, int]:
-    """These kinds' `max_attempts`; who is not there comes into being."""
-    there = JobKind.objects.filter(name__in=names).values_list("name", "max_attempts")
-    attempts = dict(there)
+    """These kinds' `max_attempts`; who is not there comes into being. None of them goes before the transaction ends."""
+    attempts = {row["name"]: row["max_attempts"] for row in _run("kinds", names=names)} if names else {}
     if len(attempts) < len(names):
         # In their order, so that two producers with the same new kinds cannot wait for each other.
         JobKind.objects.bulk_create([JobKind(name=n) for n in names if n not in attempts], ignore_conflicts=True)
-        attempts = dict(there.all())
+        attempts = {row["name"]: row["max_attempts"] for row in _run("kinds", names=names)}
     return attempts
 
 
@@ -395,9 +403,6 @@ def _checked_at_once() -> Iterator[None]:
 
 
 # --- Bots -----------------------------------------------------------------------------------------------------
-
-#: Where this process last found pending jobs (jobs/floors.py).
-floors = Floors()
 
 
 @dataclass(frozen=True)
@@ -483,14 +488,9 @@ def claim(
 
 def _claim(bot: Bot, ask: Wanted, instance: str) -> tuple[list[Claimed], bool]:
     """The claimed jobs, and whether this bot could have got any at all."""
-    try:
-        turn = _exchange(ask, instance, bot=bot)
-    except OperationalError as error:
-        if not isinstance(error.__cause__, SerializationFailure):
-            raise
-        # A newer process said hello while this call waited for its bot.
-        raise InstanceReplaced(f"Bot {bot.name} was started again, alone. This process gets no more jobs.") from None
+    turn = _exchange_alone(_Saying(_said(ask, instance, bot=bot), None, tuple(bot.kinds), _asked(ask)))
     if turn is None:
+        # Also when a newer process said hello while this call waited for its bot.
         newer = Bot.objects.values_list("instance", flat=True).get(pk=bot.pk)
         raise InstanceReplaced(
             f"Bot {bot.name} was started again as {newer!r}, alone. This process, {instance!r}, gets no more jobs."
@@ -507,48 +507,90 @@ def exchange_plainly(
 
     `done` and `beats` are JSON lists of reports, checked before. None, and nothing was changed, when something needs
     more than that: an unknown token, a lease that was lost, a bot that is unwell, a process that was replaced. Then
-    `exchange` is the way.
+    `exchange` is the way. Turns of several bots that come at the same time are one statement (jobs/together.py).
     """
-    try:
-        return _exchange(ask, instance, digest=digest, done=done, beats=beats)
-    except OperationalError as error:
-        if isinstance(error.__cause__, SerializationFailure):
-            return None
-        raise
+    takes = _takes.get(digest)
+    text = _said(ask, instance, digest=digest, done=done, beats=beats)
+    asked = _asked(ask)
+    if takes is None or len(text) > SMALL or (ask and ask.limit > FEW) or connection.in_atomic_block:
+        return _exchange_alone(_Saying(text, digest, takes or (), asked))
+    return _together.call((takes, asked), digest, _Saying(text, digest, takes, asked))
 
 
 #: Where this process last found pending jobs (jobs/floors.py), and the kinds its bots took when they last called, which
-#: only says whose floors are tried.
+#: says whose floors are tried and whose turns go together.
 floors = Floors()
 _takes: dict[bytes, tuple[str, ...]] = {}
+#: Turns go together when what each says has at most so many bytes, and it asks for at most so many jobs …
+SMALL, FEW = 8192, 25
+#: … at most so many of them, and when they need not stand in line for longer than this, in seconds.
+MOST_TURNS, PATIENCE = 32, 0.1
 
 
-def _exchange(
+class _Saying(NamedTuple):
+    """A turn on its way to the function in `exchange.sql`: what it says as JSON, who says it, and which kinds."""
+
+    text: str
+    digest: bytes | None
+    takes: tuple[str, ...]
+    asked: tuple[str, ...] | None
+
+
+def _said(
     ask: Wanted | None,
     instance: str,
     *,
     bot: Bot | None = None,
-    digest: bytes | None = None,
+    digest: bytes = b"",
     done: str | None = None,
     beats: str | None = None,
-) -> PlainTurn | None:
-    takes = tuple(bot.kinds) if bot else _takes.get(digest or b"", ())
-    asked = None if ask is None or ask.kinds is None else sorted(set(ask.kinds))
-    sort = (takes, None if asked is None else tuple(asked))
+) -> str:
+    """One turn as the function takes it; `done` and `beats` are JSON already."""
+    who = f'"digest":"{digest.hex()}"' if bot is None else f'"bot":{bot.pk}'
+    asks = (
+        f'"asks":true,"most":{min(ask.limit, MAX_CLAIM)},"starts":{"true" if ask.start else "false"}'
+        if ask
+        else '"asks":false,"most":0,"starts":true'
+    )
+    reports = (f',"done":{done}' if done else "") + (f',"beats":{beats}' if beats else "")
+    return f'{{{who}{reports},{asks},"life":{json.dumps(instance)}}}'
+
+
+def _asked(ask: Wanted | None) -> tuple[str, ...] | None:
+    return None if ask is None or ask.kinds is None else tuple(sorted(set(ask.kinds)))
+
+
+def _exchange_alone(saying: _Saying) -> PlainTurn | None:
+    return _exchange_together([saying])[0]
+
+
+def _exchange_together(sayings: Sequence[_Saying]) -> list[PlainTurn | None]:
+    try:
+        return _exchange(sayings)
+    except OperationalError as error:
+        # Nothing of any turn was done. One among several may have been in nobody's way but its own.
+        if not isinstance(error.__cause__, SerializationFailure | DeadlockDetected | LockNotAvailable):
+            raise
+        if len(sayings) > 1:
+            raise GoAlone from error
+        if isinstance(error.__cause__, LockNotAvailable):
+            raise
+        return [None]
+
+
+_together = Together(_exchange_together, most=MOST_TURNS, patience=PATIENCE)
+
+
+def _exchange(sayings: Sequence[_Saying]) -> list[PlainTurn | None]:
+    """Turns that ask for the same kinds, in one statement. None for each that is not plain."""
+    _, _, takes, asked = sayings[0]
     now = time.monotonic()
-    place = floors.start(sort, now)
+    place = floors.start((takes, asked), now)
     ranks = sorted(place.ranks.items(), reverse=True)
-    limit = min(ask.limit, MAX_CLAIM) if ask else 0
-    row = _call_exchange(
-        bot=bot.pk if bot else None,
-        digest=None if bot else digest,
-        done=done,
-        beats=beats,
-        asks=ask is not None,
-        most=limit,
-        asked=asked,
-        starts=ask.start if ask else True,
-        life=instance,
+    rows = _call_exchange(
+        turns=f"[{','.join(saying.text for saying in sayings)}]",
+        bot_kinds=list(takes),
+        asked=None if asked is None else list(asked),
         priorities=[priority for priority, _ in ranks],
         run_ats=[p.run_at for _, p in ranks],
         ids=[p.id for _, p in ranks],
@@ -556,18 +598,29 @@ def _exchange(
         seen_every=settings.LAST_SEEN_EVERY,
         slow=settings.CLAIM_SLOW,
     )
-    if not row.plain:
-        return None
-    if digest is not None and tuple(row.takes) != takes:
+    turned: list[PlainTurn | None] = [None] * len(sayings)
+    for row in rows:
+        digest = sayings[row.turn - 1].digest
+        if digest is not None:
+            _remember(digest, takes if row.takes is None else tuple(json.loads(row.takes)))
+        if row.plain:
+            kinds = None if row.kinds is None else tuple(row.kinds)
+            turned[row.turn - 1] = PlainTurn(row.jobs, row.n, kinds, row.room, row.paused, row.restart)
+    looked = rows[-1] if rows else None
+    if looked is not None and looked.took is not None:
+        found = None
+        if looked.last_id is not None and looked.last_run_at is not None:
+            found = Place(looked.last_run_at, looked.last_id)
+        look = Look(looked.found_all, looked.wanted_all, looked.last_priority, found, looked.at, looked.took)
+        floors.note((takes, asked), place, look, now, settings.CLAIM_SLOW.total_seconds())
+    return turned
+
+
+def _remember(digest: bytes, takes: tuple[str, ...]) -> None:
+    if _takes.get(digest) != takes:
         if len(_takes) >= MOST_REMEMBERED:
             _takes.clear()
-        _takes[digest] = tuple(row.takes)
-    if row.took is not None:
-        found = None if row.last_id is None or row.last_run_at is None else Place(row.last_run_at, row.last_id)
-        look = Look(row.n, limit, row.last_priority, found, row.at, row.took)
-        floors.note(sort, place, look, now, settings.CLAIM_SLOW.total_seconds())
-    kinds = None if row.kinds is None else tuple(row.kinds)
-    return PlainTurn(row.jobs, row.n, kinds, row.room, row.paused, row.restart)
+        _takes[digest] = takes
 
 
 def start(reports: Sequence[Report], *, by: By) -> tuple[list[Renewed], Outcome]:

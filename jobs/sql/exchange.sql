@@ -1,30 +1,58 @@
--- Exchange: a bot's whole turn in one call: leases that end well, heartbeats, and a claim. A function in the database.
+-- Exchange: whole turns of bots in one call: leases that end well, heartbeats, and a claim. A function in the database.
 --
--- Only for a turn in which nothing is out of the ordinary: every report holds and the bot is well. Otherwise it changes
--- nothing and says so (`plain` false), or, when that comes to light too late, fails with `serialization_failure`; then
--- `lifecycle.exchange` is the way. Unlike a statement, each statement in a VOLATILE function sees what was committed
--- before *it* began: so what the bot holds can be counted under the bot's lock.
+-- `turns` is a JSON list of `{digest | bot, done, beats, asks, most, starts, life}`. Several are turns of different bots
+-- that came at the same time and ask for the same kinds; `bot_kinds` are those that the caller believes they take.
+-- A row comes back for each turn that was `plain`, in which nothing was out of the ordinary: every report holds and the
+-- bot is well. Of another turn nothing was done; its row, if it has one, says that the bot takes other kinds. What comes
+-- to light too late fails with `serialization_failure`, and nothing of any turn was done: then each goes by itself, and
+-- what is not plain by `lifecycle.exchange`.
+-- Unlike a statement, each statement in a VOLATILE function sees what was committed before *it* began: so what a bot
+-- holds can be counted under the bot's lock.
 CREATE OR REPLACE FUNCTION jobs_exchange(
-    bot bigint, digest bytea, done jsonb, beats jsonb,
-    asks boolean, most integer, asked text[], starts boolean, life text,
+    turns jsonb, bot_kinds text[], asked text[],
     priorities integer[], run_ats timestamptz[], ids bigint[],
-    run_within_default interval, seen_every interval, slow interval,
-    OUT plain boolean, OUT takes text[], OUT kinds text[], OUT room boolean, OUT paused boolean, OUT restart boolean,
-    OUT jobs text, OUT n integer,
-    OUT took double precision, OUT at text, OUT last_priority integer, OUT last_run_at text, OUT last_id bigint
+    run_within_default interval, seen_every interval, slow interval
 )
-LANGUAGE plpgsql VOLATILE
+RETURNS TABLE (
+    turn integer, plain boolean, takes text, kinds text[], room boolean, paused boolean, restart boolean,
+    jobs text, n integer, found_all integer, wanted_all integer, took double precision, at text,
+    last_priority integer, last_run_at text, last_id bigint
+)
+LANGUAGE plpgsql VOLATILE ROWS 1
 -- Its statements are planned once for each connection, and none of them may ever read a whole table.
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 SET enable_bitmapscan = off
+-- Rows are locked in the order in which they are joined, and that is by their ids.
+SET enable_hashjoin = off
+SET enable_mergejoin = off
 AS $function$
 #variable_conflict use_column
 DECLARE
-    me bots_bot%ROWTYPE;
-    reports integer := COALESCE(jsonb_array_length(done), 0) + COALESCE(jsonb_array_length(beats), 0);
-    number bigint;
-    held integer;
+    -- The plain turns by their bots' ids, the order in which rows of bots are locked. One entry for each, in every array.
+    seats integer[];
+    bots bigint[];
+    digests bytea[];
+    asking boolean[];
+    starting boolean[];
+    lives text[];
+    reporting boolean[];
+    wants integer[];
+    were text[];
+    overdue boolean[];
+    pauses boolean[];
+    restarts boolean[];
+    counts integer[];
+    texts text[];
+    ends integer;
+    renewals integer;
+    strangers integer[];
+    strange text[];
+    limited boolean;
+    fine boolean;
+    changed integer;
+    most integer;
+    owners integer[];
     found bigint[] := '{}';
     lane bigint[];
     i integer := 1;
@@ -33,101 +61,157 @@ DECLARE
     after_at timestamptz;
     after_id bigint;
     began timestamptz;
-    becomes text;
 BEGIN
-    plain := false;
-    n := 0;
-    jobs := '[]';
-    room := false;
-    at := statement_timestamp()::text;
-    IF bot IS NULL THEN
-        SELECT b.id, b.health_status, b.stuck_job_id, b.instance INTO me.id, me.health_status, me.stuck_job_id, me.instance
-        FROM bots_bot b WHERE b.token_digest = digest;
-    ELSE
-        SELECT b.id, b.health_status, b.stuck_job_id, b.instance INTO me.id, me.health_status, me.stuck_job_id, me.instance
-        FROM bots_bot b WHERE b.id = bot;
-    END IF;
-    number := me.id;
-    IF number IS NULL OR (reports > 0 AND (me.health_status <> 'normal' OR me.stuck_job_id IS NOT NULL))
-       OR (asks AND me.instance <> '' AND life <> '' AND me.instance <> life) THEN
+    SELECT array_agg(t.turn) FILTER (WHERE t.fine), array_agg(t.id) FILTER (WHERE t.fine),
+           array_agg(t.digest) FILTER (WHERE t.fine), array_agg(t.asks) FILTER (WHERE t.fine),
+           array_agg(t.most) FILTER (WHERE t.fine), array_agg(t.starts) FILTER (WHERE t.fine),
+           array_agg(t.life) FILTER (WHERE t.fine), array_agg(t.ends + t.renewals > 0) FILTER (WHERE t.fine),
+           COALESCE(sum(t.ends) FILTER (WHERE t.fine), 0), COALESCE(sum(t.renewals) FILTER (WHERE t.fine), 0),
+           array_agg(t.turn) FILTER (WHERE t.kinds <> bot_kinds),
+           array_agg(array_to_json(t.kinds)::text) FILTER (WHERE t.kinds <> bot_kinds)
+    INTO seats, bots, digests, asking, wants, starting, lives, reporting, ends, renewals, strangers, strange
+    FROM (
+        SELECT w.*, b.id, b.kinds,
+               b.id IS NOT NULL
+                   AND (w.ends + w.renewals = 0 OR (b.health_status = 'normal' AND b.stuck_job_id IS NULL))
+                   AND NOT (w.asks AND b.instance <> '' AND w.life <> '' AND b.instance <> w.life)
+                   AND (b.kinds = bot_kinds OR jsonb_array_length(turns) = 1)
+                   -- Seen without a lock, so that a late report among others is nobody else's trouble.
+                   AND (w.ends + w.renewals <= CASE WHEN jsonb_array_length(turns) = 1 THEN 1 ELSE 0 END
+                        OR w.ends + w.renewals = (
+                            SELECT count(*)
+                            FROM (
+                                SELECT * FROM jsonb_to_recordset(w.said->'done') AS r(id bigint, attempt integer)
+                                UNION ALL
+                                SELECT * FROM jsonb_to_recordset(w.said->'beats') AS r(id bigint, attempt integer)
+                            ) r
+                            JOIN jobs_job j ON j.id = r.id
+                            WHERE j.attempt = r.attempt
+                              AND CASE WHEN r.id > 0 THEN j.status IN ('claimed', 'processing') AND j.claimed_by_id = b.id END
+                        )) AS fine
+        FROM (
+            SELECT said, turn::integer AS turn, decode(said->>'digest', 'hex') AS digest, (said->>'bot')::bigint AS bot,
+                   (said->>'asks')::boolean AS asks, (said->>'most')::integer AS most,
+                   (said->>'starts')::boolean AS starts, said->>'life' AS life,
+                   COALESCE(jsonb_array_length(said->'done'), 0) AS ends,
+                   COALESCE(jsonb_array_length(said->'beats'), 0) AS renewals
+            FROM jsonb_array_elements(turns) WITH ORDINALITY AS s(said, turn)
+        ) w
+        LEFT JOIN LATERAL (
+            SELECT b.id, b.kinds::text[], b.health_status, b.stuck_job_id, b.instance
+            FROM bots_bot b WHERE w.bot IS NULL AND b.token_digest = w.digest
+            UNION ALL
+            SELECT b.id, b.kinds::text[], b.health_status, b.stuck_job_id, b.instance FROM bots_bot b WHERE b.id = w.bot
+        ) b ON true
+        ORDER BY b.id
+    ) t;
+    FOR i IN 1 .. COALESCE(cardinality(strangers), 0) LOOP
+        IF strangers[i] <> ALL (COALESCE(seats, '{}')) THEN
+            turn := strangers[i];
+            plain := false;
+            takes := strange[i];
+            RETURN NEXT;
+        END IF;
+    END LOOP;
+    IF seats IS NULL THEN
         RETURN;
     END IF;
-
-    -- The jobs it reports on, by id, before the bot: the order of the house. One job needs no order.
-    -- COALESCE hides the rest from the planner: they are found by their keys, and not by reading all that is held.
-    IF reports > 1 THEN
-        PERFORM FROM jobs_job j
-        JOIN (
-            SELECT w.id, w.attempt FROM jsonb_to_recordset(done) AS w(id bigint, attempt integer)
-            UNION ALL
-            SELECT w.id, w.attempt FROM jsonb_to_recordset(beats) AS w(id bigint, attempt integer)
-        ) w ON w.id = j.id
-        WHERE COALESCE(j.status, '') IN ('claimed', 'processing') AND j.attempt = w.attempt
-          AND COALESCE(j.claimed_by_id, 0) = number
-        ORDER BY j.id
-        FOR NO KEY UPDATE OF j;
-        GET DIAGNOSTICS held = ROW_COUNT;
-        IF held <> reports THEN
-            RETURN;
-        END IF;
+    IF cardinality(seats) > 1 THEN
+        -- Nobody waits long for what only another has to wait for: then each goes by itself.
+        PERFORM set_config('lock_timeout', '50ms', true);
     END IF;
-    IF jsonb_array_length(done) > 0 THEN
+
+    -- The jobs they report on, by id, before the bots: the order of the house. What does not hold any more is not
+    -- changed, and is missed in the count.
+    -- The CASE makes each condition on a job's lease one on the pair: so the planner cannot think that reading all jobs,
+    -- or all that are held, is a short way to those few, and finds each by its key.
+    changed := 0;
+    IF ends > 0 THEN
         UPDATE jobs_job j
         SET {succeeded}
-        FROM jsonb_to_recordset(done) AS l(id bigint, attempt integer, result jsonb)
-        WHERE j.id = l.id AND COALESCE(j.status, '') IN ('claimed', 'processing') AND j.attempt = l.attempt
-          AND COALESCE(j.claimed_by_id, 0) = number;
-        GET DIAGNOSTICS held = ROW_COUNT;
-        IF held <> jsonb_array_length(done) THEN
-            -- The only report, and nothing was written. Several are locked by now, and hold.
-            RETURN;
-        END IF;
+        FROM (
+            SELECT w.id, w.attempt, w.result, p.bot
+            FROM unnest(seats, bots) AS p(turn, bot)
+            CROSS JOIN LATERAL jsonb_to_recordset(turns->(p.turn - 1)->'done') AS w(id bigint, attempt integer, result jsonb)
+            ORDER BY w.id
+        ) l
+        WHERE j.id = l.id AND j.attempt = l.attempt
+          AND CASE WHEN l.id > 0 THEN j.status IN ('claimed', 'processing') AND j.claimed_by_id = l.bot END;
+        GET DIAGNOSTICS changed = ROW_COUNT;
     END IF;
-    IF jsonb_array_length(beats) > 0 THEN
+    IF renewals > 0 AND changed = ends THEN
         UPDATE jobs_job j
         SET {renewed}
         FROM (
             SELECT held.id, held.attempt, held.status, held.claimed_at, held.started_at, held.kind_id,
-                   statement_timestamp() AS heartbeat_at, w.progress, w.note
-            FROM jsonb_to_recordset(beats) AS w(id bigint, attempt integer, progress smallint, note text)
+                   statement_timestamp() AS heartbeat_at, w.progress, w.note, w.bot
+            FROM (
+                SELECT w.*, p.bot
+                FROM unnest(seats, bots) AS p(turn, bot)
+                CROSS JOIN LATERAL jsonb_to_recordset(turns->(p.turn - 1)->'beats')
+                    AS w(id bigint, attempt integer, progress smallint, note text)
+                ORDER BY w.id
+            ) w
             JOIN jobs_job held ON held.id = w.id AND held.attempt = w.attempt
         ) l
         JOIN jobs_jobkind k ON k.name = l.kind_id
-        WHERE j.id = l.id AND COALESCE(j.status, '') IN ('claimed', 'processing') AND j.attempt = l.attempt
-          AND COALESCE(j.claimed_by_id, 0) = number;
-        GET DIAGNOSTICS held = ROW_COUNT;
-        IF held <> jsonb_array_length(beats) THEN
-            -- The only report, and nothing was written. Several are locked by now, and hold.
+        WHERE j.id = l.id AND j.attempt = l.attempt
+          AND CASE WHEN l.id > 0 THEN j.status IN ('claimed', 'processing') AND j.claimed_by_id = l.bot END;
+        GET DIAGNOSTICS most = ROW_COUNT;
+        changed := changed + most;
+    END IF;
+    IF changed <> ends + renewals THEN
+        IF changed = 0 AND cardinality(seats) = 1 THEN
             RETURN;
         END IF;
+        RAISE EXCEPTION 'a lease does not hold any more' USING ERRCODE = 'serialization_failure';
     END IF;
 
-    SELECT b.* INTO me FROM bots_bot b WHERE b.id = number AND (digest IS NULL OR b.token_digest = digest)
-    FOR NO KEY UPDATE;
-    IF me.id IS NULL OR (reports > 0 AND (me.health_status <> 'normal' OR me.stuck_job_id IS NOT NULL))
-       OR (asks AND me.instance <> '' AND life <> '' AND me.instance <> life) THEN
-        RAISE EXCEPTION 'bot % has changed since its turn began', number USING ERRCODE = 'serialization_failure';
+    SELECT count(*) = cardinality(bots) AND bool_and(b.same), array_agg(b.want), array_agg(b.status), array_agg(b.overdue),
+           array_agg(b.paused), array_agg(b.restart), bool_or(b.limited), min(b.kinds)
+    INTO fine, wants, were, overdue, pauses, restarts, limited, kinds
+    FROM (
+        SELECT b.id, b.status, b.paused, b.kinds::text[], b.restart_requested_at IS NOT NULL AS restart,
+               b.capacity IS NOT NULL AS limited,
+               (t.digest IS NULL OR b.token_digest = t.digest)
+                   AND NOT (t.reports AND (b.health_status <> 'normal' OR b.stuck_job_id IS NOT NULL))
+                   AND NOT (t.asks AND b.instance <> '' AND t.life <> '' AND b.instance <> t.life)
+                   AND (b.kinds::text[] = bot_kinds OR cardinality(bots) = 1) AS same,
+               CASE WHEN t.asks AND NOT b.paused AND b.quarantined_at IS NULL THEN t.want ELSE 0 END AS want,
+               b.last_seen_at IS NULL OR b.last_seen_at < statement_timestamp() - seen_every
+                   OR (b.health_status <> 'normal' AND b.stuck_job_id IS NULL) AS overdue
+        FROM unnest(bots, digests, reporting, asking, lives, wants) AS t(id, digest, reports, asks, life, want)
+        JOIN bots_bot b ON b.id = t.id
+        ORDER BY b.id
+        FOR NO KEY UPDATE OF b
+    ) b;
+    IF fine IS NOT TRUE THEN
+        RAISE EXCEPTION 'a bot has changed since its turn began' USING ERRCODE = 'serialization_failure';
     END IF;
-    plain := true;
-    paused := me.paused;
-    restart := me.restart_requested_at IS NOT NULL;
-    takes := me.kinds;
+    IF limited AND true = ANY (asking) THEN
+        wants := ARRAY(
+            SELECT GREATEST(0, LEAST(t.want, b.capacity - (
+                SELECT count(*) FROM jobs_job j WHERE j.claimed_by_id = t.id AND j.status IN ('claimed', 'processing')
+            )::integer))
+            FROM unnest(bots, wants) AS t(id, want) JOIN bots_bot b ON b.id = t.id
+            ORDER BY t.id
+        );
+    END IF;
+    takes := CASE WHEN kinds <> bot_kinds THEN array_to_json(kinds)::text END;
     kinds := CASE
-        WHEN cardinality(me.kinds) = 0 THEN asked
-        WHEN asked IS NULL THEN me.kinds
-        ELSE ARRAY(SELECT unnest(me.kinds) INTERSECT SELECT unnest(asked) ORDER BY 1)
+        WHEN cardinality(kinds) = 0 THEN asked
+        WHEN asked IS NULL THEN kinds
+        ELSE ARRAY(SELECT unnest(kinds) INTERSECT SELECT unnest(asked) ORDER BY 1)
     END;
-
-    IF asks AND NOT me.paused AND me.quarantined_at IS NULL AND (kinds IS NULL OR cardinality(kinds) > 0) THEN
-        IF me.capacity IS NOT NULL THEN
-            most := LEAST(most, me.capacity - (
-                SELECT count(*) FROM jobs_job j
-                WHERE j.claimed_by_id = number AND j.status IN ('claimed', 'processing')
-            ));
-        END IF;
-        room := most > 0;
+    IF cardinality(kinds) = 0 THEN
+        wants := array_fill(0, ARRAY[cardinality(bots)]);
     END IF;
-    IF room THEN
+    most := wants[1];
+    FOR i IN 2 .. cardinality(wants) LOOP
+        most := most + wants[i];
+    END LOOP;
+
+    IF most > 0 THEN
         IF kinds IS NOT NULL THEN
             kinds := ARRAY(SELECT wanted FROM unnest(kinds) AS wanted
                            WHERE NOT EXISTS (SELECT FROM jobs_jobkind k WHERE k.name = wanted AND k.paused));
@@ -207,46 +291,76 @@ BEGIN
             EXIT WHEN cardinality(found) >= most;
         END LOOP;
         took := EXTRACT(epoch FROM clock_timestamp() - began);
-        n := cardinality(found);
         IF known > 0 OR took > EXTRACT(epoch FROM slow) THEN
             SELECT j.priority, j.run_at::text, j.id INTO last_priority, last_run_at, last_id
-            FROM jobs_job j WHERE j.id = found[n];
+            FROM jobs_job j WHERE j.id = found[cardinality(found)];
         END IF;
     END IF;
 
-    IF n > 0 THEN
+    counts := array_fill(0, ARRAY[cardinality(bots)]);
+    texts := array_fill('[]'::text, ARRAY[cardinality(bots)]);
+    IF cardinality(found) > 0 THEN
+        -- Where there are too few for all, each gets one before any gets a second.
+        owners := CASE WHEN cardinality(bots) = 1 THEN array_fill(1, ARRAY[most]) ELSE ARRAY(
+            SELECT p.place FROM unnest(wants) WITH ORDINALITY AS p(want, place) CROSS JOIN generate_series(1, p.want) AS slot
+            ORDER BY slot, p.place
+        ) END;
         WITH claimed AS (
             UPDATE jobs_job j
             SET {opened}
             FROM jobs_jobkind k
             CROSS JOIN (
-                SELECT CASE WHEN starts THEN 'processing' ELSE 'claimed' END AS status, number AS bot, life AS instance,
+                SELECT f.id, owners[f.place] AS place, bots[owners[f.place]] AS bot, lives[owners[f.place]] AS instance,
+                       CASE WHEN starting[owners[f.place]] THEN 'processing' ELSE 'claimed' END AS status,
                        statement_timestamp() AS claimed_at, statement_timestamp() AS heartbeat_at,
-                       CASE WHEN starts THEN statement_timestamp() END AS started_at
+                       CASE WHEN starting[owners[f.place]] THEN statement_timestamp() END AS started_at
+                FROM unnest(found) WITH ORDINALITY AS f(id, place)
             ) l
-            WHERE j.id = ANY (found) AND j.status = 'pending' AND k.name = j.kind_id
-            RETURNING j.id, j.kind_id AS kind, j.attempt, j.max_attempts, j.payload, j.priority, j.key, j.run_at,
+            WHERE j.id = l.id AND k.name = j.kind_id AND CASE WHEN l.id > 0 THEN j.status = 'pending' END
+            RETURNING l.place, j.id, j.kind_id AS kind, j.attempt, j.max_attempts, j.payload, j.priority, j.key, j.run_at,
                       j.deadline_at
+        ), given AS MATERIALIZED (
+            SELECT c.place, count(*) AS n, json_agg(r ORDER BY r.priority DESC, r.run_at, r.id)::text AS jobs
+            FROM claimed c CROSS JOIN LATERAL (
+                SELECT c.id, c.kind, c.attempt, c.max_attempts, c.payload, c.priority, c.key, c.run_at, c.deadline_at
+            ) r
+            GROUP BY c.place
         )
-        SELECT count(*), json_agg(c ORDER BY c.priority DESC, c.run_at, c.id)::text INTO n, jobs FROM claimed c;
+        SELECT array_agg(COALESCE(g.n, 0) ORDER BY s.place), array_agg(COALESCE(g.jobs, '[]') ORDER BY s.place)
+        INTO counts, texts
+        FROM generate_series(1, cardinality(bots)) AS s(place) LEFT JOIN given g ON g.place = s.place;
     END IF;
 
-    becomes := 'busy';
-    IF n = 0 AND NOT EXISTS (
-        SELECT FROM jobs_job j WHERE j.claimed_by_id = number AND j.status IN ('claimed', 'processing')
-    ) THEN
-        becomes := 'idle';
-    END IF;
-    -- Its row is written only when that changes something or the last sight is old.
-    IF me.status <> becomes OR me.last_seen_at IS NULL OR me.last_seen_at < statement_timestamp() - seen_every
-       OR (me.health_status <> 'normal' AND me.stuck_job_id IS NULL) THEN
+    -- A bot's row is written only when that changes something or the last sight is old.
+    IF true = ANY (overdue) OR 0 = ANY (counts) OR 'busy' <> ANY (were) THEN
         UPDATE bots_bot b
         SET last_seen_at = statement_timestamp(),
-            status = becomes,
+            status = t.becomes,
             -- It lives, and nothing it holds is stuck.
             health_status = CASE WHEN b.stuck_job_id IS NULL THEN 'normal' ELSE b.health_status END,
             health_reason = CASE WHEN b.stuck_job_id IS NULL THEN '' ELSE b.health_reason END
-        WHERE b.id = number;
+        FROM (
+            SELECT t.id, t.overdue, CASE WHEN t.n > 0 OR EXISTS (
+                SELECT FROM jobs_job j WHERE j.claimed_by_id = t.id AND j.status IN ('claimed', 'processing')
+            ) THEN 'busy' ELSE 'idle' END AS becomes
+            FROM unnest(bots, counts, overdue) AS t(id, n, overdue)
+            OFFSET 0
+        ) t
+        WHERE b.id = t.id AND (t.overdue OR b.status <> t.becomes);
     END IF;
+
+    at := statement_timestamp()::text;
+    found_all := cardinality(found);
+    wanted_all := most;
+    plain := true;
+    FOR i IN 1 .. cardinality(seats) LOOP
+        turn := seats[i];
+        room := wants[i] > 0;
+        paused := pauses[i];
+        restart := restarts[i];
+        jobs := texts[i];
+        n := counts[i];
+        RETURN NEXT;
+    END LOOP;
 END
 $function$;

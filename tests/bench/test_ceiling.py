@@ -15,8 +15,14 @@ def sent(*params):
 
 def test_reports_are_found_among_the_parameters_in_any_spelling():
     spelt_otherwise = json.dumps([{"attempt": attempt, "id": job, "result": None} for job, attempt in LEASES])
-    assert sent(None, b"digest", spelt_otherwise, "{}").place_of(LEASES) == 2
-    assert sent(ceiling.written(LEASES)).place_of(LEASES) == 0
+    assert sent(None, b"digest", spelt_otherwise, "{}").place_of(LEASES) == (2, ceiling.HERE)
+    assert sent(ceiling.written(LEASES)).place_of(LEASES) == (0, ceiling.HERE)
+
+
+def test_reports_are_found_inside_a_parameter_too():
+    turns = json.dumps([{"digest": "ab", "done": json.loads(ceiling.written(LEASES)), "asks": True}])
+    around = f'[{{"digest":"ab","done":{ceiling.HERE},"asks":true}}]'
+    assert sent([], turns).place_of(LEASES) == (1, around)
 
 
 def test_reports_of_other_leases_are_not_taken_for_these():
