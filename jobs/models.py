@@ -80,7 +80,11 @@ class JobKind(models.Model):
 class Job(models.Model):
     """One unit of work. Only `jobs.lifecycle` changes the state of one."""
 
-    kind = models.ForeignKey(JobKind, on_delete=models.PROTECT, related_name="jobs", db_index=False)
+    # No foreign key in the database is checked for each job: jobs/sql/guard_kind.sql and guard_bot.sql do it for each
+    # kind and bot that goes.
+    kind = models.ForeignKey(
+        JobKind, on_delete=models.PROTECT, related_name="jobs", db_index=False, db_constraint=False
+    )
     payload = models.JSONField(default=dict, blank=True)
     priority = models.IntegerField(default=0, db_default=0, help_text="Higher goes first.")
     run_at = models.DateTimeField(db_default=Now())
@@ -93,7 +97,13 @@ class Job(models.Model):
     # Attempts that do not count against the job, because they were released. Used up: attempt - uncounted.
     uncounted = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     claimed_by = models.ForeignKey(
-        Bot, null=True, blank=True, on_delete=models.PROTECT, related_name="held_jobs", db_index=False
+        Bot,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="held_jobs",
+        db_index=False,
+        db_constraint=False,
     )
     instance = models.CharField(max_length=100, blank=True, default="", db_default="", editable=False)
     claimed_at = models.DateTimeField(null=True, blank=True)
@@ -103,7 +113,7 @@ class Job(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
     # Who completed it. claimed_by says who holds it now, and nobody holds a finished job.
     finished_by = models.ForeignKey(
-        Bot, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+        Bot, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=False, db_constraint=False
     )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     progress = models.PositiveSmallIntegerField(null=True, blank=True)

@@ -15,7 +15,7 @@ from django.db import connection, models, transaction
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.recorder import MigrationRecorder
 
-from jobs.sql import FUNCTIONS, body, digest
+from jobs.sql import FUNCTIONS, TRIGGERS, body, digest
 
 #: The apps whose tables are ours. Constraints of other people's apps are their affair.
 OURS = ("bots", "jobs", "alerts")
@@ -82,6 +82,14 @@ def _compare_functions() -> Iterator[Compared]:
         there = _ask("SELECT prosrc FROM pg_proc WHERE proname = %s", name)
         in_database = f"a body with the digest {digest(there[0][0])}" if there else None
         yield Compared("jobs", "(functions)", name, in_database, f"a body with the digest {digest(body(file))}")
+    for file, table in TRIGGERS.items():
+        there = _ask(
+            "SELECT tgname FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid "
+            "WHERE proname = %s AND tgrelid = %s::regclass AND tgenabled <> 'D'",
+            FUNCTIONS[file], table,
+        )  # fmt: skip
+        name = FUNCTIONS[file]
+        yield Compared("jobs", table, f"trigger {name}", name if there else None, name)
 
 
 def applied(app: str) -> tuple[str, str]:

@@ -131,13 +131,6 @@ def test_a_late_result_twice_for_one_attempt(held: Lease) -> None:
     assert refused(f"INSERT INTO jobs_jobevent ({columns}) {late}") == "jobevent_late_once"
 
 
-def test_a_bot_that_holds_a_job_cannot_be_deleted(held: Lease) -> None:
-    with connection.cursor() as cursor:
-        # Otherwise PostgreSQL would wait for a commit, which a test does not have.
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-    assert refused("DELETE FROM bots_bot WHERE id = %s", held.bot.pk).startswith("jobs_job_claimed_by_id")
-
-
 @pytest.mark.parametrize(
     ("table", "column", "choices"),
     [

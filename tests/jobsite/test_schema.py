@@ -154,6 +154,12 @@ def test_a_function_that_is_not_what_the_code_says_is_found() -> None:
     assert all("digest" in side for side in drift.sides) and len(set(drift.sides)) == 2
 
 
+def test_a_guard_that_is_gone_is_found() -> None:
+    sql("ALTER TABLE bots_bot DISABLE TRIGGER jobs_guard_bot")
+    (drift,) = [c for c in schema.compare("jobs") if c.drift]
+    assert (drift.table, drift.name, drift.drift) == ("bots_bot", "trigger jobs_guard_bot", "missing in the database")
+
+
 def test_the_last_migration_of_a_function_is_of_the_function_as_it_is() -> None:
     files = sorted((Path(__file__).resolve().parents[2] / "jobs" / "migrations").glob("0*.py"))
     digests = [found[1] for file in files if (found := re.search(r'^EXCHANGE = "(\w+)"', file.read_text(), re.M))]

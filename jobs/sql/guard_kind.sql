@@ -1,0 +1,15 @@
+-- Guard kind: a kind that has jobs stays, and keeps its name.
+--
+-- In place of a foreign key from jobs_job, which PostgreSQL would look up for each new job. Who enqueues locks the kinds
+-- once (kinds.sql), so that a kind cannot go between that and the new jobs.
+CREATE OR REPLACE FUNCTION jobs_guard_kind() RETURNS trigger LANGUAGE plpgsql AS $function$
+BEGIN
+    IF EXISTS (SELECT FROM jobs_job j WHERE j.kind_id = OLD.name) THEN
+        RAISE EXCEPTION 'kind % has jobs', OLD.name USING ERRCODE = 'foreign_key_violation';
+    END IF;
+    RETURN NULL;
+END
+$function$;
+CREATE OR REPLACE TRIGGER jobs_guard_kind AFTER DELETE ON jobs_jobkind FOR EACH ROW EXECUTE FUNCTION jobs_guard_kind();
+CREATE OR REPLACE TRIGGER jobs_guard_kind_name AFTER UPDATE OF name ON jobs_jobkind
+FOR EACH ROW WHEN (NEW.name <> OLD.name) EXECUTE FUNCTION jobs_guard_kind();
