@@ -264,7 +264,7 @@ class LeaseTally(models.Model):
     """How leases of a kind ended: in an hour, whoever held them; or in an hour or on a day, of one bot.
 
     `jobs.leases` fills it, once for each closed minute. No foreign keys: the figures outlive what they count. `bot` is
-    0 in the rows of an hour; a day begins at midnight in the site's time zone.
+    0 in the rows of an hour, and for bots that are gone; a day begins at midnight in the site's time zone.
     """
 
     span = models.CharField(max_length=10, choices=LeaseSpan)

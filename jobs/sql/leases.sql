@@ -24,9 +24,9 @@ WITH ended AS MATERIALIZED (
 ), spans AS (
     SELECT 'hour' AS span, hour AS start, kind, 0::bigint AS bot, how, n FROM ended
     UNION ALL
-    SELECT 'bot_hour', hour, kind, bot, how, n FROM ended WHERE bot IS NOT NULL AND hour >= %(bot_hours_from)s
+    SELECT 'bot_hour', hour, kind, COALESCE(bot, 0), how, n FROM ended WHERE hour >= %(bot_hours_from)s
     UNION ALL
-    SELECT 'bot_day', day, kind, bot, how, n FROM ended WHERE bot IS NOT NULL
+    SELECT 'bot_day', day, kind, COALESCE(bot, 0), how, n FROM ended
 )
 INSERT INTO jobs_leasetally AS t (span, start, kind, bot, succeeded, failed, cancelled, released, handed_back, expired)
 SELECT span, start, kind, bot,

@@ -73,10 +73,10 @@ def at_least(k: int, n: int, share: float) -> float:
 def dispersion(counts: Iterable[int], windows: float) -> float:
     """How much more bunched counts are than chance has it: their variance over their mean, and at least 1.
 
-    `counts` are of the windows in which there was anything, `windows` is how many there were. R. A. Fisher's index of
-    dispersion ("Statistical methods for research workers", 1925, section 20): 1 for what comes independently, m for what
-    comes m at a time. As a design effect it is divided out of counts before they are tested (Rao and Scott, "A simple
-    method for the analysis of clustered binary data", Biometrics 48 (1992), 577-585).
+    `counts` are of the windows in which there was anything, `windows` is how many there were. The index of dispersion
+    (R. A. Fisher, "Statistical methods for research workers", 1925, chapter III): 1 for what comes independently, about
+    m for what comes m at a time. As a design effect it is divided out of counts before they are tested (Rao and Scott,
+    "A simple method for the analysis of clustered binary data", Biometrics 48 (1992), 577-585).
     """
     some = [count for count in counts if count]
     total = sum(some)
@@ -89,9 +89,9 @@ def dispersion(counts: Iterable[int], windows: float) -> float:
 class Standing:
     """One value among the others. Shares are from 0 to 1.
 
-    `expected`: how many it would have given back if it did as the others in the same strata. `chance`: how often chance
-    alone would show any value of its sort so far out, or further; 1 for what was not tested. `apart`: whether its strata
-    could be told from it.
+    `expected`: how many it would have given back if it did as the others in the same strata. `chance`: in what share of
+    looks chance alone would show anything as far out; 1 for what was not tested. `apart`: whether its strata could be
+    told from it.
     """
 
     value: str
@@ -104,7 +104,6 @@ class Standing:
     expected: float
     chance: float = 1.0
     apart: bool = True
-    bunched: float = 1.0
 
     @property
     def share(self) -> float:
@@ -140,9 +139,9 @@ def standings(
 ) -> list[Standing]:
     """How each value stands, the most given back first. `cells`: counts by `(value, stratum)`.
 
-    `bunched` has the `dispersion` of values (1 where it is silent). `sorts` is how many sorts of values are looked at in
-    one look: a look is told false with a chance of at most `LEVEL` in all, divided equally among the sorts and, within
-    each, among its values (Bonferroni; so `chance` is what one may say of the whole look).
+    `bunched` has the `dispersion` of values (1 where it is silent). `sorts` is how many sorts of values are looked at
+    in one look: a false alarm's chance is that of the whole look, divided equally among the sorts and, within each,
+    among its values (Bonferroni's inequality: `chance` is a value's own, times how many values and sorts there are).
     """
     by_value: dict[str, dict[str, Counts]] = {}
     strata: dict[str, Counts] = {}
@@ -178,31 +177,30 @@ def _standing(
     if not apart:
         shared = [((given, leases), whole)]
     p = _chance(shared, bunched) if given >= LEAST else 1.0
-    # What it would have given back at the others' share, in each stratum that can be compared; there as it is elsewhere.
+    # What it would have given back at the others' share, in each stratum in which there are others.
     compared_given, compared_expected = 0, 0.0
     for (k, n), (all_given, all_leases) in shared:
         compared_given += k
         if all_leases > n:
             compared_expected += n * (all_given - k) / (all_leases - n)
-    # Of leases without others nothing is expected but what the rest of it leads one to expect.
+    # Where there are none, as many times less than it did as elsewhere.
     times = compared_given / compared_expected if compared_expected else inf
     expected = 0.0 if times == inf else (given / times if times else compared_expected)
     low, high = wilson(given, leases)
     return Standing(
-        value, given, leases, low, high, whole[0] - given, whole[1] - leases, expected, min(1.0, p * looks), apart,
-        bunched,
-    )  # fmt: skip
+        value, given, leases, low, high, whole[0] - given, whole[1] - leases, expected, min(1.0, p * looks), apart
+    )
 
 
 def _chance(shared: list[tuple[Counts, Counts]], bunched: float) -> float:
     """The chance of so many given back or more, if the value did as everybody in its strata: never too small.
 
     Given what all gave back in a stratum, and how many leases the value had there, its part is hypergeometric, and
-    its total a sum of these: the exact test that goes with Mantel and Haenszel (JNCI 22 (1959), 719-748). A hypergeometric
-    count is a sum of independent tries of unequal chances, as many as the smaller of the two margins (Vatutin and
-    Mikhailov, Theory of Probability and its Applications 27 (1982), 734-743), and of all such sums with one mean the
-    binomial has the heaviest tail beyond it (Hoeffding, Annals of Mathematical Statistics 27 (1956), 713-721, theorem 4:
-    from one above the mean on). So the binomial's tail bounds the exact one, strata and all, at no cost.
+    its total a sum of these: the exact test that goes with Mantel and Haenszel (JNCI 22 (1959), 719-748). A
+    hypergeometric count is a sum of independent tries of unequal chances, as many as the smaller of the two margins
+    (Vatutin and Mikhailov, Theory of Probability and its Applications 27 (1982), 734-743). Of all such sums with one
+    mean the binomial has the heaviest tail, from one above the mean on (Hoeffding, Annals of Mathematical Statistics 27
+    (1956), 713-721). So the binomial's tail bounds the exact one, strata and all, at no cost.
     """
     given = sum(k for (k, _), _ in shared)
     mean = sum(n * all_given / all_leases for (_, n), (all_given, all_leases) in shared)
