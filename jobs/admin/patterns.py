@@ -106,7 +106,8 @@ def page(model: admin.ModelAdmin, request: HttpRequest) -> HttpResponse:
     context = model.admin_site.each_context(request) | {
         "title": "Release patterns", "opts": model.opts, "found": found, "question": question, "shown": SHOWN,
         "counted": COUNTED, "what": COUNTED[question.counted][1], "ranges": _ranges(question),
-        "zone": timezone.get_default_timezone_name(), "query": question.query(), "everything": question.query(kind="", bot=""),
+        "zone": timezone.get_default_timezone_name(), "query": question.query(),
+        "everything": question.query(kind="", bot=""),
         "days": [day[:3] for day in WEEKDAYS],
     } | _pictures(found)  # fmt: skip
     return TemplateResponse(request, "admin/jobs/jobevent/patterns.html", context)
@@ -169,10 +170,9 @@ def _sorts(found: Patterns) -> list[dict[str, Any]]:
     few = "Weekdays are compared from two weeks on: before that, one bad day would be a bad weekday."
     bots = [
         (found.names.get(one.value, f"bot {one.value}"), one, question.query(bot=found.names.get(one.value, "")))
-        for one in verdict.bots
-        if one.given
+        for one in _first(verdict.bots)
     ]
-    kinds = [(one.value, one, question.query(kind=one.value)) for one in verdict.kinds if one.given]
+    kinds = [(one.value, one, question.query(kind=one.value)) for one in _first(verdict.kinds)]
     hours = [(f"{int(one.value):02}:00", one, "") for one in by_clock(verdict.hours)]
     weekdays = [(WEEKDAYS[int(one.value) - 1], one, "") for one in by_clock(verdict.weekdays)]
     return [
@@ -183,6 +183,11 @@ def _sorts(found: Patterns) -> list[dict[str, Any]]:
     ]
 
 
+def _first(ones: list[Standing]) -> list[Standing]:
+    """Those with any, what stands out before the rest."""
+    return sorted((one for one in ones if one.given), key=lambda one: (not one.out, not one.hint))
+
+
 def _sort(name: str, title: str, head: str, rows: list[tuple[str, Standing, str]], none: str) -> dict[str, Any]:
     most = max((one.high for _, one, _ in rows[:SHOWN]), default=0.0)
     return {
@@ -191,7 +196,8 @@ def _sort(name: str, title: str, head: str, rows: list[tuple[str, Standing, str]
             {
                 "name": value, "one": one, "query": query,
                 "meter": charts.meter(one.share, one.low, one.high, most, "bad" if one.out else "work"),
-                "share": per_cent(one.share), "low": per_cent(one.low), "high": per_cent(one.high),
+                "share": per_cent(one.share), "low": per_cent(one.low).removesuffix(" %"),
+                "high": per_cent(one.high).removesuffix(" %"),
                 "others": None if one.others_share is None else per_cent(one.others_share),
             }
             for value, one, query in rows[:SHOWN]

@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from math import ceil
 
 from django.db.models import Expression, F, Q, Sum
 from django.db.models.expressions import Combinable
@@ -30,7 +31,7 @@ WEEKDAYS_FROM = timedelta(days=14)
 #: Up to so long a range, what happened when is shown by the hour.
 BY_HOUR = timedelta(days=3)
 #: How many rows of a table the page shows; the file has them all.
-SHOWN = 25
+SHOWN = 15
 GONE = "a bot that is gone"
 #: Ways to give a lease back, as the tally has them, in words.
 WAYS = {
@@ -54,7 +55,7 @@ class Patterns:
     """The answer. `cells`: counts by `(bot, kind)`; `heat`: by `(weekday, hour)`, Monday is 1. `names`: bots, by id.
 
     `since`, `until`: what the figures are of. `marked`: there is a tally. `kinds`: those of the range. `hourly`: bars
-    are hours, and not days. `judged_weekdays`: the range is long enough for weekdays to be compared.
+    are hours, and not days.
     """
 
     question: Question
@@ -73,7 +74,6 @@ class Patterns:
     bot: Bot | None
     unknown_bot: bool
     hourly: bool
-    judged_weekdays: bool
 
 
 def answer(question: Question, now: datetime | None = None) -> Patterns:
@@ -89,24 +89,24 @@ def answer(question: Question, now: datetime | None = None) -> Patterns:
     looked = handbacks.look(since, until, question.columns, kind=question.kind, bot=pk)
     looked = replace(looked, rows=[]) if unknown else looked
     times = {} if bot or unknown else _by_time(since, until, question)
-    verdict = judge(_figures(cells, times, looked, since, until))
+    # A bot's hours are kept for two days only.
+    hourly = question.range == "24h" or (bot is None and until - since <= BY_HOUR)
+    bars = [] if unknown else _bars(since, until, question, pk, hourly)
+    verdict = judge(_figures(cells, times, looked, bars, until))
     names = _names(verdict, looked, bot)
     if bot is None:
         said = sentences(verdict, names, cells)
     else:
         verdict, said = of_one(str(pk), verdict, cells, names)
         cells = {pair: counts for pair, counts in cells.items() if pair[0] == str(pk)}
-    # A bot's hours are kept for two days only.
-    hourly = question.range == "24h" or (bot is None and until - since <= BY_HOUR)
     own = [row for (b, _), row in of_kind.items() if pk in (None, b)]
     return Patterns(
         question, since, until, mark is not None, verdict, said, names, cells,
         kinds=sorted({kind for _, kind in rows}),
         ways=[(word, sum(row[way] for row in own)) for way, word in WAYS.items()],
-        bars=[] if unknown else _bars(since, until, question, pk, hourly),
+        bars=bars,
         heat=_heat(times, looked.rows if bot else []),
         looked=looked, bot=bot, unknown_bot=unknown, hourly=hourly,
-        judged_weekdays=until - since >= WEEKDAYS_FROM,
     )  # fmt: skip
 
 
@@ -129,11 +129,8 @@ def _by_bot(since: datetime, until: datetime, *, finely: bool) -> dict[tuple[int
     """By bot and kind: what was given back in each way, and `leases`, all that ended."""
     rows = LeaseTally.objects.filter(_range(since, until, LeaseSpan.BOT_HOUR if finely else LeaseSpan.BOT_DAY))
     sums = {f"sum_{way}": Sum(way) for way in WAYS}
-    grouped = rows.values("bot", "kind").annotate(leases=Sum(_added(leases.WAYS)), **sums).order_by()
-    return {
-        (row["bot"], row["kind"]): {way: row[f"sum_{way}"] for way in WAYS} | {"leases": row["leases"]}
-        for row in grouped
-    }
+    grouped = rows.values_list("bot", "kind").annotate(ended=Sum(_added(leases.WAYS)), **sums).order_by()
+    return {(bot, kind): dict(zip(("leases", *WAYS), row, strict=True)) for bot, kind, *row in grouped}
 
 
 def _by_time(since: datetime, until: datetime, question: Question) -> dict[tuple[int, int, str], Counts]:
@@ -142,9 +139,9 @@ def _by_time(since: datetime, until: datetime, question: Question) -> dict[tuple
     rows = LeaseTally.objects.filter(_range(since, until, LeaseSpan.HOUR))
     if question.kind:
         rows = rows.filter(kind=question.kind)
-    local = {"weekday": ExtractIsoWeekDay("start", tzinfo=zone), "hour": ExtractHour("start", tzinfo=zone)}
-    grouped = rows.annotate(**local).values_list("weekday", "hour", "kind").annotate(**_sums(question)).order_by()
-    return {(weekday, hour, kind): (given, n) for weekday, hour, kind, given, n in grouped}
+    weekday, hour = ExtractIsoWeekDay("start", tzinfo=zone), ExtractHour("start", tzinfo=zone)
+    grouped = rows.values_list(weekday, hour, "kind").annotate(**_sums(question)).order_by()
+    return {(day, of_day, kind): (given, n) for day, of_day, kind, given, n in grouped}
 
 
 def _sums(question: Question) -> dict[str, Expression]:
@@ -163,21 +160,21 @@ def _bars(since: datetime, until: datetime, question: Question, bot: int | None,
     # Hours as they are: there are two of one name when the clocks go back.
     at = F("start") if hourly else TruncDay("start", tzinfo=zone)
     grouped = rows.annotate(at=at).values_list("at").annotate(**_sums(question)).order_by()
-    found = {moment: (given, n) for moment, given, n in grouped}
-    return [Bar(start, *found.get(start, (0, 0))) for start in _stretches(since, until, hourly)]
+    # By moments of UTC, since a local hour that comes twice is equal to no moment of another zone (PEP 495).
+    found = {moment.astimezone(UTC): (given, n) for moment, given, n in grouped}
+    starts = _stretches(since.astimezone(UTC), until, hourly)
+    return [Bar(timezone.localtime(start), *found.get(start, (0, 0))) for start in starts]
 
 
 def _stretches(since: datetime, until: datetime, hourly: bool) -> list[datetime]:
     """Where each hour, or each day in the site's time zone, begins. A day may have 23 or 25 hours."""
-    starts, at = [], since.astimezone(timezone.get_default_timezone())
     if hourly:
-        hours = int((until - since).total_seconds() // 3600) + 1
-        ours = [timezone.localtime(since.astimezone(UTC) + timedelta(hours=n)) for n in range(hours)]
-        return [hour for hour in ours if hour < until]
-    while at < until:
-        starts.append(at)
-        at = midnight(at.date() + timedelta(days=1))
-    return starts
+        hours = ceil((until - since) / timedelta(hours=1))
+        return [since + timedelta(hours=n) for n in range(hours)]
+    days = [timezone.localdate(since)]
+    while midnight(days[-1] + timedelta(days=1)) < until:
+        days.append(days[-1] + timedelta(days=1))
+    return [midnight(day) for day in days]
 
 
 def _heat(times: Mapping[tuple[int, int, str], Counts], rows: list[HandBack]) -> dict[tuple[int, int], Counts]:
@@ -199,14 +196,18 @@ def _figures(
     cells: Mapping[tuple[str, str], Counts],
     times: Mapping[tuple[int, int, str], Counts],
     looked: Looked,
-    since: datetime,
+    bars: list[Bar],
     until: datetime,
 ) -> Figures:
+    busy = [bar.start for bar in bars if bar.leases]
+    begun = max(busy[0], looked.since) if busy else until
+    days = Counter(start.isoweekday() for start in {day.date() for day in busy if day.date() >= begun.date()})
+    whole = until - busy[0] if busy else timedelta(0)
     return Figures(
         bots=cells,
         hours=_summed(times, lambda weekday, hour: hour),
-        weekdays=_summed(times, lambda weekday, hour: weekday) if until - since >= WEEKDAYS_FROM else {},
-        bunched=_bunched(looked.rows, max(since, looked.since), until),
+        weekdays=_summed(times, lambda weekday, hour: weekday) if whole >= WEEKDAYS_FROM else {},
+        bunched=_bunched(looked.rows, (until - begun).total_seconds(), days),
         share_of=_share_of(looked.rows),
     )
 
@@ -222,10 +223,11 @@ def _summed(
     return found
 
 
-def _bunched(rows: list[HandBack], since: datetime, until: datetime) -> dict[str, dict[str, float]]:
-    """The dispersion of each value: of bots and kinds over windows of ten minutes, of hours and weekdays over days."""
-    length = (until - since).total_seconds()
-    windows, days = length / handbacks.WINDOW, max(1.0, length / 86_400)
+def _bunched(rows: list[HandBack], seconds: float, days: Counter[int]) -> dict[str, dict[str, float]]:
+    """The dispersion of each value: of bots and kinds over windows of ten minutes, of hours and weekdays over days.
+
+    `seconds`: how long the rows reach back; `days`: on how many of each weekday there were leases meanwhile.
+    """
     counts: dict[str, dict[str, Counter[object]]] = {
         sort: defaultdict(Counter) for sort in ("bot", "kind", "hour", "weekday")
     }
@@ -237,11 +239,14 @@ def _bunched(rows: list[HandBack], since: datetime, until: datetime) -> dict[str
         counts["kind"][row.kind][window] += 1
         counts["hour"][str(hour)][day] += 1
         counts["weekday"][str(weekday)][day] += 1
-    chances = {"bot": windows, "kind": windows, "hour": days, "weekday": days / 7}
-    return {
-        sort: {value: dispersion(seen.values(), chances[sort]) for value, seen in of_sort.items()}
-        for sort, of_sort in counts.items()
-    }
+    found: dict[str, dict[str, float]] = {}
+    for sort, of_sort in counts.items():
+        for value, seen in of_sort.items():
+            windows = seconds / handbacks.WINDOW
+            if sort in ("hour", "weekday"):
+                windows = days[int(value)] if sort == "weekday" else days.total()
+            found.setdefault(sort, {})[value] = dispersion(seen.values(), windows)
+    return found
 
 
 def _weekday_and_hour(moment: datetime) -> tuple[int, int]:

@@ -27,7 +27,7 @@ SEARCHED = 100_000
 #: Held for at most so many seconds; what was held for longer than the last is counted after it.
 STEPS = (10, 30, 60, 120, 300, 600, 1800, 3600, 10_800, 43_200, 86_400)
 #: Words and figures in a reason that differ from job to job: `6 m 10 s`, `job 17`, `41 of the last 50`.
-_FIGURES = re.compile(r"\b\d[\d.,:]*(?:\s?(?:ms|[smhd])\b)?(?:\s\d[\d.,:]*\s?(?:ms|[smhd])\b)*")
+_FIGURES = re.compile(r"\b\d+(?:[.,:]\d+)*(?:\s?(?:ms|[smhd])\b)?(?:\s\d+(?:[.,:]\d+)*\s?(?:ms|[smhd])\b)*")
 #: A reason is told by its first so many characters.
 REASON_LENGTH = 160
 
@@ -145,7 +145,7 @@ class Again:
     bots: list[int] = field(default_factory=list)
 
 
-def jobs_again(rows: Iterable[HandBack], names: Mapping[int, str]) -> list[Again]:
+def jobs_again(rows: Iterable[HandBack], names: Mapping[str, str]) -> list[Again]:
     """Jobs given back at least twice, the most often first. `names`: of bots, by id."""
     by_job: dict[int, list[HandBack]] = {}
     for row in rows:
@@ -154,9 +154,9 @@ def jobs_again(rows: Iterable[HandBack], names: Mapping[int, str]) -> list[Again
     return sorted(found, key=lambda one: (-one.times, -one.last.timestamp()))
 
 
-def _job_again(job: int, rows: list[HandBack], names: Mapping[int, str]) -> Again:
+def _job_again(job: int, rows: list[HandBack], names: Mapping[str, str]) -> Again:
     bots = list(dict.fromkeys(row.bot for row in rows if row.bot is not None))
-    said = [names.get(bot, f"bot {bot}") for bot in bots]
+    said = [names.get(str(bot), f"bot {bot}") for bot in bots]
     if len(bots) == 1:
         story = f"each time by {said[0]}"
     elif len(bots) == len(rows):

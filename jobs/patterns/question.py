@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from urllib.parse import urlencode
 
 from django.utils import timezone
@@ -114,5 +114,5 @@ def _day(params: Mapping[str, str], name: str, faults: dict[str, str]) -> date |
 
 
 def midnight(day: date) -> datetime:
-    """Where the day begins in the site's time zone."""
-    return datetime.combine(day, time.min, tzinfo=timezone.get_default_timezone())
+    """Where the day begins in the site's time zone. In UTC: in one local zone Python subtracts clocks, not moments."""
+    return datetime.combine(day, time.min, tzinfo=timezone.get_default_timezone()).astimezone(UTC)

@@ -218,11 +218,12 @@ def sentences(verdict: Verdict, names: Mapping[str, str], cells: Mapping[tuple[s
     """The answer in plain words, the most important first. `names`: of bots, by id; `cells`: as in `Figures.bots`."""
     if not verdict.leases:
         return ["No lease ended in this range."]
-    share = f"{number(verdict.given)} of {number(verdict.leases)} leases were given back"
+    share = f"{number(verdict.given)} of {number(verdict.leases)} leases {_were(verdict.given)} given back"
     share += f" ({per_cent(verdict.given / verdict.leases)})"
     if not verdict.given:
         return [f"Nothing was given back: {share}."]
     said = [_blame(sort, one, names, cells) for sort, one in verdict.blamed[:NAMED]]
+    said[1:] = [line.replace("It is ", "It is also ", 1) for line in said[1:]]
     if len(verdict.blamed) > NAMED:
         others = [named(sort, one.value, names) for sort, one in verdict.blamed[NAMED:]]
         more = "; ".join(others[:5]) + (" …" if len(others) > 5 else "")
@@ -238,11 +239,17 @@ def sentences(verdict: Verdict, names: Mapping[str, str], cells: Mapping[tuple[s
 
 def _evidence(one: Standing) -> str:
     low, high = per_cent(one.low).removesuffix(" %"), per_cent(one.high).removesuffix(" %")
-    said = f"{number(one.given)} of its {number(one.leases)} leases were given back ({per_cent(one.share)}, "
+    said = (
+        f"{number(one.given)} of its {number(one.leases)} leases {_were(one.given)} given back ({per_cent(one.share)}, "
+    )
     said += f"between {low} and {high})"
     if one.others_share is not None:
         said += f", against {per_cent(one.others_share)} of the others"
     return said
+
+
+def _were(many: int) -> str:
+    return "was" if many == 1 else "were"
 
 
 def _blame(sort: str, one: Standing, names: Mapping[str, str], cells: Mapping[tuple[str, str], Counts]) -> str:
