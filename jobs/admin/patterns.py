@@ -169,8 +169,7 @@ def _sorts(found: Patterns) -> list[dict[str, Any]]:
     alone = "Of one bot no hours are kept for longer than two days; the week below has what was looked at."
     few = "Weekdays are compared from two weeks on: before that, one bad day would be a bad weekday."
     bots = [
-        (found.names.get(one.value, f"bot {one.value}"), one, question.query(bot=found.names.get(one.value, "")))
-        for one in _first(verdict.bots)
+        (found.names.get(one.value, f"bot {one.value}"), one, _only(one.value, found)) for one in _first(verdict.bots)
     ]
     kinds = [(one.value, one, question.query(kind=one.value)) for one in _first(verdict.kinds)]
     hours = [(f"{int(one.value):02}:00", one, "") for one in by_clock(verdict.hours)]
@@ -181,6 +180,11 @@ def _sorts(found: Patterns) -> list[dict[str, Any]]:
         _sort("hours", "By hour of the day", "Hour", hours, alone if found.bot else "No lease ended."),
         _sort("weekdays", "By weekday", "Weekday", weekdays, alone if found.bot else few),
     ]
+
+
+def _only(bot: str, found: Patterns) -> str:
+    """The query string of the same question about this bot alone; empty for one that is gone."""
+    return found.question.query(bot=found.names[bot]) if bot != "0" and bot in found.names else ""
 
 
 def _first(ones: list[Standing]) -> list[Standing]:

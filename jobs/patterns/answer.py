@@ -7,7 +7,8 @@ stands out from the verdict. No table of jobs is read or counted.
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import lru_cache
 from math import ceil
 
 from django.db.models import Expression, F, Q, Sum
@@ -184,7 +185,7 @@ def _heat(times: Mapping[tuple[int, int, str], Counts], rows: list[HandBack]) ->
         before = found.get((weekday, hour), (0, 0))
         found[(weekday, hour)] = (before[0] + given, before[1] + n)
     for row in rows:
-        pair = _weekday_and_hour(row.at)
+        pair = _clock(row.at)[1:]
         found[pair] = (found.get(pair, (0, 0))[0] + 1, 0)
     return found
 
@@ -232,8 +233,7 @@ def _bunched(rows: list[HandBack], seconds: float, days: Counter[int]) -> dict[s
         sort: defaultdict(Counter) for sort in ("bot", "kind", "hour", "weekday")
     }
     for row in rows:
-        weekday, hour = _weekday_and_hour(row.at)
-        day = timezone.localtime(row.at).date()
+        day, weekday, hour = _clock(row.at)
         window = int(row.at.timestamp()) // handbacks.WINDOW
         counts["bot"][str(row.bot or 0)][window] += 1
         counts["kind"][row.kind][window] += 1
@@ -249,17 +249,22 @@ def _bunched(rows: list[HandBack], seconds: float, days: Counter[int]) -> dict[s
     return found
 
 
-def _weekday_and_hour(moment: datetime) -> tuple[int, int]:
-    """Under which the tally has it: its hours begin with those of UTC."""
-    local = timezone.localtime(moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0))
-    return local.isoweekday(), local.hour
+def _clock(moment: datetime) -> tuple[date, int, int]:
+    """The day, weekday and hour under which the tally has it: its hours begin with those of UTC."""
+    return _clock_of(int(moment.timestamp()) // 3600, timezone.get_default_timezone())
+
+
+@lru_cache(maxsize=4096)
+def _clock_of(hour: int, zone: tzinfo) -> tuple[date, int, int]:
+    local = datetime.fromtimestamp(hour * 3600, tz=zone)
+    return local.date(), local.isoweekday(), local.hour
 
 
 def _share_of(rows: list[HandBack]) -> Callable[[frozenset[str], str, str], float]:
     """Which share of what was given back in an hour, or on a weekday, came from some bots."""
     seen: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for row in rows:
-        weekday, hour = _weekday_and_hour(row.at)
+        _, weekday, hour = _clock(row.at)
         seen[("hour", str(hour))][str(row.bot or 0)] += 1
         seen[("weekday", str(weekday))][str(row.bot or 0)] += 1
 

@@ -156,3 +156,12 @@ def test_reasons_are_escaped(asking, told, ada, olga):
     said = asking.get(PAGE).content.decode()
     assert "&lt;script&gt;alert(…)" in said
     assert "<script>alert" not in said
+
+
+def test_a_bot_that_is_gone_keeps_its_figures_and_has_no_link(asking, told, bob):
+    bob_id = bob.pk
+    bob.delete()
+    said = asking.get(PAGE).content.decode()
+    assert f"bot {bob_id}" in said
+    assert "bot=bob" not in said
+    assert 'href="?range=7d&amp;bot=ada"' in said
