@@ -13,9 +13,11 @@ from statistics import median
 
 from django.db.models import OuterRef, Q, Subquery
 from django.db.models.fields.json import KT
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
+from bots.conditions import unplanned
 from jobs.leases import SOURCES
 from jobs.models import Job, JobEvent
 from jobs.states import ENDING, HELD, Actor
@@ -66,11 +68,15 @@ def given_back(sources: Iterable[str]) -> Q:
 def look(since: datetime, until: datetime, sources: Sequence[str], *, kind: str = "", bot: int | None = None) -> Looked:
     """The newest of a range (index `jobevent_ended_at`, or `jobevent_by_bot`)."""
     events = JobEvent.objects.filter(at__gte=since, at__lt=until)
+    ended: Q | Coalesce = Q(verb__in=ENDING)
+    back: Q | Coalesce = given_back(sources)
     if bot is not None:
+        # A bot's are found by the bot, and not among all that ended in that time.
         events = events.filter(bot=bot)
-    ended = events.filter(verb__in=ENDING).order_by("-at")
-    edge = next(iter(ended.values_list("at", flat=True)[SEARCHED - 1 : SEARCHED]), None)
-    found = events.filter(given_back(sources))
+        ended, back = unplanned(Q(verb__in=ENDING)), unplanned(given_back(sources))
+    edges = events.filter(ended).order_by("-at").values_list("at", flat=True)[SEARCHED - 1 : SEARCHED]
+    edge = next(iter(edges), None)
+    found = events.filter(back)
     if edge is not None:
         found = found.filter(at__gte=edge)
     of_kind = Job.objects.filter(pk=OuterRef("job_id")).values("kind_id")[:1]

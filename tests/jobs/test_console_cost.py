@@ -168,7 +168,7 @@ def test_hand_backs_are_found_by_when_they_ended_and_their_kinds_by_key(console:
     assert f"of the newest {handbacks.LOOKED}" in said
     of_bot, _ = asked(console, PATTERNS + "?bot=ada")
     (looked,) = [sql for sql in of_bot if "claimed_at" in sql and "jobs_jobevent" in sql]
-    assert "jobevent_" in plan(looked)
+    assert "jobevent_by_bot" in plan(looked)
 
 
 def test_adding_up_a_minute_of_leases_reads_that_minute_alone(console: Client) -> None:
