@@ -19,7 +19,7 @@ def number():
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("jobs", "0007_console_indexes"),
+        ("jobs", "0009_guards"),
     ]
 
     operations = [
