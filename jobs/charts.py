@@ -6,7 +6,7 @@ Nothing in them is inline style; colours come from classes (docs/console.md), so
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 600, 150, 44, 18, 8
@@ -120,3 +120,60 @@ def _drawn(parts: Sequence[str], scale: tuple[str, str], ends: tuple[str, str], 
     return format_html(
         '<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}{}</svg>', wide, HEIGHT, label, frame, body
     )
+
+
+#: Cells of a heat map: their size, and where the first is.
+CELL, CELL_LEFT, CELL_TOP = 22, 34, 4
+#: From nothing to the most, in so many steps of colour.
+HEATS = 5
+
+
+def heat(
+    rows: Sequence[tuple[str, Sequence[float | None], Sequence[str]]], columns: Sequence[str], label: str
+) -> SafeString:
+    """A heat map; darker is more.
+
+    Each row has its name, a value for each column (None: there is nothing), and what each cell says when it is pointed
+    at. `columns` are the names below, empty where there is none.
+    """
+    most = max((value for _, values, _ in rows for value in values if value is not None), default=0)
+    parts = [_heat_row(row, n, most) for n, row in enumerate(rows)]
+    bottom = CELL_TOP + len(rows) * CELL + 12
+    for n, name in enumerate(columns):
+        if name:
+            parts.append(format_html('<text x="{}" y="{}">{}</text>', CELL_LEFT + n * CELL, bottom, name))
+    body = mark_safe("".join(parts))  # noqa: S308  each part is escaped
+    return format_html(
+        '<svg class="chart heat" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>',
+        CELL_LEFT + len(columns) * CELL, bottom + 4, label, body,
+    )  # fmt: skip
+
+
+def _heat_row(row: tuple[str, Sequence[float | None], Sequence[str]], n: int, most: float) -> SafeString:
+    name, values, titles = row
+    top, size = CELL_TOP + n * CELL, CELL - 2
+    cells = format_html_join(
+        "",
+        f'<rect class="h-{{}}" x="{{}}" y="{top}" width="{size}" height="{size}" rx="3"><title>{{}}</title></rect>',
+        (
+            ("none" if value is None else heat_step(value, most), CELL_LEFT + x * CELL, title)
+            for x, (value, title) in enumerate(zip(values, titles, strict=True))
+        ),
+    )
+    return format_html('<text x="{}" y="{}" text-anchor="end">{}</text>{}', CELL_LEFT - 6, top + 15, name, cells)
+
+
+def heat_step(value: float, most: float) -> int:
+    """The step of colour, from 0 (nothing) to `HEATS` (the most)."""
+    return 0 if value <= 0 or most <= 0 else max(1, round(value / most * HEATS))
+
+
+def meter(share: float, low: float, high: float, most: float, look: str) -> SafeString:
+    """A share as a bar in a table, with its interval as a line; `most` is where the scale ends. The row says it all."""
+    scale = 100 / most if most > 0 else 0
+    at = [min(100.0, value * scale) for value in (share, low, high)]
+    return format_html(
+        '<svg class="chart meter" viewBox="0 0 100 12" preserveAspectRatio="none" aria-hidden="true">'
+        '<rect class="s-{}" y="2" width="{}" height="8"/><path class="between" d="M{} 6H{}"/></svg>',
+        look, *(f"{value:.1f}" for value in at),
+    )  # fmt: skip

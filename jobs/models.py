@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from bots.models import NAME_LENGTH, Bot
 from jobs.queries import JobQuerySet
-from jobs.states import FINISHED, HELD, Actor, JobStatus, Policy, Span, Verb
+from jobs.states import ENDING, FINISHED, HELD, Actor, JobStatus, LeaseSpan, Policy, Span, Verb
 
 KEY_LENGTH = 200
 NOTE_LENGTH = 500
@@ -220,6 +220,8 @@ class JobEvent(models.Model):
             models.Index(name="jobevent_by_job", fields=["job", "id"]),
             models.Index(name="jobevent_by_bot", fields=["bot", "-at"]),
             models.Index(name="jobevent_by_operator", fields=["-at"], condition=Q(actor=Actor.OPERATOR)),
+            # Which leases ended other than well, and when: the release patterns, and what adds them up.
+            models.Index(name="jobevent_ended_at", fields=["at"], condition=Q(verb__in=ENDING)),
         ]
 
     def __str__(self) -> str:
@@ -256,3 +258,34 @@ class Tally(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind or 'all kinds'}, {self.span} from {self.start.isoformat()}"
+
+
+class LeaseTally(models.Model):
+    """How leases of a kind ended: in an hour, whoever held them; or in an hour or on a day, of one bot.
+
+    `jobs.leases` fills it, once for each closed minute. No foreign keys: the figures outlive what they count. `bot` is
+    0 in the rows of an hour, and for bots that are gone; a day begins at midnight in the site's time zone.
+    """
+
+    span = models.CharField(max_length=10, choices=LeaseSpan)
+    start = models.DateTimeField()
+    kind = models.CharField(max_length=NAME_LENGTH, blank=True, default="", db_default="")
+    bot = models.BigIntegerField(default=0, db_default=0)
+    succeeded = models.PositiveIntegerField(default=0, db_default=0)
+    failed = models.PositiveIntegerField(default=0, db_default=0)
+    cancelled = models.PositiveIntegerField(default=0, db_default=0)
+    # Given back unfinished: by operators, by the bots themselves, and taken by the sweep.
+    released = models.PositiveIntegerField(default=0, db_default=0)
+    handed_back = models.PositiveIntegerField(default=0, db_default=0)
+    expired = models.PositiveIntegerField(default=0, db_default=0)
+
+    class Meta:
+        verbose_name = "tally of leases"
+        verbose_name_plural = "tallies of leases"
+        constraints = [
+            models.CheckConstraint(name="leasetally_span_valid", condition=Q(span__in=LeaseSpan.values)),
+            models.UniqueConstraint(name="leasetally_once", fields=["span", "start", "kind", "bot"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind or 'all kinds'}, {self.span} from {self.start.isoformat()}, bot {self.bot or 'any'}"

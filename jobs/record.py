@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from statistics import median
 
+from django.db.models import Q
 from django.utils import timezone
 
+from bots.conditions import unplanned
 from bots.models import Bot
 from jobs import figures
 from jobs.models import Job, JobEvent
@@ -46,7 +48,8 @@ def of(bot: Bot) -> Record:
     recent = [(start, end) for start, end in rows if end and end >= since]
     if len(rows) == LOOKED_AT and recent:
         since = max(since, *(end for _, end in recent[-1:]))
-    bad = JobEvent.objects.filter(bot=bot, at__gte=since, verb__in=[Verb.FAIL, Verb.EXPIRE])
+    # Found by the bot, and not among all that ended in that time.
+    bad = JobEvent.objects.filter(unplanned(Q(verb__in=[Verb.FAIL, Verb.EXPIRE])), bot=bot, at__gte=since)
     runs = [(end - start).total_seconds() for start, end in recent if start]
     return Record(len(recent), bad.order_by("-at")[:LOOKED_AT].count(), median(runs) if runs else None)
 

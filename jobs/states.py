@@ -41,6 +41,10 @@ class Verb(TextChoices):
     PRIORITISE = "prioritise"
 
 
+#: What ends a lease other than well; each has a `JobEvent`.
+ENDING = (Verb.RELEASE, Verb.EXPIRE, Verb.FAIL, Verb.CANCEL)
+
+
 class Actor(TextChoices):
     """Who did it."""
 
@@ -63,3 +67,12 @@ class Span(TextChoices):
     MINUTE = "minute"
     QUARTER = "quarter", "quarter of an hour"
     HOUR = "hour"
+
+
+class LeaseSpan(TextChoices):
+    """What one row of `LeaseTally` is about; `mark` says until when all is added up."""
+
+    HOUR = "hour", "an hour, whoever held"
+    BOT_HOUR = "bot_hour", "an hour of one bot"
+    BOT_DAY = "bot_day", "a day of one bot"
+    MARK = "mark", "added up until then"

@@ -222,8 +222,9 @@ def _quarantine(bot_ids: set[int]) -> None:
         return
     expiries = JobEvent.objects.filter(
         Q(bot__cleared_at=None) | Q(at__gt=F("bot__cleared_at")),
+        # So that each bot's are found by the bot, and not among all that ended within the window.
+        unplanned(Q(verb=Verb.EXPIRE)),
         bot=OuterRef("pk"),
-        verb=Verb.EXPIRE,
         at__gte=Now() - settings.QUARANTINE_WINDOW,
     )
     # There is one too many when there is one after all that are allowed.

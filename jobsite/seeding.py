@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from bots import roster
 from bots.models import Bot
-from jobs import figures, lifecycle, sweep
+from jobs import figures, leases, lifecycle, sweep
 from jobs.lifecycle import NewJob
 from jobs.models import JobKind
 from jobs.states import Policy
@@ -43,6 +43,7 @@ def seed(rows: int, bots: int, told: Callable[[int], None]) -> None:
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE jobs_job, jobs_jobevent, bots_bot")
     figures.keep_tally()
+    leases.keep()
     _present(fleet)
 
 

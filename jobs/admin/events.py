@@ -8,11 +8,12 @@ from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db.models import Subquery
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
+from django.urls import path, reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 
 from bots.shown import age
+from jobs.admin import patterns
 from jobs.models import JobEvent
 
 
@@ -63,6 +64,22 @@ class JobEventAdmin(admin.ModelAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         said = {"title": "History", "subtitle": f"The newest {NEWEST:,} lines".replace(",", " ")}
         return super().changelist_view(request, said | (extra_context or {}))
+
+    def get_urls(self) -> Any:
+        view = self.admin_site.admin_view
+        ours = [
+            path("patterns/", view(self.patterns), name="jobs_jobevent_patterns"),
+            path("patterns/<slug:table>.csv", view(self.patterns_csv), name="jobs_jobevent_patterns_csv"),
+        ]
+        return [*ours, *super().get_urls()]
+
+    def patterns(self, request: HttpRequest) -> HttpResponse:
+        """How often leases are given back, by what, and what stands out."""
+        return patterns.page(self, request)
+
+    def patterns_csv(self, request: HttpRequest, table: str) -> Any:
+        """One of its tables, as a file."""
+        return patterns.export(self, request, table)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return Newest

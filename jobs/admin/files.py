@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.conf import settings
@@ -123,7 +123,7 @@ def export(page: admin.ModelAdmin, request: HttpRequest) -> StreamingHttpRespons
         raise PermissionDenied
     as_csv = request.GET.get("format") == "csv"
     rows = _rows(Question.of(request.GET))
-    body = _csv(rows) if as_csv else _ndjson(rows)
+    body = csv_lines(COLUMNS, (row.items() for row in rows)) if as_csv else _ndjson(rows)
     kind = "text/csv; charset=utf-8" if as_csv else "application/x-ndjson"
     response = StreamingHttpResponse(body, content_type=kind)
     name = f"jobs-{timezone.now():%Y%m%d-%H%M%S}.{'csv' if as_csv else 'ndjson'}"
@@ -149,12 +149,13 @@ def _ndjson(rows: Iterator[dict[str, Any]]) -> Iterator[str]:
         yield json.dumps(row, default=lambda moment: moment.isoformat(), ensure_ascii=False) + "\n"
 
 
-def _csv(rows: Iterator[dict[str, Any]]) -> Iterator[str]:
+def csv_lines(columns: Iterable[str], rows: Iterable[Iterable[tuple[str, Any]]]) -> Iterator[str]:
+    """A table as CSV, line by line. Each row is `(column, value)` in the columns' order."""
     line = io.StringIO()
     writer = csv.writer(line)
-    writer.writerow(COLUMNS)
+    writer.writerow(columns)
     for row in rows:
-        writer.writerow([_cell(name, value) for name, value in row.items()])
+        writer.writerow([_cell(name, value) for name, value in row])
         yield line.getvalue()
         line.seek(0)
         line.truncate()

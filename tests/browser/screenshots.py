@@ -25,6 +25,7 @@ def test_screenshots(browser, live_server, olga):
         "job": f"/admin/jobs/job/{stuck.pk}/change/",
         "bot": f"/admin/bots/bot/{bot.pk}/change/",
         "kind": "/admin/jobs/jobkind/crm.sync/change/",
+        "patterns": "/admin/jobs/jobevent/patterns/",
     }
     for name, url in pages.items():
         _picture(browser, live_server, olga, url, IMAGES / f"{name}.png", 1280, 1300, "light")

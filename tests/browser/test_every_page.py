@@ -1,10 +1,13 @@
 """Every page of the console is for everybody: wide and on a phone, light and dark, and without a complaint."""
 
+from datetime import timedelta
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.utils import timezone
 
 from bots.models import ApiKey
-from jobs import figures, lifecycle, sweep
+from jobs import figures, leases, lifecycle, sweep
 from jobs.lifecycle import By
 from tests.browser.people import come_in
 from tests.cast import bot_named, enqueue_one, take_one
@@ -34,6 +37,7 @@ def house(db, olga, ada, bob, age):
     age(stuck, 3)
     sweep.sweep()
     figures.keep_tally()
+    leases.keep(timezone.now() + timedelta(minutes=2))
     ApiKey.objects.create(user=olga, prefix="jsk_", digest=b"x" * 32)
     return [
         "/admin/",
@@ -55,6 +59,9 @@ def house(db, olga, ada, bob, age):
         "/admin/jobs/jobkind/",
         "/admin/jobs/jobkind/sum/change/",
         "/admin/jobs/jobevent/",
+        "/admin/jobs/jobevent/patterns/?counted=all",
+        "/admin/jobs/jobevent/patterns/?range=24h&bot=carl&counted=all",
+        "/admin/jobs/jobevent/patterns/?from=yesterday&bot=zoe",
         "/admin/bots/apikey/",
         f"/admin/jobs/job/{stuck.id}/history/",
         "/admin/password_change/",

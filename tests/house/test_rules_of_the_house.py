@@ -17,7 +17,10 @@ STATE = {
     "status", "attempt", "uncounted", "claimed_by", "claimed_by_id", "claimed_at", "started_at", "heartbeat_at",
     "deadline_at", "finished_at", "progress", "result",
 }  # fmt: skip
-PURE = ["jobs/states.py", "jobs/errors.py", "jobs/backoff.py", "bots/health.py", "bots/states.py"]
+PURE = [
+    "jobs/states.py", "jobs/errors.py", "jobs/backoff.py", "bots/health.py", "bots/states.py",
+    "jobs/patterns/standing_out.py", "jobs/patterns/verdict.py",
+]  # fmt: skip
 
 
 def tree(path):

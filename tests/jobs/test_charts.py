@@ -43,3 +43,24 @@ def test_a_line_has_gaps_where_there_is_nothing_and_a_dot_where_a_value_is_alone
 
 def test_what_stands_in_a_chart_is_escaped():
     assert "<script>" not in charts.stacked([Line("good", "a", [1])], ("<script>", "x"), "<script>")
+
+
+def test_a_heat_map_is_darkest_where_there_is_most_and_says_each_cell():
+    drawn = charts.heat(
+        [("Mon", [0, 0.5, None], ["none", "half", "nothing"]), ("Tue", [1, 0.01, 0], "abc")], "xyz", "W"
+    )
+    assert re.findall(r'class="h-(\w+)"', drawn) == ["0", "2", "none", "5", "1", "0"]
+    assert "<title>half</title>" in drawn
+    assert 'aria-label="W"' in drawn
+    assert "style" not in drawn
+
+
+def test_a_heat_map_escapes_what_it_says():
+    assert "<script>" not in charts.heat([("<script>", [1], ["<script>"])], ["<script>"], "<script>")
+
+
+def test_a_meter_reaches_as_far_as_its_share_and_never_beyond_its_end():
+    drawn = charts.meter(0.2, 0.1, 0.9, 0.4, "bad")
+    assert 'class="s-bad" y="2" width="50.0"' in drawn
+    assert "M25.0 6H100.0" in drawn
+    assert 'width="0.0"' in charts.meter(0, 0, 0, 0, "work")

@@ -12,9 +12,11 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from bots.models import Bot
-from jobs import figures, listing, overview
+from jobs import figures, leases, listing, overview
 from jobs.admin.events import CappedPaginator
 from jobs.models import Job
+from jobs.patterns import handbacks
+from jobs.sql import statement
 from jobs.states import JobStatus
 from tests.jobs.test_plans import FILL, history  # noqa: F401  the fixture
 
@@ -24,6 +26,7 @@ pytestmark = pytest.mark.django_db
 MOST_QUERIES = 12
 MOST_BYTES = 120 * 1024
 LIST = reverse("admin:jobs_job_changelist")
+PATTERNS = reverse("admin:jobs_jobevent_patterns")
 PAGES = {
     "home": reverse("admin:index"),
     "home of a week": reverse("admin:index") + "?span=week",
@@ -48,14 +51,23 @@ PAGES = {
     "a kind": reverse("admin:jobs_jobkind_change", args=["sum"]),
     "the history": reverse("admin:jobs_jobevent_changelist"),
     "a new job": reverse("admin:jobs_job_add") + "?kind=sum",
+    "release patterns": PATTERNS,
+    "release patterns of a day": PATTERNS + "?range=24h",
+    "release patterns of a quarter": PATTERNS + "?range=90d",
+    "release patterns of a kind": PATTERNS + "?kind=sum&counted=all",
+    "release patterns of a bot": PATTERNS + "?bot=ada",
+    "release patterns by operators": PATTERNS + "?counted=operators",
+    "a table of release patterns": reverse("admin:jobs_jobevent_patterns_csv", args=["bots"]),
 }
 
 
 EVENTS = """
-    INSERT INTO jobs_jobevent (job_id, attempt, verb, from_status, to_status, actor, by, at, detail)
-    SELECT id, 1, 'release', 'processing', 'pending', CASE WHEN id % 100 = 0 THEN 'operator' ELSE 'bot' END, 'olga',
-           now() - id * interval '1 second', '{}'
-    FROM jobs_job
+    INSERT INTO jobs_jobevent (job_id, attempt, verb, from_status, to_status, bot_id, actor, by, at, detail)
+    SELECT id, 1, CASE WHEN n % 3 = 0 THEN 'expire' ELSE 'release' END, 'processing', 'pending',
+           (SELECT id FROM bots_bot WHERE name = 'ada'),
+           CASE WHEN n % 3 = 0 THEN 'sweep' WHEN n % 100 = 0 THEN 'operator' ELSE 'bot' END, 'olga',
+           now() - n * interval '20 seconds', jsonb_build_object('claimed_at', now() - n * interval '21 seconds')
+    FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM jobs_job) AS numbered
 """
 
 
@@ -66,10 +78,13 @@ def console(client: Client, olga: User, history: Bot, monkeypatch: pytest.Monkey
         cursor.execute(EVENTS)
         cursor.execute("ANALYZE jobs_jobevent")
     # In the same proportion to the table as they are to ten million jobs.
-    for module, name in ((figures, "COUNTED"), (listing, "SAMPLE"), (listing, "SEARCHED")):
+    small = ((figures, "COUNTED"), (listing, "SAMPLE"), (listing, "SEARCHED"), (handbacks, "LOOKED"))
+    for module, name in small:
         monkeypatch.setattr(module, name, 100)
+    monkeypatch.setattr(handbacks, "SEARCHED", 1000)
     monkeypatch.setattr(CappedPaginator, "MOST", 300)
     figures.keep_tally()
+    leases.keep()
     return client
 
 
@@ -78,8 +93,9 @@ def asked(client: Client, url: str) -> tuple[list[str], bytes]:
     client.get(url)
     with CaptureQueriesContext(connection) as queries:
         said = client.get(url)
+        body = b"".join(said.streaming_content) if said.streaming else said.content
     assert said.status_code == 200
-    return [query["sql"] for query in queries], said.content
+    return [query["sql"] for query in queries], body
 
 
 def plan(sql: str) -> str:
@@ -141,3 +157,51 @@ def test_home_folds_a_large_fleet_and_stays_small(console: Client) -> None:
 def test_the_fill_is_large_enough_to_mean_something(console: Client) -> None:
     assert "generate_series(1, 22200)" in FILL
     assert Job.objects.count() > 20_000
+
+
+def test_hand_backs_are_found_by_when_they_ended_and_their_kinds_by_key(console: Client) -> None:
+    queries, html = asked(console, PATTERNS)
+    said = html.decode()
+    (looked,) = [sql for sql in queries if "claimed_at" in sql and "jobs_jobevent" in sql]
+    assert "jobevent_ended_at" in plan(looked)
+    assert "jobs_job_pkey" in plan(looked)
+    assert f"of the newest {handbacks.LOOKED}" in said
+    of_bot, _ = asked(console, PATTERNS + "?bot=ada")
+    (looked,) = [sql for sql in of_bot if "claimed_at" in sql and "jobs_jobevent" in sql]
+    assert "jobevent_by_bot" in plan(looked)
+
+
+def test_adding_up_a_minute_of_leases_reads_that_minute_alone(console: Client) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "EXPLAIN " + statement("leases"),
+            {
+                "since": "2026-01-01 12:00Z",
+                "until": "2026-01-01 12:01Z",
+                "zone": "UTC",
+                "bot_hours_from": "2026-01-01Z",
+            },
+        )
+        said = "\n".join(row[0] for row in cursor.fetchall())
+    assert "job_finished" in said
+    assert "jobevent_ended_at" in said
+    assert "jobs_job_pkey" in said
+    assert "Seq Scan on jobs_job" not in said
+
+
+def test_release_patterns_of_a_large_fleet_stay_small(console: Client, history: Bot) -> None:  # noqa: F811
+    with connection.cursor() as cursor:
+        cursor.execute(FLEET)
+        cursor.execute("ANALYZE jobs_leasetally")
+    queries, html = asked(console, PATTERNS)
+    assert len(queries) <= MOST_QUERIES
+    assert len(html) <= MOST_BYTES
+    assert "more, in the file" in html.decode()
+
+
+#: 5000 bots that work on two kinds each, every day of a week; each gave back a few.
+FLEET = """
+    INSERT INTO jobs_leasetally (span, start, kind, bot, succeeded, expired)
+    SELECT 'bot_day', date_trunc('day', now(), 'UTC') - d * interval '1 day', k, 1000000 + b, 40, (b + d) % 3
+    FROM generate_series(1, 5000) AS b, generate_series(0, 6) AS d, unnest(ARRAY['sum', 'divide']) AS k
+"""

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bots.models import Bot
-from jobs import figures
+from jobs import figures, leases
 from jobs.models import JobKind
 from jobs.sweep import Swept, sweep
 
@@ -88,6 +88,7 @@ class Command(BaseCommand):
         if not dry_run:
             # The console's figures: every minute that has closed, once.
             figures.keep_tally()
+            leases.keep()
         if as_json:
             self.stdout.write(json.dumps(swept.counts()))
             return
