@@ -7,7 +7,7 @@ from django.db.models import Count, Q, QuerySet, Value
 from django.db.models.expressions import Case, When
 from django.db.models.functions import Now
 
-from bots.health import Grade, grade
+from bots.health import Grade
 from bots.models import Bot
 from bots.states import BotStatus, HealthStatus
 from jobs import lifecycle
@@ -54,7 +54,7 @@ def needs_now() -> Needs:
     found = Bot.objects.filter(unwell | Q(pk__in=[watch.bot_id for watch in watched])).order_by("name")
     bots = {bot.pk: bot for bot in found[: NAMED * 3]}
     jobs = [
-        StuckJob(watch.lease.job_id, watch.lease.kind, bots[watch.bot_id], grade(watch.lease, watch.limits))
+        StuckJob(watch.lease.job_id, watch.lease.kind, bots[watch.bot_id], watch.grade)
         for watch in watched
         if watch.bot_id in bots
     ]
