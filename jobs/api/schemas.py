@@ -270,6 +270,7 @@ class BotOut(BaseModel):
     capacity: int | None
     paused: bool
     quarantined: bool
+    quarantine_reason: str
     version: str
     created_at: datetime
 
