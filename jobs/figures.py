@@ -54,8 +54,8 @@ def ask(name: str, **params: Any) -> list[dict[str, Any]]:
 def keep_tally(now: datetime | None = None) -> int:
     """Add up every minute that has closed since the last time. Returns how many; 0 when somebody else is at it.
 
-    Each minute is added up once, in the transaction that moves the mark, and what it teaches (`jobs.learned`) with it; the mark is the last minute's row for all
-    kinds, which is there even when nothing ended.
+    Each minute is added up once, in the transaction that moves the mark, and what it teaches (`jobs.learned`) with it;
+    the mark is the last minute's row for all kinds, which is there even when nothing ended.
     """
     minutes = 0
     while added := _add_chunk(now or timezone.now()):

@@ -48,7 +48,7 @@ class JobKind(models.Model):
     run_within = models.DurationField(
         null=True, blank=True, help_text="How long a job may run. Empty: learned from the kind's own successes."
     )
-    # Kept by `jobs.learned`, here and not only there, so that a claim has no other table to read. Empty: not enough yet.
+    # Kept by `jobs.learned`, and here so that a claim has no other table to read. Empty: too few successes.
     learned_run_within = models.DurationField(null=True, blank=True, editable=False)
     when_silent = models.CharField(max_length=10, choices=Policy, default=Policy.RELEASE, db_default=Policy.RELEASE)
     when_overdue = models.CharField(max_length=10, choices=Policy, default=Policy.FLAG, db_default=Policy.FLAG)

@@ -63,7 +63,7 @@ class Swept:
     flagged: int = 0
     incidents_opened: int = 0
     incidents_resolved: int = 0
-    #: What was done to leases past a limit, and to their bots: the first `NAMED`. What would be done, in a dry run: all.
+    #: What was done to leases past a limit, and to their bots: the first `NAMED`. In a dry run, what would be: all.
     actions: list[Act] = field(default_factory=list)
     #: How many more there were.
     unnamed: int = 0

@@ -23,6 +23,9 @@ from jobs.states import JobStatus, Policy, Verb
 #: How many of the jobs that expired under a bot are named.
 NAMED = 20
 
+#: How the error of a job begins that hung its bots.
+HUNG = "hung "
+
 Action = Literal["expire", "fail", "flag", "wait"]
 
 
@@ -51,7 +54,7 @@ class Verdict:
 
 def hung_bots(names: Sequence[str]) -> str:
     """`hung 3 bots: ada, bob, carl`."""
-    return f"hung {len(names)} bots: {', '.join(names)}"
+    return f"{HUNG}{len(names)} bots: {', '.join(names)}"
 
 
 def decide(watch: Watched) -> tuple[Action, str]:

@@ -124,7 +124,9 @@ def test_every_due_lease_is_looked_at_once_however_many_are_listed_at_once(
 
 
 @pytest.mark.django_db
-def test_a_sweep_names_the_first_of_what_it_did_and_a_dry_run_all_of_it(ada: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sweep_names_the_first_of_what_it_did_and_a_dry_run_all_of_it(
+    ada: Bot, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sweep, "NAMED", 2)
     for n in range(5):
         make_older(take_one(bot_named(f"bot {n}")), 7)

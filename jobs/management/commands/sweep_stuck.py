@@ -45,7 +45,9 @@ class Command(BaseCommand):
     help = "Grade every bot's health and return the jobs that nobody works on. Safe to run twice at once."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="say what would be done to which job and why, and change nothing")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="say what would be done to which job and why, and change nothing"
+        )
         parser.add_argument("--json", action="store_true", help="print one JSON object a sweep")
         parser.add_argument("--kind", metavar="K", help="look only at leases of this kind")
         parser.add_argument("--loop", type=_seconds, metavar="SECONDS", help="sweep again and again, with this pause")
