@@ -87,6 +87,17 @@ class Recent:
                 return reach(bucket) * (1 - ERROR)
         return None
 
+    def steps(self, most: int = 40) -> list[tuple[float, int]]:
+        """`(seconds, jobs)`: how many took at most so long and longer than the step before; at most `most` steps."""
+        counts = self.counts
+        some = [bucket for bucket, n in enumerate(counts) if n]
+        if not some:
+            return []
+        first, last = some[0], some[-1]
+        wide = math.ceil((last - first + 1) / most)
+        starts = range(first, last + 1, wide)
+        return [(reach(min(start + wide - 1, last)), sum(counts[start : start + wide])) for start in starts]
+
     @property
     def limit(self) -> timedelta | None:
         """How long a job of this kind may run; None while too few are known."""
