@@ -128,7 +128,7 @@ def flapping(bots: Collection[int], more: Mapping[int, Sequence[int]] | None = N
         bot=OuterRef("pk"),
         verb=Verb.EXPIRE,
         at__gte=Now() - settings.QUARANTINE_WINDOW,
-    ).order_by("-at")
+    ).order_by("-at", "-job_id")
     rows = Bot.objects.filter(among("pk", bots), quarantined_at=None)
     rows = rows.annotate(expired=ArraySubquery(expired.values("job_id")[: most + 1])).order_by("pk")
     found = {}
