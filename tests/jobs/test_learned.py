@@ -74,26 +74,31 @@ def test_one_outlier_does_not_move_the_limit(known):
     assert after(86_400, recent=before).limit == after(100, recent=before).limit
 
 
-def test_a_kind_that_becomes_slower_for_good_is_followed_within_eleven_jobs():
-    # One more than a hundredth of the two blocks that are kept at most.
-    for known in range(ENOUGH, 4 * BLOCK, 50):
-        before = after(*[100] * known, each=1)
-        slow = after(*[200] * 11, recent=before, each=1)
+@pytest.mark.parametrize("a_minute", [1, 7, 20, 50])
+def test_a_kind_that_becomes_slower_for_good_is_followed_within_eleven_jobs(a_minute):
+    for known in range(ENOUGH, 4 * BLOCK, 83):
+        before = after(*[100] * known, each=a_minute)
+        slow = after(*[200] * 11, recent=before, each=a_minute)
         assert slow.limit.total_seconds() == pytest.approx(600, rel=ERROR + 0.01), known
 
 
-def test_a_kind_that_becomes_quicker_for_good_is_followed_within_two_blocks():
-    for known in (ENOUGH, BLOCK, 3 * BLOCK + 77):
-        before = after(*[200] * known, each=1)
+@pytest.mark.parametrize("a_minute", [1, 7, 20, 50])
+def test_a_kind_that_becomes_quicker_for_good_is_followed_within_two_blocks(a_minute):
+    for known in range(ENOUGH, 4 * BLOCK, 83):
+        before = after(*[200] * known, each=a_minute)
         assert before.limit.total_seconds() > 500
-        quick = after(*[100] * (2 * BLOCK + 1), recent=before, each=1)
+        quick = after(*[100] * (2 * BLOCK + 3 * a_minute), recent=before, each=a_minute)
         assert quick.limit.total_seconds() == pytest.approx(300, rel=ERROR + 0.01), known
 
 
-def test_a_very_busy_kind_is_followed_a_closed_minute_later():
-    busy = after(*[100] * 60_000, each=20_000)
-    assert after(*[200] * 20_000, recent=busy, each=20_000).limit.total_seconds() == pytest.approx(600, rel=0.06)
-    assert after(*[50] * 40_000, recent=busy, each=20_000).limit.total_seconds() == pytest.approx(150, rel=0.06)
+@pytest.mark.parametrize("a_minute", [51, 200, 499, 500, 20_000])
+def test_a_busy_kind_is_followed_by_the_minute(a_minute):
+    for known in (2, 3, 5, 7):
+        busy = after(*[100] * (a_minute * known), each=a_minute)
+        slow = after(*[200] * a_minute, recent=busy, each=a_minute)
+        assert slow.limit.total_seconds() == pytest.approx(600, rel=ERROR + 0.01)
+    quick = after(*[50] * (2 * BLOCK + 3 * a_minute), recent=busy, each=a_minute)
+    assert quick.limit.total_seconds() == pytest.approx(150, rel=ERROR + 0.01)
 
 
 def test_from_one_to_two_blocks_of_successes_are_kept():
