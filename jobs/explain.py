@@ -83,7 +83,7 @@ def _pending(job: Job, events: Sequence[JobEvent]) -> tuple[str, list[Evidence]]
     ahead, now = overview.before(job), timezone.now()
     most = "at least " if ahead >= overview.BEFORE else ""
     kind = f"paused: none of the jobs of kind {job.kind_id} is handed out" if job.kind.paused else "not paused"
-    due = f"due since {_ago(job.run_at)}" if job.run_at <= now else f"not due before {_in(job.run_at)}"
+    due = f"since {_ago(job.run_at)}" if job.run_at <= now else _in(job.run_at)
     evidence = [
         *_last(events),
         Evidence("kind", kind, {"paused": job.kind.paused}),
@@ -219,10 +219,10 @@ def _foreseen(watch: Watched, at: datetime, signal: str, times: int) -> Evidence
     (verdict,) = verdicts.verdicts([replace(watch, lease=then)])
     grade = str(verdict.watch.grade.status).replace("_", " ")
     if verdict.action == "wait":
-        does, what = "grade", f"{signal}: its bot is {grade}"
+        does, what, who = "grade", f"is {grade}", "its bot"
     else:
-        does, what = verdict.action, _does(verdict)
-    says = f"{_in(at)}: {signal}, {what}" if does != "grade" else f"{_in(at)}: {what}"
+        does, what, who = verdict.action, _does(verdict), "the sweep"
+    says = f"{_in(at)}, {signal}: {who} {what}"
     becomes = None if verdict.becomes is None else str(verdict.becomes)
     figures = {"at": at, "signal": signal, "does": does, "then": what, "becomes": becomes}
     return Evidence("then", says, figures)

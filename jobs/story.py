@@ -103,6 +103,12 @@ def _moment(text: str | None) -> datetime | None:
 # --- A kind's policy ------------------------------------------------------------------------------------------
 
 
+def run_limit_shortly(kind: JobKind) -> str:
+    """`10 m, learned`: `run_limit` for a table."""
+    whose = "" if kind.run_within else ", learned" if kind.learned_run_within else ", default"
+    return f"{words(limit_of(kind))}{whose}"
+
+
 def run_limit(kind: JobKind) -> str:
     """`10 m, the site's default`: how long jobs of this kind may run, and where that comes from."""
     if kind.run_within is not None:

@@ -76,7 +76,7 @@ class JobKindAdmin(GuardedActions):
 
     @admin.display(description="run within")
     def runs_within(self, kind: JobKind) -> str:
-        return story.run_limit(kind)
+        return story.run_limit_shortly(kind)
 
     def save_model(self, request: HttpRequest, obj: JobKind, form: forms.ModelForm, change: bool) -> None:
         # Only what the form changes: the sweep may have learned a new limit since the page was made.

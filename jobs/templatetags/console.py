@@ -175,7 +175,7 @@ def learned_distribution(recent: Recent) -> SafeString:
         charts.Line("work", "within", [n if seconds <= most * (1 + 2 * ERROR) else 0 for seconds, n in steps]),
         charts.Line("warn", "beyond", [0 if seconds <= most * (1 + 2 * ERROR) else n for seconds, n in steps]),
     ]
-    return charts.stacked(bars, ends, label, wide=320)
+    return charts.stacked(bars, ends, label)
 
 
 @register.filter

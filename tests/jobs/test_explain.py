@@ -126,10 +126,10 @@ def test_a_held_job_says_by_whom_and_what_the_sweep_will_do_when(ada):
     assert said(lease, "limits") == ["silent after 2 m, overdue after 10 m, the site's default"]
     stuck, back, overdue, flagged = said(lease, "then")
     at = (job.heartbeat_at + timedelta(minutes=6)).strftime("%Y-%m-%d %H:%M:%S UTC")
-    assert back == f"in 5 m 5x s ({at}): silent, takes the job back, and the attempt counts"
+    assert back == f"in 5 m 5x s ({at}), silent: the sweep takes the job back, and the attempt counts"
     assert stuck.endswith("silent: its bot is potentially stuck")
     assert overdue.endswith("overdue: its bot is potentially stuck")
-    assert flagged.endswith("overdue, says so in the history, no more")
+    assert flagged.endswith("overdue: the sweep says so in the history, no more")
 
 
 def test_a_held_job_past_a_limit_says_so_with_the_figures(ada):
@@ -144,7 +144,7 @@ def test_a_job_that_was_not_started_says_when_it_goes_back(ada):
     lease = take_one(ada, start=False)
     (then,) = said(lease, "then")
     assert then.startswith("in 4 m 5x s (")
-    assert then.endswith("unstarted, takes the job back, and the attempt counts")
+    assert then.endswith("unstarted: the sweep takes the job back, and the attempt counts")
 
 
 def test_a_held_job_at_its_last_attempt_says_that_it_would_end(ada):
@@ -167,9 +167,9 @@ def test_a_kinds_policies_are_what_the_plan_says(ada):
     lease = take_one(ada)
     JobKind.objects.update(when_silent="flag", when_overdue="fail")
     plan = said(lease, "then")
-    assert [step.partition("): ")[2] for step in plan] == [
-        "silent: its bot is potentially stuck", "silent, says so in the history, no more",
-        "overdue: its bot is potentially stuck", "overdue, ends the job as failed",
+    assert [step.partition("), ")[2] for step in plan] == [
+        "silent: its bot is potentially stuck", "silent: the sweep says so in the history, no more",
+        "overdue: its bot is potentially stuck", "overdue: the sweep ends the job as failed",
     ]  # fmt: skip
 
 
