@@ -799,6 +799,13 @@ def flag(job_ids: Iterable[int], *, by: By, reasons: dict[int, str]) -> int:
     return len(_run("flag", rows=rows, actor=by.actor, by=by.name)) if rows else 0
 
 
+def quarantine(reasons: Mapping[int, str]) -> None:
+    """No new jobs for these bots (`{bot: why}`) until an operator clears them. The caller holds their row locks."""
+    rows = [{"id": bot_id, "reason": reason} for bot_id, reason in reasons.items()]
+    if rows:
+        _run("quarantine", rows=rows)
+
+
 def look_again(after: dict[int, timedelta]) -> None:
     """Set when the sweep looks at these leases next: so long from now. The caller holds their row locks."""
     rows = [{"id": job_id, "seconds": max(1, round(delay.total_seconds()))} for job_id, delay in after.items()]

@@ -13,7 +13,7 @@ from operator import itemgetter
 
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
-from django.db.models import Case, F, Q, TextField, Value, When
+from django.db.models import F, Q, Value
 from django.db.models.functions import Coalesce, Now
 from psycopg.errors import LockNotAvailable
 
@@ -188,17 +188,12 @@ def _note(swept: Swept, verdict: verdicts.Verdict, *, every: bool = False) -> No
     name = {"expire": "expired", "fail": "failed", "flag": "flagged"}.get(verdict.action)
     if name is not None:
         setattr(swept, name, getattr(swept, name) + 1)
-    if verdict.reason:
+    if verdict.reason and (every or len(swept.actions) < NAMED):
         lease = verdict.watch.lease
         becomes = None if verdict.becomes is None else str(verdict.becomes)
         act = Act(verdict.action, verdict.watch.bot_id, verdict.reason, lease.job_id, lease.kind, becomes)
-        _name(swept, act, every=every)
-
-
-def _name(swept: Swept, act: Act, *, every: bool = False) -> None:
-    if every or len(swept.actions) < NAMED:
         swept.actions.append(act)
-    else:
+    elif verdict.reason:
         swept.unnamed += 1
 
 
@@ -232,24 +227,22 @@ def _act(swept: Swept, batch: list[lifecycle.Watched], bots: dict[int, lifecycle
 def _quarantine(swept: Swept, bot_ids: set[int]) -> None:
     """No new jobs for bots whose jobs expired too often within the window, until an operator clears them."""
     reasons = verdicts.flapping(bot_ids)
-    if not reasons:
-        return
-    why = Case(*(When(pk=bot, then=Value(reason)) for bot, reason in reasons.items()), output_field=TextField())
-    flapping = Bot.objects.filter(among("pk", reasons), quarantined_at=None)
-    flapping.update(quarantined_at=Now(), quarantine_reason=why)
-    for bot, reason in reasons.items():
-        _name(swept, Act("quarantine", bot, reason))
+    lifecycle.quarantine(reasons)
+    acts = [Act("quarantine", bot, reason) for bot, reason in reasons.items()]
+    room = max(0, NAMED - len(swept.actions))
+    swept.actions += acts[:room]
+    swept.unnamed += len(acts[room:])
 
 
 def _foresee_bots(swept: Swept, would_expire: dict[int, list[int]]) -> None:
     """For a dry run: which bots would be put into quarantine by what would expire, and which would be down."""
     for ids in _chunks(sorted(would_expire)):
         for bot, reason in verdicts.flapping(ids, would_expire).items():
-            _name(swept, Act("quarantine", bot, reason), every=True)
+            swept.actions.append(Act("quarantine", bot, reason))
     limit = settings.BOT_DOWN_AFTER
     unseen = Bot.objects.unseen(limit).exclude(status=BotStatus.DOWN).order_by("pk")
     for bot, silent in unseen.values_list("pk", Now() - Coalesce("last_seen_at", "created_at")):
-        _name(swept, Act("down", bot, f"not seen for {words(silent)}, limit {words(limit)}"), every=True)
+        swept.actions.append(Act("down", bot, f"not seen for {words(silent)}, limit {words(limit)}"))
 
 
 def _look_at_bots(swept: Swept, began: datetime) -> None:

@@ -90,6 +90,8 @@ def verdicts(watches: Collection[Watched]) -> list[Verdict]:
 def _hung(watches: Collection[Watched]) -> dict[int, tuple[str, ...]]:
     """Jobs that would expire now, and with that under `HUNG_BOTS` different bots; with the bots' names, in order."""
     most = settings.HUNG_BOTS
+    # With fewer attempts than that it cannot have met so many bots, and its history need not be read.
+    watches = [watch for watch in watches if watch.attempt >= most]
     if not watches or most < 1:
         return {}
     bots: dict[int, dict[int, str]] = {}

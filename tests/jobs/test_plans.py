@@ -205,6 +205,7 @@ def test_an_expiry_counts_a_bots_events_by_their_index(history: Bot, fleet: None
 
 def test_the_bots_a_batchs_jobs_have_hung_are_found_by_the_jobs_history(history: Bot, fleet: None) -> None:
     make_due(200)
+    Job.objects.held().update(attempt=3)
     with CaptureQueriesContext(connection) as queries:
         sweep.sweep()
     (hung,) = [query["sql"] for query in queries if '"bots_bot"."name"' in query["sql"] and "'retry'" in query["sql"]]
