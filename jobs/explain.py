@@ -1,12 +1,11 @@
 """Why is this job where it is? One answer for `manage.py explain`, the job's page and `GET /jobs/{id}/explain`.
 
-A sentence or two, and under it the evidence: one line for each thing that was looked at, with its figures. What the
-sweep will do is asked of `jobs.verdicts`, which the sweep asks, too.
+A sentence or two, and under it the evidence: one line for each thing that was looked at, with its figures.
 """
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,14 +14,12 @@ from django.utils import timezone
 from bots import health
 from bots.health import words
 from bots.shown import exact
-from jobs import learned, lifecycle, overview, verdicts
+from jobs import foreseen, learned, lifecycle, overview, verdicts
 from jobs.lifecycle import Watched
 from jobs.models import Job, JobEvent, JobKind
 from jobs.states import FINISHED, HELD, Actor, JobStatus, Verb
 from jobs.story import run_limit
 
-#: What the sweep does, in words.
-DOES = {"expire": "takes the job back", "fail": "ends the job as failed", "flag": "says so in the history, no more"}
 #: How many of a job's last events the answer names.
 NAMED = 10
 #: What ended an attempt other than well, in words.
@@ -143,12 +140,12 @@ def _held(job: Job, events: Sequence[JobEvent]) -> tuple[str, list[Evidence]]:
         said = f"{said} All is within its limits."
     else:
         said = f"{said} It is {str(grade.status).replace('_', ' ')}: {grade.reason}."
-    plan = _plan(job, watch)
+    plan = foreseen.ahead(job, watch)
     flagged = any(event.verb == Verb.FLAG and event.attempt == job.attempt for event in events)
-    done = {"grade", "flag"} if flagged else {"grade"}
-    next_act = next((step for step in plan if step.figures["does"] not in done), None)
+    done = {"wait", "flag"} if flagged else {"wait"}
+    next_act = next((step for step in plan if step.does not in done), None)
     if next_act is not None:
-        said = f"{said} {_when(next_act.figures['at'])} the sweep {next_act.figures['then']}."
+        said = f"{said} {_when(next_act.at)} {next_act.who} {next_act.what}."
     progress = "none told" if job.progress is None else f"{job.progress} %"
     evidence = [
         Evidence(
@@ -167,8 +164,9 @@ def _held(job: Job, events: Sequence[JobEvent]) -> tuple[str, list[Evidence]]:
         ),
         _limits(job.kind, watch),
         *([_usual(job.kind_id, watch.usual)] if watch.usual else []),
-        *plan,
+        *map(_then, plan),
         Evidence("the sweep looks", _in(job.deadline_at) if job.deadline_at else "never", {"at": job.deadline_at}),
+        *_last(events),
         _attempts(job, events),
     ]  # fmt: skip
     return said, evidence
@@ -188,55 +186,9 @@ def _limits(kind: JobKind, watch: Watched) -> Evidence:
     return Evidence("limits", says, seconds)
 
 
-def _plan(job: Job, watch: Watched) -> list[Evidence]:
-    """What will be seen and done if the bot says nothing more (or, for running too long, says no more than that)."""
-    starts = {"unstarted": job.claimed_at, "silent": job.heartbeat_at, "overdue": job.started_at}
-    limit = {
-        "unstarted": watch.limits.start_within,
-        "silent": watch.limits.heartbeat_within,
-        "overdue": watch.limits.run_within,
-    }
-    signals = ("unstarted",) if watch.lease.running_for is None else ("silent", "overdue")
-    moments = sorted(
-        (start + limit[signal] * times, signal, times)
-        for signal in signals
-        for times in ((1,) if signal == "unstarted" else (1, health.UNHEALTHY_AT))
-        if (start := starts[signal]) is not None
-    )
-    return [_foreseen(watch, *moment) for moment in moments]
-
-
-def _foreseen(watch: Watched, at: datetime, signal: str, times: int) -> Evidence:
-    """What this signal alone comes to at that moment: the others are left as they are when the lease was opened."""
-    lease, limits = watch.lease, watch.limits
-    nothing = timedelta(0)
-    then = replace(
-        lease,
-        claimed_for=limits.start_within if signal == "unstarted" else lease.claimed_for,
-        silent_for=limits.heartbeat_within * times if signal == "silent" else nothing,
-        running_for=None if signal == "unstarted" else limits.run_within * times if signal == "overdue" else nothing,
-    )
-    (verdict,) = verdicts.verdicts([replace(watch, lease=then)])
-    grade = str(verdict.watch.grade.status).replace("_", " ")
-    if verdict.action == "wait":
-        does, what, who = "grade", f"is {grade}", "its bot"
-    else:
-        does, what, who = verdict.action, _does(verdict), "the sweep"
-    says = f"{_in(at)}, {signal}: {who} {what}"
-    becomes = None if verdict.becomes is None else str(verdict.becomes)
-    figures = {"at": at, "signal": signal, "does": does, "then": what, "becomes": becomes}
-    return Evidence("then", says, figures)
-
-
-def _does(verdict: verdicts.Verdict) -> str:
-    said = DOES[verdict.action]
-    if verdict.action != "expire":
-        return said
-    if verdict.hung:
-        return f"ends the job as failed: it has {verdicts.hung_bots(verdict.hung)}"
-    if verdict.watch.last:
-        return "ends the job as failed: it is its last attempt"
-    return f"{said}, and the attempt counts"
+def _then(step: foreseen.Foreseen) -> Evidence:
+    figures = {"at": step.at, "signal": step.signal, "does": step.does, "becomes": step.becomes}
+    return Evidence("then", f"{_in(step.at)}, {step}", figures)
 
 
 # --- Finished -------------------------------------------------------------------------------------------------
