@@ -4,7 +4,8 @@ Each held job gives up to three signals (DESIGN section 6): unstarted, silent, o
 the bot `potentially_stuck`; past `UNHEALTHY_AT` times the limit, `unhealthy`.
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -41,6 +42,15 @@ class Lease:
 
 
 @dataclass(frozen=True)
+class Usual:
+    """How long a kind's jobs usually run: `quick` of its last `jobs` successes took less than `under`."""
+
+    quick: int
+    jobs: int
+    under: timedelta
+
+
+@dataclass(frozen=True)
 class Grade:
     """What one lease says. `ratio` is age over limit of the worst signal; `signal` is None when all is well."""
 
@@ -65,8 +75,8 @@ def signals_past(lease: Lease, limits: Limits, times: int) -> list[Signal]:
     return [signal for signal, age, limit in _signals(lease, limits) if age >= limit * times]
 
 
-def grade(lease: Lease, limits: Limits) -> Grade:
-    """The grade of one lease, with a sentence that gives the figures."""
+def grade(lease: Lease, limits: Limits, usual: Usual | None = None) -> Grade:
+    """The grade of one lease, with a sentence that gives the figures: the age, the limit, and what is usual."""
     signal, age, limit = max(_signals(lease, limits), key=lambda s: s[1] / s[2])
     ratio = age / limit
     if ratio < 1:
@@ -74,7 +84,28 @@ def grade(lease: Lease, limits: Limits) -> Grade:
     status = HealthStatus.UNHEALTHY if ratio >= UNHEALTHY_AT else HealthStatus.POTENTIALLY_STUCK
     what = {"unstarted": "claimed but not started for", "silent": "silent for", "overdue": "running for"}[signal]
     reason = f"{what} {words(age)} on {lease.kind} job {lease.job_id}, limit {words(limit)}"
+    if usual is not None and signal != "unstarted":
+        # What is usual is how long jobs run, which says nothing of how long they wait to be started.
+        reason = f"{reason}; {compared(usual, lease.kind)}"
     return Grade(status, signal, ratio, reason, lease.job_id)
+
+
+def compared(usual: Usual, kind: str) -> str:
+    """What is usual, in figures: `41 of the last 50 sum jobs took under 3 s`."""
+    return f"{usual.quick} of the last {usual.jobs} {kind} jobs took under {words(usual.under)}"
+
+
+def flapping(jobs: Sequence[int], within: timedelta, *, more: bool = False) -> str:
+    """Why a bot is in quarantine, in figures: `3 jobs expired under it within 1 h: 12, 15, 19`.
+
+    `jobs` has a job once for each time it expired; with `more` there were others.
+    """
+    many = f"{'at least ' if more else ''}{len(jobs)}"
+    each = Counter(jobs)
+    if len(each) == len(jobs):
+        return f"{many} jobs expired under it within {words(within)}: {', '.join(map(str, jobs))}"
+    named = ", ".join(f"{job} ({n} times)" if n > 1 else f"{job}" for job, n in each.items())
+    return f"jobs expired under it {many} times within {words(within)}: {named}"
 
 
 def worst(grades: Iterable[Grade]) -> Grade | None:

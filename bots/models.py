@@ -66,6 +66,7 @@ class Bot(models.Model):
     restart_requested_at = models.DateTimeField(null=True, blank=True, editable=False)
     # Set when its jobs expired too often; cleared_at is the moment from which expiries count again.
     quarantined_at = models.DateTimeField(null=True, blank=True, editable=False)
+    quarantine_reason = models.TextField(blank=True, default="", db_default="", editable=False)
     cleared_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     # Only a digest of the token is kept. NULL: the token was revoked.

@@ -43,7 +43,8 @@ def resume(bots: QuerySet[Bot]) -> int:
 
 def clear_quarantine(bots: QuerySet[Bot]) -> int:
     """New jobs again for bots whose jobs expired too often; expiries count from now. Returns how many."""
-    return bots.exclude(quarantined_at=None).update(quarantined_at=None, cleared_at=Now())
+    quarantined = bots.exclude(quarantined_at=None)
+    return quarantined.update(quarantined_at=None, quarantine_reason="", cleared_at=Now())
 
 
 def create_key(user: User, name: str = "") -> tuple[ApiKey, str]:

@@ -13,6 +13,7 @@ from django.db import connection, transaction
 from django.db.models import Max, Min
 from django.utils import timezone
 
+from jobs import learned
 from jobs.models import Job, Tally
 from jobs.sql import statement
 from jobs.states import FINISHED, JobStatus, Span
@@ -53,8 +54,8 @@ def ask(name: str, **params: Any) -> list[dict[str, Any]]:
 def keep_tally(now: datetime | None = None) -> int:
     """Add up every minute that has closed since the last time. Returns how many; 0 when somebody else is at it.
 
-    Each minute is added up once, in the transaction that moves the mark; the mark is the last minute's row for all
-    kinds, which is there even when nothing ended.
+    Each minute is added up once, in the transaction that moves the mark, and what it teaches (`jobs.learned`) with it;
+    the mark is the last minute's row for all kinds, which is there even when nothing ended.
     """
     minutes = 0
     while added := _add_chunk(now or timezone.now()):
@@ -78,7 +79,8 @@ def _add_chunk(now: datetime) -> int:
         if until <= since:
             return 0
         kept = {f"keep_{span}s": keep for span, keep in KEEP.items()}
-        ask("tally", since=since, until=until, steps=len(STEPS), **kept)
+        buckets = {"buckets": learned.BUCKETS, "shortest": learned.SHORTEST, "ratio": learned.RATIO}
+        learned.learn(ask("tally", since=since, until=until, steps=len(STEPS), **kept, **buckets))
         last = until - WIDTH[Span.MINUTE]
         Tally.objects.bulk_create([Tally(span=Span.MINUTE, start=last)], ignore_conflicts=True)
         for span, keep in KEEP.items():

@@ -34,7 +34,7 @@ from jobs import backoff, waiting
 from jobs.errors import InstanceReplaced, LeaseLost, NotFound
 from jobs.floors import Floors, Look, Place
 from jobs.models import Job, JobEvent, JobKind
-from jobs.queries import past_a_limit
+from jobs.queries import past_a_limit, run_limit
 from jobs.rows import BLOCK_BYTES, BLOCK_ROWS, Rows, filled, row_of, with_ids
 from jobs.rows import NewJob as NewJob  # what producers hand to `enqueue`
 from jobs.sql import numbered, statement
@@ -769,10 +769,17 @@ def restart(bots: QuerySet[Bot], *, by: By, reason: str = "") -> tuple[int, list
 # --- The sweep ------------------------------------------------------------------------------------------------
 
 
-def expire(job_ids: Iterable[int], *, by: By, reasons: dict[int, str]) -> list[Change]:
-    """Leases nobody works on end, counted: pending at once while attempts are left, else failed."""
+def expire(
+    job_ids: Iterable[int], *, by: By, reasons: dict[int, str], last: Mapping[int, str] | None = None
+) -> list[Change]:
+    """Leases nobody works on end, counted: pending at once while attempts are left, else failed.
+
+    `last` has jobs that get no more attempts, whatever is left, each with its error.
+    """
+    last = last or {}
     rows = [
-        {"id": i, "reason": reasons[i], "error": f"expired: {reasons[i]}", "retry": True} for i in sorted(set(job_ids))
+        {"id": i, "reason": reasons[i], "error": last.get(i, f"expired: {reasons[i]}"), "retry": i not in last}
+        for i in sorted(set(job_ids))
     ]
     return _end(Verb.EXPIRE, rows, HELD, by, keep_health=True) if rows else []
 
@@ -792,6 +799,13 @@ def flag(job_ids: Iterable[int], *, by: By, reasons: dict[int, str]) -> int:
     return len(_run("flag", rows=rows, actor=by.actor, by=by.name)) if rows else 0
 
 
+def quarantine(reasons: Mapping[int, str]) -> None:
+    """No new jobs for these bots (`{bot: why}`) until an operator clears them. The caller holds their row locks."""
+    rows = [{"id": bot_id, "reason": reason} for bot_id, reason in reasons.items()]
+    if rows:
+        _run("quarantine", rows=rows)
+
+
 def look_again(after: dict[int, timedelta]) -> None:
     """Set when the sweep looks at these leases next: so long from now. The caller holds their row locks."""
     rows = [{"id": job_id, "seconds": max(1, round(delay.total_seconds()))} for job_id, delay in after.items()]
@@ -807,13 +821,17 @@ class Watched:
     limits: health.Limits
     bot_id: int
     attempt: int
+    #: The job's attempts are used up when this one ends.
+    last: bool
     when_silent: str
     when_overdue: str
+    #: How long jobs of its kind take; None when not one has succeeded lately.
+    usual: health.Usual | None
 
     @cached_property
     def grade(self) -> health.Grade:
         """What this lease says of its bot."""
-        return health.grade(self.lease, self.limits)
+        return health.grade(self.lease, self.limits, self.usual)
 
 
 def watched(jobs: QuerySet[Job]) -> list[Watched]:
@@ -821,24 +839,28 @@ def watched(jobs: QuerySet[Job]) -> list[Watched]:
     # Columns and not instances, since there may be thousands and payloads are large; and ages, which come from
     # PostgreSQL as what they are, while each moment would have to be given a time zone first.
     ages = (Now() - F("claimed_at"), Now() - F("started_at"), Now() - Coalesce("heartbeat_at", "claimed_at"))
-    rows = list(jobs.values_list("pk", "kind_id", "claimed_by_id", "attempt", *ages))
+    used = F("attempt") - F("uncounted")
+    rows = list(jobs.values_list("pk", "kind_id", "claimed_by_id", "attempt", "max_attempts", used, *ages))
     kinds = _kinds({row[1] for row in rows})
     return [
-        Watched(health.Lease(pk, kind, claimed, running, silent), kinds[kind][0], bot, attempt, *kinds[kind][1:])
-        for pk, kind, bot, attempt, claimed, running, silent in rows
-    ]
+        Watched(
+            health.Lease(pk, kind, claimed, running, silent),
+            kinds[kind][0], bot, attempt, used >= most, *kinds[kind][1:],
+        )
+        for pk, kind, bot, attempt, most, used, claimed, running, silent in rows
+    ]  # fmt: skip
 
 
-def _kinds(names: set[str]) -> dict[str, tuple[health.Limits, str, str]]:
-    """Limits and policies of these kinds."""
+def _kinds(names: set[str]) -> dict[str, tuple[health.Limits, str, str, health.Usual | None]]:
+    """Limits and policies of these kinds, and how long their jobs usually take."""
     if not names:
         return {}
-    fields = ("name", "start_within", "heartbeat_within", "run_within", "when_silent", "when_overdue")
+    limits = ("start_within", "heartbeat_within", run_limit())
+    usual = ("learned__quick", "learned__jobs", "learned__under")
+    rows = JobKind.objects.filter(name__in=names).values_list("name", *limits, "when_silent", "when_overdue", *usual)
     return {
-        name: (health.Limits(start, heartbeat, run or settings.DEFAULT_RUN_WITHIN), when_silent, when_overdue)
-        for name, start, heartbeat, run, when_silent, when_overdue in JobKind.objects.filter(
-            name__in=names
-        ).values_list(*fields)
+        row[0]: (health.Limits(*row[1:4]), row[4], row[5], None if row[6] is None else health.Usual(*row[6:]))
+        for row in rows
     }
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from bots.models import NAME_LENGTH, Bot
@@ -46,8 +46,10 @@ class JobKind(models.Model):
     start_within = models.DurationField(default=timedelta(minutes=5), db_default=timedelta(minutes=5))
     heartbeat_within = models.DurationField(default=timedelta(minutes=2), db_default=timedelta(minutes=2))
     run_within = models.DurationField(
-        null=True, blank=True, help_text="How long a job may run. Empty: the site's default (10 minutes)."
+        null=True, blank=True, help_text="How long a job may run. Empty: learned from the kind's own successes."
     )
+    # Kept by `jobs.learned`, and here so that a claim has no other table to read. Empty: too few successes.
+    learned_run_within = models.DurationField(null=True, blank=True, editable=False)
     when_silent = models.CharField(max_length=10, choices=Policy, default=Policy.RELEASE, db_default=Policy.RELEASE)
     when_overdue = models.CharField(max_length=10, choices=Policy, default=Policy.FLAG, db_default=Policy.FLAG)
     keep_for = models.DurationField(
@@ -226,6 +228,27 @@ class JobEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.verb} of job {self.job_id}, attempt {self.attempt}"
+
+
+class Learned(models.Model):
+    """A kind's recent successes by run time (`jobs.learned`), and what is said of them: one row a kind."""
+
+    kind = models.OneToOneField(JobKind, on_delete=models.CASCADE, primary_key=True, related_name="learned")
+    # Two blocks of successes, one count for each of `learned.BUCKETS`.
+    before = ArrayField(models.PositiveIntegerField())
+    latest = ArrayField(models.PositiveIntegerField())
+    # `quick` of the last `jobs` took less than `under`.
+    jobs = models.PositiveIntegerField()
+    quick = models.PositiveIntegerField()
+    under = models.DurationField()
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "learned"
+        constraints = [models.CheckConstraint(name="learned_quick_of_jobs", condition=Q(quick__lte=F("jobs")))]
+
+    def __str__(self) -> str:
+        return f"{self.kind_id}: {self.quick} of {self.jobs} under {self.under}"
 
 
 class Tally(models.Model):

@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet, Value
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.expressions import Case, When
 from django.db.models.functions import Now
 
-from bots.health import Grade, grade
+from bots.health import Grade
 from bots.models import Bot
 from bots.states import BotStatus, HealthStatus
 from jobs import lifecycle
@@ -54,7 +54,7 @@ def needs_now() -> Needs:
     found = Bot.objects.filter(unwell | Q(pk__in=[watch.bot_id for watch in watched])).order_by("name")
     bots = {bot.pk: bot for bot in found[: NAMED * 3]}
     jobs = [
-        StuckJob(watch.lease.job_id, watch.lease.kind, bots[watch.bot_id], grade(watch.lease, watch.limits))
+        StuckJob(watch.lease.job_id, watch.lease.kind, bots[watch.bot_id], watch.grade)
         for watch in watched
         if watch.bot_id in bots
     ]
@@ -134,17 +134,34 @@ def interventions() -> list[JobEvent]:
 # --- Why is it here? ------------------------------------------------------------------------------------------
 
 
-def takers(kind: str) -> dict[str, Any]:
-    """How many bots take jobs of this kind, and how many of them could take one now."""
-    takes = Bot.objects.filter(Q(kinds=[]) | Q(kinds__contains=[kind]))
-    return takes.aggregate(
-        all=Count("pk"),
-        ready=Count("pk", filter=Q(paused=False, quarantined_at=None) & ~Q(status=BotStatus.DOWN)),
-        idle=Count("pk", filter=Q(paused=False, quarantined_at=None, status=BotStatus.IDLE)),
+#: Why a bot that takes a kind cannot take one of its jobs now. One that has several reasons stands under the first.
+CANNOT = ("quarantined", "paused", "down", "at_capacity")
+#: So many jobs before one are counted.
+BEFORE = 1000
+
+
+def takers(kind: str) -> dict[str, int]:
+    """How many bots take jobs of this kind (`all`), can take one now (`ready`, `idle` of them), or why they cannot."""
+    held = Job.objects.filter(claimed_by=OuterRef("pk")).order_by().values("claimed_by").annotate(n=Count("pk"))
+    full = Q(capacity__isnull=False, held__gte=F("capacity"))
+    stands = Case(
+        When(quarantined_at__isnull=False, then=Value("quarantined")),
+        When(paused=True, then=Value("paused")),
+        When(status=BotStatus.DOWN, then=Value("down")),
+        When(full, then=Value("at_capacity")),
+        When(status=BotStatus.IDLE, then=Value("idle")),
+        default=Value("busy"),
     )
+    takes = Bot.objects.filter(Q(kinds=[]) | Q(kinds__contains=[kind]))
+    counted = takes.annotate(held=Subquery(held.values("n")), stands=stands).order_by().values_list("stands")
+    counts = dict(counted.annotate(n=Count("pk")))
+    idle = counts.get("idle", 0)
+    ready = idle + counts.get("busy", 0)
+    cannot = {name: counts.get(name, 0) for name in CANNOT}
+    return {"all": sum(counts.values()), "ready": ready, "idle": idle, **cannot}
 
 
-def before(job: Job, most: int = 1000) -> int:
+def before(job: Job, most: int = BEFORE) -> int:
     """How many due jobs of its kind are handed out before this one; counting stops at `most`."""
     ahead = Job.objects.pending().filter(kind=job.kind_id, run_at__lte=Now()).exclude(pk=job.pk)
     ahead = ahead.filter(

@@ -1,5 +1,6 @@
 """Questions about jobs, as queryset methods with an adjective's name."""
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -11,16 +12,29 @@ from jobs.states import FINISHED, HELD, JobStatus
 
 if TYPE_CHECKING:
     from bots.models import Bot
-    from jobs.models import Job  # noqa: F401
+    from jobs.models import Job, JobKind  # noqa: F401
+
+
+def run_limit(kind: str = "") -> Coalesce:
+    """How long a job may run: its kind's own limit, else the learned one, else the site's. `kind`: where the kind is.
+
+    For the ORM; `deadline.sql` says the same, and `limit_of` does for a kind that has been read.
+    """
+    default = Value(settings.DEFAULT_RUN_WITHIN, output_field=models.DurationField())
+    return Coalesce(F(f"{kind}run_within"), F(f"{kind}learned_run_within"), default)
+
+
+def limit_of(kind: "JobKind") -> timedelta:
+    """The same for one kind."""
+    return kind.run_within or kind.learned_run_within or settings.DEFAULT_RUN_WITHIN
 
 
 def past_a_limit() -> Q:
     """A condition on jobs: it is held, and has reached one of its limits (`bots.health` says how far)."""
-    default = Value(settings.DEFAULT_RUN_WITHIN, output_field=models.DurationField())
     return (
         Q(status=JobStatus.CLAIMED, claimed_at__lte=Now() - F("kind__start_within"))
         | Q(status=JobStatus.PROCESSING, heartbeat_at__lte=Now() - F("kind__heartbeat_within"))
-        | Q(status=JobStatus.PROCESSING, started_at__lte=Now() - Coalesce(F("kind__run_within"), default))
+        | Q(status=JobStatus.PROCESSING, started_at__lte=Now() - run_limit("kind__"))
     )
 
 

@@ -1,18 +1,17 @@
-"""A job's story in words: what happened to it, and why it is where it is. A kind's policy in words."""
+"""A job's story in words: what happened to it. A kind's policy in words."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.conf import settings
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from bots import health
 from bots.health import words
-from jobs import lifecycle, overview
 from jobs.models import Job, JobEvent, JobKind
+from jobs.queries import limit_of
 from jobs.states import Actor, JobStatus, Policy, Verb
 
 #: The family of colour and icon in which each verb stands in a timeline.
@@ -101,64 +100,24 @@ def _moment(text: str | None) -> datetime | None:
     return parse_datetime(text) if text else None
 
 
-# --- Why is it here? ------------------------------------------------------------------------------------------
-
-
-def why(job: Job, last: JobEvent | None) -> str:
-    """In a sentence or two why the job is in the state it is in. `last`: its last event, if it has any."""
-    if job.status == JobStatus.PENDING:
-        return _why_pending(job, last)
-    if job.claimed_by is not None:
-        return _why_held(job)
-    if job.status == JobStatus.SUCCEEDED:
-        by = f"{job.finished_by} completed it" if job.finished_by else "It was completed"
-        return f"{by} at attempt {job.attempt}."
-    if job.status == JobStatus.CANCELLED:
-        return f"{last.by} cancelled it{': ' + last.reason if last.reason else ''}." if last else "It was cancelled."
-    used = job.attempt - job.uncounted
-    first = job.error.strip().splitlines()[-1][:200] if job.error.strip() else "no error was given"
-    if used >= job.max_attempts:
-        return f"Its attempts, {job.max_attempts}, are used up. The last ended with: {first}"
-    return f"It was not to be tried again, at attempt {used} of {job.max_attempts}. It ended with: {first}"
-
-
-def _why_pending(job: Job, last: JobEvent | None) -> str:
-    said = ""
-    if last is not None and last.verb in (Verb.RELEASE, Verb.EXPIRE, Verb.FAIL, Verb.RETRY):
-        ago = words(timezone.now() - last.at)
-        who = "the sweep" if last.actor == Actor.SWEEP else last.by or str(last.bot or "its bot")
-        past = {"release": "released", "expire": "taken back", "fail": "failed", "retry": "sent back"}[last.verb]
-        said = f"It was {past} by {who} {ago} ago. "
-    if job.kind.paused:
-        return f"{said}Kind {job.kind_id} is paused, so none of its jobs is handed out."
-    if job.run_at > timezone.now():
-        wait = words(job.run_at - timezone.now())
-        return f"{said}It is not due yet: its time comes in {wait}."
-    bots = overview.takers(job.kind_id)
-    if not bots["all"]:
-        return f"{said}No bot takes jobs of kind {job.kind_id}."
-    if not bots["ready"]:
-        return f"{said}Every bot that takes this kind ({bots['all']}) is down, paused or in quarantine."
-    ahead = overview.before(job)
-    most = "at least " if ahead >= 1000 else ""
-    before = f"Jobs of its kind that go before it: {most}{ahead}" if ahead else "It is the next of its kind"
-    return f"{said}{before}. Bots that take this kind: {bots['ready']}, with nothing to do: {bots['idle']}."
-
-
-def _why_held(job: Job) -> str:
-    watched = lifecycle.watched(Job.objects.filter(pk=job.pk))
-    if not watched:
-        return "It is changing hands just now; load the page again."
-    watch = watched[0]
-    found = health.grade(watch.lease, watch.limits)
-    heard = words(watch.lease.silent_for)
-    said = f"{job.claimed_by} has held it for {words(watch.lease.claimed_for)}; its last heartbeat was {heard} ago."
-    if found.signal is None:
-        return f"{said} All is within its limits."
-    return f"{said} It is {str(found.status).replace('_', ' ')}: {found.reason}."
-
-
 # --- A kind's policy ------------------------------------------------------------------------------------------
+
+
+def run_limit_shortly(kind: JobKind) -> str:
+    """`10 m, learned`: `run_limit` for a table."""
+    whose = "" if kind.run_within else ", learned" if kind.learned_run_within else ", default"
+    return f"{words(limit_of(kind))}{whose}"
+
+
+def run_limit(kind: JobKind) -> str:
+    """`10 m, the site's default`: how long jobs of this kind may run, and where that comes from."""
+    if kind.run_within is not None:
+        whose = "the kind's own"
+    elif kind.learned_run_within is not None:
+        whose = "learned from its own successes"
+    else:
+        whose = "the site's default"
+    return f"{words(limit_of(kind))}, {whose}"
 
 
 def policy(kind: JobKind) -> dict[str, str]:
@@ -169,7 +128,7 @@ def policy(kind: JobKind) -> dict[str, str]:
         Policy.FLAG: "says so in the history and leaves the job where it is",
         Policy.FAIL: "ends the job as failed",
     }
-    run = kind.run_within or settings.DEFAULT_RUN_WITHIN
+    run = limit_of(kind)
     return {
         "max_attempts": f"Attempts before a job has failed: {kind.max_attempts}. Releases are not counted.",
         "backoff": f"After the first failure it waits {words(kind.backoff)}, and twice as long after each one more.",
@@ -178,7 +137,8 @@ def policy(kind: JobKind) -> dict[str, str]:
         f"{words(kind.heartbeat_within * times)}: unhealthy.",
         "when_silent": f"After {words(kind.heartbeat_within * times)} of silence the sweep "
         f"{then[Policy(kind.when_silent)]}.",
-        "run_within": f"Running for longer than {words(run)}: potentially stuck; {words(run * times)}: unhealthy.",
+        "run_within": f"Running for longer than {words(run)}: potentially stuck; {words(run * times)}: unhealthy. "
+        f"({run_limit(kind).partition(', ')[2].capitalize()}; empty means learned.)",
         "when_overdue": f"After {words(run * times)} of running the sweep {then[Policy(kind.when_overdue)]}.",
         "keep_for": f"Finished jobs are kept for {words(kind.keep_for)}.",
     }

@@ -13,25 +13,40 @@ from operator import itemgetter
 
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
-from django.db.models import Exists, F, OuterRef, Q, Value
-from django.db.models.functions import Now
+from django.db.models import F, Q, Value
+from django.db.models.functions import Coalesce, Now
 from psycopg.errors import LockNotAvailable
 
 from bots import health
 from bots.conditions import among, unplanned
+from bots.health import words
 from bots.models import Bot
 from bots.states import BotStatus, HealthStatus
-from jobs import lifecycle
-from jobs.models import Job, JobEvent
+from jobs import lifecycle, verdicts
+from jobs.models import Job
 from jobs.queries import JobQuerySet
-from jobs.states import HELD, JobStatus, Policy, Verb
+from jobs.states import HELD, JobStatus
 
 #: How many due leases are listed at once; they are then done in batches of `SWEEP_BATCH`, bot by bot.
 LISTED = 50_000
-#: How many leases past a limit a sweep names in `actions`; of others it says how many there are.
+#: How many leases past a limit a sweep names in `actions`; of others it says how many there are. A dry run names all.
 NAMED = 200
 #: How long the second try waits for a bot whose row somebody had locked at the first.
 PATIENCE = "2s"
+
+
+@dataclass(frozen=True)
+class Act:
+    """What was or would be done to one lease (or, with no job, to a bot), and why."""
+
+    #: `expire`, `fail`, `flag`, `wait` (past a limit, and nothing is done yet); `quarantine`, `down` of a bot.
+    action: str
+    bot: int
+    reason: str
+    job: int | None = None
+    kind: str | None = None
+    #: The job's status afterwards; None when it stays as it is.
+    becomes: str | None = None
 
 
 @dataclass
@@ -48,9 +63,9 @@ class Swept:
     flagged: int = 0
     incidents_opened: int = 0
     incidents_resolved: int = 0
-    #: What was or would be done to leases past a limit, `(job id, kind, bot id, action, reason)`: the first `NAMED`.
-    actions: list[tuple[int, str, int, str, str]] = field(default_factory=list)
-    #: How many more leases there were past a limit.
+    #: What was done to leases past a limit, and to their bots: the first `NAMED`. In a dry run, what would be: all.
+    actions: list[Act] = field(default_factory=list)
+    #: How many more there were.
     unnamed: int = 0
 
     def counts(self) -> dict[str, int]:
@@ -60,23 +75,6 @@ class Swept:
 
 #: A lease that is due, and who holds it: `(job id, bot id)`.
 Due = tuple[int, int]
-
-
-def decide(watch: lifecycle.Watched) -> tuple[str, str]:
-    """What is to be done with a lease that is due, and why: `(expire | fail | flag | wait, reason)`.
-
-    An unstarted job goes back at its first limit. Silent and overdue ones meet their kind's policy at `UNHEALTHY_AT`
-    times the limit; when both do, the first policy that does more than flag decides.
-    """
-    grade = watch.grade
-    if grade.signal == "unstarted":
-        return "expire", grade.reason
-    policies = {"silent": watch.when_silent, "overdue": watch.when_overdue}
-    chosen = [policies[signal] for signal in health.signals_past(watch.lease, watch.limits, health.UNHEALTHY_AT)]
-    if not chosen:
-        return "wait", grade.reason
-    decisive = next((policy for policy in chosen if policy != Policy.FLAG), Policy.FLAG)
-    return {Policy.RELEASE: "expire", Policy.FAIL: "fail", Policy.FLAG: "flag"}[Policy(decisive)], grade.reason
 
 
 def sweep(
@@ -90,15 +88,21 @@ def sweep(
     swept = Swept()
     began = _now()
     busy: list[Due] = []
+    would_expire: dict[int, list[int]] = {}
     for batch in _due(kind, began):
         if dry_run:
-            for watch in lifecycle.watched(_still_due(batch)):
-                _note(swept, watch)
+            for verdict in verdicts.verdicts(lifecycle.watched(_still_due(batch))):
+                _note(swept, verdict, every=True)
+                if verdict.action == "expire":
+                    swept.failed += verdict.becomes == JobStatus.FAILED
+                    would_expire.setdefault(verdict.watch.bot_id, []).append(verdict.watch.lease.job_id)
         else:
             busy += _do(swept, batch)
         if each_batch:
             each_batch(swept)
-    if not dry_run:
+    if dry_run:
+        _foresee_bots(swept, would_expire)
+    else:
         _try_again(swept, busy)
         _look_at_bots(swept, began)
         if swept.checked:
@@ -178,58 +182,67 @@ def _try_again(swept: Swept, busy: list[Due]) -> None:
                 raise
 
 
-def _note(swept: Swept, watch: lifecycle.Watched) -> str:
-    action, reason = decide(watch)
+def _note(swept: Swept, verdict: verdicts.Verdict, *, every: bool = False) -> None:
+    """Count it, and name it if it is past a limit: with `every` however many are named already."""
     swept.checked += 1
-    if reason and len(swept.actions) < NAMED:
-        swept.actions.append((watch.lease.job_id, watch.lease.kind, watch.bot_id, action, reason))
-    elif reason:
-        swept.unnamed += 1
-    if action in ("expire", "fail", "flag"):
-        name = {"expire": "expired", "fail": "failed", "flag": "flagged"}[action]
+    name = {"expire": "expired", "fail": "failed", "flag": "flagged"}.get(verdict.action)
+    if name is not None:
         setattr(swept, name, getattr(swept, name) + 1)
-    return action
+    if verdict.reason and (every or len(swept.actions) < NAMED):
+        lease = verdict.watch.lease
+        becomes = None if verdict.becomes is None else str(verdict.becomes)
+        act = Act(verdict.action, verdict.watch.bot_id, verdict.reason, lease.job_id, lease.kind, becomes)
+        swept.actions.append(act)
+    elif verdict.reason:
+        swept.unnamed += 1
 
 
 def _act(swept: Swept, batch: list[lifecycle.Watched], bots: dict[int, lifecycle.Health]) -> None:
     """One batch, whose jobs and bots this transaction has locked."""
-    chosen: dict[str, list[lifecycle.Watched]] = {}
-    for watch in batch:
-        chosen.setdefault(_note(swept, watch), []).append(watch)
-    reasons = {watch.lease.job_id: watch.grade.reason for watch in batch}
+    chosen: dict[str, list[verdicts.Verdict]] = {}
+    for verdict in verdicts.verdicts(batch):
+        _note(swept, verdict)
+        chosen.setdefault(verdict.action, []).append(verdict)
+    reasons = {v.watch.lease.job_id: v.reason for of_action in chosen.values() for v in of_action}
     # First the grades, while the leases are still there to be graded; an expiry keeps its bot's grade and reason.
     changes = lifecycle.regrade_locked(bots, seen=batch)
     swept.recovered += sum(after == HealthStatus.NORMAL for _, after in changes.values())
-    ids = {action: [watch.lease.job_id for watch in watches] for action, watches in chosen.items()}
+    ids = {action: [v.watch.lease.job_id for v in of_action] for action, of_action in chosen.items()}
     swept.flagged += lifecycle.flag(ids.get("flag", []), by=lifecycle.SWEEP, reasons=reasons) - len(ids.get("flag", []))
     lifecycle.look_again(
         {
-            watch.lease.job_id: health.next_look(watch.lease, watch.limits)
+            v.watch.lease.job_id: health.next_look(v.watch.lease, v.watch.limits)
             for action in ("wait", "flag")
-            for watch in chosen.get(action, [])
+            for v in chosen.get(action, [])
         }
     )
-    expired = lifecycle.expire(ids.get("expire", []), by=lifecycle.SWEEP, reasons=reasons)
+    last = {v.watch.lease.job_id: v.error for v in chosen.get("expire", []) if v.hung}
+    expired = lifecycle.expire(ids.get("expire", []), by=lifecycle.SWEEP, reasons=reasons, last=last)
     lifecycle.give_up(ids.get("fail", []), by=lifecycle.SWEEP, reasons=reasons)
     # Expired for the last time: the job has failed.
     swept.failed += sum(change.status == JobStatus.FAILED for change in expired)
-    _quarantine({change.bot for change in expired if change.bot is not None})
+    _quarantine(swept, {change.bot for change in expired if change.bot is not None})
 
 
-def _quarantine(bot_ids: set[int]) -> None:
+def _quarantine(swept: Swept, bot_ids: set[int]) -> None:
     """No new jobs for bots whose jobs expired too often within the window, until an operator clears them."""
-    if not bot_ids:
-        return
-    expiries = JobEvent.objects.filter(
-        Q(bot__cleared_at=None) | Q(at__gt=F("bot__cleared_at")),
-        # So that each bot's are found by the bot, and not among all that ended within the window.
-        unplanned(Q(verb=Verb.EXPIRE)),
-        bot=OuterRef("pk"),
-        at__gte=Now() - settings.QUARANTINE_WINDOW,
-    )
-    # There is one too many when there is one after all that are allowed.
-    often = Bot.objects.filter(among("pk", bot_ids), Exists(expiries[settings.QUARANTINE_EXPIRIES - 1 :]))
-    often.filter(quarantined_at=None).update(quarantined_at=Now())
+    reasons = verdicts.flapping(bot_ids)
+    lifecycle.quarantine(reasons)
+    acts = [Act("quarantine", bot, reason) for bot, reason in reasons.items()]
+    room = max(0, NAMED - len(swept.actions))
+    swept.actions += acts[:room]
+    swept.unnamed += len(acts[room:])
+
+
+def _foresee_bots(swept: Swept, would_expire: dict[int, list[int]]) -> None:
+    """For a dry run: which bots would be put into quarantine by what would expire, and which would be down."""
+    for ids in _chunks(sorted(would_expire)):
+        for bot, reason in verdicts.flapping(ids, would_expire).items():
+            swept.actions.append(Act("quarantine", bot, reason))
+    limit = settings.BOT_DOWN_AFTER
+    unseen = Bot.objects.unseen(limit).exclude(status=BotStatus.DOWN).order_by("pk")
+    for bot, silent in unseen.values_list("pk", Now() - Coalesce("last_seen_at", "created_at")):
+        swept.actions.append(Act("down", bot, f"not seen for {words(silent)}, limit {words(limit)}"))
 
 
 def _look_at_bots(swept: Swept, began: datetime) -> None:

@@ -195,6 +195,8 @@ LAST_SEEN_EVERY = timedelta(seconds=env.int("LAST_SEEN_EVERY_SECONDS", default=5
 # A bot with this many expiries within the window gets no new jobs until an operator clears it.
 QUARANTINE_EXPIRIES = env.int("QUARANTINE_EXPIRIES", default=3)
 QUARANTINE_WINDOW = timedelta(seconds=env.int("QUARANTINE_WINDOW_SECONDS", default=3600))
+# A job that expired under so many different bots ends as failed, whatever attempts are left. 0: never for that.
+HUNG_BOTS = env.int("HUNG_BOTS", default=3)
 SWEEP_BATCH = env.int("SWEEP_BATCH", default=500)
 
 # --- Claims ---------------------------------------------------------------------------------------------------

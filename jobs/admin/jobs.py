@@ -17,7 +17,7 @@ from django.utils.timezone import get_current_timezone_name
 
 from bots.admin import GuardedActions
 from bots.shown import NONE, age, badge
-from jobs import lifecycle, listing, story
+from jobs import explain, lifecycle, listing, story
 from jobs.admin import files, walk
 from jobs.admin.events import CappedPaginator
 from jobs.admin.interventions import INTERVENTIONS, Intervention, asked, carry_out, confirmation
@@ -264,7 +264,7 @@ class JobAdmin(GuardedActions):
             extra |= {
                 "title": f"{job.kind_id} job {job.pk}",
                 "timeline": story.timeline(job, reversed(events)),
-                "why": story.why(job, events[0] if events else None),
+                "explained": explain.explain(job),
                 "buttons": [
                     {
                         "intervention": i,

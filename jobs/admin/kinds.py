@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.utils import unquote
@@ -11,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 
 from bots.admin import GuardedActions, many
 from bots.shown import NONE, badge
-from jobs import figures, story
+from jobs import figures, learned, story
 from jobs.models import JobKind
 
 
@@ -31,7 +32,7 @@ class JobKindAdmin(GuardedActions):
     """A kind comes into being at its first job; here its policy is set."""
 
     list_display = [
-        "name", "shown_paused", "last_day", "failing", "middle", "max_attempts", "heartbeat_within", "run_within",
+        "name", "shown_paused", "last_day", "failing", "middle", "max_attempts", "heartbeat_within", "runs_within",
         "when_silent",
     ]  # fmt: skip
     list_filter = ["paused"]
@@ -73,6 +74,14 @@ class JobKindAdmin(GuardedActions):
         spread: figures.Spread | None = getattr(kind, "spread", None)
         return NONE if spread is None or spread.mean is None else f"{spread.mean:.1f} s"
 
+    @admin.display(description="run within")
+    def runs_within(self, kind: JobKind) -> str:
+        return story.run_limit_shortly(kind)
+
+    def save_model(self, request: HttpRequest, obj: JobKind, form: forms.ModelForm, change: bool) -> None:
+        # Only what the form changes: the sweep may have learned a new limit since the page was made.
+        obj.save(update_fields=[name for name in form.changed_data if name in form.fields] if change else None)
+
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type["KindList"]:
         return KindList
 
@@ -90,6 +99,14 @@ class JobKindAdmin(GuardedActions):
             window = request.GET.get("span", "day")
             extra |= {
                 "spread": figures.spreads(kind=kind.name).get(kind.name),
+                "recent": learned.of(kind.name),
+                "run_limit": story.run_limit(kind),
+                "teaching": {
+                    "enough": learned.ENOUGH,
+                    "times": learned.TIMES,
+                    "share": round(learned.SHARE * 100),
+                    "least": learned.LEAST,
+                },
                 "window": window if window in figures.WINDOWS else "day",
                 "may_pause": self.has_pause_permission(request),
             }

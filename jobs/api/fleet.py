@@ -7,7 +7,7 @@ from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 from ninja import Body, Router, Status
 
-from bots import health, roster
+from bots import roster
 from bots.models import Bot
 from bots.states import BotStatus, HealthStatus
 from jobs import errors, lifecycle
@@ -33,6 +33,7 @@ def bot_out(bot: Bot) -> dict[str, Any]:
     return {name: getattr(bot, name) for name in fields} | {
         "stuck_job": bot.stuck_job_id,
         "quarantined": bot.quarantined_at is not None,
+        "quarantine_reason": bot.quarantine_reason,
     }
 
 
@@ -127,7 +128,7 @@ def stuck(request: HttpRequest) -> Any:
     require(request, "jobs.view_job", "bots.view_bot")
     jobs = Job.objects.stuck().select_related("claimed_by").order_by("heartbeat_at")
     grades = {
-        watch.lease.job_id: health.grade(watch.lease, watch.limits).reason
+        watch.lease.job_id: watch.grade.reason
         for watch in lifecycle.watched(Job.objects.filter(pk__in=list(jobs.values_list("pk", flat=True)[:MAX_STUCK])))
     }
     unwell = Bot.objects.stuck() | Bot.objects.filter(status=BotStatus.DOWN)

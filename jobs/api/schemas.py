@@ -230,6 +230,24 @@ class EventsOut(BaseModel):
     events: list[EventOut]
 
 
+class EvidenceOut(BaseModel):
+    """One thing that was looked at: what was found in words, and the figures; durations are in seconds."""
+
+    about: str
+    says: str
+    figures: dict[str, Any]
+
+
+class ExplainedOut(BaseModel):
+    """Why a job is where it is: `why` in a sentence or two, and the evidence under it."""
+
+    job: int
+    kind: str
+    status: JobStatus
+    why: str
+    evidence: list[EvidenceOut]
+
+
 class BadLineOut(BaseModel):
     line: int
     message: str
@@ -270,6 +288,7 @@ class BotOut(BaseModel):
     capacity: int | None
     paused: bool
     quarantined: bool
+    quarantine_reason: str
     version: str
     created_at: datetime
 

@@ -6,7 +6,7 @@ from django.http import HttpRequest
 from ninja import Body, Router, Status
 
 from bots.models import NAME_LENGTH, Bot
-from jobs import errors, lifecycle
+from jobs import errors, explain, lifecycle
 from jobs.api import schemas
 from jobs.api.doors import bot_of, either, people_only, require
 from jobs.api.paths import MAX_ID, job_id_in, only_known, whole
@@ -94,6 +94,13 @@ def events(request: HttpRequest, job_id: str) -> Any:
     require(request, "jobs.view_job")
     found = JobEvent.objects.filter(job=find(job_id_in(job_id))).order_by("id")
     return {"events": list(found.values(*schemas.EventOut.model_fields))}
+
+
+@router.get("/jobs/{job_id}/explain", response=schemas.ExplainedOut)
+def explained(request: HttpRequest, job_id: str) -> Any:
+    """Why a job is where it is, with the evidence: the same answer as `manage.py explain` and the job's page give."""
+    require(request, "jobs.view_job")
+    return explain.explain(find(job_id_in(job_id))).as_dict()
 
 
 @shared.post("/jobs/{job_id}/release", response=schemas.ChangeOut | schemas.ReportOut)

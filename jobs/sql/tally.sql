@@ -1,16 +1,26 @@
 -- Tally: what ended from one moment to another is added to the figures, for each span, for each kind and for all.
-WITH ended AS MATERIALIZED (
+-- Returns how many successes of each kind ran how long, by the buckets of jobs/learned.py: the jobs are read once.
+WITH fine AS MATERIALIZED (
     SELECT date_trunc('minute', finished_at, 'UTC') AS minute, kind_id AS kind, status,
            -- Which step its run time is on: step n reaches to 0.1 s times two to the n.
            CASE WHEN status = 'succeeded' AND started_at IS NOT NULL
                 THEN GREATEST(0, LEAST(%(steps)s, ceil(log(2, GREATEST(
                          EXTRACT(epoch FROM finished_at - started_at), 0.001) / 0.1))))::integer END AS step,
+           -- Bucket n reaches to the shortest time times the ratio to the n.
+           CASE WHEN status = 'succeeded' AND started_at IS NOT NULL
+                THEN LEAST(%(buckets)s - 1, ceil(ln(GREATEST(
+                         EXTRACT(epoch FROM finished_at - started_at)::double precision / %(shortest)s, 1))
+                     / ln(%(ratio)s::double precision)))::integer END AS bucket,
            count(*) AS n,
            count(claimed_at) AS waits,
            COALESCE(sum(GREATEST(EXTRACT(epoch FROM claimed_at - run_at), 0)), 0) AS waited,
            COALESCE(sum(EXTRACT(epoch FROM finished_at - started_at)) FILTER (WHERE status = 'succeeded'), 0) AS ran
     FROM jobs_job
     WHERE status IN ('succeeded', 'failed', 'cancelled') AND finished_at >= %(since)s AND finished_at < %(until)s
+    GROUP BY 1, 2, 3, 4, 5
+), ended AS MATERIALIZED (
+    SELECT minute, kind, status, step, sum(n) AS n, sum(waits) AS waits, sum(waited) AS waited, sum(ran) AS ran
+    FROM fine
     GROUP BY 1, 2, 3, 4
 ), spans AS (
     SELECT s.span, date_bin(s.width, e.minute, 'epoch') AS start, e.*
@@ -36,15 +46,17 @@ WITH ended AS MATERIALIZED (
                    USING (i)) AS runs
     FROM stepped s
     GROUP BY span, start, kind
+), kept AS (
+    INSERT INTO jobs_tally AS t (span, start, kind, succeeded, failed, cancelled, waits, waited, ran, runs)
+    SELECT span, start, kind, succeeded, failed, cancelled, waits, waited, ran, runs FROM totals
+    ON CONFLICT (span, kind, start) DO UPDATE
+    SET succeeded = t.succeeded + EXCLUDED.succeeded,
+        failed = t.failed + EXCLUDED.failed,
+        cancelled = t.cancelled + EXCLUDED.cancelled,
+        waits = t.waits + EXCLUDED.waits,
+        waited = t.waited + EXCLUDED.waited,
+        ran = t.ran + EXCLUDED.ran,
+        runs = (SELECT array_agg(COALESCE(a, 0) + COALESCE(b, 0) ORDER BY i)
+                FROM unnest(t.runs, EXCLUDED.runs) WITH ORDINALITY AS u(a, b, i))
 )
-INSERT INTO jobs_tally AS t (span, start, kind, succeeded, failed, cancelled, waits, waited, ran, runs)
-SELECT span, start, kind, succeeded, failed, cancelled, waits, waited, ran, runs FROM totals
-ON CONFLICT (span, kind, start) DO UPDATE
-SET succeeded = t.succeeded + EXCLUDED.succeeded,
-    failed = t.failed + EXCLUDED.failed,
-    cancelled = t.cancelled + EXCLUDED.cancelled,
-    waits = t.waits + EXCLUDED.waits,
-    waited = t.waited + EXCLUDED.waited,
-    ran = t.ran + EXCLUDED.ran,
-    runs = (SELECT array_agg(COALESCE(a, 0) + COALESCE(b, 0) ORDER BY i)
-            FROM unnest(t.runs, EXCLUDED.runs) WITH ORDINALITY AS u(a, b, i));
+SELECT kind, bucket, sum(n)::bigint AS n FROM fine WHERE bucket IS NOT NULL GROUP BY kind, bucket;

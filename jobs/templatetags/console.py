@@ -11,7 +11,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from bots import shown
+from bots.health import words
 from jobs import charts, figures, folded, overview, story
+from jobs.learned import ERROR, SHARE, Recent
 from jobs.models import Job, JobKind
 from jobs.states import Verb
 
@@ -20,6 +22,7 @@ register = template.Library()
 badge = register.filter("badge", shown.badge)
 age = register.filter("age", shown.age)
 seconds = register.filter("seconds", charts.seconds)
+duration = register.filter("duration", words)
 fold = register.filter("fold", folded.fold)
 
 
@@ -160,6 +163,25 @@ def ran(job: Job) -> float | None:
 def kind_pictures(kind: str, window: str) -> dict[str, Any]:
     """The charts of one kind."""
     return pictures(window, kind)
+
+
+@register.simple_tag
+def learned_distribution(recent: Recent) -> SafeString:
+    """The run times a limit was learned from, as bars; those beyond the share it is made from stand out."""
+    steps, most = recent.steps(), recent.longest_of(SHARE) or 0
+    ends = (f"up to {charts.seconds(steps[0][0])}", f"up to {charts.seconds(steps[-1][0])}")
+    label = f"How many of the last {recent.jobs} successes ran how long. The figures are in the table below."
+    bars = [
+        charts.Line("work", "within", [n if seconds <= most * (1 + 2 * ERROR) else 0 for seconds, n in steps]),
+        charts.Line("warn", "beyond", [0 if seconds <= most * (1 + 2 * ERROR) else n for seconds, n in steps]),
+    ]
+    return charts.stacked(bars, ends, label)
+
+
+@register.filter
+def longest_of(recent: Recent, per_cent: int) -> str:
+    """The run time within which so many per cent of them stayed."""
+    return charts.seconds(recent.longest_of(per_cent / 100))
 
 
 @register.simple_tag

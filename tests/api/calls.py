@@ -58,6 +58,7 @@ CALLS = [
     Call("GET", "/jobs", ("jobs.view_job",)),
     Call("GET", "/jobs/{job_id}", ("jobs.view_job",)),
     Call("GET", "/jobs/{job_id}/events", ("jobs.view_job",)),
+    Call("GET", "/jobs/{job_id}/explain", ("jobs.view_job",)),
     Call("GET", "/bots", ("bots.view_bot",)),
     Call("GET", "/bots/{bot_id}", ("bots.view_bot",)),
     Call("GET", "/stuck", ("jobs.view_job", "bots.view_bot")),

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from bots import health
-from jobs import backoff, lifecycle
+from jobs import backoff, learned, lifecycle
 from jobs.lifecycle import SWEEP, By
 from jobs.models import Job, JobEvent, JobKind
 from jobs.states import CANCELLABLE, FINISHED, HELD, RETRYABLE, Actor, JobStatus, Policy, Verb
@@ -70,7 +70,7 @@ def test_policies_are_the_codes():
 def test_limits_and_defaults_are_the_codes():
     shown = {word(row["field"]): row["default"].strip("`") for row in table(DOC, "field", "default")}
     fields = {field.name: field for field in JobKind._meta.fields}
-    assert set(shown) == set(fields) - {"name", "paused", "created_at"}
+    assert set(shown) == set(fields) - {"name", "paused", "created_at", "learned_run_within"}
     for name, default in shown.items():
         real = fields[name].get_default()
         if isinstance(real, timedelta):
@@ -84,6 +84,10 @@ def test_figures_in_the_text_are_the_codes(settings):
     assert backoff.MAX_DOUBLINGS == 10 and "at most ten times" in text
     assert backoff.JITTER == 0.25 and "up to 25 %" in text
     assert timedelta(minutes=10) == settings.DEFAULT_RUN_WITHIN and "`DEFAULT_RUN_WITHIN_SECONDS`, 10 m" in text
+    assert settings.HUNG_BOTS == 3 and "under its third different bot (`HUNG_BOTS`)" in text
+    assert learned.ENOUGH == 100 and "once there are 100" in text
+    assert learned.TIMES == 3 and learned.SHARE == 0.99 and "three times the 99th percentile" in text
+    assert f"the last {learned.BLOCK} to {2 * learned.BLOCK // 1000} 000 run times, at least a minute" in text
 
 
 # --- Each verb, from each state -------------------------------------------------------------------------------

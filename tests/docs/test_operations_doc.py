@@ -2,9 +2,11 @@
 
 import ast
 import re
+from typing import get_args
 
 from bots import health
 from bots.models import ApiKey, Bot
+from jobs import learned, verdicts
 from jobs.models import JobKind
 from tests.docs.reading import ROOT, table, text_of, word
 
@@ -62,12 +64,28 @@ def test_variables_of_make_serve_are_listed():
 def test_health_table_is_the_codes(settings):
     for row in table(DOC, "signal", "limit", "default"):
         limit = JobKind._meta.get_field(word(row["limit"])).get_default() or settings.DEFAULT_RUN_WITHIN
-        assert row["default"] == health.words(limit)
+        assert row["default"].removesuffix(", or learned") == health.words(limit)
         if row["at three times the limit"]:
             assert f"at {health.words(health.UNHEALTHY_AT * limit)}" in row["at three times the limit"]
     policies = {word(row["limit"]): row["at three times the limit"] for row in table(DOC, "signal", "limit", "default")}
     assert JobKind().when_silent == "release" and "expires" in policies["heartbeat_within"]
     assert JobKind().when_overdue == "flag" and "`flag`" in policies["run_within"]
+
+
+def test_the_rule_of_learned_limits_is_the_codes():
+    text = " ".join(text_of(DOC).split())
+    assert f"There must be {learned.ENOUGH} successes for it" in text
+    assert f"the last {learned.BLOCK} to 1 000 successes" in text and learned.BLOCK == 500
+    assert f"A run time is known to within {learned.ERROR:.0%}".replace("%", " %") in text
+    # `tests/jobs/test_learned.py` tries these.
+    assert "after 11 jobs, or, when it does more than 50 in a minute, with the next minute that closes" in text
+    assert "1 000 jobs and those of three minutes" in text
+    assert learned.TIMES * health.UNHEALTHY_AT == 9 and "nine times the 99th percentile" in text
+
+
+def test_actions_of_a_dry_run_are_the_codes():
+    shown = {word(row["action"]) for row in table(DOC, "action", "means")}
+    assert shown == set(get_args(verdicts.Action)) | {"quarantine", "down"}
 
 
 def test_probes_are_the_sites(client, db):

@@ -199,8 +199,19 @@ def test_an_expiry_counts_a_bots_events_by_their_index(history: Bot, fleet: None
     make_due(200)
     with CaptureQueriesContext(connection) as queries:
         sweep.sweep()
-    (quarantine,) = [query["sql"] for query in queries if 'SET "quarantined_at"' in query["sql"]]
-    assert "jobevent_by_bot" in explain(quarantine)
+    (expired,) = [query["sql"] for query in queries if 'AS "expired"' in query["sql"]]
+    assert "jobevent_by_bot" in explain(expired)
+
+
+def test_the_bots_a_batchs_jobs_have_hung_are_found_by_the_jobs_history(history: Bot, fleet: None) -> None:
+    make_due(200)
+    Job.objects.held().update(attempt=3)
+    with CaptureQueriesContext(connection) as queries:
+        sweep.sweep()
+    (hung,) = [query["sql"] for query in queries if '"bots_bot"."name"' in query["sql"] and "'retry'" in query["sql"]]
+    said = explain(hung)
+    assert "jobevent_by_job" in said
+    assert "Seq Scan on jobs_jobevent" not in said
 
 
 def test_leases_are_put_off_and_flagged_by_their_keys(history: Bot) -> None:

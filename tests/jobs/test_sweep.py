@@ -231,7 +231,7 @@ def test_a_dry_run_says_what_would_be_done_and_changes_nothing(ada: Bot) -> None
     before = lease.job.deadline_at
     swept = sweep(dry_run=True)
     assert (swept.checked, swept.expired) == (1, 1)
-    assert [(a[0], a[3]) for a in swept.actions] == [(lease.id, "expire")]
+    assert [(act.job, act.action, act.becomes) for act in swept.actions if act.job] == [(lease.id, "expire", "pending")]
     ada.refresh_from_db()
     assert (lease.job.status, lease.job.deadline_at, ada.health_status) == (JobStatus.PROCESSING, before, "normal")
     assert not JobEvent.objects.exists()

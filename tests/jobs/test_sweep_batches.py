@@ -124,11 +124,15 @@ def test_every_due_lease_is_looked_at_once_however_many_are_listed_at_once(
 
 
 @pytest.mark.django_db
-def test_a_sweep_names_the_first_of_what_it_did_and_counts_the_rest(ada: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sweep_names_the_first_of_what_it_did_and_a_dry_run_all_of_it(
+    ada: Bot, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sweep, "NAMED", 2)
     for n in range(5):
         make_older(take_one(bot_named(f"bot {n}")), 7)
-    swept = sweep.sweep(dry_run=True)
+    foreseen = sweep.sweep(dry_run=True)
+    assert (len(foreseen.actions), foreseen.unnamed, foreseen.expired) == (5, 0, 5)
+    swept = sweep.sweep()
     assert (len(swept.actions), swept.unnamed, swept.expired) == (2, 3, 5)
 
 

@@ -4,6 +4,7 @@ import sys
 import threading
 import time
 from argparse import ArgumentParser, ArgumentTypeError
+from dataclasses import asdict
 from datetime import UTC, datetime
 from types import FrameType
 from typing import Any
@@ -15,8 +16,9 @@ from rich.table import Table
 
 from bots.models import Bot
 from jobs import figures, leases
+from jobs import sweep as sweeping
 from jobs.models import JobKind
-from jobs.sweep import Swept, sweep
+from jobs.sweep import Act, Swept, sweep
 
 #: What a database that is away, or goes away, raises.
 DATABASE_AWAY = (OperationalError, InterfaceError)
@@ -43,7 +45,9 @@ class Command(BaseCommand):
     help = "Grade every bot's health and return the jobs that nobody works on. Safe to run twice at once."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="say what would be done, and change nothing")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="say what would be done to which job and why, and change nothing"
+        )
         parser.add_argument("--json", action="store_true", help="print one JSON object a sweep")
         parser.add_argument("--kind", metavar="K", help="look only at leases of this kind")
         parser.add_argument("--loop", type=_seconds, metavar="SECONDS", help="sweep again and again, with this pause")
@@ -89,12 +93,18 @@ class Command(BaseCommand):
             # The console's figures: every minute that has closed, once.
             figures.keep_tally()
             leases.keep()
+        bots = dict(Bot.objects.filter(pk__in={act.bot for act in swept.actions}).values_list("pk", "name"))
         if as_json:
-            self.stdout.write(json.dumps(swept.counts()))
+            actions = {"actions": [asdict(act) | {"bot": bots.get(act.bot)} for act in swept.actions]}
+            self.stdout.write(json.dumps(swept.counts() | (actions if dry_run else {})))
             return
-        if swept.actions and self.stdout.isatty():
-            Console(file=sys.stdout).print(_table(swept))
+        terminal = self.stdout.isatty()
+        if swept.actions and terminal:
+            Console(file=sys.stdout).print(_table(swept, bots))
         self.stdout.write(_summary(swept, dry_run) + f"; {time.monotonic() - began:.1f} s, {_time()}")
+        if dry_run and not terminal:
+            for act in swept.actions:
+                self.stdout.write(_line(act, bots))
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
@@ -118,10 +128,21 @@ def _summary(swept: Swept, dry_run: bool) -> str:
     return ("Dry run: " if dry_run else "") + ", ".join(f"{name} {n}" for name, n in figures.items())
 
 
-def _table(swept: Swept) -> Table:
-    bots = dict(Bot.objects.filter(pk__in={row[2] for row in swept.actions}).values_list("pk", "name"))
-    more = f"and {swept.unnamed} more" if swept.unnamed else None
-    table = Table("job", "kind", "bot", "action", "why", caption=more)
-    for job_id, kind, bot_id, action, reason in swept.actions:
-        table.add_row(str(job_id), kind, bots.get(bot_id, "?"), action, reason)
+def _line(act: Act, bots: dict[int, str]) -> str:
+    """`sum job 12, held by ada: expire → pending: silent for 6 m 10 s on sum job 12, limit 2 m`."""
+    bot = bots.get(act.bot, "?")
+    whose = f"bot {bot}" if act.job is None else f"{act.kind} job {act.job}, held by {bot}"
+    return f"{whose}: {_outcome(act)}: {act.reason}"
+
+
+def _outcome(act: Act) -> str:
+    return act.action if act.becomes is None else f"{act.action} → {act.becomes}"
+
+
+def _table(swept: Swept, bots: dict[int, str]) -> Table:
+    unnamed = swept.unnamed + max(0, len(swept.actions) - sweeping.NAMED)
+    table = Table("job", "kind", "bot", "action", "why", caption=f"and {unnamed} more" if unnamed else None)
+    for act in swept.actions[: sweeping.NAMED]:
+        job = "" if act.job is None else str(act.job)
+        table.add_row(job, act.kind or "", bots.get(act.bot, "?"), _outcome(act), act.reason)
     return table

@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ("jobs", "0030_lease_tally"),
+        ("jobs", "0011_lease_tally"),
     ]
 
     operations = [

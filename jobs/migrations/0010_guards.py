@@ -13,9 +13,11 @@ def unchecked(to: str, **options: object) -> models.ForeignKey:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("jobs", "0008_turns_together"), ("bots", "0005_what_the_sweep_asks")]
+    dependencies = [("jobs", "0009_turns_together"), ("bots", "0005_what_the_sweep_asks")]
 
     operations = [
+        # Rather give up, and be run again, than queue behind a long transaction with every bot queueing behind us.
+        migrations.RunSQL("SET LOCAL lock_timeout = '5s'", migrations.RunSQL.noop),
         # The guards first: there is no moment without either.
         migrations.RunSQL(function("guard_bot"), DROP.format("jobs_guard_bot")),
         migrations.RunSQL(function("guard_kind"), DROP.format("jobs_guard_kind")),

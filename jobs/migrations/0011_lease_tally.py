@@ -19,7 +19,7 @@ def number():
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("jobs", "0009_guards"),
+        ("jobs", "0010_guards"),
     ]
 
     operations = [

@@ -1,0 +1,41 @@
+import json
+from argparse import ArgumentParser, ArgumentTypeError
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.core.serializers.json import DjangoJSONEncoder
+
+from jobs.explain import Explained, explain
+from jobs.models import Job
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**63):
+        raise ArgumentTypeError(f"{text!r} is not the number of a job")
+    return int(text)
+
+
+class Command(BaseCommand):
+    help = "Say why a job is where it is, with the evidence: why it waits, what its bot does, or how it ended."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("job", type=_number, metavar="JOB", help="the job's number")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def handle(self, *, job: int, json: bool, **options: Any) -> None:
+        found = Job.objects.select_related("kind", "claimed_by", "finished_by").filter(pk=job).first()
+        if found is None:
+            raise CommandError(f"There is no job {job}.")
+        explained = explain(found)
+        self.stdout.write(_as_json(explained) if json else _as_text(explained))
+
+
+def _as_json(explained: Explained) -> str:
+    return json.dumps(explained.as_dict(), cls=DjangoJSONEncoder)
+
+
+def _as_text(explained: Explained) -> str:
+    lines = [f"{explained.kind} job {explained.job} is {explained.status}.", explained.why, ""]
+    wide = max((len(found.about) for found in explained.evidence), default=0)
+    lines += [f"  {found.about:<{wide}}  {found.says}" for found in explained.evidence]
+    return "\n".join(lines).rstrip()
