@@ -1,0 +1,174 @@
+"""What needs a human (incidents), who is told (channels), and what is on its way to them (deliveries)."""
+
+import secrets
+from datetime import timedelta
+
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from alerts.states import Cause, DeliveryStatus, Moment, Severity, Way
+from bots.models import NAME_LENGTH, Bot
+
+
+class IncidentQuerySet(models.QuerySet["Incident"]):
+    """Questions about incidents."""
+
+    def open(self) -> "IncidentQuerySet":
+        """Incidents whose cause is not gone, acknowledged or not."""
+        return self.filter(resolved_at=None)
+
+
+class Incident(models.Model):
+    """Something that needs a human, from the moment it opened until it resolved. `alerts.incidents` writes them."""
+
+    cause = models.CharField(max_length=20, choices=Cause)
+    # What it is about, within its cause: a kind's or a bot's name, or nothing. While it is open there is no second one.
+    about = models.CharField(max_length=NAME_LENGTH, blank=True, default="", db_default="")
+    # The kind it concerns, where it concerns one; channels filter by it.
+    kind = models.CharField(max_length=NAME_LENGTH, blank=True, default="", db_default="")
+    severity = models.CharField(max_length=10, choices=Severity)
+    #: One line: what. Changes as the incident does.
+    title = models.CharField(max_length=300)
+    #: Why, with the figures.
+    reason = models.TextField(blank=True, default="", db_default="")
+    opened_at = models.DateTimeField(db_default=Now())
+    changed_at = models.DateTimeField(db_default=Now())
+    # Rises with each change that people are told; a message is about one state, and is never sent twice for it.
+    state = models.PositiveIntegerField(default=1, db_default=1)
+    acknowledged_at = models.DateTimeField(null=True, blank=True)
+    acknowledged_by = models.CharField(max_length=200, blank=True, default="", db_default="")
+    resolved_at = models.DateTimeField(null=True, blank=True)
+
+    objects = IncidentQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        permissions = [("acknowledge_incident", "Can acknowledge an incident")]
+        constraints = [
+            models.CheckConstraint(name="incident_cause_valid", condition=Q(cause__in=Cause.values)),
+            models.CheckConstraint(name="incident_severity_valid", condition=Q(severity__in=Severity.values)),
+            # One cause, one incident, however many sweeps see it.
+            models.UniqueConstraint(
+                name="incident_open_once", fields=["cause", "about"], condition=Q(resolved_at__isnull=True)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class IncidentBot(models.Model):
+    """One bot in an incident: fifty bots of one kind that are stuck are one incident with fifty of these."""
+
+    incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="bots")
+    bot = models.ForeignKey(Bot, null=True, on_delete=models.SET_NULL, related_name="+")
+    # Names and numbers, too: the story outlives the rows.
+    name = models.CharField(max_length=NAME_LENGTH)
+    job_id = models.BigIntegerField(null=True, blank=True)
+    reason = models.TextField(blank=True, default="", db_default="")
+    since = models.DateTimeField(db_default=Now())
+    until = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                name="incidentbot_once", fields=["incident", "name"], condition=Q(until__isnull=True)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class IncidentNote(models.Model):
+    """One line of an incident's history. Rows are only ever added."""
+
+    incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="notes")
+    at = models.DateTimeField(db_default=Now())
+    #: A user's name, or nothing when the sweep noticed.
+    by = models.CharField(max_length=200, blank=True, default="", db_default="")
+    text = models.TextField()
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def new_secret() -> str:
+    """A secret for a webhook's signatures."""
+    return secrets.token_urlsafe(32)
+
+
+class Channel(models.Model):
+    """Where people, or their machines, are told of incidents; and of which, and when."""
+
+    name = models.CharField(max_length=NAME_LENGTH, unique=True)
+    way = models.CharField(max_length=10, choices=Way, default=Way.APPRISE)
+    # May hold passwords: shown nowhere but masked (alerts/addresses.py).
+    address = models.TextField()
+    secret = models.CharField(max_length=100, default=new_secret, blank=True)
+    enabled = models.BooleanField(default=True, db_default=True)
+    min_severity = models.CharField(max_length=10, choices=Severity, default=Severity.WARNING)
+    kinds = ArrayField(models.CharField(max_length=NAME_LENGTH), default=list, blank=True)
+    bots = ArrayField(models.CharField(max_length=NAME_LENGTH), default=list, blank=True)
+    after = models.DurationField(default=timedelta(0), db_default=timedelta(0))
+    again_every = models.DurationField(null=True, blank=True, validators=[MinValueValidator(timedelta(minutes=1))])
+    quiet_from = models.TimeField(null=True, blank=True)
+    quiet_until = models.TimeField(null=True, blank=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    # How it went lately. While it fails, nothing else waits for it.
+    sent_at = models.DateTimeField(null=True, blank=True, editable=False)
+    failing_since = models.DateTimeField(null=True, blank=True, editable=False)
+    failures = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    last_error = models.TextField(blank=True, default="", db_default="", editable=False)
+
+    class Meta:
+        ordering = ["name"]
+        permissions = [("test_channel", "Can send a test to a channel")]
+        constraints = [
+            models.CheckConstraint(name="channel_way_valid", condition=Q(way__in=Way.values)),
+            models.CheckConstraint(name="channel_severity_valid", condition=Q(min_severity__in=Severity.values)),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Delivery(models.Model):
+    """One message for one channel: a row of the outbox, written in the transaction that changed the incident."""
+
+    channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="deliveries")
+    incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="deliveries")
+    moment = models.CharField(max_length=10, choices=Moment)
+    state = models.PositiveIntegerField()
+    #: For `again`: how many times before. One row for each reminder.
+    round = models.PositiveIntegerField(default=0, db_default=0)
+    #: What is told, as it was when it happened.
+    message = models.JSONField(default=dict)
+    status = models.CharField(max_length=10, choices=DeliveryStatus, default=DeliveryStatus.WAITING)
+    created_at = models.DateTimeField(db_default=Now())
+    due_at = models.DateTimeField(db_default=Now())
+    tries = models.PositiveIntegerField(default=0, db_default=0)
+    sent_at = models.DateTimeField(null=True, blank=True)
+    error = models.TextField(blank=True, default="", db_default="")
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name_plural = "deliveries"
+        constraints = [
+            models.CheckConstraint(name="delivery_moment_valid", condition=Q(moment__in=Moment.values)),
+            models.CheckConstraint(name="delivery_status_valid", condition=Q(status__in=DeliveryStatus.values)),
+            models.UniqueConstraint(name="delivery_once", fields=["channel", "incident", "moment", "state", "round"]),
+        ]
+        indexes = [
+            models.Index(name="delivery_due", fields=["due_at"], condition=Q(status=DeliveryStatus.WAITING)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.moment} of {self.incident} to {self.channel}"
