@@ -7,10 +7,20 @@ from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
+from django.db.models.expressions import Case, Value, When
 from django.db.models.functions import Now
 
-from alerts.states import Cause, DeliveryStatus, Moment, Severity, Way
+from alerts.states import Cause, DeliveryStatus, IncidentStatus, Moment, Severity, Way
 from bots.models import NAME_LENGTH, Bot
+
+#: What comes first in a list: what is open and nobody has taken on, what is open, the rest; critical before warning.
+RANK = Case(
+    When(resolved_at=None, acknowledged_at=None, severity=Severity.CRITICAL, then=Value(0)),
+    When(resolved_at=None, acknowledged_at=None, then=Value(1)),
+    When(resolved_at=None, severity=Severity.CRITICAL, then=Value(2)),
+    When(resolved_at=None, then=Value(3)),
+    default=Value(4),
+)
 
 
 class IncidentQuerySet(models.QuerySet["Incident"]):
@@ -20,12 +30,21 @@ class IncidentQuerySet(models.QuerySet["Incident"]):
         """Incidents whose cause is not gone, acknowledged or not."""
         return self.filter(resolved_at=None)
 
+    def unacknowledged(self) -> "IncidentQuerySet":
+        """Open incidents that nobody has taken on."""
+        return self.open().filter(acknowledged_at=None)
+
+    def by_urgency(self) -> "IncidentQuerySet":
+        """Each with its `rank`, 0 to 4, as `RANK` says; the newest first of each."""
+        return self.annotate(rank=RANK).order_by("rank", "-opened_at", "-pk")
+
 
 class Incident(models.Model):
     """Something that needs a human, from the moment it opened until it resolved. `alerts.incidents` writes them."""
 
     cause = models.CharField(max_length=20, choices=Cause)
-    # What it is about, within its cause: a kind's or a bot's name, or nothing. While it is open there is no second one.
+    # What it is about, within its cause: a kind, or nothing where one incident is for the whole house. While it is open
+    # there is no second one.
     about = models.CharField(max_length=NAME_LENGTH, blank=True, default="", db_default="")
     # The kind it concerns, where it concerns one; channels filter by it.
     kind = models.CharField(max_length=NAME_LENGTH, blank=True, default="", db_default="")
@@ -41,6 +60,14 @@ class Incident(models.Model):
     acknowledged_at = models.DateTimeField(null=True, blank=True)
     acknowledged_by = models.CharField(max_length=200, blank=True, default="", db_default="")
     resolved_at = models.DateTimeField(null=True, blank=True)
+    # Since when its cause has not been seen. It resolves when that lasts; a cause that flickers is no news.
+    clear_since = models.DateTimeField(null=True, blank=True)
+    # How often it came back soon after it had resolved. Each time it must stay away for twice as long.
+    reopened = models.PositiveSmallIntegerField(default=0, db_default=0)
+    # For `failing`: what was usual before it opened, `{failed, ended}`. What it is compared with until it resolves.
+    usual = models.JSONField(default=dict, blank=True)
+    # The last event of its jobs that stands in the notes.
+    noted_event = models.BigIntegerField(default=0, db_default=0)
 
     objects = IncidentQuerySet.as_manager()
 
@@ -55,9 +82,17 @@ class Incident(models.Model):
                 name="incident_open_once", fields=["cause", "about"], condition=Q(resolved_at__isnull=True)
             ),
         ]
+        indexes = [models.Index(name="incident_resolved", fields=["resolved_at"])]
 
     def __str__(self) -> str:
         return self.title
+
+    @property
+    def status(self) -> str:
+        """Where it stands, in a word of `IncidentStatus`."""
+        if self.resolved_at is not None:
+            return IncidentStatus.RESOLVED
+        return IncidentStatus.OPEN if self.acknowledged_at is None else IncidentStatus.ACKNOWLEDGED
 
 
 class IncidentBot(models.Model):
@@ -71,6 +106,8 @@ class IncidentBot(models.Model):
     reason = models.TextField(blank=True, default="", db_default="")
     since = models.DateTimeField(db_default=Now())
     until = models.DateTimeField(null=True, blank=True)
+    # Since when it has been well again. It leaves when that lasts.
+    clear_since = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["id"]

@@ -7,8 +7,8 @@ class Cause(TextChoices):
     """What an incident is about."""
 
     STUCK = "stuck", "bots are stuck"
-    QUARANTINED = "quarantined", "a bot is in quarantine"
-    DOWN = "down", "a bot is down"
+    QUARANTINED = "quarantined", "bots are in quarantine"
+    DOWN = "down", "bots are down"
     WAITING = "waiting", "jobs wait too long"
     FAILING = "failing", "jobs fail more often than usual"
     UNSWEPT = "unswept", "the sweep has not run"
@@ -19,6 +19,14 @@ class Severity(TextChoices):
 
     WARNING = "warning", "warning"
     CRITICAL = "critical", "critical"
+
+
+class IncidentStatus(TextChoices):
+    """Where an incident stands. No column has it: it follows from `acknowledged_at` and `resolved_at`."""
+
+    OPEN = "open", "open"
+    ACKNOWLEDGED = "acknowledged", "acknowledged"
+    RESOLVED = "resolved", "resolved"
 
 
 class Moment(TextChoices):

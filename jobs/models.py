@@ -48,6 +48,11 @@ class JobKind(models.Model):
     run_within = models.DurationField(
         null=True, blank=True, help_text="How long a job may run. Empty: the site's default (10 minutes)."
     )
+    wait_within = models.DurationField(
+        null=True,
+        blank=True,
+        help_text="How long a due job may wait before an incident opens. Empty: the site's default (1 hour). 0: never.",
+    )
     when_silent = models.CharField(max_length=10, choices=Policy, default=Policy.RELEASE, db_default=Policy.RELEASE)
     when_overdue = models.CharField(max_length=10, choices=Policy, default=Policy.FLAG, db_default=Policy.FLAG)
     keep_for = models.DurationField(
@@ -70,6 +75,9 @@ class JobKind(models.Model):
                 name="jobkind_limits_positive",
                 condition=Q(start_within__gt=timedelta(0), heartbeat_within__gt=timedelta(0), backoff__gte=timedelta(0))
                 & (Q(run_within=None) | Q(run_within__gt=timedelta(0))),
+            ),
+            models.CheckConstraint(
+                name="jobkind_wait_within_positive", condition=Q(wait_within=None) | Q(wait_within__gte=timedelta(0))
             ),
         ]
 

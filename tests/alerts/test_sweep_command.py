@@ -15,9 +15,9 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
 from rich.console import Console
 
+from alerts.management.commands import sweep_stuck
 from bots.models import Bot
 from jobs import sweep
-from jobs.management.commands import sweep_stuck
 from tests.cast import bot_named, database_url, make_older, take_one
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,7 +50,8 @@ def test_the_line_says_how_long_it_took_and_when_it_was(ada: Bot) -> None:
     out = StringIO()
     call_command("sweep_stuck", stdout=out)
     assert re.fullmatch(
-        r"checked 1, potentially stuck 0, unhealthy 1, recovered 0, down \d, expired 1, failed 0, flagged 0; "
+        r"checked 1, potentially stuck 0, unhealthy 1, recovered 0, down \d, expired 1, failed 0, flagged 0, "
+        r"incidents opened 1, incidents resolved 0; "
         r"\d+\.\d s, \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\n",
         out.getvalue(),
     )

@@ -13,6 +13,7 @@ from django.db import InterfaceError, OperationalError, close_old_connections
 from rich.console import Console
 from rich.table import Table
 
+from alerts import deadman, heartbeat, incidents
 from bots.models import Bot
 from jobs import figures
 from jobs.models import JobKind
@@ -55,6 +56,7 @@ class Command(BaseCommand):
         try:
             self._once(dry_run, json, kind)
         except DATABASE_AWAY as error:
+            heartbeat.beat(failed=True)
             raise CommandError(f"The sweep failed; what it had done until then is done. {_one_line(error)}") from None
         except KeyboardInterrupt:
             raise CommandError("Interrupted; what was done until then is done.", returncode=130) from None
@@ -69,6 +71,7 @@ class Command(BaseCommand):
                 except DATABASE_AWAY as error:
                     # A loop that ended here would leave nobody watching.
                     self.stderr.write(f"{_time()} The sweep failed and will be tried again. {_one_line(error)}")
+                    heartbeat.beat(failed=True)
                 self.stderr.flush()
                 self.stdout.flush()
                 close_old_connections()
@@ -84,10 +87,16 @@ class Command(BaseCommand):
             known = ", ".join(JobKind.objects.values_list("name", flat=True)[:20]) or "none yet"
             raise CommandError(f"--kind: there is no kind called {kind!r}. Kinds: {known}.")
         began = time.monotonic()
+        before = deadman.standing()
         swept = sweep(kind=kind, dry_run=dry_run)
         if not dry_run:
             # The console's figures: every minute that has closed, once.
             figures.keep_tally()
+            seen = incidents.watch(kind=kind, before=before)
+            if seen is not None:
+                swept.incidents_opened, swept.incidents_resolved = seen.opened, seen.resolved
+            if kind is None:
+                heartbeat.beat()
         if as_json:
             self.stdout.write(json.dumps(swept.counts()))
             return
@@ -113,7 +122,7 @@ def _one_line(error: BaseException) -> str:
 
 
 def _summary(swept: Swept, dry_run: bool) -> str:
-    figures = {name.replace("_", " "): n for name, n in swept.counts().items() if not name.startswith("incidents")}
+    figures = {name.replace("_", " "): n for name, n in swept.counts().items()}
     return ("Dry run: " if dry_run else "") + ", ".join(f"{name} {n}" for name, n in figures.items())
 
 
