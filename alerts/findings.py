@@ -205,7 +205,8 @@ def _waiting(kind: str, job: int, age: timedelta, limit: timedelta, takers: tupl
 def _takers(kinds: Iterable[str]) -> dict[str, tuple[int, int]]:
     """For each kind: how many bots take it, and how many of them could work."""
     ready = Q(paused=False, quarantined_at=None) & ~Q(status=BotStatus.DOWN)
-    groups = list(Bot.objects.order_by().values_list("kinds").annotate(Count("pk"), Count("pk", filter=ready)))
+    rows = Bot.objects.order_by().values_list("kinds")
+    groups = list(rows.annotate(all=Count("pk"), ready=Count("pk", filter=ready)))
     taking = {kind: [(n, could) for takes, n, could in groups if not takes or kind in takes] for kind in kinds}
     return {kind: (sum(n for n, _ in rows), sum(could for _, could in rows)) for kind, rows in taking.items()}
 
