@@ -32,7 +32,13 @@ class IncidentQuerySet(models.QuerySet["Incident"]):
 
     def unacknowledged(self) -> "IncidentQuerySet":
         """Open incidents that nobody has taken on."""
-        return self.open().filter(acknowledged_at=None)
+        return self.of_status(IncidentStatus.OPEN)
+
+    def of_status(self, status: IncidentStatus) -> "IncidentQuerySet":
+        """Incidents that stand there."""
+        if status == IncidentStatus.RESOLVED:
+            return self.exclude(resolved_at=None)
+        return self.open().filter(acknowledged_at__isnull=status == IncidentStatus.OPEN)
 
     def by_urgency(self) -> "IncidentQuerySet":
         """Each with its `rank`, 0 to 4, as `RANK` says; the newest first of each."""

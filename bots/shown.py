@@ -13,6 +13,7 @@ FAMILIES = {
     "pending": "wait", "claimed": "work", "processing": "work", "succeeded": "good", "failed": "bad",
     "cancelled": "wait", "idle": "wait", "busy": "work", "down": "bad", "normal": "good",
     "potentially_stuck": "warn", "unhealthy": "bad", "paused": "warn", "quarantined": "bad",
+    "warning": "warn", "critical": "bad", "open": "bad", "acknowledged": "work", "resolved": "good",
 }  # fmt: skip
 
 #: What stands where there is nothing to show. On a phone such a cell is left out.

@@ -1,5 +1,7 @@
 """Time passes for incidents: their moments move into the past, as `tests.cast.make_older` does for jobs."""
 
+from typing import Any
+
 from django.db import connection
 
 from alerts import incidents
@@ -33,6 +35,18 @@ def sweep_and_look() -> Pass:
     """What `sweep_stuck` does."""
     sweep()
     return look()
+
+
+def an_incident(**fields: Any) -> Incident:
+    """An incident as a pass might have opened it; the open one about the same where there is one."""
+    values = {"cause": "stuck", "about": "sum", "kind": "sum", "severity": "warning", "title": "ada is stuck"} | fields
+    values |= {"reason": "ada: silent for 3 m on sum job 17, limit 2 m"} | fields
+    there = Incident.objects.open().filter(cause=values["cause"], about=values["about"]).first()
+    if there is not None:
+        return there
+    incident = Incident.objects.create(**values)
+    IncidentNote.objects.create(incident=incident, text=f"Opened: {incident.reason}")
+    return incident
 
 
 def the_one(cause: str | None = None) -> Incident:

@@ -70,4 +70,3 @@ def test_an_acknowledged_incident_resolves_and_keeps_who_had_it(incident, olga, 
     assert look().resolved == 1
     assert (the_one().status, the_one().acknowledged_by) == ("resolved", "olga")
     assert [moment for _, moment, _, _ in told] == ["resolved"]
-

@@ -153,4 +153,4 @@ def test_home_says_so_at_once(client, olga):
     last_sweep(6)
     said = client.get(reverse("admin:index")).content.decode()
     assert "The sweep does not run" in said
-    assert "last finished" in said
+    assert "Last finished 20" in said

@@ -116,7 +116,7 @@ def test_bots_whose_jobs_expired_too_often_are_one_incident(ada, bob, told):
     incident = the_one(Cause.QUARANTINED)
     assert incident.title == "2 bots are in quarantine: ada, bob"
     assert "ada: no new jobs for 0 s: its jobs expired 3 times" in incident.reason
-    assert [moment for cause, moment, _, _ in told if cause == "quarantined"][0] == "opened"
+    assert next(moment for cause, moment, _, _ in told if cause == "quarantined") == "opened"
 
 
 def test_a_cleared_quarantine_resolves_it(ada):

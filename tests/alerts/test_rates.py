@@ -60,7 +60,7 @@ def test_it_goes_on_for_longer_than_it_takes_to_begin():
 @pytest.mark.parametrize(("share", "ended"), [(0.01, 30), (0.05, 10), (0.05, 30), (0.2, 20), (0.3, 30)])
 def test_chance_alone_opens_hardly_ever_one(share, ended):
     """Fewer than one look in ten thousand, whatever share is usual."""
-    chance = random.Random(1998)  # noqa: S311
+    chance = random.Random(1998)
     past = Rate(int(share * 1000), 1000)
     looks = 20_000
     wrong = sum(jumped(Rate(sum(chance.random() < share for _ in range(ended)), ended), past) for _ in range(looks))
