@@ -85,6 +85,8 @@ def stuck(kind: str | None = None) -> list[Found]:
     unwell = Bot.objects.stuck().annotate(about=about)
     unwell = unwell.filter(lifecycle.holding() | ~(dismissed() | Q(quarantined_at__isnull=False)))
     rows = list(unwell.order_by("name").values_list("name", "pk", "health_status", "health_reason", "about"))
+    if not rows:
+        return []
     kinds = dict(Job.objects.filter(among("pk", {row[4] for row in rows if row[4]})).values_list("pk", "kind_id"))
     by_kind: dict[str, list[tuple[Seen, str]]] = {}
     for name, pk, health, reason, job in rows:

@@ -99,6 +99,7 @@ class Bot(models.Model):
             # such a write within its page (HOT) only while no index, not even by its condition, depends on it.
             models.Index(name="bot_unwell", fields=["health_status"], condition=Q(health_status__in=UNWELL)),
             models.Index(Coalesce("last_seen_at", "created_at"), name="bot_unseen"),
+            models.Index(name="bot_quarantined", fields=["quarantined_at"], condition=Q(quarantined_at__isnull=False)),
         ]
 
     def __str__(self) -> str:

@@ -20,4 +20,10 @@ class Migration(migrations.Migration):
                 help_text="Raise an incident when it stops calling. Untick for one that comes and goes, or has gone.",
             ),
         ),
+        migrations.AddIndex(
+            model_name="bot",
+            index=models.Index(
+                condition=models.Q(("quarantined_at__isnull", False)), fields=["quarantined_at"], name="bot_quarantined"
+            ),
+        ),
     ]

@@ -61,7 +61,10 @@ def test_what_is_open_and_critical_comes_first_and_what_is_over_last(see):
 
 
 def test_the_list_filters_and_says_how_many_bots_there_are(see, ada):
-    first, second = an_incident(about="a", title="one hangs"), an_incident(about="b", title="two waits", cause="waiting")
+    first, second = (
+        an_incident(about="a", title="one hangs"),
+        an_incident(about="b", title="two waits", cause="waiting"),
+    )
     for n in range(3):
         IncidentBot.objects.create(incident=first, name=f"bot {n}", until=None if n else Now())
     resolve(second)
