@@ -6,7 +6,7 @@ index by when they were last seen, kinds by steps in the index of what is pendin
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.db.models import BigIntegerField, Count, F, Max, OuterRef, Q, QuerySet, Subquery, Sum
@@ -62,7 +62,7 @@ def look(now: datetime, open_ones: Sequence[Incident], missing: Iterable[int], *
     """
     found = stuck(kind) + waiting(now, kind) + failing(now, open_ones, kind)
     if kind is None:
-        found += quarantined(now) + down(now, missing)
+        found += quarantined() + down(now, missing)
     return found
 
 
@@ -104,11 +104,11 @@ def _stuck(kind: str, group: list[tuple[Seen, str]]) -> Found:
     return Found(Cause.STUCK, kind, severity, _who(bots, where), counts + _whys(bots), kind, bots)
 
 
-def quarantined(now: datetime) -> list[Found]:
+def quarantined() -> list[Found]:
     """Bots that get no new jobs because their jobs expired too often; one finding for all of them."""
     rows = Bot.objects.filter(quarantined_at__isnull=False, paused=False).order_by("name")
     bots = [
-        Seen(name, pk, f"no new jobs for {words(now - since)}: its jobs expired {settings.QUARANTINE_EXPIRIES} times")
+        Seen(name, pk, f"no new jobs since {_when(since)}: its jobs expired {settings.QUARANTINE_EXPIRIES} times")
         for name, pk, since in rows.values_list("name", "pk", "quarantined_at")
         if since
     ]
@@ -136,7 +136,8 @@ def down(now: datetime, missing: Iterable[int]) -> list[Found]:
         return []
     limit = words(settings.BOT_DOWN_AFTER)
     bots = [
-        Seen(name, pk, f"not seen for {words(now - last)}, limit {limit}")
+        # When and not for how long: a sentence that changes with each pass would be written with each pass.
+        Seen(name, pk, f"not seen since {_when(last)}, limit {limit}")
         for pk, (name, last) in sorted(rows.items(), key=lambda row: row[1])
     ]
     there = lately.count() + len(ids & set(rows))
@@ -147,6 +148,10 @@ def down(now: datetime, missing: Iterable[int]) -> list[Found]:
 
 def _last_seen(bots: QuerySet[Bot]) -> dict[int, tuple[str, datetime]]:
     return {pk: (name, last) for pk, name, last in bots.values_list("pk", "name", "last_seen_at") if last}
+
+
+def _when(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _who(bots: list[Seen], how: str) -> str:

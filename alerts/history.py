@@ -62,5 +62,7 @@ def follow(notes: list[IncidentNote], incidents: list[Incident], roll: Roll, now
 def _line(by: str, verb: str, ids: list[int], reason: str) -> str:
     ids = list(dict.fromkeys(ids))
     named = ", ".join(map(str, ids[:NAMED])) + (f" and {len(ids) - NAMED} more" if len(ids) > NAMED else "")
-    said = f"{by or 'The sweep'} {VERBS[Verb(verb)]} job{'s' if len(ids) != 1 else ''} {named}"
+    # Who did it stands beside the note.
+    done = VERBS[Verb(verb)]
+    said = f"{done[:1].upper() + done[1:] if by else f'The sweep {done}'} job{'s' if len(ids) != 1 else ''} {named}"
     return f"{said}: {reason}" if reason else f"{said}."

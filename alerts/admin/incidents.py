@@ -45,7 +45,7 @@ class TakeOn(ActionForm):
 class IncidentAdmin(GuardedActions):
     """Read only, but for acknowledging: the sweep opens, changes and resolves them."""
 
-    list_display = ["shown_severity", "title", "shown_status", "shown_kind", "opened", "how_many", "acknowledged_by"]
+    list_display = ["shown_severity", "title", "shown_status", "shown_kind", "opened", "how_many", "taken_by"]
     list_display_links = ["title"]
     list_filter = [StatusFilter, "severity", "cause"]
     search_fields = ["title", "about", "bots__name"]
@@ -81,6 +81,10 @@ class IncidentAdmin(GuardedActions):
     @admin.display(description="bots")
     def how_many(self, incident: Incident) -> str:
         return str(getattr(incident, "there", None) or NONE)
+
+    @admin.display(description="acknowledged by", ordering="acknowledged_by")
+    def taken_by(self, incident: Incident) -> str:
+        return incident.acknowledged_by or NONE
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

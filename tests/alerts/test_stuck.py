@@ -245,7 +245,7 @@ def test_a_release_by_an_operator_stands_in_the_history_once_with_who_and_why(ad
     look()
     incident = the_one()
     note = incident.notes.get(by="olga")
-    assert note.text == f"olga released jobs {first.id}, {second.id}: both hang"
+    assert note.text == f"Released jobs {first.id}, {second.id}: both hang"
     minutes_pass(3)
     look()
     assert the_one().status == "resolved"
