@@ -24,6 +24,8 @@ from bots.health import words
 
 #: Any number that no other lock of this database has: one pass at a time.
 LOCK = 0xA1E7
+#: How long a pass waits for somebody who has an incident's row: a click takes milliseconds.
+PATIENCE = "5s"
 #: How often the time that a cause must stay away doubles, when it comes back again and again.
 MOST_DOUBLINGS = 5
 #: The longest remark with which an incident is acknowledged.
@@ -99,8 +101,11 @@ def check_sweep() -> Pass | None:
 def _alone() -> datetime | None:
     """The database's time, if no other pass runs; the lock ends with the transaction."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s), statement_timestamp()", [LOCK])
-        free, now = cursor.fetchone()
+        cursor.execute(
+            "SELECT pg_try_advisory_xact_lock(%s), statement_timestamp(), set_config('lock_timeout', %s, true)",
+            [LOCK, PATIENCE],
+        )
+        free, now, _ = cursor.fetchone()
     return now if free else None
 
 

@@ -59,8 +59,8 @@ class IncidentAdmin(GuardedActions):
         there = IncidentBot.objects.filter(incident=OuterRef("pk"), until=None).order_by().values("incident")
         return Incident.objects.by_urgency().annotate(there=Subquery(there.annotate(n=Count("pk")).values("n")))
 
-    def get_ordering(self, request: HttpRequest) -> list[str]:
-        return ["rank", "-opened_at", "-pk"]
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        return "rank", "-opened_at", "-pk"
 
     @admin.display(description="severity", ordering="severity")
     def shown_severity(self, incident: Incident) -> str:

@@ -1,7 +1,7 @@
 """Two sweeps at once, two real connections: one incident."""
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 
 from alerts import findings, incidents
 from alerts.models import Incident
@@ -90,6 +90,16 @@ def test_an_acknowledgement_waits_for_a_pass_and_then_counts(stuck):
             Incident.objects.select_for_update().get(pk=incident.pk)
             taking = run.go_and_block(lambda: incidents.acknowledge([incident.pk], by="olga"))
         assert [i.pk for i in taking.result(PATIENCE)] == [incident.pk]
+
+
+def test_a_session_that_keeps_an_incident_locked_does_not_hold_a_pass_up_for_ever(stuck, monkeypatch):
+    look()
+    incident = the_one()
+    monkeypatch.setattr(incidents, "PATIENCE", "50ms")
+    with racers() as run, transaction.atomic():
+        Incident.objects.select_for_update().get(pk=incident.pk)
+        with pytest.raises(OperationalError, match="lock timeout"):
+            run.go(incidents.watch).result(PATIENCE)
 
 
 def test_the_lock_ends_with_the_pass(stuck):

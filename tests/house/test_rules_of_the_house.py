@@ -87,6 +87,22 @@ def test_only_the_lifecycle_writes_job_state(path):
     assert written == []
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_only_their_own_module_writes_incidents(path):
+    """`alerts.roll` writes the bots in them, for `alerts.incidents`."""
+    if name(path) in {"alerts/incidents.py", "alerts/roll.py"}:
+        return
+    calls = [n for n in ast.walk(tree(path)) if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute)]
+    writes = {"update", "create", "bulk_create", "bulk_update", "delete", "get_or_create", "update_or_create"}
+    written = [
+        n.lineno
+        for n in calls
+        if n.func.attr in writes
+        and ast.unparse(n.func).startswith(("Incident.objects", "IncidentBot.objects", "IncidentNote.objects"))
+    ]
+    assert written == []
+
+
 def test_statements_that_change_jobs_are_only_run_by_the_lifecycle():
     changing = {
         path.stem
