@@ -56,7 +56,6 @@ class Command(BaseCommand):
         try:
             self._once(dry_run, json, kind)
         except DATABASE_AWAY as error:
-            heartbeat.beat(failed=True)
             raise CommandError(f"The sweep failed; what it had done until then is done. {_one_line(error)}") from None
         except KeyboardInterrupt:
             raise CommandError("Interrupted; what was done until then is done.", returncode=130) from None
@@ -71,7 +70,6 @@ class Command(BaseCommand):
                 except DATABASE_AWAY as error:
                     # A loop that ended here would leave nobody watching.
                     self.stderr.write(f"{_time()} The sweep failed and will be tried again. {_one_line(error)}")
-                    heartbeat.beat(failed=True)
                 self.stderr.flush()
                 self.stdout.flush()
                 close_old_connections()
@@ -87,22 +85,34 @@ class Command(BaseCommand):
             known = ", ".join(JobKind.objects.values_list("name", flat=True)[:20]) or "none yet"
             raise CommandError(f"--kind: there is no kind called {kind!r}. Kinds: {known}.")
         began = time.monotonic()
-        before = deadman.standing()
-        swept = sweep(kind=kind, dry_run=dry_run)
-        if not dry_run:
-            # The console's figures: every minute that has closed, once.
-            figures.keep_tally()
-            seen = incidents.watch(kind=kind, before=before)
-            if seen is not None:
-                swept.incidents_opened, swept.incidents_resolved = seen.opened, seen.resolved
-            if kind is None:
-                heartbeat.beat()
+        swept = _sweep(kind, dry_run)
         if as_json:
             self.stdout.write(json.dumps(swept.counts()))
             return
         if swept.actions and self.stdout.isatty():
             Console(file=sys.stdout).print(_table(swept))
         self.stdout.write(_summary(swept, dry_run) + f"; {time.monotonic() - began:.1f} s, {_time()}")
+
+
+def _sweep(kind: str | None, dry_run: bool) -> Swept:
+    """Sweep, and what belongs to each sweep that is not a dry run: the console's figures, incidents, a heartbeat."""
+    try:
+        before = deadman.standing()
+        swept = sweep(kind=kind, dry_run=dry_run)
+        if dry_run:
+            return swept
+        # Every minute that has closed, once.
+        figures.keep_tally()
+        seen = incidents.watch(kind=kind, before=before)
+    except DATABASE_AWAY:
+        if kind is None and not dry_run:
+            heartbeat.beat(failed=True)
+        raise
+    if seen is not None:
+        swept.incidents_opened, swept.incidents_resolved = seen.opened, seen.resolved
+    if kind is None:
+        heartbeat.beat()
+    return swept
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
