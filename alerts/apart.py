@@ -145,7 +145,10 @@ def _mark(plugin: Any, id: str) -> None:
     """The message's own name, the same each time it is sent: Message-ID in mail, a header over HTTP."""
     from apprise.plugins.email import base as mail
 
-    mail.make_msgid = lambda domain=None: f"<{id}@{domain or 'jobsite'}>"
+    def make_msgid(idstring: str | None = None, domain: str | None = None) -> str:
+        return f"<{id}@{domain or 'jobsite'}>"
+
+    setattr(mail, "make_msgid", make_msgid)  # noqa: B010  it takes the standard library's there
     # Only these take headers as they are; elsewhere the attribute means other things.
     if type(plugin).__module__.rpartition(".")[2] in {"custom_json", "custom_xml", "custom_form"}:
         plugin.headers["Jobsite-Delivery"] = id

@@ -20,9 +20,10 @@ _PROGRAMS = {
 }  # fmt: skip
 _TALKS = {"socket.connect", "socket.sendto", "socket.sendmsg"}
 #: What libraries read for themselves: their code, certificates, time zones, types of files. Not the project's folder.
-_READABLE = (
+_READABLE: tuple[str, ...] = (
     *{os.path.join(os.path.realpath(path), "") for path in (sys.prefix, sys.base_prefix)},
-    "/etc/ssl/", "/usr/lib/", "/usr/share/", "/usr/local/share/", "/dev/null", "/dev/urandom", *mimetypes.knownfiles,
+    "/etc/ssl/", "/usr/lib/", "/usr/share/", "/usr/local/share/", "/dev/null", "/dev/urandom",
+    *map(str, mimetypes.knownfiles),
 )  # fmt: skip
 #: What is said of an address inside the network.
 INSIDE = "{} is inside the network, and ALERTS_ALLOW_PRIVATE is not set."

@@ -152,6 +152,15 @@ class Channel(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def standing(self) -> str:
+        """The one word for how it is doing."""
+        if not self.enabled:
+            return "off"
+        if self.failing_since is not None:
+            return "failing"
+        return "well" if self.sent_at is not None else "not_used_yet"
+
 
 class Delivery(models.Model):
     """One message for one channel: a row of the outbox, written in the transaction that changed the incident."""

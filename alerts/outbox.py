@@ -160,7 +160,7 @@ class Ready:
 
 
 def next_of(channel: int, sender: UUID, passed: Passed) -> Ready | None:
-    """The channel's next message that is due and true, marked as being tried. None: nothing, or it is not ours any more.
+    """The channel's next message that is due and true, marked as being tried. None: nothing, or not ours any more.
 
     Messages that are not true any more are dropped, those in quiet hours put off. One short transaction for each.
     """
@@ -168,8 +168,10 @@ def next_of(channel: int, sender: UUID, passed: Passed) -> Ready | None:
         with transaction.atomic():
             mine = Channel.objects.select_for_update(no_key=True).annotate(now=Now())
             owner = mine.filter(pk=channel, sender=sender, enabled=True).first()
-            row = owner and _due().filter(channel=owner).select_related("incident").order_by("pk").first()
-            if owner is None or row is None:
+            if owner is None:
+                return None
+            row = _due().filter(channel=owner).select_related("incident").order_by("pk").first()
+            if row is None:
                 return None
             why = _untrue(row)
             if why:
@@ -279,6 +281,12 @@ def unwell(channel: Channel, said: str) -> None:
     Channel.objects.filter(pk=channel.pk).update(
         failing_since=Coalesce("failing_since", Now()), failures=F("failures") + 1, last_error=said
     )
+
+
+def start_afresh(channel: Channel) -> None:
+    """It has a new address: its troubles were the old one's, and what waits is due now."""
+    Channel.objects.filter(pk=channel.pk).update(failing_since=None, failures=0, last_error="")
+    Delivery.objects.filter(channel=channel, status=WAITING, tries__gt=0).update(due_at=Now())
 
 
 def retry(deliveries: QuerySet[Delivery]) -> int:
