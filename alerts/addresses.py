@@ -39,7 +39,7 @@ def check(way: str, address: str) -> Answer:
     """Whether a channel may have this address; `shown` is how it is shown. Resolves names, and sends nothing."""
     with Apart(way) as apart:
         answer = apart.check(address)
-    return Answer(answer.ok, heard(answer.said, address), shown=answer.shown)
+    return Answer(answer.ok, answer.said if answer.ours else heard(answer.said, address), shown=answer.shown)
 
 
 def mask(text: str, address: str, *more: str) -> str:
@@ -73,7 +73,7 @@ def _parts(address: str) -> set[str]:
     login, _, place = front.rpartition("@")
     host, port = _host_and_port(place)
     # A token in the place of the host is a secret. A host has a dot, or is a number, or this machine.
-    is_host = re.search(r"\.|^localhost$|:", host)
+    is_host = re.search(r"\.|^localhost$|^[0-9a-f]*:[0-9a-f:]*:", host.lower())
     safe = {place.lower(), host.lower(), port, *host.lower().split(":")} if is_host else {port}
     raw = set()
     for piece in re.split(r"[?&]", rest):

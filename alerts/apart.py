@@ -26,6 +26,11 @@ LOCAL = {"syslog", "dbus", "qt", "kde", "glib", "gio", "gnome", "macosx", "windo
 #: Parameters of an address that name a file to read.
 NAMES_A_FILE = {"attach", "attachment", "config", "file", "keyfile", "subfile", "template", "pgpkey", "pgp_key"}
 
+
+class Wrong(ValueError):
+    """What is wrong with an address, in our own words: no part of the address is in them but its service."""
+
+
 refused: list[str] = []
 allowed = {"private": False}
 
@@ -57,7 +62,8 @@ def _answer(asked: dict[str, Any]) -> dict[str, Any]:
     try:
         return does[asked.pop("do")](**asked)
     except Exception as error:
-        return {"ok": False, "said": _why(error), "unsure": False}
+        ours = bool(refused) or isinstance(error, Wrong | guard.Refused)
+        return {"ok": False, "said": _why(error), "unsure": False, "ours": ours}
 
 
 def _why(error: BaseException) -> str:
@@ -75,16 +81,31 @@ def _post(url: str, headers: dict[str, str], body: str) -> dict[str, Any]:
         with requests.post(
             url, data=body.encode(), headers=headers, timeout=TIMEOUT, allow_redirects=False, stream=True
         ) as answer:
-            text = answer.raw.read(HEARD, decode_content=True).decode("utf-8", "replace")
-            said = _said(answer.status_code, answer.reason, text)
+            # To know where a redirect would lead, requests has read its body already.
+            read = answer.content if answer.is_redirect else answer.raw.read(HEARD, decode_content=True)
+            said = _said(answer.status_code, answer.reason, read.decode("utf-8", "replace"))
             return {"ok": 200 <= answer.status_code < 300, "said": said, "unsure": False}
     except requests.RequestException as error:
-        return {"ok": False, "said": _why(error), "unsure": not refused and _may_have_arrived(error)}
+        unsure = not refused and _may_have_arrived(error)
+        return {"ok": False, "said": refused[0] if refused else _trouble(error, unsure), "unsure": unsure}
 
 
 def _said(status: int, reason: str, text: str) -> str:
     text = " ".join(text.split())[:HEARD]
     return f"{status} {reason or ''}".strip() + (f": {text}" if text else "")
+
+
+def _trouble(error: BaseException, unsure: bool) -> str:
+    """What went wrong beneath all that libraries wrap around it: `Could not connect: Connection refused`."""
+    root: BaseException = error
+    seen: list[BaseException] = []
+    while root not in seen:
+        seen.append(root)
+        inner = root.args[0] if root.args and isinstance(root.args[0], BaseException) else None
+        root = getattr(root, "reason", None) or inner or root.__cause__ or root.__context__ or root
+        root = root if isinstance(root, BaseException) else seen[-1]
+    text = getattr(root, "strerror", None) or " ".join(str(root).split()) or type(root).__name__
+    return f"The answer did not come: {text}" if unsure else f"Could not connect: {text}"
 
 
 def _may_have_arrived(error: BaseException) -> bool:
@@ -109,11 +130,15 @@ class _Heard(logging.Handler):
         self.warned: list[str] = []
         self.done: list[str] = []
         self.answers: list[str] = []
+        self.troubles: list[str] = []
         self.unsure = False
 
     def emit(self, record: logging.LogRecord) -> None:
         text = " ".join(record.getMessage().split())
         if text.startswith("Socket Exception: "):
+            # What HTTP said of it is there already, and better.
+            if self.troubles:
+                return
             self.answers.append(text.removeprefix("Socket Exception: "))
             self.unsure = self.unsure or "timed out" in text
         elif record.levelno >= logging.WARNING:
@@ -122,7 +147,7 @@ class _Heard(logging.Handler):
             self.done.append(text)
 
     def said(self, ok: bool) -> str:
-        parts = [*([] if ok else self.warned), *self.answers] or self.done
+        parts = [*([] if ok else self.warned), *self.answers, *self.troubles] or self.done
         return " ".join(dict.fromkeys(parts))[:HEARD]
 
 
@@ -165,7 +190,9 @@ def _listen(heard: _Heard) -> None:
         try:
             answer: requests.Response = real(self, request, **options)
         except requests.RequestException as error:
-            heard.unsure = heard.unsure or _may_have_arrived(error)
+            unsure = _may_have_arrived(error)
+            heard.unsure = heard.unsure or unsure
+            heard.troubles.append(_trouble(error, unsure))
             raise
         heard.answers.append(_said(answer.status_code, answer.reason, answer.text))
         return answer
@@ -181,19 +208,19 @@ def _plugin(address: str) -> Any:
     scheme, colons, _ = address.partition("://")
     scheme = scheme.strip().lower()
     if not colons or " " in scheme:
-        raise ValueError("An address begins with a service and ://, as in mailto:// or slack://.")
+        raise Wrong("An address begins with a service and ://, as in mailto:// or slack://.")
     if scheme in LOCAL:
-        raise ValueError(f"{scheme}:// does not leave this machine, and is not for channels.")
+        raise Wrong(f"{scheme}:// does not leave this machine, and is not for channels.")
     known = NotificationManager().schemas(include_disabled=True)
     if scheme not in known and scheme not in {"http", "https"}:
-        raise ValueError(f"There is no service called {scheme}://.")
+        raise Wrong(f"There is no service called {scheme}://.")
     _refuse_files(address)
     # Redirects are followed where the service asks for that; each is checked by the guard.
     plugin = apprise.Apprise.instantiate(address, suppress_exceptions=False)
     if plugin is None and scheme in known and not NotificationManager()[scheme].enabled:
-        raise ValueError(f"{scheme}:// needs a package that is not installed here.")
+        raise Wrong(f"{scheme}:// needs a package that is not installed here.")
     if plugin is None:
-        raise ValueError(f"This is not an address that {scheme}:// understands.")
+        raise Wrong(f"This is not an address that {scheme}:// understands.")
     return plugin
 
 
@@ -202,7 +229,7 @@ def _refuse_files(address: str) -> None:
 
     for name, value in parse_qsl(address.partition("?")[2], keep_blank_values=True):
         if name.strip().lower() in NAMES_A_FILE or value.strip().lower().startswith("file:"):
-            raise ValueError(f"The parameter {name.strip()} reads a file of this machine, and is not for channels.")
+            raise Wrong(f"The parameter {name.strip()} reads a file of this machine, and is not for channels.")
 
 
 def _check(way: str, address: str) -> dict[str, Any]:
@@ -212,7 +239,7 @@ def _check(way: str, address: str) -> dict[str, Any]:
     if way == "webhook":
         url = urlsplit(address)
         if url.scheme not in {"http", "https"} or not url.hostname:
-            raise ValueError("A webhook's address begins with https:// or http:// and names a host.")
+            raise Wrong("A webhook's address begins with https:// or http:// and names a host.")
         _reachable(url.hostname)
         return {"ok": True, "said": "", "shown": f"{url.scheme}://{_with_port(url.hostname, url.port)}/…"}
     plugin = _plugin(address)

@@ -25,6 +25,8 @@ class Answer:
     unsure: bool = False
     #: For a check: the address without its secrets.
     shown: str = ""
+    #: `said` is in our own words, and has no secret in it.
+    ours: bool = False
 
 
 class Apart:
