@@ -121,7 +121,9 @@ class Channel(models.Model):
     min_severity = models.CharField(max_length=10, choices=Severity, default=Severity.WARNING)
     kinds = ArrayField(models.CharField(max_length=NAME_LENGTH), default=list, blank=True)
     bots = ArrayField(models.CharField(max_length=NAME_LENGTH), default=list, blank=True)
-    after = models.DurationField(default=timedelta(0), db_default=timedelta(0))
+    after = models.DurationField(
+        default=timedelta(0), db_default=timedelta(0), validators=[MinValueValidator(timedelta(0))]
+    )
     again_every = models.DurationField(null=True, blank=True, validators=[MinValueValidator(timedelta(minutes=1))])
     quiet_from = models.TimeField(null=True, blank=True)
     quiet_until = models.TimeField(null=True, blank=True)

@@ -1,6 +1,8 @@
+import datetime
 import uuid
 
 import django.contrib.postgres.functions
+import django.core.validators
 from django.db import migrations, models
 
 import alerts.models
@@ -69,6 +71,15 @@ class Migration(migrations.Migration):
             model_name="delivery",
             name="unsure",
             field=models.BooleanField(db_default=False, default=False),
+        ),
+        migrations.AlterField(
+            model_name="channel",
+            name="after",
+            field=models.DurationField(
+                db_default=datetime.timedelta(0),
+                default=datetime.timedelta(0),
+                validators=[django.core.validators.MinValueValidator(datetime.timedelta(0))],
+            ),
         ),
         migrations.AlterField(
             model_name="channel",
