@@ -1,9 +1,11 @@
 """What needs a human (incidents), who is told (channels), and what is on its way to them (deliveries)."""
 
 import secrets
+import uuid
 from datetime import timedelta
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.functions import RandomUUID
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
@@ -153,23 +155,31 @@ class Channel(models.Model):
 
     name = models.CharField(max_length=NAME_LENGTH, unique=True)
     way = models.CharField(max_length=10, choices=Way, default=Way.APPRISE)
-    # May hold passwords: shown nowhere but masked (alerts/addresses.py).
+    # May hold passwords, and is shown nowhere; in its place stands `shown`, which is made when it is saved.
     address = models.TextField()
-    secret = models.CharField(max_length=100, default=new_secret, blank=True)
+    shown = models.CharField(max_length=300, blank=True, default="", db_default="", editable=False)
+    # Signs what a webhook posts.
+    secret = models.CharField(max_length=100, default=new_secret, blank=True, editable=False)
     enabled = models.BooleanField(default=True, db_default=True)
     min_severity = models.CharField(max_length=10, choices=Severity, default=Severity.WARNING)
     kinds = ArrayField(models.CharField(max_length=NAME_LENGTH), default=list, blank=True)
     bots = ArrayField(models.CharField(max_length=NAME_LENGTH), default=list, blank=True)
-    after = models.DurationField(default=timedelta(0), db_default=timedelta(0))
+    after = models.DurationField(
+        default=timedelta(0), db_default=timedelta(0), validators=[MinValueValidator(timedelta(0))]
+    )
     again_every = models.DurationField(null=True, blank=True, validators=[MinValueValidator(timedelta(minutes=1))])
     quiet_from = models.TimeField(null=True, blank=True)
     quiet_until = models.TimeField(null=True, blank=True)
+    critical_breaks_quiet = models.BooleanField(default=True, db_default=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     # How it went lately. While it fails, nothing else waits for it.
     sent_at = models.DateTimeField(null=True, blank=True, editable=False)
     failing_since = models.DateTimeField(null=True, blank=True, editable=False)
     failures = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     last_error = models.TextField(blank=True, default="", db_default="", editable=False)
+    # Which sender has it now, and until when, so that its messages go one after the other.
+    sender = models.UUIDField(null=True, blank=True, editable=False)
+    sender_until = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         ordering = ["name"]
@@ -177,15 +187,31 @@ class Channel(models.Model):
         constraints = [
             models.CheckConstraint(name="channel_way_valid", condition=Q(way__in=Way.values)),
             models.CheckConstraint(name="channel_severity_valid", condition=Q(min_severity__in=Severity.values)),
+            models.CheckConstraint(
+                name="channel_quiet_hours_whole",
+                condition=Q(quiet_from__isnull=True, quiet_until__isnull=True)
+                | Q(quiet_from__isnull=False, quiet_until__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def standing(self) -> str:
+        """The one word for how it is doing."""
+        if not self.enabled:
+            return "off"
+        if self.failing_since is not None:
+            return "failing"
+        return "well" if self.sent_at is not None else "not_used_yet"
+
 
 class Delivery(models.Model):
     """One message for one channel: a row of the outbox, written in the transaction that changed the incident."""
 
+    #: The message's own name. It goes along, the same with each try, so that a receiver can tell a repeat.
+    uid = models.UUIDField(default=uuid.uuid4, db_default=RandomUUID(), unique=True, editable=False)
     channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="deliveries")
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="deliveries")
     moment = models.CharField(max_length=10, choices=Moment)
@@ -198,12 +224,20 @@ class Delivery(models.Model):
     created_at = models.DateTimeField(db_default=Now())
     due_at = models.DateTimeField(db_default=Now())
     tries = models.PositiveIntegerField(default=0, db_default=0)
+    first_tried_at = models.DateTimeField(null=True, blank=True)
+    # A try that has begun and not been recorded. Found by the next sender, its sender has died.
+    trying_since = models.DateTimeField(null=True, blank=True)
+    # Some try may have arrived, though nobody said so.
+    unsure = models.BooleanField(default=False, db_default=False)
     sent_at = models.DateTimeField(null=True, blank=True)
     error = models.TextField(blank=True, default="", db_default="")
+    #: What the far side answered, or why nothing was sent.
+    outcome = models.TextField(blank=True, default="", db_default="")
 
     class Meta:
         ordering = ["-id"]
         verbose_name_plural = "deliveries"
+        permissions = [("retry_delivery", "Can send a given-up delivery again")]
         constraints = [
             models.CheckConstraint(name="delivery_moment_valid", condition=Q(moment__in=Moment.values)),
             models.CheckConstraint(name="delivery_status_valid", condition=Q(status__in=DeliveryStatus.values)),

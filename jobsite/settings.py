@@ -225,6 +225,13 @@ MAX_WAITERS = env.int("MAX_WAITERS", default=128)
 # Where to LISTEN for new jobs, when DATABASE_URL leads to a pooler in transaction mode.
 LISTEN_DATABASE_URL = env.str("LISTEN_DATABASE_URL", default="")
 
+# --- Alerts ---------------------------------------------------------------------------------------------------
+
+# Where people reach this site, for the links in messages: https://jobs.example.org
+SITE_URL = env.str("SITE_URL", default="").rstrip("/")
+# Channels may have addresses inside the network.
+ALERTS_ALLOW_PRIVATE = env.bool("ALERTS_ALLOW_PRIVATE", default=False)
+
 # --- Logging --------------------------------------------------------------------------------------------------
 
 LOGGING = {

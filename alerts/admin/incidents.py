@@ -125,6 +125,8 @@ class IncidentAdmin(GuardedActions):
                 "more_bots": max(0, there.count() - BOTS),
                 "left": list(incident.bots.exclude(until=None).order_by("-until")[:BOTS]),
                 "timeline": list(incident.notes.order_by("-pk")[:NOTES]),
+                "deliveries": list(incident.deliveries.select_related("channel").order_by("-pk")[:BOTS]),
+                "may_see_deliveries": request.user.has_perm("alerts.view_delivery"),
                 "may_acknowledge": self.has_acknowledge_permission(request),
                 "may_release": request.user.has_perm("jobs.release_job"),
                 "remark_length": incidents.REMARK_LENGTH,

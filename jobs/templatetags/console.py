@@ -49,6 +49,7 @@ PLACES = (
     ("Bots", "admin:bots_bot_changelist", "bots.view_bot"),
     ("Kinds", "admin:jobs_jobkind_changelist", "jobs.view_jobkind"),
     ("History", "admin:jobs_jobevent_changelist", "jobs.view_jobevent"),
+    ("Channels", "admin:alerts_channel_changelist", "alerts.view_channel"),
     ("Keys", "admin:bots_apikey_changelist", "bots.view_apikey"),
     ("People", "admin:auth_user_changelist", "auth.view_user"),
 )

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 #: A pass over a house in order: its transaction, its lock, and a question for each cause.
 CALM = 11
 #: A pass that opens an incident with all its bots, and one over it while it lasts.
-OPENING, LASTING = 22, 17
+OPENING, LASTING = 26, 21
 
 STUCK = """
     UPDATE bots_bot b

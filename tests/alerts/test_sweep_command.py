@@ -20,6 +20,7 @@ from alerts.management.commands import sweep_stuck
 from alerts.models import Incident
 from bots.models import Bot
 from jobs import sweep
+from jobs.management import loop
 from tests.cast import bot_named, database_url, make_older, take_one
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -170,4 +171,4 @@ def test_sigterm_in_the_midst_of_a_batch_takes_that_batch_back(ada: Bot, monkeyp
     monkeypatch.setattr(sweep, "_quarantine", stopped)
     call_command("sweep_stuck", loop=5.0)
     assert lease.job.claimed_by == ada
-    assert signal.getsignal(signal.SIGTERM) != sweep_stuck._stop
+    assert signal.getsignal(signal.SIGTERM) != loop._stop

@@ -1,43 +1,19 @@
 import json
-import signal
 import sys
-import threading
 import time
-from argparse import ArgumentParser, ArgumentTypeError
-from datetime import UTC, datetime
-from types import FrameType
+from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import InterfaceError, OperationalError, close_old_connections
 from rich.console import Console
 from rich.table import Table
 
 from alerts import deadman, heartbeat, incidents
 from bots.models import Bot
 from jobs import figures
+from jobs.management.loop import DATABASE_AWAY, again_and_again, one_line, seconds, time_now
 from jobs.models import JobKind
 from jobs.sweep import Swept, sweep
-
-#: What a database that is away, or goes away, raises.
-DATABASE_AWAY = (OperationalError, InterfaceError)
-
-
-class Stopped(KeyboardInterrupt):
-    """SIGTERM or SIGINT came. The batch in hand is rolled back, and is due again; those before it are done.
-
-    A `KeyboardInterrupt`, because psycopg gives up waiting for an answer for that, and for no other exception.
-    """
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        raise ArgumentTypeError(f"{text!r} is not a number of seconds") from None
-    if not 0 < seconds <= 86_400:
-        raise ArgumentTypeError("the pause between sweeps must be between 0 and 86 400 seconds")
-    return seconds
 
 
 class Command(BaseCommand):
@@ -47,38 +23,18 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="say what would be done, and change nothing")
         parser.add_argument("--json", action="store_true", help="print one JSON object a sweep")
         parser.add_argument("--kind", metavar="K", help="look only at leases of this kind")
-        parser.add_argument("--loop", type=_seconds, metavar="SECONDS", help="sweep again and again, with this pause")
+        parser.add_argument("--loop", type=seconds, metavar="SECONDS", help="sweep again and again, with this pause")
 
     def handle(self, *, dry_run: bool, json: bool, kind: str | None, loop: float | None, **options: Any) -> None:
         if loop is not None:
-            self._again_and_again(dry_run, json, kind, loop)
+            again_and_again(self, lambda: self._once(dry_run, json, kind), loop, "The sweep")
             return
         try:
             self._once(dry_run, json, kind)
         except DATABASE_AWAY as error:
-            raise CommandError(f"The sweep failed; what it had done until then is done. {_one_line(error)}") from None
+            raise CommandError(f"The sweep failed; what it had done until then is done. {one_line(error)}") from None
         except KeyboardInterrupt:
             raise CommandError("Interrupted; what was done until then is done.", returncode=130) from None
-
-    def _again_and_again(self, dry_run: bool, as_json: bool, kind: str | None, pause: float) -> None:
-        """Until SIGTERM or SIGINT, which end it at once with exit code 0: that is how a service is stopped."""
-        before = {number: signal.signal(number, _stop) for number in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            while True:
-                try:
-                    self._once(dry_run, as_json, kind)
-                except DATABASE_AWAY as error:
-                    # A loop that ended here would leave nobody watching.
-                    self.stderr.write(f"{_time()} The sweep failed and will be tried again. {_one_line(error)}")
-                self.stderr.flush()
-                self.stdout.flush()
-                close_old_connections()
-                threading.Event().wait(pause)
-        except Stopped:
-            return
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def _once(self, dry_run: bool, as_json: bool, kind: str | None) -> None:
         if kind is not None and not JobKind.objects.filter(name=kind).exists():
@@ -91,7 +47,7 @@ class Command(BaseCommand):
             return
         if swept.actions and self.stdout.isatty():
             Console(file=sys.stdout).print(_table(swept))
-        self.stdout.write(_summary(swept, dry_run) + f"; {time.monotonic() - began:.1f} s, {_time()}")
+        self.stdout.write(_summary(swept, dry_run) + f"; {time.monotonic() - began:.1f} s, {time_now()}")
 
 
 def _sweep(kind: str | None, dry_run: bool) -> Swept:
@@ -113,22 +69,6 @@ def _sweep(kind: str | None, dry_run: bool) -> Swept:
     if kind is None:
         heartbeat.beat()
     return swept
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    # Once is enough: a second signal must not meet the first one's cleaning up.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    raise Stopped
-
-
-def _time() -> str:
-    """For a log that cron or a shell appends to, and that has no times of its own."""
-    return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _summary(swept: Swept, dry_run: bool) -> str:
