@@ -62,7 +62,7 @@ class BotAdmin(GuardedActions):
     search_fields = ["name"]
     show_facets = ShowFacets.NEVER
     # What a person may change. The rest has its place on the page of `jobs.admin.bots`.
-    fields = ["name", "kinds", "capacity"]
+    fields = ["name", "kinds", "capacity", "expected"]
     actions = ["pause", "resume", "clear_quarantine", "revoke_tokens"]
 
     @admin.display(description="status", ordering="status")
@@ -99,9 +99,9 @@ class BotAdmin(GuardedActions):
     def save_model(self, request: HttpRequest, obj: Bot, form: forms.ModelForm, change: bool) -> None:
         if change:
             # Only what the form may change: the bot's state may have moved on since the page was made.
-            obj.save(update_fields=["name", "kinds", "capacity"])
+            obj.save(update_fields=["name", "kinds", "capacity", "expected"])
             return
-        bot, token = roster.register(name=obj.name, kinds=obj.kinds, capacity=obj.capacity)
+        bot, token = roster.register(name=obj.name, kinds=obj.kinds, capacity=obj.capacity, expected=obj.expected)
         obj.pk, obj._token = bot.pk, token  # type: ignore[attr-defined]
 
     def response_add(self, request: HttpRequest, obj: Bot, post_url_continue: str | None = None) -> HttpResponse:

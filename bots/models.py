@@ -58,6 +58,11 @@ class Bot(models.Model):
         help_text=f"How many jobs it may hold at once. Empty: as many as it asks for, at most {MAX_CLAIM} a call.",
     )
     paused = models.BooleanField(default=False, db_default=False, help_text="A paused bot gets no new jobs.")
+    expected = models.BooleanField(
+        default=True,
+        db_default=True,
+        help_text="Raise an incident when it stops calling. Untick for one that comes and goes, or has gone.",
+    )
     version = models.CharField(max_length=100, blank=True, default="", db_default="")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -95,6 +100,7 @@ class Bot(models.Model):
             # such a write within its page (HOT) only while no index, not even by its condition, depends on it.
             models.Index(name="bot_unwell", fields=["health_status"], condition=Q(health_status__in=UNWELL)),
             models.Index(Coalesce("last_seen_at", "created_at"), name="bot_unseen"),
+            models.Index(name="bot_quarantined", fields=["quarantined_at"], condition=Q(quarantined_at__isnull=False)),
         ]
 
     def __str__(self) -> str:

@@ -10,11 +10,21 @@ from bots import tokens
 from bots.models import ApiKey, Bot
 
 
-def register(*, name: str, kinds: Sequence[str] = (), capacity: int | None = None) -> tuple[Bot, str]:
-    """A new bot and its token, which is shown this once. IntegrityError when the name is taken."""
+def register(
+    *, name: str, kinds: Sequence[str] = (), capacity: int | None = None, expected: bool = True
+) -> tuple[Bot, str]:
+    """A new bot and its token, which is shown this once. IntegrityError when the name is taken.
+
+    One that is not `expected` is not missed when it stops calling.
+    """
     token = tokens.new(tokens.BOT_PREFIX)
     bot = Bot.objects.create(
-        name=name, kinds=list(kinds), capacity=capacity, token_digest=token.digest, token_prefix=token.prefix
+        name=name,
+        kinds=list(kinds),
+        capacity=capacity,
+        expected=expected,
+        token_digest=token.digest,
+        token_prefix=token.prefix,
     )
     return bot, token.text
 

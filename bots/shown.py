@@ -13,6 +13,9 @@ FAMILIES = {
     "pending": "wait", "claimed": "work", "processing": "work", "succeeded": "good", "failed": "bad",
     "cancelled": "wait", "idle": "wait", "busy": "work", "down": "bad", "normal": "good",
     "potentially_stuck": "warn", "unhealthy": "bad", "paused": "warn", "quarantined": "bad",
+    "waiting": "wait", "sent": "good", "dropped": "wait", "given_up": "bad", "well": "good", "failing": "bad",
+    "off": "wait", "not_used_yet": "wait", "warning": "warn", "critical": "bad",
+    "open": "bad", "acknowledged": "work", "resolved": "good",
 }  # fmt: skip
 
 #: What stands where there is nothing to show. On a phone such a cell is left out.

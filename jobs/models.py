@@ -50,6 +50,11 @@ class JobKind(models.Model):
     )
     # Kept by `jobs.learned`, and here so that a claim has no other table to read. Empty: too few successes.
     learned_run_within = models.DurationField(null=True, blank=True, editable=False)
+    wait_within = models.DurationField(
+        null=True,
+        blank=True,
+        help_text="How long a due job may wait before an incident opens. Empty: the site's default (1 hour). 0: never.",
+    )
     when_silent = models.CharField(max_length=10, choices=Policy, default=Policy.RELEASE, db_default=Policy.RELEASE)
     when_overdue = models.CharField(max_length=10, choices=Policy, default=Policy.FLAG, db_default=Policy.FLAG)
     keep_for = models.DurationField(
@@ -72,6 +77,9 @@ class JobKind(models.Model):
                 name="jobkind_limits_positive",
                 condition=Q(start_within__gt=timedelta(0), heartbeat_within__gt=timedelta(0), backoff__gte=timedelta(0))
                 & (Q(run_within=None) | Q(run_within__gt=timedelta(0))),
+            ),
+            models.CheckConstraint(
+                name="jobkind_wait_within_positive", condition=Q(wait_within=None) | Q(wait_within__gte=timedelta(0))
             ),
         ]
 
@@ -312,3 +320,26 @@ class LeaseTally(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind or 'all kinds'}, {self.span} from {self.start.isoformat()}, bot {self.bot or 'any'}"
+
+
+class SweepRun(models.Model):
+    """The last full sweep that came to its end: one row, which `jobs.sweep` writes. A dry run is none, nor one kind's.
+
+    Where it is old, nobody is watching; all moments are the database's.
+    """
+
+    ONLY = 1
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=ONLY)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField()
+    took = models.FloatField(help_text="Seconds.")
+    # What `sweep_stuck --json` prints.
+    counts = models.JSONField(default=dict)
+
+    class Meta:
+        verbose_name = "last sweep"
+        constraints = [models.CheckConstraint(name="sweeprun_only_one", condition=Q(id=1))]
+
+    def __str__(self) -> str:
+        return f"sweep of {self.finished_at.isoformat()}"

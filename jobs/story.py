@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
@@ -129,6 +130,7 @@ def policy(kind: JobKind) -> dict[str, str]:
         Policy.FAIL: "ends the job as failed",
     }
     run = limit_of(kind)
+    wait = settings.DEFAULT_WAIT_WITHIN if kind.wait_within is None else kind.wait_within
     return {
         "max_attempts": f"Attempts before a job has failed: {kind.max_attempts}. Releases are not counted.",
         "backoff": f"After the first failure it waits {words(kind.backoff)}, and twice as long after each one more.",
@@ -140,5 +142,8 @@ def policy(kind: JobKind) -> dict[str, str]:
         "run_within": f"Running for longer than {words(run)}: potentially stuck; {words(run * times)}: unhealthy. "
         f"({run_limit(kind).partition(', ')[2].capitalize()}; empty means learned.)",
         "when_overdue": f"After {words(run * times)} of running the sweep {then[Policy(kind.when_overdue)]}.",
+        "wait_within": f"A due job that waits longer than {words(wait)} opens an incident."
+        if wait
+        else "No incident opens, however long a due job waits.",
         "keep_for": f"Finished jobs are kept for {words(kind.keep_for)}.",
     }

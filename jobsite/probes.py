@@ -12,6 +12,8 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from alerts import deadman
+
 logger = logging.getLogger(__name__)
 
 Name = tuple[str, str]
@@ -27,9 +29,14 @@ def livez(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 when the database answers and has every migration of this code; otherwise 503 and which it is."""
+    """200 when the database answers and has every migration of this code; otherwise 503 and which it is.
+
+    That no sweep has run is told in a second line: the web servers are as good as ever, and a load balancer that took
+    them away would make it worse. A monitor asks `?strict=1` and gets 503 for it, too.
+    """
     try:
         missing = unapplied()
+        sweep = None if missing else deadman.standing()
     except (DatabaseError, InterfaceError) as error:
         # The log gets the driver's words; they name hosts and users, and a probe is open to everybody.
         logger.warning("not ready: the database cannot be reached: %s", error)
@@ -37,7 +44,10 @@ def readyz(request: HttpRequest) -> HttpResponse:
     if missing:
         names = ", ".join(f"{app}.{name}" for app, name in missing)
         return _not_ready("migrations_unapplied", f"Unapplied migrations: {names}. Run `manage.py migrate`.")
-    return HttpResponse("ok", content_type="text/plain")
+    late = f"sweep late: {sweep}" if sweep and sweep.late else ""
+    if late and request.GET.get("strict") == "1":
+        return _not_ready("sweep_late", late[:1].upper() + late[1:] + ".")
+    return HttpResponse("\n".join(filter(None, ["ok", late])), content_type="text/plain")
 
 
 PATHS = {"/livez": livez, "/readyz": readyz}

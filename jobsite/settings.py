@@ -32,6 +32,7 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 INSTALLED_APPS = [
     "jobsite",
+    "alerts",
     "jobs",
     "bots",
     "ninja",
@@ -199,6 +200,23 @@ QUARANTINE_WINDOW = timedelta(seconds=env.int("QUARANTINE_WINDOW_SECONDS", defau
 HUNG_BOTS = env.int("HUNG_BOTS", default=3)
 SWEEP_BATCH = env.int("SWEEP_BATCH", default=500)
 
+# --- Incidents ------------------------------------------------------------------------------------------------
+
+# How long a due job may wait before an incident opens, while its kind has no limit of its own. 0: for ever.
+DEFAULT_WAIT_WITHIN = timedelta(seconds=env.int("DEFAULT_WAIT_WITHIN_SECONDS", default=3600))
+# A bot that is down is missed when it called within so long; what was gone before is no news.
+BOT_MISSED_WITHIN = timedelta(seconds=env.int("BOT_MISSED_SECONDS", default=86400))
+# No sweep has finished for this long: it is late.
+SWEEP_LATE_AFTER = timedelta(seconds=env.int("SWEEP_LATE_SECONDS", default=300))
+# Called after each sweep (and, with `/fail` after it, when one failed). Empty: nobody.
+SWEEP_HEARTBEAT_URL = env.str("SWEEP_HEARTBEAT_URL", default="")
+# An incident resolves when its cause has been gone for so long …
+INCIDENT_CLEAR_FOR = timedelta(seconds=env.int("INCIDENT_CLEAR_SECONDS", default=180))
+# … and is the same one again when the cause is back within so long.
+INCIDENT_REOPEN_WITHIN = timedelta(seconds=env.int("INCIDENT_REOPEN_SECONDS", default=900))
+# Bots that join an incident are told at most this often.
+INCIDENT_WORSE_EVERY = timedelta(seconds=env.int("INCIDENT_WORSE_SECONDS", default=60))
+
 # --- Claims ---------------------------------------------------------------------------------------------------
 
 # A claim that looks for jobs longer than this makes its process remember where it found some (jobs/floors.py).
@@ -208,6 +226,13 @@ CLAIM_SLOW = timedelta(milliseconds=env.int("CLAIM_SLOW_MS", default=20))
 MAX_WAITERS = env.int("MAX_WAITERS", default=128)
 # Where to LISTEN for new jobs, when DATABASE_URL leads to a pooler in transaction mode.
 LISTEN_DATABASE_URL = env.str("LISTEN_DATABASE_URL", default="")
+
+# --- Alerts ---------------------------------------------------------------------------------------------------
+
+# Where people reach this site, for the links in messages: https://jobs.example.org
+SITE_URL = env.str("SITE_URL", default="").rstrip("/")
+# Channels may have addresses inside the network.
+ALERTS_ALLOW_PRIVATE = env.bool("ALERTS_ALLOW_PRIVATE", default=False)
 
 # --- Logging --------------------------------------------------------------------------------------------------
 

@@ -129,7 +129,7 @@ def bob_token(bob: Bot) -> str:
 
 def _person(name: str, codenames: Callable[[str], bool]) -> User:
     user = User.objects.create_user(name, password=f"{name} has a long password", is_staff=True)
-    ours = Permission.objects.filter(content_type__app_label__in=["jobs", "bots"])
+    ours = Permission.objects.filter(content_type__app_label__in=["jobs", "bots", "alerts"])
     user.user_permissions.set([p for p in ours if codenames(p.codename)])
     return user
 

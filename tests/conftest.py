@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-pytest_plugins = ["tests.cast"]
+pytest_plugins = ["tests.cast", "tests.far_side"]
 
 
 def pytest_sessionfinish(session, exitstatus):

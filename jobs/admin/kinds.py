@@ -51,6 +51,7 @@ class JobKindAdmin(GuardedActions):
                 "fields": ["start_within", "heartbeat_within", "when_silent", "run_within", "when_overdue"],
             },
         ),
+        ("Waiting", {"fields": ["wait_within"]}),
         ("Keeping", {"fields": ["keep_for"]}),
     ]
 

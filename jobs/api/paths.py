@@ -10,7 +10,8 @@ from jobs.errors import Invalid, NotFound
 MAX_ID = 2**63 - 1
 
 
-def _id_in(text: str, what: str) -> int:
+def id_in(text: str, what: str) -> int:
+    """The id of something as it stands in a path. NotFound, with `what` it is, for what cannot be one."""
     if not (text.isascii() and text.isdigit() and len(text) <= 19 and 0 < int(text) <= MAX_ID):
         raise NotFound(f"There is no {what} {text[:50]!r}.")
     return int(text)
@@ -18,12 +19,12 @@ def _id_in(text: str, what: str) -> int:
 
 def job_id_in(text: str) -> int:
     """The id of a job as it stands in a path. NotFound for what cannot be one."""
-    return _id_in(text, "job")
+    return id_in(text, "job")
 
 
 def bot_id_in(text: str) -> int:
     """The id of a bot as it stands in a path. NotFound for what cannot be one."""
-    return _id_in(text, "bot")
+    return id_in(text, "bot")
 
 
 def only_known(request: HttpRequest, known: Collection[str]) -> None:

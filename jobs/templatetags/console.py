@@ -47,10 +47,12 @@ def per_cent(share: float | None) -> str:
 #: The places at the top of every page: `(name, url, the permission it needs, a path it is known by)`.
 PLACES = (
     ("Home", "admin:index", None),
+    ("Incidents", "admin:alerts_incident_changelist", "alerts.view_incident"),
     ("Jobs", "admin:jobs_job_changelist", "jobs.view_job"),
     ("Bots", "admin:bots_bot_changelist", "bots.view_bot"),
     ("Kinds", "admin:jobs_jobkind_changelist", "jobs.view_jobkind"),
     ("History", "admin:jobs_jobevent_changelist", "jobs.view_jobevent"),
+    ("Channels", "admin:alerts_channel_changelist", "alerts.view_channel"),
     ("Keys", "admin:bots_apikey_changelist", "bots.view_apikey"),
     ("People", "admin:auth_user_changelist", "auth.view_user"),
 )

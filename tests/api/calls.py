@@ -7,6 +7,7 @@ from typing import Any
 from django.http import HttpResponse
 from django.test import Client
 
+from alerts.models import Incident, IncidentNote
 from bots.models import ApiKey, Bot
 from jobs.models import Job, JobEvent, JobKind
 
@@ -62,6 +63,9 @@ CALLS = [
     Call("GET", "/bots", ("bots.view_bot",)),
     Call("GET", "/bots/{bot_id}", ("bots.view_bot",)),
     Call("GET", "/stuck", ("jobs.view_job", "bots.view_bot")),
+    Call("GET", "/incidents", ("alerts.view_incident",)),
+    Call("GET", "/incidents/{incident_id}", ("alerts.view_incident",)),
+    Call("POST", "/incidents/{incident_id}/acknowledge", ("alerts.acknowledge_incident",), {}),
     Call("POST", "/bots", ("bots.add_bot",), {"name": "carl"}, 201),
     Call("POST", "/bots/{bot_id}/pause", ("bots.pause_bot",), {}),
     Call("POST", "/bots/{bot_id}/resume", ("bots.pause_bot",), {}),
@@ -90,5 +94,5 @@ def refused(answer: HttpResponse, status: int, code: str) -> dict[str, Any]:
 def rows() -> list[list[dict[str, Any]]]:
     """All that a call might change, but for the moments at which somebody was last seen."""
     seen = {"last_seen_at", "last_used_at"}
-    models = (Job, JobEvent, JobKind, Bot, ApiKey)
+    models = (Job, JobEvent, JobKind, Bot, ApiKey, Incident, IncidentNote)
     return [[{k: v for k, v in r.items() if k not in seen} for r in m.objects.order_by("pk").values()] for m in models]

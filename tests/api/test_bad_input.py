@@ -11,12 +11,14 @@ from django.http import HttpResponse
 from django.test import Client
 from psycopg_pool import PoolTimeout
 
+from alerts.incidents import REMARK_LENGTH
 from bots.models import MAX_CLAIM, NAME_LENGTH, Bot
 from jobs import lifecycle
 from jobs.api.schemas import ERROR_LENGTH, MAX_BULK, MAX_KINDS
 from jobs.api.v1 import api
 from jobs.intake import MAX_DEPTH
 from jobs.models import KEY_LENGTH, MAX_ATTEMPTS_LIMIT, NOTE_LENGTH, PRIORITY_LIMIT, REASON_LENGTH, Job
+from tests.alerts.passing import an_incident
 from tests.api.calls import BOT, BY_NAME, CALLS, PREFIX, Call, refused, rows, send
 from tests.cast import Lease, take_one
 
@@ -111,6 +113,7 @@ WRONG: dict[str, dict[str, list[Any]]] = {
     "POST /bots/{bot_id}/pause": REASON,
     "POST /bots/{bot_id}/resume": REASON,
     "POST /bots/{bot_id}/restart": REASON,
+    "POST /incidents/{incident_id}/acknowledge": {"remark": text(REMARK_LENGTH)},
 }
 FIELDS = [(name, field) for name, fields in WRONG.items() for field in fields]
 
@@ -125,9 +128,10 @@ def lease(ada: Bot) -> Lease:
 @pytest.fixture
 def post(client: Client, lease: Lease, ada_token: str, olga_key: str) -> Send:
     """`post(call, body)`: by somebody who may, to a job that ada holds."""
+    incident = an_incident()
 
     def to(call: Call, body: Any, **headers: str) -> HttpResponse:
-        path = call.path.format(job_id=lease.id, bot_id=lease.bot.pk)
+        path = call.path.format(job_id=lease.id, bot_id=lease.bot.pk, incident_id=incident.pk)
         return send(client, ada_token if call.for_bots else olga_key, call.method, path, body, **headers)
 
     return to
@@ -332,7 +336,7 @@ def test_a_filter_that_fits_nothing_finds_nothing(client: Client, lease: Lease, 
 def test_what_does_not_exist_is_not_found(client: Client, ada_token: str, olga_key: str, call: Call) -> None:
     before = rows()
     for number in ("0", "-1", "x", "1.5", "%00", "%C2%B2", "9" * 30, str(2**63), str(2**63 - 1), "999999999"):
-        path = call.path.format(job_id=number, bot_id=number)
+        path = call.path.format(job_id=number, bot_id=number, incident_id=number)
         callers = [(ada_token, call.body_of(BOT))] if call.for_bots else []
         callers += [(olga_key, call.body)] if call.needs else []
         for token, body in callers:
@@ -351,7 +355,7 @@ def test_a_path_that_is_not_there_is_a_problem(client: Client, db: None, path: s
 @pytest.mark.parametrize("path", sorted({call.path for call in CALLS}))
 def test_a_method_that_is_not_there_is_a_problem_and_says_which_are(client: Client, db: None, path: str) -> None:
     there = {call.method for call in CALLS if call.path == path}
-    url = path.format(job_id=1, bot_id=1)
+    url = path.format(job_id=1, bot_id=1, incident_id=1)
     for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - there:
         answer = send(client, None, method, url)
         refused(answer, 405, "method_not_allowed")

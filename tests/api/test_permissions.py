@@ -10,6 +10,7 @@ from django.test import Client
 from bots import roster, tokens
 from bots.models import ApiKey, Bot
 from jobs.api.v1 import api
+from tests.alerts.passing import an_incident
 from tests.api.calls import BOT, BY_NAME, CALLS, PREFIX, Call, refused, rows, send
 from tests.cast import bot_named, enqueue_one, take_one
 
@@ -31,7 +32,8 @@ def places(ada: Bot) -> dict[bool, dict[str, int]]:
     failed.fail(retry=False)
     held = take_one(ada)
     enqueue_one()
-    return {False: {"job_id": held.id, "bot_id": ada.pk}, True: {"job_id": failed.id, "bot_id": ada.pk}}
+    ids = {"bot_id": ada.pk, "incident_id": an_incident().pk}
+    return {False: ids | {"job_id": held.id}, True: ids | {"job_id": failed.id}}
 
 
 @pytest.fixture
@@ -110,7 +112,7 @@ def test_a_call_needs_its_own_permission_and_no_other(client: Client, nora: User
 
 
 def _permissions() -> QuerySet[Permission]:
-    return Permission.objects.filter(content_type__app_label__in=["jobs", "bots"])
+    return Permission.objects.filter(content_type__app_label__in=["jobs", "bots", "alerts"])
 
 
 def _named(*names: str) -> list[Permission]:

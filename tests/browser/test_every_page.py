@@ -4,9 +4,12 @@ from datetime import timedelta
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.db.models.functions import Now
 from django.utils import timezone
 
-from bots.models import ApiKey
+from alerts import incidents
+from alerts.models import Incident
+from bots.models import ApiKey, Bot
 from jobs import figures, leases, lifecycle, sweep
 from jobs.lifecycle import By
 from tests.browser.people import come_in
@@ -38,6 +41,13 @@ def house(db, olga, ada, bob, age):
     sweep.sweep()
     figures.keep_tally()
     leases.keep(timezone.now() + timedelta(minutes=2))
+    incidents.watch()
+    Bot.objects.filter(name="carl").update(quarantined_at=Now())
+    enqueue_one(kind="divide", run_at=timezone.now() - timedelta(hours=2))
+    incidents.watch()
+    incidents.acknowledge([Incident.objects.get(cause="waiting").pk], by="olga", remark="it is batch night")
+    incidents.acknowledge([Incident.objects.get(cause="quarantined").pk], by="olga")
+    Incident.objects.filter(cause="quarantined").update(resolved_at=Now())
     ApiKey.objects.create(user=olga, prefix="jsk_", digest=b"x" * 32)
     return [
         "/admin/",
@@ -51,6 +61,9 @@ def house(db, olga, ada, bob, age):
         f"/admin/jobs/job/{stuck.id}/prioritise/",
         "/admin/jobs/job/add/?kind=sum",
         "/admin/jobs/job/upload/",
+        "/admin/alerts/incident/",
+        "/admin/alerts/incident/?status=open",
+        *(f"/admin/alerts/incident/{incident.pk}/change/" for incident in Incident.objects.all()),
         "/admin/bots/bot/",
         f"/admin/bots/bot/{ada.pk}/change/",
         f"/admin/bots/bot/{bob.pk}/change/",

@@ -2,6 +2,8 @@
 
 import re
 
+from alerts.incidents import REMARK_LENGTH
+from alerts.models import Incident
 from jobs import errors, intake, models
 from jobs.api import schemas
 from jobs.api.v1 import api
@@ -74,12 +76,12 @@ def test_limits_in_the_code_are_those_of_the_page():
     assert shown["jobs in a bulk call"] == schemas.MAX_BULK
     assert shown["jobs in a claim"] == schemas.MAX_CLAIM
     assert shown["levels of nesting in JSON"] == intake.MAX_DEPTH
-    assert shown["a reason, a note"] == models.REASON_LENGTH == models.NOTE_LENGTH
+    assert shown["a reason, a note, a remark"] == models.REASON_LENGTH == models.NOTE_LENGTH == REMARK_LENGTH
 
 
 def test_permissions_on_the_page_exist():
-    named = set(re.findall(r"`((?:jobs|bots)\.\w+)`", text_of(DOC)))
-    real = {"jobs.add_job", "jobs.view_job", "bots.add_bot", "bots.view_bot"}
-    for model, app in ((models.Job, "jobs"), (models.Bot, "bots")):
+    named = set(re.findall(r"`((?:jobs|bots|alerts)\.\w+)`", text_of(DOC)))
+    real = {"jobs.add_job", "jobs.view_job", "bots.add_bot", "bots.view_bot", "alerts.view_incident"}
+    for model, app in ((models.Job, "jobs"), (models.Bot, "bots"), (Incident, "alerts")):
         real |= {f"{app}.{codename}" for codename, _ in model._meta.permissions}
     assert named and named <= real

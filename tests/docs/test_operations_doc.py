@@ -2,8 +2,12 @@
 
 import ast
 import re
+from datetime import timedelta
 from typing import get_args
 
+from alerts import findings, heartbeat, incidents, rates
+from alerts.models import Incident
+from alerts.states import Cause
 from bots import health
 from bots.models import ApiKey, Bot
 from jobs import learned, verdicts
@@ -93,7 +97,29 @@ def test_probes_are_the_sites(client, db):
         assert client.get(word(row["path"])).status_code == 200
 
 
+def test_causes_are_the_codes_in_their_order():
+    assert [word(row["cause"]) for row in table(DOC, "cause", "is about")] == Cause.values
+
+
+def test_figures_of_incidents_are_the_codes(settings):
+    text = " ".join(text_of(DOC).split())
+    assert f"at least {rates.MIN_ENDED} ended and {rates.MIN_FAILED} failed" in text
+    assert f"at least {rates.MIN_PAST} ended on the day before" in text and rates.MIN_TIMES == 2
+    assert f"grown by {rates.MIN_GROWTH * 100:.0f} points" in text
+    assert f"at {rates.SURE} standard deviations" in text and rates.STILL == 2
+    assert f"The last {health.words(findings.LATELY).replace(' m', ' minutes')}" in text and findings.PAST.days == 1
+    assert findings.CRITICAL_SHARE == 0.5 and health.UNHEALTHY_AT == 3
+    assert timedelta(minutes=3) == settings.INCIDENT_CLEAR_FOR and "for 3 minutes (`INCIDENT_CLEAR_SECONDS`)" in text
+    assert timedelta(minutes=15) == settings.INCIDENT_REOPEN_WITHIN
+    assert f"at most {2**incidents.MOST_DOUBLINGS} times" in text
+    assert f"It gets {heartbeat.TIMEOUT:.0f} seconds" in text
+
+
 def test_permissions_named_here_exist():
-    named = set(re.findall(r"`(bots\.[a-z]\w+)`", text_of(DOC)))
-    real = {f"bots.{codename}" for model in (Bot, ApiKey) for codename, _ in model._meta.permissions}
+    named = set(re.findall(r"`((?:bots|alerts)\.[a-z]\w+_\w+)`", text_of(DOC)))
+    real = {"alerts.view_incident"} | {
+        f"{model._meta.app_label}.{codename}"
+        for model in (Bot, ApiKey, Incident)
+        for codename, _ in model._meta.permissions
+    }
     assert named and named <= real

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted(
     path
-    for package in ("jobsite", "jobs", "bots")
+    for package in ("jobsite", "alerts", "jobs", "bots")
     for path in (ROOT / package).rglob("*.py")
     if "migrations" not in path.parts
 )
@@ -18,8 +18,10 @@ STATE = {
     "deadline_at", "finished_at", "progress", "result",
 }  # fmt: skip
 PURE = [
-    "jobs/states.py", "jobs/errors.py", "jobs/backoff.py", "bots/health.py", "bots/states.py",
-    "jobs/patterns/standing_out.py", "jobs/patterns/verdict.py",
+    "jobs/patterns/standing_out.py", "jobs/patterns/verdict.py", "jobs/together.py",
+    "jobs/states.py", "jobs/errors.py", "jobs/backoff.py", "bots/health.py", "bots/states.py", "alerts/states.py",
+    "alerts/inside.py", "alerts/guard.py", "alerts/apart.py", "alerts/timing.py", "alerts/signing.py",
+    "alerts/rates.py", "alerts/errors.py",
 ]  # fmt: skip
 
 
@@ -86,6 +88,22 @@ def test_only_the_lifecycle_writes_job_state(path):
             writes = node.func.attr in {"update", "create", "bulk_create", "bulk_update", "delete", "get_or_create"}
             if writes and chain.startswith(("Job.objects", "JobEvent.objects")):
                 written.append(node.lineno)
+    assert written == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_only_their_own_module_writes_incidents(path):
+    """`alerts.roll` writes the bots in them, for `alerts.incidents`."""
+    if name(path) in {"alerts/incidents.py", "alerts/roll.py"}:
+        return
+    calls = [n for n in ast.walk(tree(path)) if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute)]
+    writes = {"update", "create", "bulk_create", "bulk_update", "delete", "get_or_create", "update_or_create"}
+    written = [
+        n.lineno
+        for n in calls
+        if n.func.attr in writes
+        and ast.unparse(n.func).startswith(("Incident.objects", "IncidentBot.objects", "IncidentNote.objects"))
+    ]
     assert written == []
 
 

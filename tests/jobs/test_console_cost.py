@@ -7,6 +7,7 @@ as it does with ten million.
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
+from django.db.models.functions import Now
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -14,16 +15,17 @@ from django.urls import reverse
 from bots.models import Bot
 from jobs import figures, leases, listing, overview
 from jobs.admin.events import CappedPaginator
-from jobs.models import Job
+from jobs.models import Job, SweepRun
 from jobs.patterns import handbacks
 from jobs.sql import statement
 from jobs.states import JobStatus
+from tests.alerts.passing import an_incident
 from tests.jobs.test_plans import FILL, history  # noqa: F401  the fixture
 
 pytestmark = pytest.mark.django_db
 
 #: No page of the console asks more, with session, user and permissions.
-MOST_QUERIES = 12
+MOST_QUERIES = 14
 MOST_BYTES = 120 * 1024
 LIST = reverse("admin:jobs_job_changelist")
 PATTERNS = reverse("admin:jobs_jobevent_patterns")
@@ -46,6 +48,8 @@ PAGES = {
     "by bot": LIST + "?q=bot:ada",
     "by payload": LIST + "?q=payload.customer%3D17",
     "by error": LIST + "?q=error:refused",
+    "incidents": reverse("admin:alerts_incident_changelist"),
+    "open incidents": reverse("admin:alerts_incident_changelist") + "?status=open",
     "bots": reverse("admin:bots_bot_changelist"),
     "kinds": reverse("admin:jobs_jobkind_changelist"),
     "a kind": reverse("admin:jobs_jobkind_change", args=["sum"]),
@@ -85,6 +89,9 @@ def console(client: Client, olga: User, history: Bot, monkeypatch: pytest.Monkey
     monkeypatch.setattr(CappedPaginator, "MOST", 300)
     figures.keep_tally()
     leases.keep()
+    SweepRun.objects.create(started_at=Now(), finished_at=Now(), took=0)
+    for n in range(20):
+        an_incident(about=f"kind {n}", acknowledged_at=Now() if n % 2 else None)
     return client
 
 

@@ -1,6 +1,7 @@
 """`manage.py sweep_stuck` as cron, a service and an operator at night meet it."""
 
 import functools
+import json
 import os
 import re
 import signal
@@ -15,9 +16,11 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
 from rich.console import Console
 
+from alerts.management.commands import sweep_stuck
+from alerts.models import Incident
 from bots.models import Bot
 from jobs import sweep
-from jobs.management.commands import sweep_stuck
+from jobs.management import loop
 from tests.cast import bot_named, database_url, make_older, take_one
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,7 +53,8 @@ def test_the_line_says_how_long_it_took_and_when_it_was(ada: Bot) -> None:
     out = StringIO()
     call_command("sweep_stuck", stdout=out)
     assert re.fullmatch(
-        r"checked 1, potentially stuck 0, unhealthy 1, recovered 0, down \d, expired 1, failed 0, flagged 0; "
+        r"checked 1, potentially stuck 0, unhealthy 1, recovered 0, down \d, expired 1, failed 0, flagged 0, "
+        r"incidents opened 1, incidents resolved 0; "
         r"\d+\.\d s, \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\n",
         out.getvalue(),
     )
@@ -73,6 +77,25 @@ def test_on_a_terminal_a_table_says_what_was_done_to_which_job_and_why(
     assert "expire" in table
     assert "and 1 more" in table
     assert out.getvalue().startswith("Dry run: checked 3,")
+
+
+@pytest.mark.django_db
+def test_json_has_the_incidents_that_this_sweep_opened_and_a_dry_run_opens_none(ada: Bot) -> None:
+    make_older(take_one(ada), 3)
+    opened = {}
+    for name, options in {"dry": {"dry_run": True}, "first": {}, "second": {}}.items():
+        out = StringIO()
+        call_command("sweep_stuck", json=True, stdout=out, **options)
+        opened[name] = json.loads(out.getvalue())["incidents_opened"]
+    assert opened == {"dry": 0, "first": 1, "second": 0}
+
+
+@pytest.mark.django_db
+def test_a_sweep_of_one_kind_opens_incidents_of_that_kind_alone(ada: Bot) -> None:
+    make_older(take_one(ada), 3)
+    make_older(take_one(bot_named("bert"), kind="divide"), 3)
+    call_command("sweep_stuck", kind="divide", stdout=StringIO())
+    assert [incident.about for incident in Incident.objects.all()] == ["divide"]
 
 
 @pytest.mark.django_db
@@ -148,4 +171,4 @@ def test_sigterm_in_the_midst_of_a_batch_takes_that_batch_back(ada: Bot, monkeyp
     monkeypatch.setattr(sweep, "_quarantine", stopped)
     call_command("sweep_stuck", loop=5.0)
     assert lease.job.claimed_by == ada
-    assert signal.getsignal(signal.SIGTERM) != sweep_stuck._stop
+    assert signal.getsignal(signal.SIGTERM) != loop._stop

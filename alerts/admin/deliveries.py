@@ -1,0 +1,81 @@
+"""The outbox in the admin: what was told, what waits, what was given up. Nothing is edited here."""
+
+from django.contrib import admin, messages
+from django.contrib.admin import ShowFacets
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+
+from alerts import messages as texts
+from alerts import outbox
+from alerts.models import Delivery
+from alerts.states import Moment
+from bots.admin import GuardedActions, many
+from bots.shown import NONE, age, badge
+
+FIELDS = ("shown_status", "channel", "incident", "moment", "why", "tries", "made", "due", "sent", "uid", "text")
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(GuardedActions):
+    """One message for one channel."""
+
+    list_display = ["made", "what", "moment", "channel", "shown_status", "tries", "why"]
+    list_display_links = ["what"]
+    list_filter = ["status", "moment", "channel"]
+    list_select_related = ["channel", "incident"]
+    show_facets = ShowFacets.NEVER
+    show_full_result_count = False
+    actions = ["retry"]
+    fields = FIELDS
+    readonly_fields = FIELDS
+
+    @admin.display(description="age", ordering="id")
+    def made(self, row: Delivery) -> str:
+        return age(row.created_at)
+
+    @admin.display(description="what")
+    def what(self, row: Delivery) -> str:
+        return row.incident.title
+
+    @admin.display(description="status", ordering="status")
+    def shown_status(self, row: Delivery) -> str:
+        return badge(row.status)
+
+    @admin.display(description="last said")
+    def why(self, row: Delivery) -> str:
+        return row.error or row.outcome or NONE
+
+    @admin.display(description="due")
+    def due(self, row: Delivery) -> str:
+        return age(row.due_at)
+
+    @admin.display(description="sent")
+    def sent(self, row: Delivery) -> str:
+        return age(row.sent_at)
+
+    @admin.display(description="what it says")
+    def text(self, row: Delivery) -> str:
+        moment = Moment(row.moment)
+        said = f"{texts.subject(row.message, moment)}\n\n{texts.text(row.message, moment, str(row.uid))}"
+        return format_html('<pre tabindex="0" role="group" aria-label="What it says">{}</pre>', said)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Delivery | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Delivery | None = None) -> bool:
+        return False
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("alerts.retry_delivery")
+
+    @admin.action(description="Send again what was given up", permissions=["retry"])
+    def retry(self, request: HttpRequest, rows: QuerySet[Delivery]) -> None:
+        done = outbox.retry(rows)
+        if done:
+            self.message_user(request, f"{many(done, 'message')} will be sent again, if still true.")
+        else:
+            self.message_user(request, "None of these was given up.", messages.WARNING)

@@ -1,0 +1,141 @@
+"""What operators call about incidents: see them, and take them on. `jobsite.urls` puts it under `/api/v1/`."""
+
+from datetime import datetime
+from typing import Any
+
+from django.http import HttpRequest
+from ninja import Body, Router
+from pydantic import BaseModel, Field
+
+from alerts import incidents
+from alerts.errors import NotOpen
+from alerts.models import Incident
+from alerts.states import Cause, IncidentStatus, Severity
+from jobs import errors
+from jobs.api.doors import people_only, require
+from jobs.api.paths import MAX_ID, id_in, only_known, whole
+from jobs.api.schemas import Input
+from jobs.api.work import MAX_PAGE, PAGE
+
+router = Router(auth=people_only, tags=["Incidents"])
+
+#: The most bots and notes one answer lists.
+MAX_ROWS = 1000
+
+
+class IncidentOut(BaseModel):
+    id: int
+    status: IncidentStatus
+    cause: Cause
+    kind: str
+    severity: Severity
+    title: str
+    reason: str
+    state: int
+    opened_at: datetime
+    changed_at: datetime
+    acknowledged_at: datetime | None
+    acknowledged_by: str
+    resolved_at: datetime | None
+
+
+class IncidentBotOut(BaseModel):
+    bot_id: int | None
+    name: str
+    job_id: int | None
+    reason: str
+    since: datetime
+    until: datetime | None
+
+
+class IncidentNoteOut(BaseModel):
+    at: datetime
+    by: str
+    text: str
+
+
+class WholeIncidentOut(IncidentOut):
+    """With its bots, those that left it too, and its history; the newest 1000 of each."""
+
+    bots: list[IncidentBotOut]
+    notes: list[IncidentNoteOut]
+
+
+class IncidentsOut(BaseModel):
+    incidents: list[IncidentOut]
+    next_cursor: str | None
+
+
+class AcknowledgeIn(Input):
+    remark: str = Field("", max_length=incidents.REMARK_LENGTH)
+
+
+class AcknowledgedOut(BaseModel):
+    incident_id: int
+    status: IncidentStatus
+    acknowledged_by: str
+    message: str
+
+
+def _out(row: Any, shape: type[BaseModel]) -> dict[str, Any]:
+    """What of a row is told: the fields of `shape`."""
+    return {name: getattr(row, name) for name in shape.model_fields}
+
+
+def find(incident_id: str) -> Incident:
+    """The incident that a path names. NotFound otherwise."""
+    number = id_in(incident_id, "incident")
+    incident = Incident.objects.filter(pk=number).first()
+    if incident is None:
+        raise errors.NotFound(f"There is no incident {number}.")
+    return incident
+
+
+@router.get("/incidents", response=IncidentsOut)
+def listed(request: HttpRequest) -> Any:
+    """Incidents, the newest first. Filter: `status`; `limit` and `cursor` page."""
+    require(request, "alerts.view_incident")
+    only_known(request, ("status", "limit", "cursor"))
+    found = Incident.objects.order_by("-id")
+    if status := request.GET.get("status"):
+        if status not in IncidentStatus.values:
+            raise errors.Invalid(f"status: one of {', '.join(IncidentStatus.values)}.")
+        found = found.of_status(IncidentStatus(status))
+    limit = whole(request, "limit", PAGE, MAX_PAGE)
+    if request.GET.get("cursor"):
+        found = found.filter(pk__lt=whole(request, "cursor", 0, MAX_ID))
+    page = list(found[: limit + 1])
+    more = str(page[limit - 1].pk) if len(page) > limit else None
+    return {"incidents": [_out(row, IncidentOut) for row in page[:limit]], "next_cursor": more}
+
+
+@router.get("/incidents/{incident_id}", response=WholeIncidentOut)
+def incident(request: HttpRequest, incident_id: str) -> Any:
+    """One incident with its bots and its history."""
+    require(request, "alerts.view_incident")
+    found = find(incident_id)
+    bots, notes = found.bots.order_by("-pk")[:MAX_ROWS], found.notes.order_by("-pk")[:MAX_ROWS]
+    return _out(found, IncidentOut) | {
+        "bots": [_out(row, IncidentBotOut) for row in reversed(bots)],
+        "notes": [_out(row, IncidentNoteOut) for row in reversed(notes)],
+    }
+
+
+@router.post("/incidents/{incident_id}/acknowledge", response=AcknowledgedOut)
+def acknowledge(
+    request: HttpRequest, incident_id: str, data: AcknowledgeIn = Body(default_factory=AcknowledgeIn)
+) -> Any:
+    """Take it on: nobody is reminded of it any more. Who has it already keeps it."""
+    user = require(request, "alerts.acknowledge_incident")
+    before = find(incident_id)
+    taken = incidents.acknowledge([before.pk], by=user.get_username(), remark=data.remark)
+    now = taken[0] if taken else find(incident_id)
+    if now.status == IncidentStatus.RESOLVED:
+        raise NotOpen(f"Incident {now.pk} has resolved; only an open one can be acknowledged.", incident_id=now.pk)
+    said = "is acknowledged" if taken else f"was acknowledged before, by {now.acknowledged_by}"
+    return {
+        "incident_id": now.pk,
+        "status": now.status,
+        "acknowledged_by": now.acknowledged_by,
+        "message": f"Incident {now.pk} {said}.",
+    }

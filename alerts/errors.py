@@ -1,0 +1,9 @@
+"""What is refused about incidents. Pure."""
+
+from jobs.errors import JobsiteError
+
+
+class NotOpen(JobsiteError):
+    """The incident has resolved, so it cannot be acknowledged."""
+
+    code, status, title = "not_open", 400, "The incident is over"

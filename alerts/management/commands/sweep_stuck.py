@@ -1,0 +1,117 @@
+import json
+import sys
+import time
+from argparse import ArgumentParser
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from rich.console import Console
+from rich.table import Table
+
+from alerts import deadman, heartbeat, incidents
+from alerts.sending import send_due
+from bots.models import Bot
+from jobs import figures, leases
+from jobs import sweep as sweeping
+from jobs.management.loop import DATABASE_AWAY, again_and_again, one_line, seconds, time_now
+from jobs.models import JobKind
+from jobs.sweep import Act, Swept, sweep
+
+
+class Command(BaseCommand):
+    help = "Grade every bot's health and return the jobs that nobody works on. Safe to run twice at once."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--dry-run", action="store_true", help="say what would be done, and change nothing")
+        parser.add_argument("--json", action="store_true", help="print one JSON object a sweep")
+        parser.add_argument("--kind", metavar="K", help="look only at leases of this kind")
+        parser.add_argument("--loop", type=seconds, metavar="SECONDS", help="sweep again and again, with this pause")
+
+    def handle(self, *, dry_run: bool, json: bool, kind: str | None, loop: float | None, **options: Any) -> None:
+        if loop is not None:
+            again_and_again(self, lambda: self._once(dry_run, json, kind), loop, "The sweep")
+            return
+        try:
+            self._once(dry_run, json, kind)
+        except DATABASE_AWAY as error:
+            raise CommandError(f"The sweep failed; what it had done until then is done. {one_line(error)}") from None
+        except KeyboardInterrupt:
+            raise CommandError("Interrupted; what was done until then is done.", returncode=130) from None
+
+    def _once(self, dry_run: bool, as_json: bool, kind: str | None) -> None:
+        if kind is not None and not JobKind.objects.filter(name=kind).exists():
+            known = ", ".join(JobKind.objects.values_list("name", flat=True)[:20]) or "none yet"
+            raise CommandError(f"--kind: there is no kind called {kind!r}. Kinds: {known}.")
+        began = time.monotonic()
+        swept = _sweep(kind, dry_run)
+        bots = dict(Bot.objects.filter(pk__in={act.bot for act in swept.actions}).values_list("pk", "name"))
+        if as_json:
+            actions = {"actions": [asdict(act) | {"bot": bots.get(act.bot)} for act in swept.actions]}
+            self.stdout.write(json.dumps(swept.counts() | (actions if dry_run else {})))
+        else:
+            self._say(swept, bots, dry_run, f"; {time.monotonic() - began:.1f} s, {time_now()}")
+        if not dry_run:
+            self._send()
+
+    def _say(self, swept: Swept, bots: dict[int, str], dry_run: bool, when: str) -> None:
+        terminal = self.stdout.isatty()
+        if swept.actions and terminal:
+            Console(file=sys.stdout).print(_table(swept, bots))
+        self.stdout.write(_summary(swept, dry_run) + when)
+        if dry_run and not terminal:
+            for act in swept.actions:
+                self.stdout.write(_line(act, bots))
+
+    def _send(self) -> None:
+        """What is to be told, once the sweep's own work is done and said. A broken channel is no broken sweep."""
+        self.stdout.flush()
+        for channel, error in send_due().errors:
+            self.stderr.write(f"{time_now()} {channel}: {error}")
+
+
+def _sweep(kind: str | None, dry_run: bool) -> Swept:
+    """Sweep, and what belongs to each sweep that is not a dry run: the console's figures, incidents, a heartbeat."""
+    try:
+        before = deadman.standing()
+        swept = sweep(kind=kind, dry_run=dry_run)
+        if dry_run:
+            return swept
+        # Every minute that has closed, once.
+        figures.keep_tally()
+        leases.keep()
+        seen = incidents.watch(kind=kind, before=before)
+    except DATABASE_AWAY:
+        if kind is None and not dry_run:
+            heartbeat.beat(failed=True)
+        raise
+    if seen is not None:
+        swept.incidents_opened, swept.incidents_resolved = seen.opened, seen.resolved
+    if kind is None:
+        heartbeat.beat()
+    return swept
+
+
+def _summary(swept: Swept, dry_run: bool) -> str:
+    figures = {name.replace("_", " "): n for name, n in swept.counts().items()}
+    return ("Dry run: " if dry_run else "") + ", ".join(f"{name} {n}" for name, n in figures.items())
+
+
+def _line(act: Act, bots: dict[int, str]) -> str:
+    """`sum job 12, held by ada: expire → pending: silent for 6 m 10 s on sum job 12, limit 2 m`."""
+    bot = bots.get(act.bot, "?")
+    whose = f"bot {bot}" if act.job is None else f"{act.kind} job {act.job}, held by {bot}"
+    return f"{whose}: {_outcome(act)}: {act.reason}"
+
+
+def _outcome(act: Act) -> str:
+    return act.action if act.becomes is None else f"{act.action} → {act.becomes}"
+
+
+def _table(swept: Swept, bots: dict[int, str]) -> Table:
+    unnamed = swept.unnamed + max(0, len(swept.actions) - sweeping.NAMED)
+    table = Table("job", "kind", "bot", "action", "why", caption=f"and {unnamed} more" if unnamed else None)
+    for act in swept.actions[: sweeping.NAMED]:
+        job = "" if act.job is None else str(act.job)
+        table.add_row(job, act.kind or "", bots.get(act.bot, "?"), _outcome(act), act.reason)
+    return table

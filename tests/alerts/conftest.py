@@ -1,0 +1,19 @@
+"""What the tests of alerts share: who was told what."""
+
+import pytest
+
+from alerts import outbox
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """`[(cause, moment, state, title)]` of everything that was put into the outbox, while that is still a seam."""
+    calls = []
+    real = outbox.tell
+
+    def tell(incident, moment):
+        calls.append((str(incident.cause), str(moment), incident.state, incident.title))
+        return real(incident, moment)
+
+    monkeypatch.setattr(outbox, "tell", tell)
+    return calls
