@@ -230,7 +230,8 @@ LISTEN_DATABASE_URL = env.str("LISTEN_DATABASE_URL", default="")
 # --- Alerts ---------------------------------------------------------------------------------------------------
 
 # Where people reach this site, for the links in messages: https://jobs.example.org
-SITE_URL = env.str("SITE_URL", default="").rstrip("/")
+SITE_URL = env.str("SITE_URL", default="")
+SITE_URL = SITE_URL.rstrip("/")
 # Channels may have addresses inside the network.
 ALERTS_ALLOW_PRIVATE = env.bool("ALERTS_ALLOW_PRIVATE", default=False)
 

@@ -1,25 +1,53 @@
 """Every page of the console is for everybody: wide and on a phone, light and dark, and without a complaint."""
 
-from datetime import timedelta
+from datetime import time, timedelta
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from alerts import incidents
-from alerts.models import Incident
+from alerts import incidents, outbox
+from alerts.models import Channel, Delivery, Incident
+from alerts.states import Moment
 from bots.models import ApiKey, Bot
 from jobs import figures, leases, lifecycle, sweep
 from jobs.lifecycle import By
 from tests.browser.people import come_in
 from tests.cast import bot_named, enqueue_one, take_one
+from tests.far_side import a_channel, an_incident
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, serialized_rollback=False)]
 
 RULES = {
     "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 }
+
+
+def some_channels():
+    """A chat that is well and a webhook that is not, with what was told."""
+    now = timezone.now()
+    chat = a_channel("slack://a/b/c", name="Team chat", shown="Slack, slack://…", sent_at=now, kinds=["sum"])
+    hook = a_channel(
+        "https://hooks.example.org/jobs",
+        name="On call",
+        shown="https://hooks.example.org/…",
+        failing_since=now - timedelta(hours=3),
+        failures=14,
+        last_error="503 Service Unavailable: upstream connect error or disconnect/reset before headers",
+        again_every=timedelta(hours=1),
+        quiet_from=time(22),
+        quiet_until=time(7),
+    )
+    for number, status in enumerate(("sent", "waiting", "given_up", "dropped")):
+        incident = an_incident("ada", "bob", about=f"{number}", title="2 bots are stuck on sum jobs")
+        outbox.tell(incident, Moment.OPENED)
+        Delivery.objects.filter(incident=incident, channel=hook).update(
+            status=status, tries=number, error="503 Service Unavailable" if status == "given_up" else ""
+        )
+        Delivery.objects.filter(incident=incident, channel=chat).update(status="sent", outcome="200 OK: ok", tries=1)
+    Channel.objects.create(name="Not used", address="x", enabled=False)
+    return chat, hook
 
 
 @pytest.fixture
@@ -48,6 +76,7 @@ def house(db, olga, ada, bob, age):
     incidents.acknowledge([Incident.objects.get(cause="waiting").pk], by="olga", remark="it is batch night")
     incidents.acknowledge([Incident.objects.get(cause="quarantined").pk], by="olga")
     Incident.objects.filter(cause="quarantined").update(resolved_at=Now())
+    chat, hook = some_channels()
     ApiKey.objects.create(user=olga, prefix="jsk_", digest=b"x" * 32)
     return [
         "/admin/",
@@ -78,6 +107,14 @@ def house(db, olga, ada, bob, age):
         "/admin/bots/apikey/",
         f"/admin/jobs/job/{stuck.id}/history/",
         "/admin/password_change/",
+        "/admin/alerts/channel/",
+        "/admin/alerts/channel/add/",
+        f"/admin/alerts/channel/{chat.pk}/change/",
+        f"/admin/alerts/channel/{hook.pk}/change/",
+        f"/admin/alerts/channel/{hook.pk}/secret/",
+        f"/admin/alerts/channel/{hook.pk}/history/",
+        "/admin/alerts/delivery/",
+        f"/admin/alerts/delivery/{hook.deliveries.earliest('pk').pk}/change/",
     ]
 
 
