@@ -312,3 +312,26 @@ class LeaseTally(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind or 'all kinds'}, {self.span} from {self.start.isoformat()}, bot {self.bot or 'any'}"
+
+
+class SweepRun(models.Model):
+    """The last full sweep that came to its end: one row, which `jobs.sweep` writes. A dry run is none, nor one kind's.
+
+    Where it is old, nobody is watching; all moments are the database's.
+    """
+
+    ONLY = 1
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=ONLY)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField()
+    took = models.FloatField(help_text="Seconds.")
+    # What `sweep_stuck --json` prints.
+    counts = models.JSONField(default=dict)
+
+    class Meta:
+        verbose_name = "last sweep"
+        constraints = [models.CheckConstraint(name="sweeprun_only_one", condition=Q(id=1))]
+
+    def __str__(self) -> str:
+        return f"sweep of {self.finished_at.isoformat()}"

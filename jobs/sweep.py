@@ -23,7 +23,7 @@ from bots.health import words
 from bots.models import Bot
 from bots.states import BotStatus, HealthStatus
 from jobs import lifecycle, verdicts
-from jobs.models import Job
+from jobs.models import Job, SweepRun
 from jobs.queries import JobQuerySet
 from jobs.states import HELD, JobStatus
 
@@ -108,7 +108,17 @@ def sweep(
         if swept.checked:
             _make_durable()
     _count_bots(swept)
+    if kind is None and not dry_run:
+        _record(swept, began)
     return swept
+
+
+def _record(swept: Swept, began: datetime) -> None:
+    """Say that a full sweep came to its end, in the place of what was said of the one before."""
+    ended = _now()
+    run = SweepRun(started_at=began, finished_at=ended, took=(ended - began).total_seconds(), counts=swept.counts())
+    fields = ["started_at", "finished_at", "took", "counts"]
+    SweepRun.objects.bulk_create([run], update_conflicts=True, unique_fields=["id"], update_fields=fields)
 
 
 def _due(kind: str | None, began: datetime) -> Iterator[list[Due]]:
