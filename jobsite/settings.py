@@ -209,6 +209,11 @@ MAX_WAITERS = env.int("MAX_WAITERS", default=128)
 # Where to LISTEN for new jobs, when DATABASE_URL leads to a pooler in transaction mode.
 LISTEN_DATABASE_URL = env.str("LISTEN_DATABASE_URL", default="")
 
+# --- Metrics --------------------------------------------------------------------------------------------------
+
+# How many kinds have figures of their own on /metrics; the others are one, so that the series stay bounded.
+METRICS_KINDS = env.int("METRICS_KINDS", default=50)
+
 # --- Logging --------------------------------------------------------------------------------------------------
 
 LOGGING = {

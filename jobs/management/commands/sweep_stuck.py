@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bots.models import Bot
-from jobs import figures, leases
+from jobs import figures, leases, meter
 from jobs import sweep as sweeping
 from jobs.models import JobKind
 from jobs.sweep import Act, Swept, sweep
@@ -90,9 +90,10 @@ class Command(BaseCommand):
         began = time.monotonic()
         swept = sweep(kind=kind, dry_run=dry_run)
         if not dry_run:
-            # The console's figures: every minute that has closed, once.
+            # The console's figures and the counters of /metrics: every minute that has closed, once.
             figures.keep_tally()
             leases.keep()
+            meter.keep()
         bots = dict(Bot.objects.filter(pk__in={act.bot for act in swept.actions}).values_list("pk", "name"))
         if as_json:
             actions = {"actions": [asdict(act) | {"bot": bots.get(act.bot)} for act in swept.actions]}
