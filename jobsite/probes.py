@@ -12,6 +12,8 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from jobsite.metrics import metrics
+
 logger = logging.getLogger(__name__)
 
 Name = tuple[str, str]
@@ -40,11 +42,11 @@ def readyz(request: HttpRequest) -> HttpResponse:
     return HttpResponse("ok", content_type="text/plain")
 
 
-PATHS = {"/livez": livez, "/readyz": readyz}
+PATHS = {"/livez": livez, "/readyz": readyz, "/metrics": metrics}
 
 
 class ProbesMiddleware:
-    """Answers the probes before anything else is asked: they are called by address, not by an allowed host's name."""
+    """Answers the probes and Prometheus before anything else is asked: they call by address, not by an allowed name."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
