@@ -28,9 +28,12 @@ else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
 
+# What its processes say of themselves, for /metrics; of this start alone.
+serve: export PROMETHEUS_MULTIPROC_DIR ?= .run/metrics-$(PORT)
 serve: .venv/.run ## The web server as in production. Settings come from the environment or from .env.
 	@$(BIN)/python manage.py migrate --check
 	@$(BIN)/python manage.py collectstatic --noinput --verbosity 0
+	@mkdir -p "$$PROMETHEUS_MULTIPROC_DIR" && rm -f "$$PROMETHEUS_MULTIPROC_DIR"/*.db
 	@exec $(BIN)/granian --interface wsgi --host $${HOST:-0.0.0.0} --port $(PORT) --workers $${WEB_WORKERS:-2} \
 		--blocking-threads $${WEB_THREADS:-160} --backpressure 512 --no-ws jobsite.wsgi:application
 

@@ -30,7 +30,7 @@ from bots import health
 from bots.conditions import among, unplanned
 from bots.models import MAX_CLAIM, Bot
 from bots.states import HealthStatus
-from jobs import backoff, waiting
+from jobs import backoff, trail, waiting
 from jobs.errors import InstanceReplaced, LeaseLost, NotFound
 from jobs.floors import Floors, Look, Place
 from jobs.models import Job, JobEvent, JobKind
@@ -947,6 +947,7 @@ def _end(
         params = {"from": list(sources), "verb": verb, "actor": by.actor, "by": by.name}
         changes = [Change(**row) for row in _run("end", rows=rows, **params)]
         _announce(changes)
+        trail.tell(verb, by, changes, {row["id"]: row["reason"] for row in rows})
         _settle({change.bot for change in changes}, keep_health=keep_health)
     return changes
 
@@ -956,6 +957,7 @@ def _turn(name: str, job_ids: Iterable[int], by: By, reason: str, **params: Any)
     with transaction.atomic():
         changes = [Change(**r) for r in _run(name, ids=ids, actor=by.actor, by=by.name, reason=reason, **params)]
         _announce(changes)
+        trail.tell(name, by, changes, dict.fromkeys(ids, reason))
     return changes
 
 
@@ -993,6 +995,7 @@ def _lost(rows: list[dict[str, Any]], by: By, said: Verb | None = None) -> dict[
         if said is not None and row["verb"] == said and row["actor"] == Actor.BOT:
             continue
         errors[row["id"]] = _lease_lost(row, completed, by)
+    trail.refused(by, errors)
     return errors
 
 

@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from bots.models import NAME_LENGTH, Bot
 from jobs.queries import JobQuerySet
-from jobs.states import ENDING, FINISHED, HELD, Actor, JobStatus, LeaseSpan, Policy, Span, Verb
+from jobs.states import ENDING, FINISHED, HELD, Actor, JobStatus, LeaseSpan, Meter, Policy, Span, Verb
 
 KEY_LENGTH = 200
 NOTE_LENGTH = 500
@@ -343,3 +343,30 @@ class SweepRun(models.Model):
 
     def __str__(self) -> str:
         return f"sweep of {self.finished_at.isoformat()}"
+
+
+class Metered(models.Model):
+    """One counter of `/metrics`, of one kind. `jobs.meter` adds to it, once for each closed minute; it only rises.
+
+    A kind's name and not a key: a counter outlives what it counts. `source` is what else tells one from another: who
+    did it, or how it ended.
+    """
+
+    name = models.CharField(max_length=10, choices=Meter)
+    kind = models.CharField(max_length=NAME_LENGTH, blank=True, default="", db_default="")
+    source = models.CharField(max_length=20, blank=True, default="", db_default="")
+    n = models.BigIntegerField(default=0, db_default=0)
+    # Of what is measured in seconds: their sum, and how many fell on each step of `meter.STEPS` and beyond the last.
+    seconds = models.FloatField(default=0, db_default=0)
+    steps = ArrayField(models.BigIntegerField(), default=list, db_default=[])
+    at = models.DateTimeField(db_default=Now(), help_text="The moment this figure is of.")
+
+    class Meta:
+        verbose_name = "counter"
+        constraints = [
+            models.CheckConstraint(name="metered_name_valid", condition=Q(name__in=Meter.values)),
+            models.UniqueConstraint(name="metered_once", fields=["name", "kind", "source"]),
+        ]
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.name, self.kind, self.source) if part)

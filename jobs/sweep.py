@@ -6,6 +6,7 @@ their bots, both with SKIP LOCKED: two sweeps share the work, a job that its bot
 bot, and nobody waits for a sweep that itself waits for somebody.
 """
 
+import secrets
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from datetime import datetime
@@ -22,7 +23,7 @@ from bots.conditions import among, unplanned
 from bots.health import words
 from bots.models import Bot
 from bots.states import BotStatus, HealthStatus
-from jobs import lifecycle, verdicts
+from jobs import lifecycle, trail, verdicts
 from jobs.models import Job, SweepRun
 from jobs.queries import JobQuerySet
 from jobs.states import HELD, JobStatus
@@ -85,6 +86,11 @@ def sweep(
     `kind` limits the leases to one kind. `dry_run` changes nothing and fills `actions` all the same. `each_batch` is
     called with the running figures after each batch; what it raises ends the sweep, with that batch done.
     """
+    with trail.begin(sweep=secrets.token_hex(4)):
+        return _sweep(kind, dry_run, each_batch)
+
+
+def _sweep(kind: str | None, dry_run: bool, each_batch: Callable[[Swept], None] | None) -> Swept:
     swept = Swept()
     began = _now()
     busy: list[Due] = []

@@ -13,6 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from alerts import deadman
+from jobsite.metrics import metrics
 
 logger = logging.getLogger(__name__)
 
@@ -50,11 +51,11 @@ def readyz(request: HttpRequest) -> HttpResponse:
     return HttpResponse("\n".join(filter(None, ["ok", late])), content_type="text/plain")
 
 
-PATHS = {"/livez": livez, "/readyz": readyz}
+PATHS = {"/livez": livez, "/readyz": readyz, "/metrics": metrics}
 
 
 class ProbesMiddleware:
-    """Answers the probes before anything else is asked: they are called by address, not by an allowed host's name."""
+    """Answers the probes and Prometheus before anything else is asked: they call by address, not by an allowed name."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

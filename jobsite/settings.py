@@ -49,6 +49,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "jobsite.requests.RequestsMiddleware",
     "jobsite.probes.ProbesMiddleware",
     # Early, so that what the others refuse (a wrong Host, for one) reaches bots as a problem, too.
     "jobs.api.problems.ApiMiddleware",
@@ -234,13 +235,36 @@ SITE_URL = env.str("SITE_URL", default="")
 SITE_URL = SITE_URL.rstrip("/")
 # Channels may have addresses inside the network.
 ALERTS_ALLOW_PRIVATE = env.bool("ALERTS_ALLOW_PRIVATE", default=False)
+# --- Metrics --------------------------------------------------------------------------------------------------
+
+# How many kinds have figures of their own on /metrics; the others are one, so that the series stay bounded.
+METRICS_KINDS = env.int("METRICS_KINDS", default=50)
+# Who may read /metrics: the bearer of this token, and keys of users with jobs.view_job; or everybody.
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+METRICS_OPEN = env.bool("METRICS_OPEN", default=False)
+# Where the processes of one server put their own figures. prometheus_client reads the same variable by itself.
+METRICS_DIR = env.str("PROMETHEUS_MULTIPROC_DIR", default="")
 
 # --- Logging --------------------------------------------------------------------------------------------------
+
+# One JSON object a line, or plain lines for people; empty: JSON, unless this is development.
+LOG_FORMAT = env.str("LOG_FORMAT", default="") or ("line" if DEBUG else "json")
+if LOG_FORMAT not in ("json", "line"):
+    raise ImproperlyConfigured(f"LOG_FORMAT is {LOG_FORMAT!r}; it may be json or line.")
+# A request that takes longer, without what it waited for jobs on purpose, gets a line.
+SLOW_REQUEST = timedelta(milliseconds=env.int("SLOW_REQUEST_MS", default=1000))
 
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "json": {"()": "jobsite.logs.JsonFormatter"},
+        "line": {
+            "()": "jobsite.logs.LineFormatter",
+            "format": "{asctime} {levelname} {name} {message}",
+            "style": "{",
+        },
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
 }

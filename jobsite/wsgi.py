@@ -9,5 +9,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "jobsite.settings")
 application = get_wsgi_application()
 
 from jobs import waiting  # noqa: E402  after the apps are loaded
+from jobsite import metrics  # noqa: E402
 
 waiting.answer_at_shutdown()
+metrics.sample_for_ever()

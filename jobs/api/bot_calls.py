@@ -6,7 +6,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from ninja import Body, Router
 
-from jobs import lifecycle
+from jobs import lifecycle, trail
 from jobs.api import schemas
 from jobs.api.doors import bot_of, bots_only, instance_of
 from jobs.api.paths import job_id_in
@@ -16,17 +16,23 @@ from jobs.lifecycle import By, Report
 router = Router(auth=bots_only, tags=["Bots"])
 
 
+def _lease(job_id: str, data: schemas.LeaseIn) -> int:
+    """The job; log lines say it from here on, and which attempt the bot means."""
+    trail.bind(attempt=data.attempt)
+    return job_id_in(job_id)
+
+
 @router.post("/jobs/{job_id}/start", response=schemas.RenewedOut)
 def start(request: HttpRequest, job_id: str, data: schemas.LeaseIn) -> Any:
     """Begin to work on a job that was claimed with `start: false`."""
-    report = Report(job_id_in(job_id), data.attempt)
+    report = Report(_lease(job_id, data), data.attempt)
     return _renewed(request, *lifecycle.start([report], by=By.bot(bot_of(request))))
 
 
 @router.post("/jobs/{job_id}/heartbeat", response=schemas.RenewedOut)
 def heartbeat(request: HttpRequest, job_id: str, data: schemas.HeartbeatIn) -> Any:
     """Renew the lease, with progress and a note if you like. `409 lease_lost` means: stop working on it."""
-    report = Report(job_id_in(job_id), data.attempt, progress=data.progress, note=data.note)
+    report = Report(_lease(job_id, data), data.attempt, progress=data.progress, note=data.note)
     return _renewed(request, *lifecycle.heartbeat([report], by=By.bot(bot_of(request))))
 
 
@@ -48,14 +54,14 @@ def _renewed(request: HttpRequest, leases: list[lifecycle.Renewed], outcome: lif
 def complete(request: HttpRequest, job_id: str, data: schemas.CompleteIn) -> Any:
     """The job is done. Saying so twice is fine; saying so too late is `409 lease_lost`, and the result is kept."""
     check_json(data.result, "result", settings.MAX_RESULT_BYTES)
-    report = Report(job_id_in(job_id), data.attempt, result=data.result)
+    report = Report(_lease(job_id, data), data.attempt, result=data.result)
     return _reported("succeeded", report, lifecycle.complete([report], by=By.bot(bot_of(request))))
 
 
 @router.post("/jobs/{job_id}/fail", response=schemas.ReportOut)
 def fail(request: HttpRequest, job_id: str, data: schemas.FailIn) -> Any:
     """The attempt failed. The job is tried again after a backoff while attempts are left, unless `retry` is false."""
-    report = Report(job_id_in(job_id), data.attempt, error=data.error, retry=data.retry)
+    report = Report(_lease(job_id, data), data.attempt, error=data.error, retry=data.retry)
     return _reported("failed", report, lifecycle.fail([report], by=By.bot(bot_of(request))))
 
 

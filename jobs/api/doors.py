@@ -7,7 +7,7 @@ from django.http import HttpRequest
 
 from bots.auth import bearer, recognise
 from bots.models import ApiKey, Bot
-from jobs import lifecycle
+from jobs import lifecycle, trail
 from jobs.errors import Forbidden, Invalid, Unauthorized
 
 #: The longest name a bot's process may give itself.
@@ -27,6 +27,10 @@ def either(request: HttpRequest) -> Bot | ApiKey:
     if caller is None:
         said = "This token is unknown or was revoked." if header else "Send `Authorization: Bearer <token>`."
         raise Unauthorized(said)
+    if isinstance(caller, Bot):
+        trail.bind(bot=caller.name, bot_id=caller.pk)
+    else:
+        trail.bind(user=caller.user.get_username())
     if isinstance(caller, Bot) and getattr(caller, "news", False):
         lifecycle.see(caller)
     return caller

@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from django.http import HttpRequest
 
+from jobs import trail
 from jobs.errors import Invalid, NotFound
 
 #: The largest id a row can have.
@@ -19,7 +20,9 @@ def id_in(text: str, what: str) -> int:
 
 def job_id_in(text: str) -> int:
     """The id of a job as it stands in a path. NotFound for what cannot be one."""
-    return id_in(text, "job")
+    number = id_in(text, "job")
+    trail.bind(job=number)
+    return number
 
 
 def bot_id_in(text: str) -> int:

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from bots import tokens
 from bots.auth import bearer
 from bots.models import Bot
-from jobs import lifecycle, waiting
+from jobs import lifecycle, trail, waiting
 from jobs.api import schemas
 from jobs.api.doors import INSTANCE_LENGTH, bot_of, bots_only, instance_of
 from jobs.errors import Invalid
@@ -31,6 +31,8 @@ _BODIES: dict[str, TypeAdapter[Any]] = {
     _CLAIM: TypeAdapter(schemas.ClaimIn),
     _EXCHANGE: TypeAdapter(schemas.ExchangeIn),
 }
+#: What may be answered before Django looks for a route.
+PATHS = tuple(_BODIES)
 _LIST: TypeAdapter[list[Any]] = TypeAdapter(list[schemas.CompleteItem | schemas.HeartbeatItem])
 
 
@@ -77,11 +79,13 @@ def _take_turn(request: HttpRequest, response: HttpResponse, turn: Turn, wait: f
         _come_again(response, wait)
         return done
 
+    kinds = _kinds(bot, turn.claim)
+
     def look() -> tuple[Exchanged, bool]:
         again = lifecycle.exchange(bot, Turn(claim=turn.claim), instance=instance)
         return again, bool(again.jobs) or not again.room
 
-    again, waited = waiting.until_found(look, _kinds(bot, turn.claim), wait)
+    again, waited = trail.waited(lambda: waiting.until_found(look, kinds, wait))
     if not waited:
         _come_again(response, wait)
     return done if again is None else Exchanged(done.accepted, done.rejected, again.jobs, again.room)
@@ -178,6 +182,8 @@ def _is_plain_exchange(data: schemas.ExchangeIn, body: bytes) -> bool:
 def _answer(
     digest: bytes, data: schemas.ExchangeIn | None, ask: schemas.ClaimIn | None, instance: str
 ) -> HttpResponse | None:
+    # Whose token it is, is asked only where a line is written.
+    trail.bind(_digest=digest)
     done = _dump(data.completed) if data and data.completed else None
     beats = _dump(data.heartbeats) if data and data.heartbeats else None
     wanted = _wanted(ask) if ask else None
@@ -219,7 +225,7 @@ def _wait(digest: bytes, turn: PlainTurn, ask: schemas.ClaimIn, instance: str, r
         # No longer plain: the bot hears why at its next call.
         return again, again is None or again.claimed > 0 or not again.room
 
-    again, waited = waiting.until_found(look, turn.kinds, ask.wait)
+    again, waited = trail.waited(lambda: waiting.until_found(look, turn.kinds, ask.wait))
     if not waited:
         _come_again(response, ask.wait)
     return again or turn

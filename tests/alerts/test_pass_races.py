@@ -105,5 +105,10 @@ def test_a_session_that_keeps_an_incident_locked_does_not_hold_a_pass_up_for_eve
 def test_the_lock_ends_with_the_pass(stuck):
     look()
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s", [incidents.LOCK])
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s "
+            # The tests beside this one have their own databases in the same server.
+            "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+            [incidents.LOCK],
+        )
         assert cursor.fetchone() == (0,)

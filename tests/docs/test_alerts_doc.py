@@ -8,7 +8,7 @@ import pytest
 
 from alerts import addresses, outbox, timing
 from alerts.admin.forms import ChannelForm
-from alerts.models import Channel, Delivery
+from alerts.models import Channel, Delivery, Incident
 from alerts.sending import send_due
 from alerts.signing import headers
 from alerts.states import Moment
@@ -88,6 +88,6 @@ def test_figures_are_the_codes() -> None:
 def test_permissions_named_here_and_in_operations_exist() -> None:
     named = set(re.findall(r"`alerts\.(\w+)`", text_of(DOC) + text_of("docs/operations.md")))
     named -= {"apart", "guard"}
-    ours = {code for model in (Channel, Delivery) for code, _ in model._meta.permissions}
-    plain = {f"{verb}_{name}" for verb in ("add", "change", "view") for name in ("channel", "delivery")}
+    ours = {code for model in (Channel, Delivery, Incident) for code, _ in model._meta.permissions}
+    plain = {f"{verb}_{name}" for verb in ("add", "change", "view") for name in ("channel", "delivery", "incident")}
     assert {"retry_delivery", "test_channel"} <= named <= ours | plain

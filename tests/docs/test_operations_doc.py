@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import get_args
 
 from alerts import findings, heartbeat, incidents, rates
-from alerts.models import Incident
+from alerts.models import Channel, Delivery, Incident
 from alerts.states import Cause
 from bots import health
 from bots.models import ApiKey, Bot
@@ -117,9 +117,10 @@ def test_figures_of_incidents_are_the_codes(settings):
 
 def test_permissions_named_here_exist():
     named = set(re.findall(r"`((?:bots|alerts)\.[a-z]\w+_\w+)`", text_of(DOC)))
-    real = {"alerts.view_incident"} | {
+    plain = [f"{verb}_{name}" for verb in ("add", "change", "view") for name in ("incident", "channel", "delivery")]
+    real = {f"alerts.{codename}" for codename in plain} | {
         f"{model._meta.app_label}.{codename}"
-        for model in (Bot, ApiKey, Incident)
+        for model in (Bot, ApiKey, Incident, Channel, Delivery)
         for codename, _ in model._meta.permissions
     }
     assert named and named <= real

@@ -12,7 +12,7 @@ from rich.table import Table
 from alerts import deadman, heartbeat, incidents
 from alerts.sending import send_due
 from bots.models import Bot
-from jobs import figures, leases
+from jobs import figures, leases, meter
 from jobs import sweep as sweeping
 from jobs.management.loop import DATABASE_AWAY, again_and_again, one_line, seconds, time_now
 from jobs.models import JobKind
@@ -77,9 +77,10 @@ def _sweep(kind: str | None, dry_run: bool) -> Swept:
         swept = sweep(kind=kind, dry_run=dry_run)
         if dry_run:
             return swept
-        # Every minute that has closed, once.
+        # The console's figures and the counters of /metrics: every minute that has closed, once.
         figures.keep_tally()
         leases.keep()
+        meter.keep()
         seen = incidents.watch(kind=kind, before=before)
     except DATABASE_AWAY:
         if kind is None and not dry_run:
