@@ -1,7 +1,6 @@
 """What `/metrics` says of incidents and of what is on its way to people. Partial indexes answer, so history is free."""
 
 from collections.abc import Iterator
-from itertools import product
 
 from django.db.models import Count, Q
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -13,18 +12,19 @@ from alerts.states import Cause, DeliveryStatus, Severity
 def collect() -> Iterator[Metric]:
     """All families, with every series that there can be."""
     rows = Incident.objects.open().order_by().values_list("cause", "severity")
-    open_now = rows.annotate(
-        waits=Count("pk", filter=Q(acknowledged_at=None)), taken=Count("pk", filter=Q(acknowledged_at__isnull=False))
+    counts = rows.annotate(n=Count("pk"), unacknowledged=Count("pk", filter=Q(acknowledged_at=None)))
+    found = {(cause, severity): (n, unacknowledged) for cause, severity, n, unacknowledged in counts}
+    opened = GaugeMetricFamily("jobsite_incidents_open", "Open incidents.", labels=["cause", "severity"])
+    new = GaugeMetricFamily(
+        "jobsite_incidents_unacknowledged", "Open incidents that nobody has taken on.", labels=["cause", "severity"]
     )
-    counts = {(cause, severity): (waits, taken) for cause, severity, waits, taken in open_now}
-    incidents = GaugeMetricFamily(
-        "jobsite_incidents", "Incidents that have not resolved.", labels=["cause", "severity", "status"]
-    )
-    for cause, severity in product(Cause.values, Severity.values):
-        waits, taken = counts.get((cause, severity), (0, 0))
-        incidents.add_metric([cause, severity, "open"], waits)
-        incidents.add_metric([cause, severity, "acknowledged"], taken)
-    yield incidents
+    for cause in Cause.values:
+        for severity in Severity.values:
+            n, unacknowledged = found.get((cause, severity), (0, 0))
+            opened.add_metric([cause, severity], n)
+            new.add_metric([cause, severity], unacknowledged)
+    yield opened
+    yield new
     yield GaugeMetricFamily(
         "jobsite_alerts_waiting",
         "Messages in the outbox that have not been sent.",

@@ -165,10 +165,11 @@ def test_incidents_and_messages_on_their_way_are_told(scrape: Callable[[], Calla
     channel = a_channel("json://example.org", failing_since=Now())
     outbox.tell(critical, Moment.OPENED)
     value = scrape()
-    assert value("jobsite_incidents", cause="stuck", severity="critical", status="open") == 1
-    assert value("jobsite_incidents", cause="stuck", severity="warning", status="acknowledged") == 1
-    assert value("jobsite_incidents", cause="stuck", severity="warning", status="open") == 0
-    assert value("jobsite_incidents", cause="unswept", severity="critical", status="open") == 0
+    assert value("jobsite_incidents_open", cause="stuck", severity="critical") == 1
+    assert value("jobsite_incidents_unacknowledged", cause="stuck", severity="critical") == 1
+    assert value("jobsite_incidents_open", cause="stuck", severity="warning") == 1
+    assert value("jobsite_incidents_unacknowledged", cause="stuck", severity="warning") == 0
+    assert value("jobsite_incidents_open", cause="unswept", severity="critical") == 0
     assert (value("jobsite_alerts_waiting"), value("jobsite_channels_failing")) == (1, 1)
     channel.delete()
     value = scrape()
