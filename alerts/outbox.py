@@ -193,6 +193,8 @@ def _untrue(row: Delivery) -> str:
     """Why this message is not to be told, or is told better by a later one; empty when it is to be told."""
     incident = row.incident
     if row.moment == Moment.RESOLVED:
+        if incident.resolved_at is None:
+            return "It is not over: it came back."
         return "" if _heard(row) else "It was over before this channel had heard of it."
     if incident.resolved_at is not None:
         return "It is over."

@@ -123,6 +123,18 @@ def test_who_heard_of_it_hears_that_it_is_over_once(channel: Channel) -> None:
     assert send_next(channel) is None
 
 
+def test_an_end_that_was_none_is_not_told(channel: Channel) -> None:
+    incident = an_incident("ada")
+    tell(incident, Moment.OPENED)
+    send_next(channel)
+    tell(resolved(incident), Moment.RESOLVED)
+    tell(changed(incident, resolved_at=None), Moment.OPENED)
+    ready, passed = turn(channel)
+    assert ready is not None
+    assert (ready.delivery.state, ready.moment, passed) == (3, Moment.OPENED, Passed(dropped=1))
+    assert Delivery.objects.get(moment=Moment.RESOLVED).outcome == "It is not over: it came back."
+
+
 def test_the_end_is_told_to_who_heard_of_it_whatever_the_filters_say_by_then(channel: Channel) -> None:
     incident = an_incident("ada")
     tell(incident, Moment.OPENED)
