@@ -22,6 +22,7 @@ from bots.models import Bot
 from jobs import sweep
 from jobs.management import loop
 from tests.cast import bot_named, database_url, make_older, take_one
+from tests.far_side import Receiver, a_channel
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Nobody listens there.
@@ -172,3 +173,39 @@ def test_sigterm_in_the_midst_of_a_batch_takes_that_batch_back(ada: Bot, monkeyp
     call_command("sweep_stuck", loop=5.0)
     assert lease.job.claimed_by == ada
     assert signal.getsignal(signal.SIGTERM) != loop._stop
+
+
+# --- What is to be told -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_the_sweep_that_finds_a_bot_stuck_tells_of_it(ada: Bot, receiver: Receiver, inside_allowed: None) -> None:
+    a_channel(receiver.url())
+    lease = take_one(ada)
+    make_older(lease, 3)
+    for _ in range(3):
+        call_command("sweep_stuck", stdout=StringIO())
+    (got,) = receiver.got
+    told = json.loads(got.body)
+    assert told["incident"]["title"].startswith("ada is stuck on a sum job")
+    assert [bot["name"] for bot in told["bots"]] == ["ada"]
+    assert f"/admin/jobs/job/{lease.id}/release/" in json.dumps(told)
+
+
+@pytest.mark.django_db
+def test_a_broken_channel_is_no_broken_sweep(ada: Bot, receiver: Receiver, inside_allowed: None) -> None:
+    a_channel(receiver.url())
+    receiver.answer = (503, b"not now", {})
+    make_older(take_one(ada), 3)
+    out, err = StringIO(), StringIO()
+    call_command("sweep_stuck", stdout=out, stderr=err)
+    assert "incidents opened 1" in out.getvalue()
+    assert err.getvalue().endswith(" on call: 503 Service Unavailable: not now\n")
+
+
+@pytest.mark.django_db
+def test_a_dry_run_tells_nobody(ada: Bot, receiver: Receiver, inside_allowed: None) -> None:
+    a_channel(receiver.url())
+    make_older(take_one(ada), 3)
+    call_command("sweep_stuck", dry_run=True, stdout=StringIO())
+    assert receiver.got == []
