@@ -41,7 +41,7 @@ class RequestsMiddleware:
         number = given if SANE.match(given) else secrets.token_hex(8)
         with trail.begin(request_id=number) as said:
             response = self.get_response(request)
-            seconds = time.perf_counter() - began - said.get("_waited", 0.0)
+            seconds = max(0.0, time.perf_counter() - began - said.get("_waited", 0.0))
             method = request.method if request.method in METHODS else "other"
             route = route_of(request)
             metrics.observe(str(method), route, response.status_code, seconds)

@@ -19,7 +19,7 @@ from bots.models import Bot
 from jobs import lifecycle, trail
 from jobs.api import fleet, turns
 from jobs.lifecycle import By
-from jobsite import logs
+from jobsite import logs, metrics
 from tests.cast import enqueue_one, make_older, take_one
 
 pytestmark = pytest.mark.django_db
@@ -187,15 +187,18 @@ def test_a_slow_request_leaves_a_line_that_names_the_bot(
 def test_a_claim_that_waits_for_jobs_is_not_slow(
     client: Client, ada_token: str, settings: Any, lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings.SLOW_REQUEST = timedelta(seconds=900)
+    settings.SLOW_REQUEST = timedelta(microseconds=1)
+    observed: list[float] = []
 
     def an_hour(wait: Callable[[], Any]) -> Any:
         trail.bind(_waited=3600.0)
         return None, True
 
     monkeypatch.setattr(trail, "waited", an_hour)
+    monkeypatch.setattr(metrics, "observe", lambda method, route, status, seconds: observed.append(seconds))
     assert post(client, "/claim", ada_token, {"wait": 30}).status_code == 200
     assert lines() == []
+    assert observed == [0.0]
 
 
 def test_a_failure_of_ours_leaves_its_traceback_and_a_line_with_the_request(
