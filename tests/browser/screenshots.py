@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from alerts import incidents
+from alerts.models import Incident
 from bots.models import Bot
 from jobs.models import Job
 from jobsite import seeding
@@ -18,7 +20,9 @@ def test_screenshots(browser, live_server, olga):
     seeding.seed(60_000, 48, lambda n: None)
     stuck = Job.objects.stuck().order_by("heartbeat_at").first()
     bot = Bot.objects.exclude(stuck_job=None).order_by("name").first()
-    assert stuck and bot
+    incidents.watch()
+    incident = Incident.objects.filter(cause="stuck").first()
+    assert stuck and bot and incident
     pages = {
         "home": "/admin/",
         "jobs": "/admin/jobs/job/?view=held",
@@ -26,6 +30,7 @@ def test_screenshots(browser, live_server, olga):
         "bot": f"/admin/bots/bot/{bot.pk}/change/",
         "kind": "/admin/jobs/jobkind/crm.sync/change/",
         "patterns": "/admin/jobs/jobevent/patterns/",
+        "incident": f"/admin/alerts/incident/{incident.pk}/change/",
     }
     for name, url in pages.items():
         _picture(browser, live_server, olga, url, IMAGES / f"{name}.png", 1280, 1300, "light")
