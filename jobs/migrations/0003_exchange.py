@@ -28,7 +28,8 @@ class Migration(migrations.Migration):
     operations = [
         migrations.RunSQL(
             function("exchange"),
-            "DROP FUNCTION jobs_exchange",
+            # The first was called otherwise (see 0009).
+            "DROP FUNCTION IF EXISTS jobs_turns; DROP FUNCTION IF EXISTS jobs_exchange",
         ),
         migrations.RunSQL(
             "ALTER TABLE jobs_job SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, "

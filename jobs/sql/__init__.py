@@ -38,7 +38,7 @@ def numbered(name: str) -> Numbered:
 
 
 #: The functions that migrations put into the database, by the file that has each.
-FUNCTIONS = {"exchange": "jobs_exchange", "guard_bot": "jobs_guard_bot", "guard_kind": "jobs_guard_kind"}
+FUNCTIONS = {"exchange": "jobs_turns", "guard_bot": "jobs_guard_bot", "guard_kind": "jobs_guard_kind"}
 #: Those of them that are triggers, by the table each must be on.
 TRIGGERS = {"guard_bot": "bots_bot", "guard_kind": "jobs_jobkind"}
 

@@ -8,7 +8,7 @@
 -- what is not plain by `lifecycle.exchange`.
 -- Unlike a statement, each statement in a VOLATILE function sees what was committed before *it* began: so what a bot
 -- holds can be counted under the bot's lock.
-CREATE OR REPLACE FUNCTION jobs_exchange(
+CREATE OR REPLACE FUNCTION jobs_turns(
     turns jsonb, bot_kinds text[], asked text[],
     priorities integer[], run_ats timestamptz[], ids bigint[],
     run_within_default interval, seen_every interval, slow interval

@@ -150,7 +150,7 @@ def test_a_function_that_is_not_what_the_code_says_is_found() -> None:
     with connection.cursor() as cursor:
         cursor.execute(function("exchange").replace("plain := false;", "plain := true;", 1))
     (drift,) = [c for c in schema.compare("jobs") if c.drift]
-    assert (drift.name, drift.drift) == ("jobs_exchange", "not what the code says")
+    assert (drift.name, drift.drift) == ("jobs_turns", "not what the code says")
     assert all("digest" in side for side in drift.sides) and len(set(drift.sides)) == 2
 
 
