@@ -3,6 +3,7 @@
 import gzip
 import io
 import zlib
+from contextlib import suppress
 from typing import Any, cast
 
 from django.conf import settings
@@ -12,6 +13,9 @@ from ninja.params.models import Body, BodyModel
 from jobs import errors
 from jobs.intake import Readable
 
+#: How much of a body that is too long is read and thrown away. A client writes its whole body before it reads, and one
+#: whose connection ends meanwhile never sees the answer; one that sends more than this again has to do without.
+SPARE_BYTES = 4 * 1024 * 1024
 #: The content types that mean one job a line.
 NDJSON = ("application/x-ndjson", "application/ndjson")
 
@@ -38,10 +42,19 @@ def check_length(request: HttpRequest) -> None:
     except ValueError:
         raise errors.BadRequest("Content-Length is not a number.") from None
     if length > most:
+        # Who asked first whether to send it has sent nothing yet, and reading would ask for it.
+        if length <= most + SPARE_BYTES and "HTTP_EXPECT" not in request.META:
+            _throw_away(request.META["wsgi.input"], length)
         raise errors.TooLarge(f"The body has {length} bytes; this call takes at most {most}.")
     if not announced and request.META.get("HTTP_TRANSFER_ENCODING") and request.META.get("wsgi.input_terminated"):
         # Django would read nothing of a body in chunks, because it has no length.
         cast(Any, request)._stream = Bounded(request.META["wsgi.input"], most)
+
+
+def _throw_away(stream: Any, most: int) -> None:
+    """Read up to `most` bytes and keep none."""
+    while most > 0 and (chunk := stream.read(min(most, 65536))):
+        most -= len(chunk)
 
 
 class Bounded(io.RawIOBase):
@@ -56,6 +69,8 @@ class Bounded(io.RawIOBase):
         chunk: bytes = self._source.read(left if size is None or size < 0 else min(size, left))
         self._done += len(chunk)
         if self._done > self._most:
+            with suppress(errors.JobsiteError):
+                _throw_away(self._source, SPARE_BYTES)
             raise errors.TooLarge(f"The body has more than {self._most} bytes, which is what this call takes.")
         if not chunk and size and self._length is not None and self._done < self._length:
             raise errors.BadRequest(f"The body ended after {self._done} of its {self._length} bytes.")

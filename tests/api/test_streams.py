@@ -83,6 +83,21 @@ def test_a_json_body_in_chunks_is_read_and_bounded(server: Served, olga_key: str
         assert (status, said["code"]) == (413, "too_large")
 
 
+def test_a_body_that_says_that_it_is_too_long_is_refused_in_words(server: Served, olga_key: str) -> None:
+    huge = itertools.repeat(b" " * 100_000, 30)
+    sizes = {"Content_Type": "application/json", "Content_Length": 3_000_000}
+    status, said = post(server, olga_key, huge, path="/api/v1/jobs", **sizes)
+    assert (status, said["code"]) == (413, "too_large")
+
+
+def test_who_asks_before_sending_what_is_too_long_is_not_asked_for_it(server: Served, olga_key: str) -> None:
+    headers = head(olga_key, Content_Type="application/json", Content_Length=3_000_000, Expect="100-continue")
+    lines = ["POST /api/v1/jobs HTTP/1.1", "Host: localhost", *(f"{k}: {v}" for k, v in headers.items())]
+    with socket.create_connection(("127.0.0.1", server.port), 60) as there:
+        there.sendall("\r\n".join(lines).encode() + b"\r\n\r\n")
+        assert there.recv(65536).startswith(b"HTTP/1.1 413 ")
+
+
 def test_who_is_cut_off_half_way_leaves_nothing(server: Served, olga_key: str) -> None:
     # At the end of a line each time, so that nothing in what came looks half.
     cut_off(server, olga_key, GOOD % 1 * 3, length=1000)
