@@ -1,12 +1,12 @@
 """A list of jobs as a question: a view, filters and a search, answered a page at a time at a bounded cost.
 
-Each question has a base that an index gives in the order of ids. What no index knows (a payload's field, an error's
-text, a kind within a status) is looked for among so many jobs of the base and no further; the page says how far it
-looked and offers to look on. So no question reads ten million rows (docs/decisions/0032-bounded-search.md).
+Each question has a base that indexes give in the order of ids (`jobs.stretches`). What no index knows (a payload's
+field, an error's text) is looked for among so many jobs of the base and no further; the page says how far it looked and
+offers to look on. So no question reads ten million rows (docs/decisions/0032-bounded-search.md).
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -15,7 +15,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from bots.models import Bot
-from jobs import figures
+from jobs import figures, stretches
 from jobs.figures import Count
 from jobs.models import Job, JobKind
 from jobs.queries import JobQuerySet
@@ -71,21 +71,14 @@ class Question:
             after=_number(params.get("after")),
         )
 
-    def base(self) -> JobQuerySet:
-        """The jobs of the view or status (or kind, when there is neither): an index has them in order."""
-        jobs = Job.objects.all()
-        views = {"stuck": jobs.stuck, "held": jobs.held, "pending": jobs.pending}
-        if self.view in views:
-            jobs = views[self.view]()
-        elif self.view == "failed":
-            jobs = jobs.filter(status=JobStatus.FAILED)
-        elif self.view == "scheduled":
-            jobs = jobs.pending().filter(run_at__gt=Now())
-        elif not self.status and self.kind:
-            jobs = jobs.filter(kind=self.kind)
-        return jobs.filter(status=self.status) if self.status else jobs
+    def base(self, among: Sequence[str] = JobStatus.values) -> list[JobQuerySet]:
+        """The jobs of the view, status and kind, where they are in these statuses: as stretches, in order."""
+        return stretches.of(self._jobs(), statuses=self.statuses(among), kind=self.kind)
 
-    def statuses(self, among: Sequence[str]) -> list[str]:
+    def _jobs(self) -> JobQuerySet:
+        return Job.objects.stuck() if self.view == "stuck" else Job.objects.all()
+
+    def statuses(self, among: Sequence[str] = JobStatus.values) -> list[str]:
         """Those of these statuses in which the jobs of this list can be."""
         views: dict[str, Sequence[str]] = {"stuck": HELD, "held": HELD, "failed": (JobStatus.FAILED,)}
         views |= {"pending": (JobStatus.PENDING,), "scheduled": (JobStatus.PENDING,)}
@@ -94,7 +87,7 @@ class Question:
 
     def rest(self) -> Q:
         """What no index gives in order: looked for among a bounded number of the base."""
-        found = Q(kind=self.kind) if self.kind else Q()
+        found = Q(run_at__gt=Now()) if self.view == "scheduled" else Q()
         terms = parse(self.text)
         for path, value in terms.payload:
             found &= has_value(path, value)
@@ -108,27 +101,36 @@ class Question:
         terms = parse(self.text)
         if not (terms.ids or terms.keys or terms.bots):
             return None
-        ids = set(terms.ids)
+        found = set(terms.ids)
         if words := [*terms.keys, *(str(i) for i in terms.ids)]:
             # The index of keys begins with the kind.
             keyed = Job.objects.filter(kind__in=JobKind.objects.order_by().values("name"), key__in=words)
-            ids |= set(keyed.values_list("pk", flat=True)[:NAMED])
+            found |= set(keyed.values_list("pk", flat=True)[:NAMED])
         for name in (*terms.keys, *terms.bots)[:WORDS]:
-            ids |= set(_of_bot(name))
-        return sorted(ids)
+            found |= set(_of_bot(name))
+        return sorted(found)
 
     def jobs(self) -> JobQuerySet:
-        """All jobs that match, however many: for walking through them step by step."""
-        jobs = self.base().filter(self.rest())
+        """All jobs that match, however many and in no order: to look for some of them by their ids."""
+        jobs, statuses = self._jobs().filter(self.rest()), self.statuses()
+        if len(statuses) < len(JobStatus):
+            jobs = jobs.filter(status__in=statuses)
+        if self.kind:
+            jobs = jobs.filter(kind=self.kind)
         named = self.named
         return jobs if named is None else jobs.filter(pk__in=named)
+
+    def newest(self, most: int, *, before: int | None = None) -> list[int]:
+        """Ids of the newest so many that match, however far they must be looked for."""
+        if self.named is not None:
+            return list(_before(self.jobs(), before).order_by("-id").values_list("pk", flat=True)[:most])
+        return stretches.ids([_before(part, before).filter(self.rest()) for part in self.base()], most)
 
     @property
     def narrow(self) -> bool:
         """Whether it asks for anything beyond its base."""
         terms = parse(self.text)
-        aligned = self.kind and self.view == "all" and not self.status
-        return bool((self.kind and not aligned) or terms.payload or terms.error)
+        return bool(terms.payload or terms.error or self.view == "scheduled")
 
 
 def _number(value: Any) -> int | None:
@@ -162,45 +164,45 @@ def page(question: Question) -> Page:
     """The answer to a question: newest first, except for what is scheduled, which is soonest first."""
     named = question.named
     if named is not None:
-        found = _before(question.base(), question.before).filter(question.rest(), pk__in=named)
-        jobs = _rows(found.order_by("-id")[: PAGE + 1])
+        jobs = _rows(question.newest(PAGE + 1, before=question.before))
         return Page(jobs[:PAGE], older=jobs[PAGE - 1].pk if len(jobs) > PAGE else None)
-    if question.view == "scheduled" and not question.narrow:
+    if question.view == "scheduled" and not (question.kind or question.text):
         soonest = figures.ask("scheduled", steps=figures.PRIORITIES, most=SOONEST)
-        rows = {job.pk: job for job in _rows(Job.objects.filter(pk__in=[row["id"] for row in soonest]))}
+        rows = {job.pk: job for job in _rows([row["id"] for row in soonest])}
         note = f"The {SOONEST} soonest are shown." if len(soonest) == SOONEST else ""
         return Page([rows[row["id"]] for row in soonest if row["id"] in rows], note=note)
     if question.after is not None:
-        newer = question.base().filter(question.rest(), pk__gt=question.after).order_by("id")
-        if question.narrow:
-            newer = newer.filter(pk__lte=_edge(question.base().filter(pk__gt=question.after).order_by("id"), MOST_ID))
-        jobs = _rows(newer[: PAGE + 1])[::-1]
-        more = len(jobs) > PAGE
-        jobs = jobs[-PAGE:]
-        return Page(jobs, jobs[0].pk if more else None, jobs[-1].pk if jobs else question.after)
-    jobs_from = _before(question.base(), question.before).order_by("-id")
+        return _newer(question, question.after)
+    parts = [_before(part, question.before) for part in question.base()]
     looked_to = None
     if question.narrow:
-        looked_to = _edge(jobs_from, 0)
-        jobs_from = jobs_from.filter(question.rest(), pk__gte=looked_to)
-    jobs = _rows(jobs_from[: PAGE + 1])
+        looked_to = stretches.nth(parts, SEARCHED) or 0
+        parts = [part.filter(question.rest(), pk__gte=looked_to) for part in parts]
+    jobs = _rows(stretches.ids(parts, PAGE + 1))
     older = jobs[PAGE - 1].pk if len(jobs) > PAGE else None
-    first = jobs[0].pk if jobs else question.before
+    first_id = jobs[0].pk if jobs else question.before
     ended = older is not None or not looked_to
-    return Page(jobs[:PAGE], first if question.before else None, older, None if ended else looked_to)
+    return Page(jobs[:PAGE], first_id if question.before else None, older, None if ended else looked_to)
 
 
 def _before(jobs: JobQuerySet, before: int | None) -> JobQuerySet:
     return jobs if before is None else jobs.filter(pk__lt=before)
 
 
-def _edge(ordered: JobQuerySet, otherwise: int) -> int:
-    """The id of the last job of the base that is looked at; `otherwise` when there are fewer than that."""
-    return next(iter(ordered.values_list("pk", flat=True)[SEARCHED - 1 : SEARCHED]), otherwise)
+def _newer(question: Question, after: int) -> Page:
+    parts = [part.filter(pk__gt=after) for part in question.base()]
+    if question.narrow:
+        edge = stretches.nth(parts, SEARCHED, newest=False) or MOST_ID
+        parts = [part.filter(question.rest(), pk__lte=edge) for part in parts]
+    jobs = _rows(stretches.ids(parts, PAGE + 1, newest=False))
+    more = len(jobs) > PAGE
+    jobs = jobs[-PAGE:]
+    return Page(jobs, jobs[0].pk if more else None, jobs[-1].pk if jobs else after)
 
 
-def _rows(jobs: JobQuerySet) -> list[Job]:
+def _rows(found: Iterable[int]) -> list[Job]:
     # A payload may have megabytes, and no row shows it.
+    jobs = Job.objects.filter(pk__in=list(found)).order_by("-id")
     return list(jobs.select_related("claimed_by").defer("payload", "result"))
 
 
@@ -240,7 +242,7 @@ def counts(question: Question) -> Counts:
     if question.view == "scheduled":
         newest = [row["kind"] for row in soonest]
     else:
-        newest = list(of_view.base().order_by("-id").values_list("kind", flat=True)[:SAMPLE])
+        newest = stretches.kinds(of_view.base(), SAMPLE)
     shares = Counter(newest)
     sampled = len(newest) == SAMPLE
     kinds = [(kind, f"{n * 100 / SAMPLE:.0f} %" if sampled else str(n)) for kind, n in shares.most_common(100)]
@@ -255,19 +257,14 @@ def counts(question: Question) -> Counts:
 def in_statuses(
     question: Question, statuses: Sequence[str], *, after: int | None = None, until: int = MOST_ID, most: int = SAMPLE
 ) -> list[int]:
-    """Ids of the list's jobs that are in these statuses, before its kind and search are asked for.
+    """Ids of the list's jobs that are in these statuses, before its search is asked for.
 
-    The newest first; or, with `after`, from there on upwards. Status by status, each from its index: asked for
-    together, PostgreSQL would walk through all jobs to find the few.
+    The newest first; or, with `after`, from there on upwards.
     """
-    base = replace(question, kind="", status="").base()
-    ids: list[int] = []
-    for status in question.statuses(statuses):
-        jobs = base.filter(status=status)
-        if after is not None:
-            jobs = jobs.filter(pk__gt=after, pk__lte=until)
-        ids += jobs.order_by("-id" if after is None else "id").values_list("pk", flat=True)[:most]
-    return sorted(ids, reverse=after is None)[:most]
+    parts = question.base(statuses)
+    if after is None:
+        return stretches.ids(parts, most)
+    return stretches.ids([part.filter(pk__gt=after, pk__lte=until) for part in parts], most, newest=False)
 
 
 def to_walk(question: Question, statuses: Sequence[str]) -> Count:
@@ -276,15 +273,19 @@ def to_walk(question: Question, statuses: Sequence[str]) -> Count:
     if many < SAMPLE:
         return Count(many)
     by_status, _ = figures.by_status()
-    return sum((by_status[status] for status in question.statuses(statuses)), Count(0))
+    whole = sum((by_status[status] for status in question.statuses(statuses)), Count(0))
+    if not question.kind:
+        return whole
+    kinds = stretches.kinds(replace(question, kind="").base(statuses), SAMPLE)
+    return figures.counted(figures.COUNTED + 1, whole.n * kinds.count(question.kind) // SAMPLE)
 
 
 def matching(question: Question, statuses: Sequence[str]) -> Count:
     """How many of those that match are in one of these statuses: exact while they are few, else about."""
     if question.named is not None:
         return Count(question.jobs().filter(status__in=statuses).count())
-    ids = in_statuses(question, statuses)
-    found = question.jobs().filter(pk__in=ids).count() if question.kind or question.text else len(ids)
-    if len(ids) < SAMPLE:
+    some = in_statuses(question, statuses)
+    found = question.jobs().filter(pk__in=some).count() if question.narrow else len(some)
+    if len(some) < SAMPLE:
         return Count(found)
     return figures.counted(figures.COUNTED + 1, to_walk(question, statuses).n * found // SAMPLE)

@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from bots.models import NAME_LENGTH, Bot
 from jobs.queries import JobQuerySet
-from jobs.states import ENDING, FINISHED, HELD, Actor, JobStatus, LeaseSpan, Meter, Policy, Span, Verb
+from jobs.states import AT_REST, ENDING, FINISHED, HELD, Actor, JobStatus, LeaseSpan, Meter, Policy, Span, Verb
 
 KEY_LENGTH = 200
 NOTE_LENGTH = 500
@@ -184,10 +184,10 @@ class Job(models.Model):
             models.Index(name="job_deadline", fields=["deadline_at"], condition=Q(status__in=HELD)),
             # Not by status, as `job_deadline` is: PostgreSQL might take that one for this, and read all that is held.
             models.Index(name="job_held_by", fields=["claimed_by"], condition=Q(claimed_by__isnull=False)),
-            # Read backwards, newest first. New jobs have the highest ids: at the end of their stretch they fill its
-            # pages, and at its beginning (`-id`) they would split them.
-            models.Index(name="job_of_status", fields=["status", "id"]),
-            models.Index(name="job_of_kind", fields=["kind", "id"]),
+            # The lists' (`jobs.stretches`). Not of what is held, so that a claim need not write it. Read backwards,
+            # newest first: new jobs have the highest ids, and at the end of their stretch they fill its pages; at its
+            # beginning (`-id`) they would split them.
+            models.Index(name="job_at_rest", fields=["status", "kind", "id"], condition=Q(status__in=AT_REST)),
             # The console's: what ended lately (the figures), and what a bot has finished.
             models.Index(name="job_finished", fields=["finished_at"], condition=Q(status__in=FINISHED)),
             models.Index(name="job_finished_by", fields=["finished_by", "-id"], condition=Q(finished_by__isnull=False)),

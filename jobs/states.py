@@ -21,6 +21,8 @@ class JobStatus(TextChoices):
 HELD = (JobStatus.CLAIMED, JobStatus.PROCESSING)
 #: The job has ended: `finished_at` is set.
 FINISHED = (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED)
+#: Nobody holds the job.
+AT_REST = (JobStatus.PENDING, *FINISHED)
 #: The job has ended and an operator may send it back to pending.
 RETRYABLE = (JobStatus.FAILED, JobStatus.CANCELLED)
 #: The job has not ended, so an operator may end it, or change its place in the queue.

@@ -132,11 +132,10 @@ def export(page: admin.ModelAdmin, request: HttpRequest) -> StreamingHttpRespons
 
 
 def _rows(question: Question) -> Iterator[dict[str, Any]]:
-    jobs = question.jobs().order_by("-id")
     last: int | None = None
     while True:
         # By keys, a batch at a time: behind a pooler no cursor outlives its transaction.
-        batch: list[Job] = list((jobs if last is None else jobs.filter(pk__lt=last))[:BATCH])
+        batch = list(Job.objects.filter(pk__in=question.newest(BATCH, before=last)).order_by("-id"))
         for job in batch:
             yield {name: getattr(job, "kind_id" if name == "kind" else name) for name in COLUMNS}
         if len(batch) < BATCH:

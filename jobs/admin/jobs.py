@@ -17,7 +17,7 @@ from django.utils.timezone import get_current_timezone_name
 
 from bots.admin import GuardedActions
 from bots.shown import NONE, age, badge
-from jobs import explain, lifecycle, listing, story
+from jobs import explain, lifecycle, listing, story, stretches
 from jobs.admin import files, walk
 from jobs.admin.events import CappedPaginator
 from jobs.admin.interventions import INTERVENTIONS, Intervention, asked, carry_out, confirmation
@@ -135,7 +135,7 @@ class JobAdmin(GuardedActions):
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """A new job of a kind starts as the last one of it was."""
         kind = request.GET.get("kind", "").replace("\0", "")
-        last = Job.objects.filter(kind=kind).order_by("-id").first() if kind else None
+        last = Job.objects.filter(pk__in=stretches.ids(stretches.of(kind=kind), 1)).first() if kind else None
         return {"kind": kind} | ({"payload": last.payload, "priority": last.priority} if last else {})
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:

@@ -6,14 +6,14 @@ from django.http import HttpRequest
 from ninja import Body, Router, Status
 
 from bots.models import NAME_LENGTH, Bot
-from jobs import errors, explain, lifecycle
+from jobs import errors, explain, lifecycle, stretches
 from jobs.api import schemas
 from jobs.api.doors import bot_of, either, people_only, require
 from jobs.api.paths import MAX_ID, job_id_in, only_known, whole
 from jobs.intake import JobIn
 from jobs.lifecycle import By, Change, Report
 from jobs.models import Job, JobEvent
-from jobs.states import JobStatus
+from jobs.states import HELD, JobStatus
 
 router = Router(auth=people_only, tags=["Jobs"])
 shared = Router(auth=either, tags=["Jobs"])
@@ -56,20 +56,21 @@ def jobs(request: HttpRequest) -> Any:
     """Jobs, newest first. Filters: `status`, `kind`, `bot` (who holds it: id or name); `limit` and `cursor` page."""
     require(request, "jobs.view_job")
     only_known(request, ("status", "kind", "bot", "limit", "cursor"))
-    found = Job.objects.select_related("claimed_by").order_by("-id")
+    found, statuses = Job.objects.all(), JobStatus.values
     if status := request.GET.get("status"):
         if status not in JobStatus.values:
             raise errors.Invalid(f"status: one of {', '.join(JobStatus.values)}.")
-        found = found.filter(status=status)
-    if kind := _text(request, "kind"):
-        found = found.filter(kind=kind)
+        statuses = [status]
+    kind = _text(request, "kind")
     if bot := _text(request, "bot"):
         by_id = bot.isascii() and bot.isdigit() and len(bot) <= 18
-        found = found.held().filter(claimed_by=Bot.objects.filter(**({"pk": bot} if by_id else {"name": bot})).first())
+        found = found.filter(claimed_by=Bot.objects.filter(**({"pk": bot} if by_id else {"name": bot})).first())
+        statuses = [status for status in statuses if status in HELD]
     limit = whole(request, "limit", PAGE, MAX_PAGE)
     if request.GET.get("cursor"):
         found = found.filter(pk__lt=whole(request, "cursor", 0, MAX_ID))
-    page = list(found[: limit + 1])
+    ids = stretches.ids(stretches.of(found, statuses=statuses, kind=kind), limit + 1)
+    page = list(Job.objects.select_related("claimed_by").filter(pk__in=ids).order_by("-id"))
     more = str(page[limit - 1].pk) if len(page) > limit else None
     return {"jobs": [job_out(job) for job in page[:limit]], "next_cursor": more}
 

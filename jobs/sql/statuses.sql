@@ -1,23 +1,24 @@
 -- Statuses: how many jobs are in each, counted up to a limit, with the planner's guess for what is beyond it.
--- Each status stands here by its name and not as a parameter, so that PostgreSQL knows how rare it is.
+-- Each status stands here by its name and not as a parameter, so that PostgreSQL knows how rare it is, and in the order
+-- of the index to count in.
 WITH counted (status, counted) AS (
     SELECT 'pending', (SELECT count(*) FROM (SELECT FROM jobs_job WHERE status = 'pending'
-                                        ORDER BY id DESC LIMIT %(most)s + 1) AS some_of_them)
+                                        ORDER BY kind_id, id LIMIT %(most)s + 1) AS some_of_them)
     UNION ALL
     SELECT 'claimed', (SELECT count(*) FROM (SELECT FROM jobs_job WHERE status = 'claimed'
-                                        ORDER BY id DESC LIMIT %(most)s + 1) AS some_of_them)
+                                        AND claimed_by_id IS NOT NULL ORDER BY claimed_by_id LIMIT %(most)s + 1) AS some_of_them)
     UNION ALL
     SELECT 'processing', (SELECT count(*) FROM (SELECT FROM jobs_job WHERE status = 'processing'
-                                        ORDER BY id DESC LIMIT %(most)s + 1) AS some_of_them)
+                                        AND claimed_by_id IS NOT NULL ORDER BY claimed_by_id LIMIT %(most)s + 1) AS some_of_them)
     UNION ALL
     SELECT 'succeeded', (SELECT count(*) FROM (SELECT FROM jobs_job WHERE status = 'succeeded'
-                                        ORDER BY id DESC LIMIT %(most)s + 1) AS some_of_them)
+                                        ORDER BY kind_id, id LIMIT %(most)s + 1) AS some_of_them)
     UNION ALL
     SELECT 'failed', (SELECT count(*) FROM (SELECT FROM jobs_job WHERE status = 'failed'
-                                        ORDER BY id DESC LIMIT %(most)s + 1) AS some_of_them)
+                                        ORDER BY kind_id, id LIMIT %(most)s + 1) AS some_of_them)
     UNION ALL
     SELECT 'cancelled', (SELECT count(*) FROM (SELECT FROM jobs_job WHERE status = 'cancelled'
-                                        ORDER BY id DESC LIMIT %(most)s + 1) AS some_of_them)
+                                        ORDER BY kind_id, id LIMIT %(most)s + 1) AS some_of_them)
 ), guessed AS (
     SELECT f.status, c.reltuples * f.share AS guess
     FROM pg_class c

@@ -15,7 +15,7 @@ from django.urls import reverse
 from bots.models import Bot
 from jobs import figures, leases, listing, overview
 from jobs.admin.events import CappedPaginator
-from jobs.models import Job, SweepRun
+from jobs.models import Job, JobKind, SweepRun
 from jobs.patterns import handbacks
 from jobs.sql import statement
 from jobs.states import JobStatus
@@ -137,6 +137,20 @@ def test_the_page_of_a_job_and_of_a_bot_ask_few_questions(console: Client, histo
         for sql in queries:
             if sql.startswith(("SELECT", "WITH")):
                 assert "Seq Scan on jobs_job " not in plan(sql), sql
+
+
+def test_a_status_of_many_kinds_is_merged_from_an_index_as_far_as_it_is_read(console: Client) -> None:
+    JobKind.objects.bulk_create([JobKind(name=f"kind {n}") for n in range(30)])
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE jobs_job SET kind_id = 'kind ' || id % 30 WHERE status = 'succeeded'")
+        cursor.execute("ANALYZE jobs_job")
+    queries, _ = asked(console, PAGES["one status"])
+    merged = [sql for sql in queries if "UNION ALL" in sql and sql.startswith("(")]
+    assert merged
+    for sql in merged:
+        said = plan(sql)
+        assert "Merge Append" in said, sql + said
+        assert said.count("Index Only Scan Backward using job_at_rest") == JobKind.objects.count()
 
 
 def test_a_count_of_many_stops(console: Client) -> None:

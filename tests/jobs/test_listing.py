@@ -87,6 +87,34 @@ def test_a_search_looks_only_so_far_and_offers_to_look_on(monkeypatch):
     assert ([job.pk for job in second.jobs], second.looked_to) == ([wanted.pk], None)
 
 
+def test_a_kind_within_a_status_is_found_however_far_back_it_is(ada, monkeypatch):
+    monkeypatch.setattr(listing, "SEARCHED", 4)
+    old = take_one(ada, kind="divide")
+    old.fail(retry=False)
+    for _ in range(6):
+        take_one(ada).fail(retry=False)
+    assert ids(Question(view="failed", kind="divide")) == [old.id]
+    assert ids(Question(status="failed", kind="divide")) == [old.id]
+
+
+def test_the_list_of_a_kind_has_its_jobs_of_every_status_by_their_ids(ada):
+    done, held, failed = (take_one(ada, kind="divide") for _ in range(3))
+    failed.fail(retry=False)
+    done.complete(1)
+    waiting = enqueue_one(kind="divide")
+    enqueue_one()
+    everything = [waiting.pk, failed.id, held.id, done.id]
+    assert ids(Question(kind="divide")) == everything
+    assert ids(Question(kind="divide", before=held.id)) == [done.id]
+    assert ids(Question(kind="divide", after=held.id)) == everything[:2]
+
+
+def test_jobs_of_a_status_come_by_their_ids_and_not_kind_by_kind():
+    jobs = [enqueue_one(kind=kind).pk for kind in ("sum", "divide", "sum", "divide")]
+    assert ids(Question(view="pending")) == jobs[::-1]
+    assert ids(Question(view="pending", before=jobs[2])) == jobs[1::-1]
+
+
 def test_a_kind_within_a_status_is_found(ada):
     failed = take_one(ada, kind="divide")
     failed.fail(retry=False)
