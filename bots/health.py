@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
+from operator import itemgetter
 from typing import Literal
 
 from bots.states import HealthStatus
@@ -19,6 +20,12 @@ UNHEALTHY_AT = 3
 Signal = Literal["unstarted", "silent", "overdue"]
 
 _RANK = {HealthStatus.NORMAL: 0, HealthStatus.POTENTIALLY_STUCK: 1, HealthStatus.UNHEALTHY: 2}
+
+
+#: How a signal is said, before the age.
+_SAID: dict[Signal, str] = {
+    "unstarted": "claimed but not started for", "silent": "silent for", "overdue": "running for",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,8 @@ class Grade:
     ratio: float
     reason: str
     job_id: int
+    #: The signals that have reached `UNHEALTHY_AT` times their limit, silent before overdue.
+    far: tuple[Signal, ...] = ()
 
 
 def _signals(lease: Lease, limits: Limits) -> list[tuple[Signal, timedelta, timedelta]]:
@@ -70,24 +79,19 @@ def _signals(lease: Lease, limits: Limits) -> list[tuple[Signal, timedelta, time
     ]
 
 
-def signals_past(lease: Lease, limits: Limits, times: int) -> list[Signal]:
-    """The signals that have reached `times` their limit, silent before overdue."""
-    return [signal for signal, age, limit in _signals(lease, limits) if age >= limit * times]
-
-
 def grade(lease: Lease, limits: Limits, usual: Usual | None = None) -> Grade:
     """The grade of one lease, with a sentence that gives the figures: the age, the limit, and what is usual."""
-    signal, age, limit = max(_signals(lease, limits), key=lambda s: s[1] / s[2])
-    ratio = age / limit
+    ratios = [(age / limit, signal, age, limit) for signal, age, limit in _signals(lease, limits)]
+    ratio, signal, age, limit = max(ratios, key=itemgetter(0))
     if ratio < 1:
         return Grade(HealthStatus.NORMAL, None, ratio, "", lease.job_id)
-    status = HealthStatus.UNHEALTHY if ratio >= UNHEALTHY_AT else HealthStatus.POTENTIALLY_STUCK
-    what = {"unstarted": "claimed but not started for", "silent": "silent for", "overdue": "running for"}[signal]
-    reason = f"{what} {words(age)} on {lease.kind} job {lease.job_id}, limit {words(limit)}"
+    far = tuple([signal for ratio, signal, _, _ in ratios if ratio >= UNHEALTHY_AT])
+    status = HealthStatus.UNHEALTHY if far else HealthStatus.POTENTIALLY_STUCK
+    reason = f"{_SAID[signal]} {words(age)} on {lease.kind} job {lease.job_id}, limit {words(limit)}"
     if usual is not None and signal != "unstarted":
         # What is usual is how long jobs run, which says nothing of how long they wait to be started.
         reason = f"{reason}; {compared(usual, lease.kind)}"
-    return Grade(status, signal, ratio, reason, lease.job_id)
+    return Grade(status, signal, ratio, reason, lease.job_id, far)
 
 
 def compared(usual: Usual, kind: str) -> str:

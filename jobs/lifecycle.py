@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
@@ -83,7 +83,10 @@ SWEEP = By(Actor.SWEEP, "sweep_stuck")
 
 @dataclass(frozen=True)
 class Change:
-    """One job that a verb changed. `bot` and `bot_name` are who held it; `held_for` is in seconds."""
+    """One job that a verb changed.
+
+    `bot` and `bot_name` are who held it; `due`: its time to run has come; `held_for` is in seconds.
+    """
 
     id: int
     attempt: int
@@ -92,7 +95,7 @@ class Change:
     bot: int | None
     bot_name: str | None
     kind: str
-    run_at: datetime
+    due: bool
     held_for: float | None
 
 
@@ -963,8 +966,7 @@ def _turn(name: str, job_ids: Iterable[int], by: By, reason: str, **params: Any)
 
 def _announce(changes: Iterable[Change]) -> None:
     """Tell those who wait for jobs of what is pending again. What is due only later, they look for by themselves."""
-    now = datetime.now(UTC)
-    waiting.announce(Counter(c.kind for c in changes if c.status == JobStatus.PENDING and c.run_at <= now))
+    waiting.announce(Counter(c.kind for c in changes if c.status == JobStatus.PENDING and c.due))
 
 
 def _settle(bot_ids: Iterable[int | None], *, keep_health: bool = False) -> None:

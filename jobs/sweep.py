@@ -7,9 +7,13 @@ bot, and nobody waits for a sweep that itself waits for somebody.
 """
 
 import secrets
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from itertools import chain, islice
 from operator import itemgetter
 
 from django.conf import settings
@@ -69,6 +73,14 @@ class Swept:
     #: How many more there were.
     unnamed: int = 0
 
+    def add(self, part: "Swept") -> None:
+        """Put what one batch did to the rest."""
+        for name, n in part.counts().items():
+            setattr(self, name, getattr(self, name) + n)
+        room = max(0, NAMED - len(self.actions))
+        self.actions += part.actions[:room]
+        self.unnamed += part.unnamed + len(part.actions[room:])
+
     def counts(self) -> dict[str, int]:
         """The figures alone, as `sweep_stuck --json` prints them."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("actions", "unnamed")}
@@ -84,7 +96,8 @@ def sweep(
     """Look at every lease that is due, then at every bot that is unwell or unseen.
 
     `kind` limits the leases to one kind. `dry_run` changes nothing and fills `actions` all the same. `each_batch` is
-    called with the running figures after each batch; what it raises ends the sweep, with that batch done.
+    called with the running figures after each batch; what it raises ends the sweep, with that batch done, and those
+    that were under way. Batches are done `SWEEP_WORKERS` at a time, unless a transaction is open around the sweep.
     """
     with trail.begin(sweep=secrets.token_hex(4)):
         return _sweep(kind, dry_run, each_batch)
@@ -95,20 +108,18 @@ def _sweep(kind: str | None, dry_run: bool, each_batch: Callable[[Swept], None] 
     began = _now()
     busy: list[Due] = []
     would_expire: dict[int, list[int]] = {}
-    for batch in _due(kind, began):
-        if dry_run:
-            for verdict in verdicts.verdicts(lifecycle.watched(_still_due(batch))):
-                _note(swept, verdict, every=True)
-                if verdict.action == "expire":
-                    swept.failed += verdict.becomes == JobStatus.FAILED
-                    would_expire.setdefault(verdict.watch.bot_id, []).append(verdict.watch.lease.job_id)
-        else:
-            busy += _do(swept, batch)
-        if each_batch:
-            each_batch(swept)
     if dry_run:
+        for batch in _due(kind, began):
+            _foresee(swept, batch, would_expire)
+            if each_batch:
+                each_batch(swept)
         _foresee_bots(swept, would_expire)
     else:
+        for part, left in _done(_due(kind, began)):
+            swept.add(part)
+            busy += left
+            if each_batch:
+                each_batch(swept)
         _try_again(swept, busy)
         _look_at_bots(swept, began)
         if swept.checked:
@@ -159,6 +170,37 @@ def _still_due(batch: list[Due]) -> JobQuerySet:
     """These leases, where they are due still: meanwhile their bots may have reported, or another sweep been here."""
     due = unplanned(Q(status__in=HELD, deadline_at__lte=Now()))
     return Job.objects.filter(among("pk", [job for job, _ in batch]), due).order_by("pk")
+
+
+def _done(batches: Iterator[list[Due]]) -> Iterator[tuple[Swept, list[Due]]]:
+    """Do all batches, in order, several at once. Yields what each did, and the leases it left (see `_do`)."""
+    several = list(islice(batches, 2))
+    if len(several) < 2 or settings.SWEEP_WORKERS < 2 or connection.in_atomic_block:
+        # Somebody's open transaction has to see and to hold all of it; other connections know nothing of that.
+        for batch in chain(several, batches):
+            part = Swept()
+            yield part, _do(part, batch)
+        return
+    pool = ThreadPoolExecutor(settings.SWEEP_WORKERS, thread_name_prefix="sweep")
+    under_way: deque[Future[tuple[Swept, list[Due]]]] = deque()
+    try:
+        for batch in chain(several, batches):
+            under_way.append(pool.submit(copy_context().run, _do_apart, batch))
+            if len(under_way) > settings.SWEEP_WORKERS:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _do_apart(batch: list[Due]) -> tuple[Swept, list[Due]]:
+    part = Swept()
+    try:
+        return part, _do(part, batch)
+    finally:
+        # This thread's own, back into the pool.
+        connection.close()
 
 
 def _do(swept: Swept, batch: list[Due], *, wait: bool = False) -> list[Due]:
@@ -248,6 +290,15 @@ def _quarantine(swept: Swept, bot_ids: set[int]) -> None:
     room = max(0, NAMED - len(swept.actions))
     swept.actions += acts[:room]
     swept.unnamed += len(acts[room:])
+
+
+def _foresee(swept: Swept, batch: list[Due], would_expire: dict[int, list[int]]) -> None:
+    """For a dry run: what would become of these leases, and which would expire under which bot."""
+    for verdict in verdicts.verdicts(lifecycle.watched(_still_due(batch))):
+        _note(swept, verdict, every=True)
+        if verdict.action == "expire":
+            swept.failed += verdict.becomes == JobStatus.FAILED
+            would_expire.setdefault(verdict.watch.bot_id, []).append(verdict.watch.lease.job_id)
 
 
 def _foresee_bots(swept: Swept, would_expire: dict[int, list[int]]) -> None:

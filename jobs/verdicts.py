@@ -27,6 +27,8 @@ NAMED = 20
 HUNG = "hung "
 
 Action = Literal["expire", "fail", "flag", "wait"]
+#: What each policy does.
+_ACTIONS: dict[str, Action] = {Policy.RELEASE: "expire", Policy.FAIL: "fail", Policy.FLAG: "flag"}
 
 
 @dataclass(frozen=True)
@@ -66,13 +68,13 @@ def decide(watch: Watched) -> tuple[Action, str]:
     grade = watch.grade
     if grade.signal == "unstarted":
         return "expire", grade.reason
-    policies = {"silent": watch.when_silent, "overdue": watch.when_overdue}
-    chosen = [policies[signal] for signal in health.signals_past(watch.lease, watch.limits, health.UNHEALTHY_AT)]
-    if not chosen:
+    if not grade.far:
         return "wait", grade.reason
-    decisive = next((policy for policy in chosen if policy != Policy.FLAG), Policy.FLAG)
-    actions: dict[Policy, Action] = {Policy.RELEASE: "expire", Policy.FAIL: "fail", Policy.FLAG: "flag"}
-    return actions[Policy(decisive)], grade.reason
+    for signal in grade.far:
+        policy = watch.when_silent if signal == "silent" else watch.when_overdue
+        if policy != Policy.FLAG:
+            return _ACTIONS[policy], grade.reason
+    return "flag", grade.reason
 
 
 def verdicts(watches: Collection[Watched]) -> list[Verdict]:

@@ -199,7 +199,9 @@ QUARANTINE_EXPIRIES = env.int("QUARANTINE_EXPIRIES", default=3)
 QUARANTINE_WINDOW = timedelta(seconds=env.int("QUARANTINE_WINDOW_SECONDS", default=3600))
 # A job that expired under so many different bots ends as failed, whatever attempts are left. 0: never for that.
 HUNG_BOTS = env.int("HUNG_BOTS", default=3)
-SWEEP_BATCH = env.int("SWEEP_BATCH", default=500)
+SWEEP_BATCH = env.int("SWEEP_BATCH", default=1000)
+# Batches that a sweep does at a time, each with a connection of its own.
+SWEEP_WORKERS = env.int("SWEEP_WORKERS", default=2)
 
 # --- Incidents ------------------------------------------------------------------------------------------------
 

@@ -52,7 +52,7 @@ WITH wanted AS (
                'heartbeat_at', c.heartbeat_at, 'progress', c.progress))
     FROM changed c
 )
-SELECT c.id, c.attempt, c.previous_status, c.status, c.bot, b.name AS bot_name, c.kind, c.run_at,
-       EXTRACT(epoch FROM statement_timestamp() - c.claimed_at)::double precision AS held_for
+SELECT c.id, c.attempt, c.previous_status, c.status, c.bot, b.name AS bot_name, c.kind,
+       c.run_at <= statement_timestamp() AS due, EXTRACT(epoch FROM statement_timestamp() - c.claimed_at)::double precision AS held_for
 FROM changed c LEFT JOIN bots_bot b ON b.id = c.bot
 ORDER BY c.id;

@@ -17,7 +17,7 @@ WITH target AS (
            jsonb_build_object('from', before, 'to', %(priority)s)
     FROM changed
 )
-SELECT c.id, c.attempt, c.status AS previous_status, c.status, c.bot, b.name AS bot_name, c.kind, c.run_at,
-       NULL::double precision AS held_for
+SELECT c.id, c.attempt, c.status AS previous_status, c.status, c.bot, b.name AS bot_name, c.kind,
+       c.run_at <= statement_timestamp() AS due, NULL::double precision AS held_for
 FROM changed c LEFT JOIN bots_bot b ON b.id = c.bot
 ORDER BY c.id;

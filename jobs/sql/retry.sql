@@ -17,7 +17,7 @@ WITH target AS (
     SELECT id, attempt, 'retry', previous_status, status, %(actor)s, %(by)s, %(reason)s, statement_timestamp(), '{}'
     FROM changed
 )
-SELECT c.id, c.attempt, c.previous_status, c.status, NULL::bigint AS bot, NULL::text AS bot_name, c.kind, c.run_at,
-       NULL::double precision AS held_for
+SELECT c.id, c.attempt, c.previous_status, c.status, NULL::bigint AS bot, NULL::text AS bot_name, c.kind,
+       c.run_at <= statement_timestamp() AS due, NULL::double precision AS held_for
 FROM changed c
 ORDER BY c.id;

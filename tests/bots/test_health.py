@@ -77,10 +77,11 @@ def test_the_next_look_is_when_the_grade_can_change(ages: dict[str, float | None
     assert health.next_look(lease(**ages), LIMITS) == timedelta(minutes=minutes)  # type: ignore[arg-type]
 
 
-def test_signals_past_so_many_limits_are_named_silent_first() -> None:
-    assert health.signals_past(lease(running=31, silent=7), LIMITS, 3) == ["silent", "overdue"]
-    assert health.signals_past(lease(running=31, silent=1), LIMITS, 3) == ["overdue"]
-    assert health.signals_past(lease(claimed=20, running=None), LIMITS, 3) == ["unstarted"]
+def test_signals_far_past_their_limits_are_named_silent_first() -> None:
+    assert health.grade(lease(running=31, silent=7), LIMITS).far == ("silent", "overdue")
+    assert health.grade(lease(running=31, silent=1), LIMITS).far == ("overdue",)
+    assert health.grade(lease(claimed=20, running=None), LIMITS).far == ("unstarted",)
+    assert health.grade(lease(running=31 / 3, silent=1), LIMITS).far == ()
 
 
 @pytest.mark.parametrize(

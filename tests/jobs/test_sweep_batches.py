@@ -1,5 +1,7 @@
 """The sweep works in batches: each costs the same few statements, none makes a bot wait, and nothing is left out."""
 
+import itertools
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -186,7 +188,7 @@ def test_bots_claim_between_the_batches_of_a_sweep(settings: Any) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_job_that_was_reported_after_the_list_was_made_is_left_alone(ada: Bot, bob: Bot, settings: Any) -> None:
-    settings.SWEEP_BATCH = 1
+    settings.SWEEP_BATCH = settings.SWEEP_WORKERS = 1
     first, second = take_one(ada), take_one(bob)
     for lease in (first, second):
         make_older(lease, 7)
@@ -196,6 +198,46 @@ def test_a_job_that_was_reported_after_the_list_was_made_is_left_alone(ada: Bot,
 
     assert sweep.sweep(each_batch=report).expired == 1
     assert (first.job.status, second.job.status) == (JobStatus.PENDING, JobStatus.SUCCEEDED)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_batches_are_done_several_at_a_time(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.SWEEP_BATCH, settings.SWEEP_WORKERS = 2, 3
+    leases = all_sorts("some", 3)
+    together = threading.Barrier(3)
+    do = sweep._do
+
+    def do_when_three_are_here(swept: sweep.Swept, batch: list[sweep.Due], **how: Any) -> list[sweep.Due]:
+        together.wait(PATIENCE)
+        return do(swept, batch, **how)
+
+    monkeypatch.setattr(sweep, "_do", do_when_three_are_here)
+    seen: list[int] = []
+    swept = sweep.sweep(each_batch=lambda swept: seen.append(swept.checked))
+    assert (swept.checked, swept.expired, swept.failed, swept.flagged) == (24, 6, 6, 6)
+    assert seen == list(range(2, 25, 2))
+    # 18 are past a limit by which something is done; those only looked at are named, too.
+    assert [act.job for act in swept.actions if act.job] == sorted(lease.id for lease in leases)
+    assert JobEvent.objects.filter(verb=Verb.EXPIRE).count() == 6
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_goes_wrong_in_one_batch_ends_the_sweep_and_takes_back_nothing_else(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.SWEEP_BATCH, settings.SWEEP_WORKERS = 1, 2
+    all_sorts("some", 3)
+    act, calls = sweep._act, itertools.count()
+
+    def act_twice(*given: Any) -> None:
+        act(*given)
+        if next(calls) == 2:
+            raise OSError("no space left")
+
+    monkeypatch.setattr(sweep, "_act", act_twice)
+    with pytest.raises(OSError, match="no space left"):
+        sweep.sweep()
+    assert 2 <= Job.objects.due().count() <= 22
 
 
 @pytest.mark.django_db
