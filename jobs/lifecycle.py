@@ -504,16 +504,27 @@ def _claim(bot: Bot, ask: Wanted, instance: str) -> tuple[list[Claimed], bool]:
 
 
 def exchange_plainly(
-    digest: bytes, ask: Wanted | None, *, done: str | None = None, beats: str | None = None, instance: str = ""
+    digest: bytes,
+    ask: Wanted | None,
+    *,
+    done: str | None = None,
+    failed: Sequence[Report] = (),
+    beats: str | None = None,
+    instance: str = "",
 ) -> PlainTurn | None:
     """The same as `exchange` in one statement, for the bot with this token, when nothing is out of the ordinary.
 
-    `done` and `beats` are JSON lists of reports, checked before. None, and nothing was changed, when something needs
-    more than that: an unknown token, a lease that was lost, a bot that is unwell, a process that was replaced. Then
-    `exchange` is the way. Turns of several bots that come at the same time are one statement (jobs/together.py).
+    `done` and `beats` are JSON lists of reports, `failed` are failures, all checked before. None, and nothing was
+    changed, when something needs more than that: an unknown token, a lease that was lost, a bot that is unwell, a
+    process that was replaced. Then `exchange` is the way. Turns of several bots that come at the same time are one
+    statement (jobs/together.py).
     """
     takes = _takes.get(digest)
-    text = _said(ask, instance, digest=digest, done=done, beats=beats)
+    if failed and trail.says(Actor.BOT, Verb.FAIL):
+        # Each would have a line in the log, which the function knows nothing of.
+        return None
+    bad = json.dumps([_failing(report) for report in failed]) if failed else None
+    text = _said(ask, instance, digest=digest, done=done, failed=bad, beats=beats)
     asked = _asked(ask)
     if takes is None or len(text) > SMALL or (ask and ask.limit > FEW) or connection.in_atomic_block:
         return _exchange_alone(_Saying(text, digest, takes or (), asked))
@@ -546,16 +557,18 @@ def _said(
     bot: Bot | None = None,
     digest: bytes = b"",
     done: str | None = None,
+    failed: str | None = None,
     beats: str | None = None,
 ) -> str:
-    """One turn as the function takes it; `done` and `beats` are JSON already."""
+    """One turn as the function takes it; `done`, `failed` and `beats` are JSON already."""
     who = f'"digest":"{digest.hex()}"' if bot is None else f'"bot":{bot.pk}'
     asks = (
         f'"asks":true,"most":{min(ask.limit, MAX_CLAIM)},"starts":{"true" if ask.start else "false"}'
         if ask
         else '"asks":false,"most":0,"starts":true'
     )
-    reports = (f',"done":{done}' if done else "") + (f',"beats":{beats}' if beats else "")
+    given = (("done", done), ("failed", failed), ("beats", beats))
+    reports = "".join([f',"{name}":{text}' for name, text in given if text])
     return f'{{{who}{reports},{asks},"life":{json.dumps(instance)}}}'
 
 
@@ -662,18 +675,7 @@ def complete(reports: Sequence[Report], *, by: By) -> Outcome:
 
 def fail(reports: Sequence[Report], *, by: By) -> Outcome:
     """Leases end badly: back to pending after a backoff while attempts are left and `retry`, else failed."""
-    rows = [
-        {
-            "id": r.id,
-            "attempt": r.attempt,
-            "bot": by.bot_id,
-            "reason": r.error,
-            "error": r.error,
-            "retry": r.retry,
-            "wait": backoff.factor(r.attempt),
-        }
-        for r in reports
-    ]
+    rows = [_failing(r) | {"bot": by.bot_id, "reason": r.error} for r in reports]
     with transaction.atomic():
         done = {change.id for change in _end(Verb.FAIL, rows, HELD, by)}
         rest = [report for report in reports if report.id not in done]
@@ -681,6 +683,11 @@ def fail(reports: Sequence[Report], *, by: By) -> Outcome:
         again = {r.id for r in rest if r.id not in lost}
         _keep_late([r for r in rest if isinstance(lost.get(r.id), LeaseLost)], "fail", by)
     return Outcome(sorted(done | again), lost)
+
+
+def _failing(r: Report) -> dict[str, Any]:
+    """A failure as the statements take it; `wait` is in units of the kind's backoff."""
+    return {"id": r.id, "attempt": r.attempt, "error": r.error, "retry": r.retry, "wait": backoff.factor(r.attempt)}
 
 
 def hand_back(reports: Sequence[Report], *, by: By, reason: str = "") -> Outcome:

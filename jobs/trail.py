@@ -67,9 +67,9 @@ def tell(verb: str, by: "By", changes: Iterable["Change"], reasons: Mapping[int,
 
     What bots report all day is in the history and not in the log, unless that is set to DEBUG.
     """
-    level = logging.DEBUG if by.actor == Actor.BOT and verb != Verb.RELEASE else logging.INFO
-    if not logger.isEnabledFor(level):
+    if not says(by.actor, verb):
         return
+    level = _level(by.actor, verb)
     lines = [(change, reasons.get(change.id, "")) for change in changes]
     # As it is now: the commit may come when the request, or the sweep, is over.
     about = dict(bound())
@@ -80,6 +80,15 @@ def tell(verb: str, by: "By", changes: Iterable["Change"], reasons: Mapping[int,
 
     if lines:
         transaction.on_commit(write, robust=True)
+
+
+def says(actor: str, verb: str) -> bool:
+    """Whether `tell` writes anything of such changes."""
+    return logger.isEnabledFor(_level(actor, verb))
+
+
+def _level(actor: str, verb: str) -> int:
+    return logging.DEBUG if actor == Actor.BOT and verb != Verb.RELEASE else logging.INFO
 
 
 def _tell(level: int, verb: str, by: "By", change: "Change", why: str, about: Mapping[str, Any]) -> None:

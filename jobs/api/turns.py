@@ -116,10 +116,14 @@ def _wanted(claim: schemas.ClaimIn) -> Wanted:
 def _turn(data: schemas.ExchangeIn) -> Turn:
     return Turn(
         completed=[Report(r.id, r.attempt, result=r.result) for r in data.completed],
-        failed=[Report(r.id, r.attempt, error=r.error, retry=r.retry) for r in data.failed],
+        failed=_failed(data),
         heartbeats=[Report(r.id, r.attempt, progress=r.progress, note=r.note) for r in data.heartbeats],
         claim=_wanted(data.claim) if data.claim else None,
     )
+
+
+def _failed(data: schemas.ExchangeIn) -> list[Report]:
+    return [Report(r.id, r.attempt, error=r.error, retry=r.retry) for r in data.failed]
 
 
 def _check(data: schemas.ExchangeIn) -> None:
@@ -168,15 +172,18 @@ def answer(request: HttpRequest) -> HttpResponse | None:
 
 
 def _is_plain_exchange(data: schemas.ExchangeIn, body: bytes) -> bool:
-    if data.failed:
-        return False
     try:
         if len(body) * 2 > settings.MAX_RESULT_BYTES:
             _check(data)
     except Invalid:
         return False
-    ids = {item.id for items in (data.completed, data.heartbeats) for item in items}
-    return len(ids) == len(data.completed) + len(data.heartbeats)
+    ids = _ids(data)
+    return len(ids) == len(set(ids))
+
+
+def _ids(data: schemas.ExchangeIn) -> list[int]:
+    """The jobs it names, in the order in which they are answered."""
+    return [item.id for items in (data.completed, data.failed, data.heartbeats) for item in items]
 
 
 def _answer(
@@ -187,7 +194,8 @@ def _answer(
     done = _dump(data.completed) if data and data.completed else None
     beats = _dump(data.heartbeats) if data and data.heartbeats else None
     wanted = _wanted(ask) if ask else None
-    turn = lifecycle.exchange_plainly(digest, wanted, done=done, beats=beats, instance=instance)
+    failed = _failed(data) if data else ()
+    turn = lifecycle.exchange_plainly(digest, wanted, done=done, failed=failed, beats=beats, instance=instance)
     if turn is None:
         return None
     response = HttpResponse(content_type="application/json; charset=utf-8")
@@ -200,7 +208,7 @@ def _answer(
         restart = False
     head = ""
     if data is not None:
-        ids = ",".join(str(item.id) for items in (data.completed, data.heartbeats) for item in items)
+        ids = ",".join(map(str, _ids(data)))
         head = f'"accepted": [{ids}], "rejected": [], "cancel": [], '
     paused, told = _json(turn.paused), _json(restart)
     response.content = f'{{{head}"jobs": {turn.jobs}, "paused": {paused}, "restart": {told}}}'.encode()

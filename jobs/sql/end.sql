@@ -9,10 +9,9 @@ WITH wanted AS (
            CASE
                WHEN %(verb)s = 'cancel' THEN 'cancelled'
                WHEN %(verb)s = 'release' THEN 'pending'
-               -- An attempt that was released does not count against the job; every other one does.
-               WHEN w.retry AND j.attempt - j.uncounted < j.max_attempts THEN 'pending'
-               ELSE 'failed'
-           END AS to_status
+               ELSE {again}
+           END AS to_status,
+           CASE WHEN %(verb)s = 'release' THEN 1 ELSE 0 END AS uncounts
     FROM wanted w
     JOIN jobs_job j ON j.id = w.id
     JOIN jobs_jobkind k ON k.name = j.kind_id
@@ -24,20 +23,7 @@ WITH wanted AS (
     FOR NO KEY UPDATE OF j
 ), changed AS (
     UPDATE jobs_job j
-    SET status = t.to_status,
-        uncounted = j.uncounted + CASE WHEN %(verb)s = 'release' THEN 1 ELSE 0 END,
-        run_at = CASE WHEN t.delay IS NULL OR t.to_status <> 'pending' THEN j.run_at
-                      ELSE statement_timestamp() + t.delay END,
-        finished_at = CASE WHEN t.to_status = 'pending' THEN NULL ELSE statement_timestamp() END,
-        error = COALESCE(t.error, j.error),
-        claimed_by_id = NULL,
-        instance = '',
-        deadline_at = NULL,
-        claimed_at = CASE WHEN t.to_status = 'pending' THEN NULL ELSE j.claimed_at END,
-        started_at = CASE WHEN t.to_status = 'pending' THEN NULL ELSE j.started_at END,
-        heartbeat_at = CASE WHEN t.to_status = 'pending' THEN NULL ELSE j.heartbeat_at END,
-        progress = CASE WHEN t.to_status = 'pending' THEN NULL ELSE j.progress END,
-        progress_note = CASE WHEN t.to_status = 'pending' THEN '' ELSE j.progress_note END
+    SET {ended}
     FROM target t
     WHERE j.id = t.id AND j.status = t.status AND j.attempt = t.attempt
       AND j.claimed_by_id IS NOT DISTINCT FROM t.claimed_by_id
@@ -47,9 +33,7 @@ WITH wanted AS (
     INSERT INTO jobs_jobevent (job_id, attempt, verb, from_status, to_status, bot_id, actor, by, reason, at, detail)
     SELECT c.id, c.attempt, %(verb)s, c.previous_status, c.status, c.bot, %(actor)s, %(by)s, c.reason,
            statement_timestamp(),
-           jsonb_strip_nulls(jsonb_build_object(
-               'error', c.error, 'claimed_at', c.claimed_at, 'started_at', c.started_at,
-               'heartbeat_at', c.heartbeat_at, 'progress', c.progress))
+           {lease_detail}
     FROM changed c
 )
 SELECT c.id, c.attempt, c.previous_status, c.status, c.bot, b.name AS bot_name, c.kind,

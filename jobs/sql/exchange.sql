@@ -1,6 +1,7 @@
--- Exchange: whole turns of bots in one call: leases that end well, heartbeats, and a claim. A function in the database.
+-- Exchange: whole turns of bots in one call: leases that end, well or badly, heartbeats, and a claim. A function in the
+-- database.
 --
--- `turns` is a JSON list of `{digest | bot, done, beats, asks, most, starts, life}`. Several are turns of different bots
+-- `turns` is a JSON list of `{digest | bot, done, failed, beats, asks, most, starts, life}`. Several are turns of different bots
 -- that came at the same time and ask for the same kinds; `bot_kinds` are those that the caller believes they take.
 -- A row comes back for each turn that was `plain`, in which nothing was out of the ordinary: every report holds and the
 -- bot is well. Of another turn nothing was done; its row, if it has one, says that the bot takes other kinds. What comes
@@ -45,12 +46,14 @@ DECLARE
     counts integer[];
     texts text[];
     ends integer;
+    failures integer;
     renewals integer;
     strangers integer[];
     strange text[];
     limited boolean;
     fine boolean;
     changed integer;
+    due integer;
     most integer;
     owners integer[];
     found bigint[] := '{}';
@@ -65,23 +68,27 @@ BEGIN
     SELECT array_agg(t.turn) FILTER (WHERE t.fine), array_agg(t.id) FILTER (WHERE t.fine),
            array_agg(t.digest) FILTER (WHERE t.fine), array_agg(t.asks) FILTER (WHERE t.fine),
            array_agg(t.most) FILTER (WHERE t.fine), array_agg(t.starts) FILTER (WHERE t.fine),
-           array_agg(t.life) FILTER (WHERE t.fine), array_agg(t.ends + t.renewals > 0) FILTER (WHERE t.fine),
-           COALESCE(sum(t.ends) FILTER (WHERE t.fine), 0), COALESCE(sum(t.renewals) FILTER (WHERE t.fine), 0),
+           array_agg(t.life) FILTER (WHERE t.fine), array_agg(t.reports > 0) FILTER (WHERE t.fine),
+           COALESCE(sum(t.ends) FILTER (WHERE t.fine), 0), COALESCE(sum(t.failures) FILTER (WHERE t.fine), 0),
+           COALESCE(sum(t.renewals) FILTER (WHERE t.fine), 0),
            array_agg(t.turn) FILTER (WHERE t.kinds <> bot_kinds),
            array_agg(array_to_json(t.kinds)::text) FILTER (WHERE t.kinds <> bot_kinds)
-    INTO seats, bots, digests, asking, wants, starting, lives, reporting, ends, renewals, strangers, strange
+    INTO seats, bots, digests, asking, wants, starting, lives, reporting, ends, failures, renewals, strangers,
+         strange
     FROM (
         SELECT w.*, b.id, b.kinds,
                b.id IS NOT NULL
-                   AND (w.ends + w.renewals = 0 OR (b.health_status = 'normal' AND b.stuck_job_id IS NULL))
+                   AND (w.reports = 0 OR (b.health_status = 'normal' AND b.stuck_job_id IS NULL))
                    AND NOT (w.asks AND b.instance <> '' AND w.life <> '' AND b.instance <> w.life)
                    AND (b.kinds = bot_kinds OR jsonb_array_length(turns) = 1)
                    -- Seen without a lock, so that a late report among others is nobody else's trouble.
-                   AND (w.ends + w.renewals <= CASE WHEN jsonb_array_length(turns) = 1 THEN 1 ELSE 0 END
-                        OR w.ends + w.renewals = (
+                   AND (w.reports <= CASE WHEN jsonb_array_length(turns) = 1 THEN 1 ELSE 0 END
+                        OR w.reports = (
                             SELECT count(*)
                             FROM (
                                 SELECT * FROM jsonb_to_recordset(w.said->'done') AS r(id bigint, attempt integer)
+                                UNION ALL
+                                SELECT * FROM jsonb_to_recordset(w.said->'failed') AS r(id bigint, attempt integer)
                                 UNION ALL
                                 SELECT * FROM jsonb_to_recordset(w.said->'beats') AS r(id bigint, attempt integer)
                             ) r
@@ -90,12 +97,16 @@ BEGIN
                               AND CASE WHEN r.id > 0 THEN j.status IN ('claimed', 'processing') AND j.claimed_by_id = b.id END
                         )) AS fine
         FROM (
+            SELECT s.*, s.ends + s.failures + s.renewals AS reports
+            FROM (
             SELECT said, turn::integer AS turn, decode(said->>'digest', 'hex') AS digest, (said->>'bot')::bigint AS bot,
                    (said->>'asks')::boolean AS asks, (said->>'most')::integer AS most,
                    (said->>'starts')::boolean AS starts, said->>'life' AS life,
                    COALESCE(jsonb_array_length(said->'done'), 0) AS ends,
+                   COALESCE(jsonb_array_length(said->'failed'), 0) AS failures,
                    COALESCE(jsonb_array_length(said->'beats'), 0) AS renewals
             FROM jsonb_array_elements(turns) WITH ORDINALITY AS s(said, turn)
+            ) s
         ) w
         LEFT JOIN LATERAL (
             SELECT b.id, b.kinds::text[], b.health_status, b.stuck_job_id, b.instance
@@ -139,7 +150,45 @@ BEGIN
           AND CASE WHEN l.id > 0 THEN j.status IN ('claimed', 'processing') AND j.claimed_by_id = l.bot END;
         GET DIAGNOSTICS changed = ROW_COUNT;
     END IF;
-    IF renewals > 0 AND changed = ends THEN
+    IF failures > 0 AND changed = ends THEN
+        WITH target AS (
+            SELECT j.id, j.status, j.attempt, j.claimed_by_id, j.claimed_at, j.started_at, j.heartbeat_at, j.progress,
+                   j.kind_id, w.error, k.backoff * w.wait AS delay, 0 AS uncounts, {again} AS to_status
+            FROM (
+                SELECT w.*, p.bot
+                FROM unnest(seats, bots) AS p(turn, bot)
+                CROSS JOIN LATERAL jsonb_to_recordset(turns->(p.turn - 1)->'failed')
+                    AS w(id bigint, attempt integer, error text, retry boolean, wait double precision)
+                ORDER BY w.id
+            ) w
+            JOIN jobs_job j ON j.id = w.id AND j.attempt = w.attempt
+            JOIN jobs_jobkind k ON k.name = j.kind_id
+            WHERE CASE WHEN w.id > 0 THEN j.status IN ('claimed', 'processing') AND j.claimed_by_id = w.bot END
+            FOR NO KEY UPDATE OF j
+        ), failed AS (
+            UPDATE jobs_job j
+            SET {ended}
+            FROM target t
+            WHERE j.id = t.id AND CASE WHEN t.id > 0 THEN j.attempt = t.attempt AND j.claimed_by_id = t.claimed_by_id END
+            RETURNING j.id, j.attempt, t.status AS previous_status, j.status, t.claimed_by_id AS bot, t.claimed_at,
+                      t.started_at, t.heartbeat_at, t.progress, t.error, j.run_at
+        ), event AS (
+            INSERT INTO jobs_jobevent (job_id, attempt, verb, from_status, to_status, bot_id, actor, by, reason, at, detail)
+            SELECT c.id, c.attempt, 'fail', c.previous_status, c.status, c.bot, 'bot', b.name, c.error, statement_timestamp(),
+                   {lease_detail}
+            FROM failed c JOIN bots_bot b ON b.id = c.bot
+            ORDER BY c.id
+        )
+        SELECT count(*), count(*) FILTER (WHERE c.status = 'pending' AND c.run_at <= statement_timestamp())
+        INTO most, due
+        FROM failed c;
+        changed := changed + most;
+        IF due > 0 THEN
+            -- Their kinds have no backoff. Whoever waits may look, for any kind.
+            PERFORM pg_notify('jobsite_pending', json_build_object('', due)::text);
+        END IF;
+    END IF;
+    IF renewals > 0 AND changed = ends + failures THEN
         UPDATE jobs_job j
         SET {renewed}
         FROM (
@@ -160,7 +209,7 @@ BEGIN
         GET DIAGNOSTICS most = ROW_COUNT;
         changed := changed + most;
     END IF;
-    IF changed <> ends + renewals THEN
+    IF changed <> ends + failures + renewals THEN
         IF changed = 0 AND cardinality(seats) = 1 THEN
             RETURN;
         END IF;

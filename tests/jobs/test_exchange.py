@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
+from django.db.models.functions import Now
 from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -95,6 +97,32 @@ def test_failures_go_with_the_others(turn: Turn, ada: Bot) -> None:
     ).json()
     assert sorted(body["accepted"]) == sorted([good.id, bad.id, hopeless.id])
     assert [lease.job.status for lease in (good, bad, hopeless)] == ["succeeded", "pending", "failed"]
+
+
+def test_a_failure_leaves_what_a_call_of_its_own_leaves(turn: Turn, ada: Bot, bob: Bot) -> None:
+    for kind in ("sum", "divide"):
+        enqueue_one(kind, max_attempts=2)
+    JobKind.objects.update(backoff=timedelta(minutes=4))
+    for status in ("pending", "failed"):
+        Job.objects.update(run_at=Now())
+        (by_turn,), (by_call,) = lifecycle.claim(ada, kinds=["sum"]), lifecycle.claim(bob, kinds=["divide"])
+        turn(ada, failed=[{"id": by_turn.id, "attempt": by_turn.attempt, "error": "no disk"}])
+        Lease(bob, by_call.id, by_call.attempt).fail("no disk")
+        one, other = Job.objects.get(pk=by_turn.id), Job.objects.get(pk=by_call.id)
+        assert (one.status, one.error, one.attempt) == (status, "no disk", by_turn.attempt)
+        mine, theirs = JobEvent.objects.filter(job=one).values()[0], JobEvent.objects.filter(job=other).values()[0]
+        assert (mine["by"], mine["bot_id"], theirs["by"], theirs["bot_id"]) == ("ada", ada.pk, "bob", bob.pk)
+        for name in ("verb", "from_status", "to_status", "actor", "reason", "attempt"):
+            assert mine[name] == theirs[name]
+        assert set(mine["detail"]) == set(theirs["detail"]) == {"error", "claimed_at", "started_at", "heartbeat_at"}
+        for name in ("status", "error", "attempt", "uncounted", "claimed_by_id", "deadline_at", "progress", "instance"):
+            assert getattr(one, name) == getattr(other, name)
+        for name in ("claimed_at", "started_at", "heartbeat_at", "finished_at"):
+            assert (getattr(one, name) is None) == (getattr(other, name) is None)
+        if status == "pending":
+            assert timedelta(minutes=2.9) < one.run_at - mine["at"] < timedelta(minutes=5.1)
+    ada.refresh_from_db()
+    assert ada.status == BotStatus.IDLE
 
 
 def test_a_report_that_comes_too_late_is_rejected_and_kept_and_the_others_hold(
@@ -246,7 +274,7 @@ def test_what_json_can_say_a_result_can_be(turn: Turn, ada: Bot) -> None:
 
 
 def test_a_plain_turn_is_one_statement(client: Client, ada: Bot, ada_token: str) -> None:
-    done, running = take_one(ada), take_one(ada)
+    done, bad, running = take_one(ada), take_one(ada), take_one(ada)
     enqueue_one()
     send(client, ada_token, "POST", "/exchange", {})
     seen: list[str] = []
@@ -256,7 +284,9 @@ def test_a_plain_turn_is_one_statement(client: Client, ada: Bot, ada_token: str)
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(watch), CaptureQueriesContext(connection) as queries:
-        body = {"completed": [said(done)], "heartbeats": [said(running)], "claim": {}}
+        body = {
+            "completed": [said(done)], "failed": [said(bad, error="x")], "heartbeats": [said(running)], "claim": {},
+        }  # fmt: skip
         answer = send(client, ada_token, "POST", "/exchange", body)
     assert len(answer.json()["jobs"]) == 1
     # The one statement goes past Django's cursor; nothing else was asked for. (A savepoint: the test's transaction.)

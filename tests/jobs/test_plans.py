@@ -149,6 +149,15 @@ def test_a_report_reads_its_job_by_its_key(history: Bot) -> None:
     assert read.get("job_held_by", (0, 0))[1] <= 250
 
 
+def test_a_failure_reads_its_job_by_its_key(history: Bot) -> None:
+    lease = take_one(history)
+    read = read_by_a_turn(history, ask=None, failed=[lease.report(error="x")])
+    assert lease.job.status == "pending"
+    assert "jobs_job" not in read
+    assert read["jobs_job_pkey"][1] <= 5
+    assert read.get("job_held_by", (0, 0))[1] <= 250
+
+
 def test_what_is_due_is_read_from_the_index_of_deadlines(history: Bot) -> None:
     with CaptureQueriesContext(connection) as queries:
         sweep.sweep()

@@ -11,7 +11,7 @@ from bots.models import Bot
 from bots.states import BotStatus
 from jobs import lifecycle
 from jobs.lifecycle import SWEEP, PlainTurn, Wanted
-from jobs.models import Job, JobKind
+from jobs.models import Job, JobEvent, JobKind
 from jobs.states import JobStatus
 from jobs.together import GoAlone
 from tests.cast import Lease, bot_named, enqueue_one, take_one
@@ -53,6 +53,28 @@ def test_each_gets_its_report_accepted_and_a_job_of_its_own() -> None:
     assert sorted(chain(*got)) == sorted(enqueued)[:4]
     for bot, (job_id,) in zip(bots, got, strict=True):
         assert Job.objects.get(pk=job_id).claimed_by == bot
+
+
+def test_what_failed_and_what_was_done_each_go_to_their_own() -> None:
+    ada, bob = fleet(2)
+    good, bad = take_one(ada), take_one(bob)
+    said = json.dumps([lifecycle._failing(bad.report(error="no disk", retry=False))])
+    assert None not in together(turn(ada, done=[good]), turn(bob, failed=said))
+    assert (good.job.status, bad.job.status, bad.job.error) == (JobStatus.SUCCEEDED, JobStatus.FAILED, "no disk")
+    assert JobEvent.objects.get().by == bob.name
+
+
+def test_a_failure_that_comes_too_late_is_nobody_elses_trouble() -> None:
+    ada, bob = fleet(2)
+    lost, held = take_one(ada), take_one(bob)
+    lifecycle.release([lost.id], by=SWEEP)
+    late, fine = together(
+        turn(ada, None, failed=json.dumps([lifecycle._failing(lost.report())])), turn(bob, None, done=[held])
+    )
+    assert late is None
+    assert fine is not None
+    assert (lost.job.status, held.job.status) == (JobStatus.PENDING, JobStatus.SUCCEEDED)
+    assert JobEvent.objects.filter(verb="fail").count() == 0
 
 
 def test_it_is_one_statement(monkeypatch: pytest.MonkeyPatch) -> None:

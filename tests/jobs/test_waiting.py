@@ -188,6 +188,19 @@ def test_what_is_released_retried_resumed_or_becomes_due_is_found(
 
 
 @pytest.mark.django_db(transaction=True)
+def test_what_failed_in_a_turn_and_is_due_again_at_once_is_found(
+    calls: Any, ada: Bot, ada_token: str, bob_token: str
+) -> None:
+    lease = take_one(ada)
+    JobKind.objects.filter(name="sum").update(backoff=timedelta(0))
+    answer = calls(bob_token, "/claim", {"wait": 30})
+    waits(1)
+    calls(ada_token, "/exchange", {"failed": [{"id": lease.id, "attempt": 1, "error": "x"}]}).result(PATIENCE)
+    (got,) = answer.result(PATIENCE).json()["jobs"]
+    assert (got["id"], got["attempt"]) == (lease.id, 2)
+
+
+@pytest.mark.django_db(transaction=True)
 def test_reports_hold_at_once_though_the_claim_waits(calls: Any, ada: Bot, ada_token: str) -> None:
     lease = take_one(ada)
     body = {"completed": [{"id": lease.id, "attempt": 1}], "claim": {"wait": 30}}
