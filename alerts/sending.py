@@ -109,7 +109,8 @@ class _Pass:
             return
         apart = self.apart.setdefault(channel, Apart(ready.channel.way))
         stamp = int(ready.channel.now.timestamp())  # type: ignore[attr-defined]
-        arguments = (apart, ready.channel, ready.delivery.message, ready.moment, str(ready.delivery.uid), stamp)
+        message = messages.as_sent(ready.delivery.message)
+        arguments = (apart, ready.channel, message, ready.moment, str(ready.delivery.uid), stamp)
         self.running[self.pool.submit(_speak, *arguments)] = ready
 
     def _note(self, finished: set[Future[Answer]], *, go_on: bool) -> None:
