@@ -115,9 +115,11 @@ def _add(rows: list[Delivery]) -> int:
 
 
 def channels_with_due() -> list[int]:
-    """Channels that have something to send now and that no sender has, longest due first."""
-    due = _due().filter(_free()).values("channel").annotate(oldest=Min("due_at"))
-    return [row["channel"] for row in due.order_by("oldest", "channel")]
+    """Channels that have something to send now and that no sender has: well ones before failing, longest due first."""
+    due = _due().filter(_free()).values("channel").annotate(oldest=Min("due_at"), failing=Max("channel__failing_since"))
+    rows = due.order_by("oldest", "channel")
+    # Places are few: whoever will perhaps not answer comes when the others are served. The sort is stable.
+    return [row["channel"] for row in sorted(rows, key=lambda row: row["failing"] is not None)]
 
 
 def take(channel: int, sender: UUID) -> bool:

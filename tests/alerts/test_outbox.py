@@ -348,3 +348,13 @@ def test_a_channel_has_one_sender_at_a_time_and_is_free_again_when_that_one_is_s
     assert outbox.take(channel.pk, two)
     assert outbox.next_of(channel.pk, one, Passed()) is None
     assert outbox.next_of(channel.pk, two, Passed()) is not None
+
+
+def test_channels_that_fail_come_after_those_that_are_well() -> None:
+    first, second, third = (a_channel(ADDRESS, name=name) for name in ("first", "second", "third"))
+    tell(an_incident("ada"), Moment.OPENED)
+    now = timezone.now()
+    for minutes, channel in enumerate((first, second, third)):
+        Delivery.objects.filter(channel=channel).update(due_at=now - timedelta(minutes=9 - minutes))
+    Channel.objects.filter(pk=first.pk).update(failing_since=now)
+    assert outbox.channels_with_due() == [second.pk, third.pk, first.pk]
