@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.table import Table
 
-from alerts import deadman, heartbeat, incidents, timing
+from alerts import deadman, heartbeat, incidents, pruning, timing
 from alerts.management.beside import Beside
 from alerts.sending import Sent, send_due
 from bots.models import Bot
@@ -93,6 +93,8 @@ def _sweep(kind: str | None, dry_run: bool) -> Swept:
         leases.keep()
         meter.keep()
         seen = incidents.watch(kind=kind, before=before)
+        if kind is None:
+            pruning.prune()
     except DATABASE_AWAY:
         if kind is None and not dry_run:
             heartbeat.beat(failed=True)
