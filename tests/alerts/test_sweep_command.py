@@ -23,6 +23,7 @@ from alerts.models import Delivery, Incident
 from bots.models import Bot
 from jobs import sweep
 from jobs.management import loop
+from jobs.models import SweepRun
 from tests.cast import bot_named, database_url, make_older, take_one
 from tests.far_side import Receiver, a_channel
 
@@ -92,6 +93,18 @@ def test_json_has_the_incidents_that_this_sweep_opened_and_a_dry_run_opens_none(
         call_command("sweep_stuck", json=True, stdout=out, **options)
         opened[name] = json.loads(out.getvalue())["incidents_opened"]
     assert opened == {"dry": 0, "first": 1, "second": 0}
+
+
+@pytest.mark.django_db
+def test_the_record_of_a_sweep_has_its_incidents_unless_a_later_sweep_is_on_record(ada: Bot) -> None:
+    make_older(take_one(ada), 3)
+    call_command("sweep_stuck", stdout=StringIO())
+    assert SweepRun.objects.get().counts["incidents_opened"] == 1
+    earlier = sweep.sweep()
+    sweep.sweep()
+    earlier.incidents_opened = 7
+    sweep.record_incidents(earlier)
+    assert SweepRun.objects.get().counts["incidents_opened"] == 0
 
 
 @pytest.mark.django_db

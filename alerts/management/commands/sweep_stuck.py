@@ -18,7 +18,7 @@ from jobs import figures, leases, meter
 from jobs import sweep as sweeping
 from jobs.management.loop import DATABASE_AWAY, again_and_again, one_line, seconds, time_now
 from jobs.models import JobKind
-from jobs.sweep import Act, Swept, sweep
+from jobs.sweep import Act, Swept, record_incidents, sweep
 
 
 class Command(BaseCommand):
@@ -93,14 +93,15 @@ def _sweep(kind: str | None, dry_run: bool) -> Swept:
         leases.keep()
         meter.keep()
         seen = incidents.watch(kind=kind, before=before)
+        if seen is not None:
+            swept.incidents_opened, swept.incidents_resolved = seen.opened, seen.resolved
         if kind is None:
+            record_incidents(swept)
             pruning.prune()
     except DATABASE_AWAY:
         if kind is None and not dry_run:
             heartbeat.beat(failed=True)
         raise
-    if seen is not None:
-        swept.incidents_opened, swept.incidents_resolved = seen.opened, seen.resolved
     if kind is None:
         heartbeat.beat()
     return swept
