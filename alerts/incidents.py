@@ -2,7 +2,7 @@
 
 One pass (`watch`) follows each sweep. It is level-triggered: it compares what is wrong now with the incidents that are
 open, so a pass that did not happen is made good by the next one. All of a pass is one transaction, together with what
-is told (`outbox.tell`), and one pass runs at a time.
+is told (`outbox.tell`), and one pass runs at a time. What was over long ago is deleted by `pruning`.
 """
 
 from collections.abc import Collection, Iterable

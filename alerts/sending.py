@@ -99,8 +99,9 @@ class _Pass:
                 if outbox.take(channel, self.me):
                     self._next(channel)
             if self.running:
-                finished = wait([*self.running, self.halt], return_when=FIRST_COMPLETED).done
-                self._note(finished & self.running.keys(), go_on=True)
+                news: list[Future[Any]] = [*self.running, self.halt]
+                wait(news, return_when=FIRST_COMPLETED)
+                self._note({future for future in self.running if future.done()}, go_on=True)
 
     def _next(self, channel: int) -> None:
         """Start with the channel's next message; let go of the channel when there is none, or no time for it."""

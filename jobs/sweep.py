@@ -142,7 +142,8 @@ def _record(swept: Swept, began: datetime) -> None:
 
 def record_incidents(swept: Swept) -> None:
     """Write what the pass over incidents did to this sweep's record, unless a later one is on record already."""
-    SweepRun.objects.filter(started_at=swept.began).update(counts=swept.counts())
+    if swept.began is not None:
+        SweepRun.objects.filter(started_at=swept.began).update(counts=swept.counts())
 
 
 def _due(kind: str | None, began: datetime) -> Iterator[list[Due]]:
