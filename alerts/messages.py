@@ -106,9 +106,14 @@ def subject(message: dict[str, Any], moment: Moment) -> str:
 def text(message: dict[str, Any], moment: Moment, id: str) -> str:
     """Plain text, fine in mail and in a chat. `id` is the message's own name."""
     incident = message["incident"]
-    paragraphs = [_when(message, moment), incident["reason"].strip(), _bots(message), _acknowledged(incident, moment)]
-    paragraphs.append(_links(incident, message["test"]))
-    paragraphs.append(f"Message {id}. If you get it twice, it is the same one.")
+    paragraphs = [
+        _when(message, moment),
+        incident["reason"].strip(),
+        _bots(message, moment),
+        _acknowledged(incident, moment),
+        _links(incident, message["test"]),
+        f"Message {id}. If you get it twice, it is the same one.",
+    ]
     return "\n\n".join(filter(None, paragraphs))
 
 
@@ -124,13 +129,14 @@ def _when(message: dict[str, Any], moment: Moment) -> str:
     return f"Since {exact(opened)}, so for {lasted} now."
 
 
-def _bots(message: dict[str, Any]) -> str:
+def _bots(message: dict[str, Any], moment: Moment) -> str:
     lines = []
     for bot in message["bots"]:
         job = f", job {bot['job']}" if bot["job"] else ""
         why = f": {' '.join(bot['reason'].split())}" if bot["reason"] else ""
         lines.append(f"- {bot['name']}{job}{why}")
-        if bot["release_url"]:
+        # When it is over the bot is well, and may be at work on it still.
+        if bot["release_url"] and moment != Moment.RESOLVED:
             lines.append(f"  Release it: {bot['release_url']}")
         elif bot.get("job_url"):
             lines.append(f"  The job: {bot['job_url']}")

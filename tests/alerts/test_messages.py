@@ -78,6 +78,13 @@ def test_there_is_no_release_of_a_job_that_another_bot_has_by_now(ada: Bot, bob:
     assert (bot["release_url"], bot["job_url"]) == ("", page_of(lease))
 
 
+def test_at_the_end_nobody_is_asked_to_release_what_a_bot_works_on_again(ada: Bot) -> None:
+    lease = take_one(ada)
+    text = messages.text(told(resolved(stuck_with(lease)), Moment.RESOLVED), Moment.RESOLVED, "1")
+    assert f"The job: {page_of(lease)}" in text
+    assert release_of(lease) not in text
+
+
 def test_of_a_job_that_is_gone_there_is_no_link() -> None:
     message = told(an_incident("ada"))
     (bot,) = message["bots"]
