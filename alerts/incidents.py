@@ -2,7 +2,7 @@
 
 One pass (`watch`) follows each sweep. It is level-triggered: it compares what is wrong now with the incidents that are
 open, so a pass that did not happen is made good by the next one. All of a pass is one transaction, together with what
-is told (`outbox.tell`), and one pass runs at a time.
+is told (`outbox.tell`), and one pass runs at a time. What was over long ago is deleted by `pruning`.
 """
 
 from collections.abc import Collection, Iterable
@@ -36,7 +36,7 @@ OF_A_KIND = (Cause.STUCK, Cause.WAITING, Cause.FAILING)
 #: What about an incident is written after each pass, where it changed.
 CHANGING = (
     "severity", "title", "reason", "changed_at", "state", "acknowledged_at", "acknowledged_by", "resolved_at",
-    "clear_since", "reopened", "noted_event",
+    "clear_since", "reopened", "back_at", "noted_event",
 )  # fmt: skip
 
 
@@ -184,6 +184,7 @@ def _reopen(this: Pass, incident: Incident, one: Found, roll: Roll) -> None:
     away = words(this.now - (incident.resolved_at or this.now))
     incident.resolved_at = incident.clear_since = None
     incident.reopened += 1
+    incident.back_at = this.now
     incident.state += 1
     incident.title, incident.reason = one.title, one.reason
     incident.severity = _worst(incident.severity, one.severity)

@@ -1,15 +1,17 @@
 """What a message says: what, since when, why, and where to press Release. For people and for programs.
 
-What is told is put together when it happens and kept in the outbox's row, as the object that a webhook posts. Texts for
-people are made from that. A field that is added is no news to a program; none changes its meaning or goes away.
+What is told is put together when it happens and kept in the outbox's row, as the object that a webhook posts; where its
+jobs are to be found is looked up again when it is sent. Texts for people are made from that. A field that is added is
+no news to a program; none changes its meaning or goes away.
 """
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 
+from alerts.contents import Jobs, bots_in
 from alerts.models import Incident
 from alerts.states import Cause, Moment, Severity
 from bots.health import words
@@ -25,9 +27,9 @@ WORDS = {Moment.OPENED: "OPENED", Moment.WORSE: "WORSE", Moment.AGAIN: "AGAIN", 
 
 def of(incident: Incident, moment: Moment, now: datetime) -> dict[str, Any]:
     """What there is to tell about this incident as it is now. `now` is the database's."""
-    bots = incident.bots.all() if moment == Moment.RESOLVED else incident.bots.filter(until=None)
-    named = list(bots.order_by("id")[: NAMED + 1])
-    count = bots.count() if len(named) > NAMED else len(named)
+    rows = incident.bots.all() if moment == Moment.RESOLVED else incident.bots.filter(until=None)
+    named = bots_in(rows, NAMED + 1)
+    count = rows.count() if len(named) > NAMED else len(named)
     return {
         "moment": str(moment),
         "test": False,
@@ -35,17 +37,37 @@ def of(incident: Incident, moment: Moment, now: datetime) -> dict[str, Any]:
         "incident": _told(incident) | {"url": _url("admin:alerts_incident_change", incident.pk)},
         "bots": [
             {
-                "name": row.name,
-                "job": row.job_id,
-                "reason": row.reason,
-                "since": _iso(row.since),
-                "url": _url("admin:bots_bot_change", row.bot_id),
-                "release_url": _url("admin:jobs_job_release", row.job_id),
+                "name": line.row.name,
+                "bot_id": line.row.bot_id,
+                "job": line.row.job_id,
+                "reason": line.row.reason,
+                "since": _iso(line.row.since),
+                "url": _on_site(line.bot_url),
+                "job_url": _on_site(line.job_url),
+                "release_url": _on_site(line.release_url),
             }
-            for row in named[:NAMED]
+            for line in named[:NAMED]
         ],
         "more_bots": count - min(count, NAMED),
     }
+
+
+def as_sent(message: dict[str, Any]) -> dict[str, Any]:
+    """The message as it may be sent now: a job that its bot has given back meanwhile has no link to Release any more.
+
+    It may have waited for a while, or for the second try. All else is told as it was.
+    """
+    jobs = Jobs(bot["job"] for bot in message["bots"])
+    bots = [
+        bot
+        | {
+            "job_url": _on_site(jobs.page(bot["job"])),
+            # Rows that an earlier version wrote do not know the bot's id.
+            "release_url": _on_site(jobs.release(bot["job"], bot.get("bot_id"))),
+        }
+        for bot in message["bots"]
+    ]
+    return message | {"bots": bots}
 
 
 def test(now: datetime, by: str) -> dict[str, Any]:
@@ -84,9 +106,14 @@ def subject(message: dict[str, Any], moment: Moment) -> str:
 def text(message: dict[str, Any], moment: Moment, id: str) -> str:
     """Plain text, fine in mail and in a chat. `id` is the message's own name."""
     incident = message["incident"]
-    paragraphs = [_when(message, moment), incident["reason"].strip(), _bots(message), _acknowledged(incident, moment)]
-    paragraphs.append(_links(incident, message["test"]))
-    paragraphs.append(f"Message {id}. If you get it twice, it is the same one.")
+    paragraphs = [
+        _when(message, moment),
+        incident["reason"].strip(),
+        _bots(message, moment),
+        _acknowledged(incident, moment),
+        _links(incident, message["test"]),
+        f"Message {id}. If you get it twice, it is the same one.",
+    ]
     return "\n\n".join(filter(None, paragraphs))
 
 
@@ -102,14 +129,17 @@ def _when(message: dict[str, Any], moment: Moment) -> str:
     return f"Since {exact(opened)}, so for {lasted} now."
 
 
-def _bots(message: dict[str, Any]) -> str:
+def _bots(message: dict[str, Any], moment: Moment) -> str:
     lines = []
     for bot in message["bots"]:
         job = f", job {bot['job']}" if bot["job"] else ""
         why = f": {' '.join(bot['reason'].split())}" if bot["reason"] else ""
         lines.append(f"- {bot['name']}{job}{why}")
-        if bot["release_url"]:
+        # When it is over the bot is well, and may be at work on it still.
+        if bot["release_url"] and moment != Moment.RESOLVED:
             lines.append(f"  Release it: {bot['release_url']}")
+        elif bot.get("job_url"):
+            lines.append(f"  The job: {bot['job_url']}")
         if bot["url"]:
             lines.append(f"  The bot: {bot['url']}")
     if message["more_bots"]:
@@ -132,13 +162,12 @@ def _links(incident: dict[str, Any], test: bool) -> str:
 
 
 def _url(view: str, *args: Any) -> str:
-    """Where this is in the console; a path without SITE_URL, and empty where there is no such page."""
-    if args and args[0] is None:
-        return ""
-    try:
-        return str(settings.SITE_URL) + reverse(view, args=args)
-    except NoReverseMatch:
-        return ""
+    return _on_site(reverse(view, args=args))
+
+
+def _on_site(path: str) -> str:
+    """Where this path is in the console: still a path without SITE_URL, and empty where there is no such page."""
+    return path and f"{settings.SITE_URL}{path}"
 
 
 def _iso(moment: datetime | None) -> str | None:

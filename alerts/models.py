@@ -63,6 +63,8 @@ class Incident(models.Model):
     reason = models.TextField(blank=True, default="", db_default="")
     opened_at = models.DateTimeField(db_default=Now())
     changed_at = models.DateTimeField(db_default=Now())
+    # When it last came back after it had resolved; what waits for it to last waits from then on.
+    back_at = models.DateTimeField(null=True, blank=True)
     # Rises with each change that people are told; a message is about one state, and is never sent twice for it.
     state = models.PositiveIntegerField(default=1, db_default=1)
     acknowledged_at = models.DateTimeField(null=True, blank=True)

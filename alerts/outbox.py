@@ -32,6 +32,7 @@ def tell(incident: Incident, moment: Moment) -> int:
     fresh = Incident.objects.annotate(now=Now()).get(pk=incident.pk)
     now: datetime = fresh.now
     message = messages.of(fresh, moment, now)
+    since = fresh.back_at or fresh.opened_at
     rows = [
         Delivery(
             channel=channel,
@@ -39,7 +40,7 @@ def tell(incident: Incident, moment: Moment) -> int:
             moment=moment,
             state=fresh.state,
             message=message,
-            due_at=now if moment == Moment.RESOLVED else max(now, fresh.opened_at + channel.after),
+            due_at=now if moment == Moment.RESOLVED else max(now, since + channel.after),
         )
         for channel in _audience(fresh, moment)
     ]
@@ -114,9 +115,11 @@ def _add(rows: list[Delivery]) -> int:
 
 
 def channels_with_due() -> list[int]:
-    """Channels that have something to send now and that no sender has, longest due first."""
-    due = _due().filter(_free()).values("channel").annotate(oldest=Min("due_at"))
-    return [row["channel"] for row in due.order_by("oldest", "channel")]
+    """Channels that have something to send now and that no sender has: well ones before failing, longest due first."""
+    due = _due().filter(_free()).values("channel").annotate(oldest=Min("due_at"), failing=Max("channel__failing_since"))
+    rows = due.order_by("oldest", "channel")
+    # Places are few: whoever will perhaps not answer comes when the others are served. The sort is stable.
+    return [row["channel"] for row in sorted(rows, key=lambda row: row["failing"] is not None)]
 
 
 def take(channel: int, sender: UUID) -> bool:
@@ -192,32 +195,41 @@ def next_of(channel: int, sender: UUID, passed: Passed) -> Ready | None:
 def _untrue(row: Delivery) -> str:
     """Why this message is not to be told, or is told better by a later one; empty when it is to be told."""
     incident = row.incident
+    later = _of_this_story(row).filter(state__gt=row.state).exclude(status=DeliveryStatus.DROPPED)
     if row.moment == Moment.RESOLVED:
         if incident.resolved_at is None:
             return "It is not over: it came back."
-        return "" if _heard(row) else "It was over before this channel had heard of it."
+        if later.filter(moment=Moment.RESOLVED).exists():
+            return "A later message says more."
+        return "" if _believes_open(row) else "It was over before this channel had heard of it."
     if incident.resolved_at is not None:
         return "It is over."
-    later = Delivery.objects.filter(channel=row.channel_id, incident=row.incident_id).exclude(
-        status=DeliveryStatus.DROPPED
-    )
-    if later.filter(state__gt=row.state).exists():
+    if later.exists():
         return "A later message says more."
     if row.moment == Moment.AGAIN and incident.acknowledged_at is not None:
         return "It was acknowledged."
     return ""
 
 
-def _heard(row: Delivery) -> bool:
-    """Whether the channel has heard of the incident before this message, or may have."""
-    others = Delivery.objects.filter(channel=row.channel_id, incident=row.incident_id).exclude(pk=row.pk)
-    # A try that was begun and not recorded may have arrived: better to end a story twice than never.
-    return others.filter(Q(status=SENT) | Q(unsure=True) | Q(trying_since__isnull=False)).exists()
+def _of_this_story(row: Delivery) -> QuerySet[Delivery]:
+    """The other messages about the same incident for the same channel."""
+    return Delivery.objects.filter(channel=row.channel_id, incident=row.incident_id).exclude(pk=row.pk)
+
+
+def _believes_open(row: Delivery) -> bool:
+    """Whether the channel's last word on this incident, this message aside, is or may be that it is open.
+
+    In doubt it is: better to end a story twice than never. So a try that was begun and not recorded counts for what
+    says that it is open, and only what has surely arrived for what says that it is over.
+    """
+    ends = _of_this_story(row).filter(moment=Moment.RESOLVED, status=SENT).aggregate(state=Max("state"))
+    told = _of_this_story(row).exclude(moment=Moment.RESOLVED).filter(state__gt=ends["state"] or 0)
+    return told.filter(Q(status=SENT) | Q(unsure=True) | Q(trying_since__isnull=False)).exists()
 
 
 def _moment_for(row: Delivery) -> Moment:
     moment = Moment(row.moment)
-    return Moment.OPENED if moment == Moment.WORSE and not _heard(row) else moment
+    return Moment.OPENED if moment == Moment.WORSE and not _believes_open(row) else moment
 
 
 def _quiet(channel: Channel, incident: Incident, now: datetime) -> datetime | None:

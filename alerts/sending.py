@@ -10,7 +10,7 @@ import time
 import uuid
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
@@ -41,14 +41,14 @@ class Sent:
         return {name: n for name, n in asdict(self).items() if name != "errors"}
 
 
-def send_due() -> Sent:
+def send_due(within: timedelta = timing.PASS, halt: Future[None] | None = None) -> Sent:
     """One pass: write the reminders that are due, then send all that is due. Not to be called in a transaction.
 
-    It takes no new message after `timing.PASS`. When it is interrupted, it waits `timing.LAST_WAIT` for what is on its
-    way, records that, and raises on.
+    It takes no new message after `within`. When it is interrupted, or `halt` is done, it waits `timing.LAST_WAIT` for
+    what is on its way, and records that. An interrupt is raised on.
     """
     done = Sent(reminders=outbox.remind())
-    with _Pass(done) as this:
+    with _Pass(done, within, halt or Future()) as this:
         this.run()
     return done
 
@@ -67,11 +67,12 @@ def test(channel: Channel, by: str) -> Answer:
 
 
 class _Pass:
-    def __init__(self, done: Sent) -> None:
+    def __init__(self, done: Sent, within: timedelta, halt: Future[None]) -> None:
         self.done = done
+        self.halt = halt
         self.me = uuid.uuid4()
         self.passed = outbox.Passed()
-        self.until = time.monotonic() + timing.PASS.total_seconds()
+        self.until = time.monotonic() + within.total_seconds()
         self.pool = ThreadPoolExecutor(timing.AT_ONCE, thread_name_prefix="send")
         self.apart: dict[int, Apart] = {}
         self.running: dict[Future[Answer], outbox.Ready] = {}
@@ -81,7 +82,7 @@ class _Pass:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
-            if kind is not None and issubclass(kind, KeyboardInterrupt):
+            if self.halt.done() or (kind is not None and issubclass(kind, KeyboardInterrupt)):
                 self._note(wait(self.running, timing.LAST_WAIT.total_seconds()).done, go_on=False)
         finally:
             for apart in self.apart.values():
@@ -90,15 +91,17 @@ class _Pass:
             self.done.dropped, self.done.held = self.passed.dropped, self.passed.held
 
     def run(self) -> None:
-        """Until nothing is due, or the time is up."""
+        """Until nothing is due, the time is up, or it is to stop."""
         waiting = outbox.channels_with_due()
-        while waiting or self.running:
+        while (waiting or self.running) and not self.halt.done():
             while waiting and len(self.running) < timing.AT_ONCE:
                 channel = waiting.pop(0)
                 if outbox.take(channel, self.me):
                     self._next(channel)
             if self.running:
-                self._note(wait(self.running, return_when=FIRST_COMPLETED).done, go_on=True)
+                news: list[Future[Any]] = [*self.running, self.halt]
+                wait(news, return_when=FIRST_COMPLETED)
+                self._note({future for future in self.running if future.done()}, go_on=True)
 
     def _next(self, channel: int) -> None:
         """Start with the channel's next message; let go of the channel when there is none, or no time for it."""
@@ -109,7 +112,8 @@ class _Pass:
             return
         apart = self.apart.setdefault(channel, Apart(ready.channel.way))
         stamp = int(ready.channel.now.timestamp())  # type: ignore[attr-defined]
-        arguments = (apart, ready.channel, ready.delivery.message, ready.moment, str(ready.delivery.uid), stamp)
+        message = messages.as_sent(ready.delivery.message)
+        arguments = (apart, ready.channel, message, ready.moment, str(ready.delivery.uid), stamp)
         self.running[self.pool.submit(_speak, *arguments)] = ready
 
     def _note(self, finished: set[Future[Answer]], *, go_on: bool) -> None:

@@ -19,6 +19,10 @@ GIVE_UP_AFTER = timedelta(hours=24)
 AT_ONCE = 8
 #: How long one pass takes new messages; what is left is for the next.
 PASS = timedelta(seconds=60)
+#: How long the pass after a single sweep takes new messages. A try that has begun has its time all the same.
+AFTER_SWEEP = timedelta(seconds=5)
+#: How many passes may go on at once beside sweeps in a loop.
+BESIDE = 4
 #: How long a sender that is stopped waits for what it is sending.
 LAST_WAIT = timedelta(seconds=5)
 

@@ -101,7 +101,13 @@ class BotAdmin(GuardedActions):
             # Only what the form may change: the bot's state may have moved on since the page was made.
             obj.save(update_fields=["name", "kinds", "capacity", "expected"])
             return
-        bot, token = roster.register(name=obj.name, kinds=obj.kinds, capacity=obj.capacity, expected=obj.expected)
+        bot, token = roster.register(
+            name=obj.name,
+            kinds=obj.kinds,
+            capacity=obj.capacity,
+            expected=obj.expected,
+            by=request.user.get_username(),
+        )
         obj.pk, obj._token = bot.pk, token  # type: ignore[attr-defined]
 
     def response_add(self, request: HttpRequest, obj: Bot, post_url_continue: str | None = None) -> HttpResponse:
@@ -110,7 +116,7 @@ class BotAdmin(GuardedActions):
     @admin.action(description="Pause: no new jobs", permissions=["pause"])
     def pause(self, request: HttpRequest, bots: QuerySet[Bot]) -> None:
         changing = list(bots.filter(paused=False))
-        done = roster.pause(bots)
+        done = roster.pause(bots, by=request.user.get_username())
         for bot in changing:
             self.log_change(request, bot, "Paused.")
         self.message_user(request, f"Paused {many(done, 'bot')}; each finishes what it holds.")
@@ -118,7 +124,7 @@ class BotAdmin(GuardedActions):
     @admin.action(description="Resume: new jobs again", permissions=["pause"])
     def resume(self, request: HttpRequest, bots: QuerySet[Bot]) -> None:
         changing = list(bots.filter(paused=True))
-        done = roster.resume(bots)
+        done = roster.resume(bots, by=request.user.get_username())
         for bot in changing:
             self.log_change(request, bot, "Resumed.")
         self.message_user(request, f"Resumed {many(done, 'bot')}.")
@@ -126,7 +132,7 @@ class BotAdmin(GuardedActions):
     @admin.action(description="Clear quarantine", permissions=["pause"])
     def clear_quarantine(self, request: HttpRequest, bots: QuerySet[Bot]) -> None:
         changing = list(bots.exclude(quarantined_at=None))
-        done = roster.clear_quarantine(bots)
+        done = roster.clear_quarantine(bots, by=request.user.get_username())
         for bot in changing:
             self.log_change(request, bot, "Quarantine cleared.")
         self.message_user(request, f"Cleared the quarantine of {many(done, 'bot')}.")
@@ -134,7 +140,7 @@ class BotAdmin(GuardedActions):
     @admin.action(description="Revoke tokens: these bots cannot call any more", permissions=["rotate"])
     def revoke_tokens(self, request: HttpRequest, bots: QuerySet[Bot]) -> None:
         changing = list(bots.exclude(token_digest=None))
-        done = roster.revoke(bots)
+        done = roster.revoke(bots, by=request.user.get_username())
         for bot in changing:
             self.log_change(request, bot, "Token revoked.")
         self.message_user(request, f"Revoked {many(done, 'token')}.", messages.WARNING)
@@ -151,7 +157,7 @@ class BotAdmin(GuardedActions):
         if bot is None:
             raise Http404(f"There is no bot {bot_id}.")
         if request.method == "POST":
-            token = roster.rotate(bot)
+            token = roster.rotate(bot, by=request.user.get_username())
             self.log_change(request, bot, "Token rotated.")
             return show_token(self, request, bot, token)
         context = self.admin_site.each_context(request) | {
@@ -204,7 +210,7 @@ class ApiKeyAdmin(GuardedActions):
         return request.user.has_perm("bots.revoke_apikey")
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: forms.ModelForm, change: bool) -> None:
-        key, token = roster.create_key(obj.user, obj.name)
+        key, token = roster.create_key(obj.user, obj.name, by=request.user.get_username())
         obj.pk, obj.prefix, obj._token = key.pk, key.prefix, token  # type: ignore[attr-defined]
 
     def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
@@ -213,7 +219,7 @@ class ApiKeyAdmin(GuardedActions):
     @admin.action(description="Revoke: these keys stop working at once", permissions=["revoke"])
     def revoke(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> None:
         changing = list(keys.filter(revoked_at=None))
-        done = roster.revoke_keys(keys)
+        done = roster.revoke_keys(keys, by=request.user.get_username())
         for key in changing:
             self.log_change(request, key, "Revoked.")
         self.message_user(request, f"Revoked {many(done, 'key')}.", messages.WARNING)

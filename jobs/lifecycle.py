@@ -26,7 +26,7 @@ from django.db.models import Exists, F, OuterRef, QuerySet
 from django.db.models.functions import Coalesce, Now
 from psycopg.errors import DeadlockDetected, LockNotAvailable, SerializationFailure
 
-from bots import health
+from bots import deeds, health
 from bots.conditions import among, unplanned
 from bots.models import MAX_CLAIM, Bot
 from bots.states import HealthStatus
@@ -771,8 +771,9 @@ def restart(bots: QuerySet[Bot], *, by: By, reason: str = "") -> tuple[int, list
         ids = list(bots.values_list("pk", flat=True))
         held = list(Job.objects.held().filter(claimed_by__in=ids).values_list("id", flat=True))
         changes = release(held, by=by, reason=reason or "its bot was told to restart")
-        list(bots.order_by("pk").select_for_update(no_key=True).values_list("pk"))
+        names = list(bots.order_by("pk").select_for_update(no_key=True).values_list("pk", "name"))
         told = Bot.objects.filter(pk__in=ids).update(restart_requested_at=Now())
+        deeds.tell("restart", [{"bot": name, "bot_id": pk} for pk, name in names], by=by.name, reason=reason)
     return told, changes
 
 

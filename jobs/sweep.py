@@ -72,6 +72,8 @@ class Swept:
     actions: list[Act] = field(default_factory=list)
     #: How many more there were.
     unnamed: int = 0
+    #: When it began; its record is known by that.
+    began: datetime | None = None
 
     def add(self, part: "Swept") -> None:
         """Put what one batch did to the rest."""
@@ -83,7 +85,7 @@ class Swept:
 
     def counts(self) -> dict[str, int]:
         """The figures alone, as `sweep_stuck --json` prints them."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("actions", "unnamed")}
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("actions", "unnamed", "began")}
 
 
 #: A lease that is due, and who holds it: `(job id, bot id)`.
@@ -104,8 +106,8 @@ def sweep(
 
 
 def _sweep(kind: str | None, dry_run: bool, each_batch: Callable[[Swept], None] | None) -> Swept:
-    swept = Swept()
     began = _now()
+    swept = Swept(began=began)
     busy: list[Due] = []
     would_expire: dict[int, list[int]] = {}
     if dry_run:
@@ -136,6 +138,12 @@ def _record(swept: Swept, began: datetime) -> None:
     run = SweepRun(started_at=began, finished_at=ended, took=(ended - began).total_seconds(), counts=swept.counts())
     fields = ["started_at", "finished_at", "took", "counts"]
     SweepRun.objects.bulk_create([run], update_conflicts=True, unique_fields=["id"], update_fields=fields)
+
+
+def record_incidents(swept: Swept) -> None:
+    """Write what the pass over incidents did to this sweep's record, unless a later one is on record already."""
+    if swept.began is not None:
+        SweepRun.objects.filter(started_at=swept.began).update(counts=swept.counts())
 
 
 def _due(kind: str | None, began: datetime) -> Iterator[list[Due]]:

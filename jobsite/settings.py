@@ -219,6 +219,8 @@ INCIDENT_CLEAR_FOR = timedelta(seconds=env.int("INCIDENT_CLEAR_SECONDS", default
 INCIDENT_REOPEN_WITHIN = timedelta(seconds=env.int("INCIDENT_REOPEN_SECONDS", default=900))
 # Bots that join an incident are told at most this often.
 INCIDENT_WORSE_EVERY = timedelta(seconds=env.int("INCIDENT_WORSE_SECONDS", default=60))
+# Incidents that resolved longer ago are deleted with their deliveries. 0: never.
+INCIDENTS_KEPT = timedelta(days=env.int("INCIDENTS_KEPT_DAYS", default=90))
 
 # --- Claims ---------------------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from alerts.models import Channel, Incident, IncidentBot
 from alerts.states import Cause, Severity, Way
+from tests.cast import Lease
 
 #: How long a receiver that never answers waits for the end of its test.
 FOREVER = 120
@@ -174,6 +175,16 @@ def an_incident(*bots: str, **fields: Any) -> Incident:
     incident = Incident.objects.create(**given)
     for number, name in enumerate(bots, 1):
         IncidentBot.objects.create(incident=incident, name=name, job_id=number, reason="silent for 6 m, limit 2 m")
+    return incident
+
+
+def stuck_with(*leases: Lease) -> Incident:
+    """An open incident of bots that hold these jobs."""
+    incident = an_incident()
+    for lease in leases:
+        IncidentBot.objects.create(
+            incident=incident, bot=lease.bot, name=lease.bot.name, job_id=lease.id, reason="silent for 6 m, limit 2 m"
+        )
     return incident
 
 

@@ -10,6 +10,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
+from bots import deeds
 from bots.admin import GuardedActions, many
 from bots.shown import NONE, badge
 from jobs import figures, learned, story
@@ -125,15 +126,17 @@ class JobKindAdmin(GuardedActions):
 
     @admin.action(description="Pause: hand out no jobs of these kinds", permissions=["pause"])
     def pause(self, request: HttpRequest, kinds: QuerySet[JobKind]) -> None:
-        self._set(request, kinds, True, "Paused")
+        self._set(request, kinds, "pause", "Paused")
 
     @admin.action(description="Resume: hand them out again", permissions=["pause"])
     def resume(self, request: HttpRequest, kinds: QuerySet[JobKind]) -> None:
-        self._set(request, kinds, False, "Resumed")
+        self._set(request, kinds, "resume", "Resumed")
 
-    def _set(self, request: HttpRequest, kinds: QuerySet[JobKind], paused: bool, done: str) -> None:
+    def _set(self, request: HttpRequest, kinds: QuerySet[JobKind], verb: str, done: str) -> None:
+        paused = verb == "pause"
         changing = list(kinds.filter(paused=not paused))
         kinds.filter(pk__in=[kind.pk for kind in changing]).update(paused=paused)
+        deeds.tell(verb, [{"kind": kind.name} for kind in changing], by=request.user.get_username())
         for kind in changing:
             self.log_change(request, kind, f"{done}.")
         self.message_user(request, f"{done} {many(len(changing), 'kind')}.")

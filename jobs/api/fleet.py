@@ -27,8 +27,8 @@ MAX_STUCK = 1000
 def bot_out(bot: Bot) -> dict[str, Any]:
     """A bot as `BotOut`."""
     fields = (
-        "id", "name", "status", "health_status", "health_reason", "last_seen_at", "kinds", "capacity", "paused",
-        "version", "created_at",
+        "id", "name", "status", "health_status", "health_reason", "last_seen_at", "kinds", "capacity", "expected",
+        "paused", "version", "created_at",
     )  # fmt: skip
     return {name: getattr(bot, name) for name in fields} | {
         "stuck_job": bot.stuck_job_id,
@@ -67,11 +67,11 @@ def bots(request: HttpRequest) -> Any:
 @router.post("/bots", response={201: schemas.NewBotOut})
 def register(request: HttpRequest, data: schemas.BotIn) -> Any:
     """Register a bot. The answer holds its token, shown this once."""
-    require(request, "bots.add_bot")
+    user = require(request, "bots.add_bot")
     try:
         Bot(name=data.name, kinds=data.kinds, capacity=data.capacity).clean_fields()
         with transaction.atomic():
-            bot, token = roster.register(name=data.name, kinds=data.kinds, capacity=data.capacity)
+            bot, token = roster.register(**data.model_dump(), by=user.get_username())
     except IntegrityError:
         raise errors.NameTaken(f"name: there is a bot called {data.name!r} already.") from None
     except ValidationError as error:
@@ -87,22 +87,33 @@ def bot(request: HttpRequest, bot_id: str) -> Any:
     return bot_out(find(bot_id_in(bot_id)))
 
 
+@router.post("/bots/{bot_id}/expect", response=schemas.BotChangeOut)
+def expect(request: HttpRequest, bot_id: str, data: schemas.ExpectIn) -> Any:
+    """Whether this bot is missed when it stops calling: `expected` true or false."""
+    user = require(request, "bots.change_bot")
+    bot = find(bot_id_in(bot_id))
+    changed = roster.expect(Bot.objects.filter(pk=bot.pk), data.expected, by=user.get_username(), reason=data.reason)
+    what = "is missed when it stops calling" if data.expected else "may be gone, and is not missed"
+    status = "expected" if data.expected else "not_expected"
+    return _said(bot, status, f"Bot {bot.name} {what}" + ("." if changed else "; so it was before."))
+
+
 @router.post("/bots/{bot_id}/pause", response=schemas.BotChangeOut)
 def pause(request: HttpRequest, bot_id: str, data: schemas.ReasonIn = Body(default_factory=schemas.ReasonIn)) -> Any:
     """No new jobs for this bot; it finishes what it holds."""
-    require(request, "bots.pause_bot")
+    who = {"by": require(request, "bots.pause_bot").get_username(), "reason": data.reason}
     bot = find(bot_id_in(bot_id))
-    changed = roster.pause(Bot.objects.filter(pk=bot.pk))
+    changed = roster.pause(Bot.objects.filter(pk=bot.pk), **who)
     return _said(bot, "paused", f"Bot {bot.name} gets no new jobs" + ("." if changed else "; it was paused before."))
 
 
 @router.post("/bots/{bot_id}/resume", response=schemas.BotChangeOut)
 def resume(request: HttpRequest, bot_id: str, data: schemas.ReasonIn = Body(default_factory=schemas.ReasonIn)) -> Any:
     """New jobs again for this bot, and an end to its quarantine."""
-    require(request, "bots.pause_bot")
+    who = {"by": require(request, "bots.pause_bot").get_username(), "reason": data.reason}
     bot = find(bot_id_in(bot_id))
-    roster.resume(Bot.objects.filter(pk=bot.pk))
-    roster.clear_quarantine(Bot.objects.filter(pk=bot.pk))
+    roster.resume(Bot.objects.filter(pk=bot.pk), **who)
+    roster.clear_quarantine(Bot.objects.filter(pk=bot.pk), **who)
     return _said(bot, "resumed", f"Bot {bot.name} gets new jobs.")
 
 

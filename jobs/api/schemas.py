@@ -89,6 +89,10 @@ class ReasonIn(Input):
     reason: str = Field("", max_length=REASON_LENGTH)
 
 
+class ExpectIn(ReasonIn):
+    expected: bool
+
+
 class BotHeartbeatIn(Input):
     version: str | None = Field(None, max_length=100)
 
@@ -107,6 +111,7 @@ class BotIn(Input):
     name: str = Field(min_length=1, max_length=NAME_LENGTH, pattern=r"\S")
     kinds: list[Kind] = Field(default_factory=list, max_length=MAX_KINDS)
     capacity: int | None = Field(None, ge=1, le=MAX_CLAIM)
+    expected: bool = True
 
 
 class LeaseOut(BaseModel):
@@ -286,6 +291,7 @@ class BotOut(BaseModel):
     last_seen_at: datetime | None
     kinds: list[str]
     capacity: int | None
+    expected: bool
     paused: bool
     quarantined: bool
     quarantine_reason: str

@@ -10,7 +10,7 @@ from alerts.models import Incident, IncidentNote
 from jobs.sweep import sweep
 
 MOMENTS = {
-    "alerts_incident": ("opened_at", "changed_at", "acknowledged_at", "resolved_at", "clear_since"),
+    "alerts_incident": ("opened_at", "changed_at", "back_at", "acknowledged_at", "resolved_at", "clear_since"),
     "alerts_incidentbot": ("since", "until", "clear_since"),
     "alerts_incidentnote": ("at",),
 }

@@ -113,6 +113,86 @@ def test_who_was_to_hear_of_it_later_never_hears_of_an_incident_that_is_over_by_
     }
 
 
+def test_after_ten_minutes_counts_from_its_return_for_an_incident_that_came_back() -> None:
+    channel = a_channel(ADDRESS, after=timedelta(minutes=10))
+    now = timezone.now()
+    incident = an_incident("ada", opened_at=now - timedelta(minutes=40), back_at=now - timedelta(minutes=4))
+    tell(incident, Moment.OPENED)
+    tell(changed(incident), Moment.WORSE)
+    assert {row.due_at for row in Delivery.objects.all()} == {now + timedelta(minutes=6)}
+    assert turn(channel) == (None, Passed())
+
+
+def test_who_was_not_told_that_it_came_back_is_not_told_again_that_it_is_over(channel: Channel) -> None:
+    incident = an_incident("ada")
+    tell(incident, Moment.OPENED)
+    send_next(channel)
+    tell(resolved(incident), Moment.RESOLVED)
+    assert send_next(channel) == Moment.RESOLVED
+    Channel.objects.update(after=timedelta(minutes=10))
+    tell(changed(incident, resolved_at=None, back_at=timezone.now()), Moment.OPENED)
+    assert send_next(channel) is None
+    tell(resolved(incident), Moment.RESOLVED)
+    assert turn(channel) == (None, Passed(dropped=1))
+
+
+def test_who_was_told_that_it_came_back_is_told_again_that_it_is_over(channel: Channel) -> None:
+    incident = an_incident("ada")
+    story = []
+    for change, moment in [
+        (lambda: incident, Moment.OPENED),
+        (lambda: resolved(incident), Moment.RESOLVED),
+        (lambda: changed(incident, resolved_at=None, back_at=timezone.now()), Moment.OPENED),
+        (lambda: resolved(incident), Moment.RESOLVED),
+    ]:
+        tell(change(), moment)
+        story.append(send_next(channel))
+    assert story == [Moment.OPENED, Moment.RESOLVED, Moment.OPENED, Moment.RESOLVED]
+
+
+def test_who_may_not_have_heard_of_its_first_end_is_told_of_the_second(channel: Channel) -> None:
+    """In doubt a story ends twice: the try to tell of the first end got no answer, and may have been lost."""
+    incident = an_incident("ada")
+    tell(incident, Moment.OPENED)
+    send_next(channel)
+    tell(resolved(incident), Moment.RESOLVED)
+    ready, _ = turn(channel)
+    assert ready is not None and ready.moment == Moment.RESOLVED
+    outbox.failed(ready, "no answer", unsure=True)
+    Channel.objects.update(after=timedelta(minutes=10))
+    tell(changed(incident, resolved_at=None, back_at=timezone.now()), Moment.OPENED)
+    tell(resolved(incident), Moment.RESOLVED)
+    assert send_next(channel) == Moment.RESOLVED
+    # The first one is still to be tried again, and says less.
+    Delivery.objects.filter(status=DeliveryStatus.WAITING).update(due_at=timezone.now())
+    assert send_next(channel) is None
+    outcomes = Delivery.objects.filter(moment=Moment.RESOLVED).order_by("state").values_list("status", "outcome")
+    assert list(outcomes) == [("dropped", "A later message says more."), ("sent", "200 OK")]
+
+
+def test_of_two_ends_that_wait_the_later_one_is_told(channel: Channel) -> None:
+    incident = an_incident("ada")
+    tell(incident, Moment.OPENED)
+    send_next(channel)
+    tell(resolved(incident), Moment.RESOLVED)
+    tell(changed(incident, resolved_at=None, back_at=timezone.now()), Moment.OPENED)
+    tell(resolved(incident), Moment.RESOLVED)
+    ready, passed = turn(channel)
+    assert ready is not None
+    assert (ready.moment, ready.delivery.state, passed) == (Moment.RESOLVED, 4, Passed(dropped=2))
+
+
+def test_what_gets_worse_after_a_return_that_was_not_told_opens_for_the_channel(channel: Channel) -> None:
+    incident = an_incident("ada")
+    tell(incident, Moment.OPENED)
+    send_next(channel)
+    tell(resolved(incident), Moment.RESOLVED)
+    send_next(channel)
+    tell(changed(incident, resolved_at=None, back_at=timezone.now()), Moment.OPENED)
+    tell(changed(incident), Moment.WORSE)
+    assert send_next(channel) == Moment.OPENED
+
+
 def test_who_heard_of_it_hears_that_it_is_over_once(channel: Channel) -> None:
     incident = an_incident("ada")
     tell(incident, Moment.OPENED)
@@ -268,3 +348,13 @@ def test_a_channel_has_one_sender_at_a_time_and_is_free_again_when_that_one_is_s
     assert outbox.take(channel.pk, two)
     assert outbox.next_of(channel.pk, one, Passed()) is None
     assert outbox.next_of(channel.pk, two, Passed()) is not None
+
+
+def test_channels_that_fail_come_after_those_that_are_well() -> None:
+    first, second, third = (a_channel(ADDRESS, name=name) for name in ("first", "second", "third"))
+    tell(an_incident("ada"), Moment.OPENED)
+    now = timezone.now()
+    for minutes, channel in enumerate((first, second, third)):
+        Delivery.objects.filter(channel=channel).update(due_at=now - timedelta(minutes=9 - minutes))
+    Channel.objects.filter(pk=first.pk).update(failing_since=now)
+    assert outbox.channels_with_due() == [second.pk, third.pk, first.pk]

@@ -7,13 +7,18 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from alerts import outbox, sending, timing
 from alerts.models import Channel, Delivery
 from alerts.sending import send_due
 from alerts.states import DeliveryStatus, Moment, Severity
-from tests.far_side import Got, Mailbox, Receiver, a_channel, an_incident, changed, resolved
+from bots.models import Bot
+from jobs import lifecycle
+from jobs.lifecycle import By
+from tests.cast import take_one
+from tests.far_side import Got, Mailbox, Receiver, a_channel, an_incident, changed, resolved, stuck_with
 from tests.race import racers
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("inside_allowed")]
@@ -25,10 +30,14 @@ def told(*bots: str, **fields: Any) -> Delivery:
     return Delivery.objects.earliest("pk")
 
 
-def test_mail_arrives_with_subject_text_links_and_a_message_id_of_its_own(mailbox: Mailbox, settings: Any) -> None:
+def test_mail_arrives_with_subject_text_links_and_a_message_id_of_its_own(
+    mailbox: Mailbox, settings: Any, ada: Bot, bob: Bot
+) -> None:
     settings.SITE_URL = "https://jobs.example.org"
     a_channel(mailbox.url())
-    row = told("ada", "bob")
+    lease = take_one(ada)
+    outbox.tell(changed(stuck_with(lease, take_one(bob)), title="2 bots are stuck on sum jobs"), Moment.OPENED)
+    row = Delivery.objects.get()
     assert send_due().counts() == {"reminders": 0, "sent": 1, "failed": 0, "given_up": 0, "dropped": 0, "held": 0}
     (mail,) = mailbox.mails
     assert mail["Subject"] == "OPENED, warning: 2 bots are stuck on sum jobs"
@@ -36,7 +45,7 @@ def test_mail_arrives_with_subject_text_links_and_a_message_id_of_its_own(mailbo
     assert mail["Message-ID"] == f"<{row.uid}@127.0.0.1>"
     text = mail.get_body(("plain", "html")).get_content()  # type: ignore[union-attr]
     assert "silent for 6 m 10 s, limit 2 m" in text
-    assert "https://jobs.example.org/admin/jobs/job/1/release/" in text
+    assert f"https://jobs.example.org/admin/jobs/job/{lease.id}/release/" in text
     row.refresh_from_db()
     assert (row.status, row.tries, row.error) == (DeliveryStatus.SENT, 1, "")
 
@@ -95,6 +104,22 @@ def test_a_webhook_is_signed_json(receiver: Receiver) -> None:
     assert said["id"] == got.headers["Jobsite-Delivery"] == str(row.uid)
     assert (said["moment"], said["incident"]["title"]) == ("opened", row.incident.title)
     assert [bot["name"] for bot in said["bots"]] == ["ada"]
+
+
+def test_a_job_given_back_before_the_message_goes_has_no_link_to_release(
+    receiver: Receiver, mailbox: Mailbox, ada: Bot, olga: User
+) -> None:
+    a_channel(receiver.url())
+    a_channel(mailbox.url(), name="mail")
+    lease = take_one(ada)
+    outbox.tell(stuck_with(lease), Moment.OPENED)
+    lifecycle.release([lease.id], by=By.operator(olga))
+    assert send_due().sent == 2
+    (bot,) = json.loads(receiver.got[0].body)["bots"]
+    assert (bot["job_url"], bot["release_url"]) == (f"/admin/jobs/job/{lease.id}/change/", "")
+    text = mailbox.mails[0].get_body(("plain", "html")).get_content()  # type: ignore[union-attr]
+    assert f"/admin/jobs/job/{lease.id}/change/" in text
+    assert "/release/" not in text
 
 
 def test_a_webhook_that_answers_anything_but_2xx_has_failed(receiver: Receiver) -> None:

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,13 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
 from rich.console import Console
 
+from alerts import timing
 from alerts.management.commands import sweep_stuck
-from alerts.models import Incident
+from alerts.models import Delivery, Incident
 from bots.models import Bot
 from jobs import sweep
 from jobs.management import loop
+from jobs.models import SweepRun
 from tests.cast import bot_named, database_url, make_older, take_one
 from tests.far_side import Receiver, a_channel
 
@@ -29,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NOWHERE = "postgres://nobody:secret@127.0.0.1:1/none"
 
 
-def program(url: str, *arguments: str) -> "subprocess.Popen[str]":
+def program(url: str, *arguments: str, **env: str) -> "subprocess.Popen[str]":
     """The command as a process of its own, on the database at `url`."""
     return subprocess.Popen(
         [sys.executable, "manage.py", "sweep_stuck", *arguments],
@@ -39,7 +42,8 @@ def program(url: str, *arguments: str) -> "subprocess.Popen[str]":
         text=True,
         env=os.environ
         | {"DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "jobsite.settings", "DEBUG": "1",
-           "DATABASE_POOL_TIMEOUT": "1", "PGAPPNAME": "sweep"},
+           "DATABASE_POOL_TIMEOUT": "1", "PGAPPNAME": "sweep"}
+        | env,
     )  # fmt: skip
 
 
@@ -89,6 +93,18 @@ def test_json_has_the_incidents_that_this_sweep_opened_and_a_dry_run_opens_none(
         call_command("sweep_stuck", json=True, stdout=out, **options)
         opened[name] = json.loads(out.getvalue())["incidents_opened"]
     assert opened == {"dry": 0, "first": 1, "second": 0}
+
+
+@pytest.mark.django_db
+def test_the_record_of_a_sweep_has_its_incidents_unless_a_later_sweep_is_on_record(ada: Bot) -> None:
+    make_older(take_one(ada), 3)
+    call_command("sweep_stuck", stdout=StringIO())
+    assert SweepRun.objects.get().counts["incidents_opened"] == 1
+    earlier = sweep.sweep()
+    sweep.sweep()
+    earlier.incidents_opened = 7
+    sweep.record_incidents(earlier)
+    assert SweepRun.objects.get().counts["incidents_opened"] == 0
 
 
 @pytest.mark.django_db
@@ -201,6 +217,52 @@ def test_a_broken_channel_is_no_broken_sweep(ada: Bot, receiver: Receiver, insid
     call_command("sweep_stuck", stdout=out, stderr=err)
     assert "incidents opened 1" in out.getvalue()
     assert err.getvalue().endswith(" on call: 503 Service Unavailable: not now\n")
+
+
+@pytest.mark.django_db
+def test_a_single_sweep_leaves_what_it_has_no_time_for_to_the_next_sender(
+    ada: Bot, receiver: Receiver, inside_allowed: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_channel(receiver.url())
+    make_older(take_one(ada), 3)
+    monkeypatch.setattr(timing, "AFTER_SWEEP", timedelta(0))
+    call_command("sweep_stuck", stdout=StringIO())
+    row = Delivery.objects.get()
+    assert (receiver.got, row.status, row.tries, row.channel.sender) == ([], "waiting", 0, None)
+    call_command("send_alerts", stdout=StringIO())
+    assert len(receiver.got) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_receiver_that_hangs_holds_up_neither_the_loops_sweeps_nor_other_channels(
+    ada: Bot, receiver: Receiver, another_receiver: Receiver
+) -> None:
+    a_channel(receiver.url(), name="dead")
+    receiver.never_answers()
+    make_older(take_one(ada), 3)
+    process = program(database_url(), "--loop", "0.05", ALERTS_ALLOW_PRIVATE="1")
+    try:
+        assert process.stdout is not None
+        for _ in process.stdout:
+            if receiver.got:
+                break
+        hanging = Delivery.objects.get()
+        # Sweeps go on, and what another one finds is told while that try still waits for its answer.
+        well = a_channel(another_receiver.url(), name="well")
+        make_older(take_one(bot_named("bert"), kind="divide"), 3)
+        for _ in process.stdout:
+            if another_receiver.got:
+                break
+        hanging.refresh_from_db()
+        assert hanging.trying_since is not None
+        assert well.deliveries.get().incident.about == "divide"
+        process.terminate()
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert (process.returncode, err) == (0, "")
+    # Stopped in the midst of it, it may have arrived; another sender will say so, and try again.
+    assert Delivery.objects.get(channel__name="dead", incident=hanging.incident).status == "waiting"
 
 
 @pytest.mark.django_db

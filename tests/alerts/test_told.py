@@ -1,5 +1,7 @@
 """From the sweep to the outbox: what happens to a bot, and how many messages that makes."""
 
+from datetime import timedelta
+
 import pytest
 from django.urls import reverse
 
@@ -48,6 +50,27 @@ def test_from_stuck_to_worse_to_resolved_each_is_told_once(ops, ada):
     look()
     look()
     assert rows() == [("opened", 1), ("worse", 2), ("resolved", 3)]
+
+
+def test_only_after_ten_minutes_counts_from_when_it_came_back(ops, ada):
+    ops.after = timedelta(minutes=10)
+    ops.save()
+    lease = take_one(ada)
+    make_older(lease, 3)
+    sweep_and_look()
+    minutes_pass(20)
+    lease.heartbeat()
+    sweep_and_look()
+    minutes_pass(3)
+    look()
+    assert the_one().resolved_at is not None
+    make_older(lease, 3)
+    sweep_and_look()
+    incident = the_one()
+    assert incident.resolved_at is None
+    back = Delivery.objects.get(moment="opened", state__gt=1)
+    assert back.due_at == incident.back_at + timedelta(minutes=10)
+    assert incident.back_at == incident.changed_at > incident.opened_at
 
 
 def test_the_page_of_an_incident_says_who_was_told(ops, ada, client, olga):

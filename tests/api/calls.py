@@ -67,6 +67,7 @@ CALLS = [
     Call("GET", "/incidents/{incident_id}", ("alerts.view_incident",)),
     Call("POST", "/incidents/{incident_id}/acknowledge", ("alerts.acknowledge_incident",), {}),
     Call("POST", "/bots", ("bots.add_bot",), {"name": "carl"}, 201),
+    Call("POST", "/bots/{bot_id}/expect", ("bots.change_bot",), {"expected": False}),
     Call("POST", "/bots/{bot_id}/pause", ("bots.pause_bot",), {}),
     Call("POST", "/bots/{bot_id}/resume", ("bots.pause_bot",), {}),
     Call("POST", "/bots/{bot_id}/restart", ("bots.restart_bot",), {}),

@@ -9,6 +9,7 @@ from jobs import lifecycle, sweep
 from jobs.admin import walk
 from jobs.models import Job, JobKind
 from jobs.states import JobStatus
+from jobs.templatetags.console import PLACES
 from tests.browser.people import come_in
 from tests.cast import enqueue_one, take_one
 
@@ -37,6 +38,25 @@ def test_a_bot_that_gets_stuck_is_seen_on_home_within_one_refresh_and_nothing_is
     expect(olgas.locator("#chart-figures")).to_have_attribute("open", "")
     assert olgas.evaluate("document.activeElement.id") == "all-bots"
     expect(olgas.get_by_role("link", name=re.compile("ada.*: potentially stuck"))).to_be_visible()
+
+
+def test_on_a_phone_every_place_is_there_at_once_and_large_enough_for_a_thumb(browser, live_server, admin_user):
+    context = browser.new_context(base_url=live_server.url, viewport={"width": 390, "height": 844})
+    come_in(context, live_server, admin_user)
+    page = context.new_page()
+    page.goto("/admin/")
+    nav = page.get_by_role("navigation", name="Places")
+    assert nav.evaluate("nav => nav.scrollWidth <= nav.clientWidth")
+    links = nav.get_by_role("link").all()
+    # Who may see everything has the most of them.
+    assert len(links) == len(PLACES)
+    for link in links:
+        box = link.bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= 390, link.inner_text()
+        assert box["height"] >= 44
+    nav.get_by_role("link", name="Channels").click()
+    expect(nav.get_by_role("link", name="Channels")).to_have_attribute("aria-current", "page")
+    context.close()
 
 
 def test_home_says_when_it_could_not_refresh_and_when_it_can_again(browser, live_server, olga):

@@ -13,9 +13,11 @@ import pytest
 from django.core.management import call_command
 from django.db import OperationalError
 from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
 
-from bots import tokens
-from bots.models import Bot
+from bots import roster, tokens
+from bots.models import ApiKey, Bot
 from jobs import lifecycle, trail
 from jobs.api import fleet, turns
 from jobs.lifecycle import By
@@ -223,6 +225,115 @@ def test_a_refused_request_leaves_one_line(client: Client, lines: Lines) -> None
     said = client.get("/api/v1/nothing")
     (line,) = lines()
     assert (line["status"], line["path"], line["request_id"]) == (404, "/api/v1/nothing", said["X-Request-ID"])
+
+
+# --- What people do to bots, kinds and keys ------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("path", "body", "verbs"),
+    [
+        ("pause", {"reason": "it leaks"}, ["pause"]),
+        ("resume", {"reason": "it leaks"}, ["resume", "clear_quarantine"]),
+        ("restart", {"reason": "it leaks"}, ["restart"]),
+        ("expect", {"reason": "it leaks", "expected": False}, ["do_not_expect"]),
+    ],
+)
+def test_what_an_operator_does_to_a_bot_by_the_api_leaves_a_line_with_the_bot_and_the_operator(
+    path: str, body: dict[str, Any], verbs: list[str], client: Client, olga_key: str, ada: Bot, lines: Lines
+) -> None:  # fmt: skip
+    if path == "resume":
+        Bot.objects.update(paused=True, quarantined_at=timezone.now())
+    said = post(client, f"/bots/{ada.pk}/{path}", olga_key, body, **{"x-request-id": "abc-1"})
+    assert said.status_code == 200
+    assert [line | {"time": ""} for line in lines()] == [
+        {
+            "time": "", "level": "info", "logger": "jobsite.bots", "request_id": "abc-1", "user": "olga", "verb": verb,
+            "bot": "ada", "bot_id": ada.pk, "actor": "operator", "by": "olga", "reason": "it leaks",
+            "message": f"{verb} of bot ada by olga",
+        }
+        for verb in verbs
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("action", "verb"),
+    [
+        ("pause", "pause"),
+        ("resume", "resume"),
+        ("clear_quarantine", "clear_quarantine"),
+        ("restart", "restart"),
+        ("revoke_tokens", "revoke"),
+    ],
+)
+def test_what_an_operator_does_to_bots_in_the_admin_leaves_a_line_for_each_that_it_changed(
+    action: str, verb: str, client: Client, admin_user: Any, ada: Bot, bob: Bot, lines: Lines,
+    django_capture_on_commit_callbacks: Any,
+) -> None:  # fmt: skip
+    client.force_login(admin_user)
+    if action in ("resume", "clear_quarantine"):
+        Bot.objects.update(paused=True, quarantined_at=timezone.now())
+    ticked = {"action": action, "_selected_action": [ada.pk, bob.pk]}
+    for _ in range(1 if action == "restart" else 2):
+        with django_capture_on_commit_callbacks(execute=True):
+            assert client.post(reverse("admin:bots_bot_changelist"), ticked).status_code == 302
+    said = [(line["verb"], line["bot"], line["bot_id"], line["by"]) for line in lines()]
+    assert said == [(verb, "ada", ada.pk, "admin"), (verb, "bob", bob.pk, "admin")]
+
+
+def test_a_kind_that_is_paused_and_resumed_leaves_a_line_each(
+    client: Client, admin_user: Any, lines: Lines, django_capture_on_commit_callbacks: Any
+) -> None:
+    enqueue_one(kind="sum")
+    client.force_login(admin_user)
+    for action in ("pause", "pause", "resume"):
+        with django_capture_on_commit_callbacks(execute=True):
+            ticked = {"action": action, "_selected_action": ["sum"]}
+            assert client.post(reverse("admin:jobs_jobkind_changelist"), ticked).status_code == 302
+    said = [(line["message"], line["kind"], line["by"]) for line in lines()]
+    assert said == [("pause of kind sum by admin", "sum", "admin"), ("resume of kind sum by admin", "sum", "admin")]
+
+
+def test_a_new_token_leaves_a_line_and_nothing_of_the_token(
+    client: Client, admin_user: Any, olga: Any, ada: Bot, written: io.StringIO, lines: Lines,
+    django_capture_on_commit_callbacks: Any,
+) -> None:  # fmt: skip
+    client.force_login(admin_user)
+    forms = [
+        (reverse("admin:bots_bot_rotate", args=[ada.pk]), {}),
+        (reverse("admin:bots_bot_add"), {"name": "carl", "kinds": "", "expected": "on"}),
+        (reverse("admin:bots_apikey_add"), {"user": olga.pk, "name": "laptop"}),
+    ]
+    shown = []
+    with django_capture_on_commit_callbacks(execute=True):
+        for url, data in forms:
+            page = client.post(url, data)
+            assert page.status_code == 200
+            shown += [page.context["token"]]
+        key = ApiKey.objects.get(user=olga)
+        ticked = {"action": "revoke", "_selected_action": [key.pk]}
+        assert client.post(reverse("admin:bots_apikey_changelist"), ticked).status_code == 302
+    assert [line["message"] for line in lines()] == [
+        "rotate of bot ada by admin",
+        "register of bot carl by admin",
+        f"create of key {key.pk} by admin",
+        f"revoke of key {key.pk} by admin",
+    ]
+    assert [line.get("of") for line in lines()[2:]] == ["olga", "olga"]
+    assert len(shown) == 3
+    for token in shown:
+        assert token[4:10] not in written.getvalue()
+
+
+def test_what_was_taken_back_and_what_was_so_before_leave_no_line(
+    ada: Bot, lines: Lines, django_capture_on_commit_callbacks: Any
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        roster.resume(Bot.objects.all(), by="olga")
+    # The test's own transaction is never committed.
+    roster.pause(Bot.objects.all(), by="olga")
+    assert lines() == []
 
 
 # --- No token, ever -----------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@ import json
 import sys
 import time
 from argparse import ArgumentParser
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -9,14 +10,15 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.table import Table
 
-from alerts import deadman, heartbeat, incidents
-from alerts.sending import send_due
+from alerts import deadman, heartbeat, incidents, pruning, timing
+from alerts.management.beside import Beside
+from alerts.sending import Sent, send_due
 from bots.models import Bot
 from jobs import figures, leases, meter
 from jobs import sweep as sweeping
 from jobs.management.loop import DATABASE_AWAY, again_and_again, one_line, seconds, time_now
 from jobs.models import JobKind
-from jobs.sweep import Act, Swept, sweep
+from jobs.sweep import Act, Swept, record_incidents, sweep
 
 
 class Command(BaseCommand):
@@ -30,16 +32,17 @@ class Command(BaseCommand):
 
     def handle(self, *, dry_run: bool, json: bool, kind: str | None, loop: float | None, **options: Any) -> None:
         if loop is not None:
-            again_and_again(self, lambda: self._once(dry_run, json, kind), loop, "The sweep")
+            with Beside(self._told, self._not_told) as beside:
+                again_and_again(self, lambda: self._once(dry_run, json, kind, beside.go), loop, "The sweep")
             return
         try:
-            self._once(dry_run, json, kind)
+            self._once(dry_run, json, kind, self._tell)
         except DATABASE_AWAY as error:
             raise CommandError(f"The sweep failed; what it had done until then is done. {one_line(error)}") from None
         except KeyboardInterrupt:
             raise CommandError("Interrupted; what was done until then is done.", returncode=130) from None
 
-    def _once(self, dry_run: bool, as_json: bool, kind: str | None) -> None:
+    def _once(self, dry_run: bool, as_json: bool, kind: str | None, tell: Callable[[], None]) -> None:
         if kind is not None and not JobKind.objects.filter(name=kind).exists():
             known = ", ".join(JobKind.objects.values_list("name", flat=True)[:20]) or "none yet"
             raise CommandError(f"--kind: there is no kind called {kind!r}. Kinds: {known}.")
@@ -52,7 +55,9 @@ class Command(BaseCommand):
         else:
             self._say(swept, bots, dry_run, f"; {time.monotonic() - began:.1f} s, {time_now()}")
         if not dry_run:
-            self._send()
+            # What is to be told, once the sweep's own work is done and said.
+            self.stdout.flush()
+            tell()
 
     def _say(self, swept: Swept, bots: dict[int, str], dry_run: bool, when: str) -> None:
         terminal = self.stdout.isatty()
@@ -63,11 +68,17 @@ class Command(BaseCommand):
             for act in swept.actions:
                 self.stdout.write(_line(act, bots))
 
-    def _send(self) -> None:
-        """What is to be told, once the sweep's own work is done and said. A broken channel is no broken sweep."""
-        self.stdout.flush()
-        for channel, error in send_due().errors:
+    def _tell(self) -> None:
+        """After a single sweep: it ends when what it has begun to send has gone, or has not."""
+        self._told(send_due(timing.AFTER_SWEEP))
+
+    def _told(self, sent: Sent) -> None:
+        """A broken channel is no broken sweep."""
+        for channel, error in sent.errors:
             self.stderr.write(f"{time_now()} {channel}: {error}")
+
+    def _not_told(self, error: BaseException) -> None:
+        self.stderr.write(f"{time_now()} Sending failed and will be tried again. {one_line(error)}")
 
 
 def _sweep(kind: str | None, dry_run: bool) -> Swept:
@@ -82,12 +93,15 @@ def _sweep(kind: str | None, dry_run: bool) -> Swept:
         leases.keep()
         meter.keep()
         seen = incidents.watch(kind=kind, before=before)
+        if seen is not None:
+            swept.incidents_opened, swept.incidents_resolved = seen.opened, seen.resolved
+        if kind is None:
+            record_incidents(swept)
+            pruning.prune()
     except DATABASE_AWAY:
         if kind is None and not dry_run:
             heartbeat.beat(failed=True)
         raise
-    if seen is not None:
-        swept.incidents_opened, swept.incidents_resolved = seen.opened, seen.resolved
     if kind is None:
         heartbeat.beat()
     return swept
