@@ -20,7 +20,7 @@ from bench.places import RESULTS
 from jobsite.postgres import CannotStart
 
 #: In the order of a whole run; each is a module in bench/scenarios.
-SCENARIOS = ("lifecycle", "snapshot", "size", "enqueue", "pickup", "sweep", "growth")
+SCENARIOS = ("lifecycle", "snapshot", "size", "enqueue", "pickup", "sweep", "growth", "client")
 
 
 def scenario(name: str) -> ModuleType:

@@ -1,0 +1,98 @@
+"""Bots made with the client library: how many jobs a process with threads of its own gets done over HTTP."""
+
+import os
+import subprocess
+import sys
+import time
+from argparse import ArgumentParser, Namespace
+from typing import Any
+
+import psutil
+
+from bench import jobsite_server, programs
+from bench.contenders import Bench
+from bench.figures import figure, median, rate, spread
+from bench.jobsite_server import Site
+from bench.load import Wrong
+from bench.places import LOGS, ROOT
+from bench.tables import Table
+
+ABOUT = "bots made with the client library, with and without jobs held ready"
+#: `(processes, concurrency, prefetch)` of each setting.
+SETTINGS = ((1, 1, 0), (1, 8, 0), (1, 8, 100), (2, 8, 100))
+#: Seconds without an end after which a setting is given up.
+PATIENCE = 60
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The scenario's options."""
+    parser.add_argument("--jobs", type=int, default=20_000, help="jobs for each setting (default: %(default)s)")
+    parser.add_argument("--repeat", type=int, default=2, help="rounds; the median counts (default: %(default)s)")
+
+
+def run(bench: Bench, options: Namespace) -> dict[str, Any]:
+    """Measure; rates in jobs a second, CPU in cores."""
+    rows = []
+    for setting in SETTINGS:
+        # Alone and without jobs held ready it waits for the network at each: fewer will do.
+        jobs = options.jobs if setting[2] else options.jobs // 4
+        rounds = [_measure(bench, jobs, *setting) for _ in range(options.repeat)]
+        rates = [one["rate"] for one in rounds]
+        rows.append(
+            {"setting": setting, "jobs": jobs, "rate": median(rates), "rates": rates, "cores": rounds[-1]["cores"]}
+        )
+        bench.say(f"{_said(*setting)}: {figure(rows[-1]['rate'])} jobs/s")
+    return {"rows": rows}
+
+
+def _measure(bench: Bench, jobs: int, processes: int, concurrency: int, prefetch: int) -> dict[str, float]:
+    with bench.server.database("bench_client", jobsite_server.TEMPLATE) as name:
+        bench.fill(name, jobs)
+        with jobsite_server.site(bench.server, name) as site, (LOGS / "client.log").open("wb") as log:
+            command = [sys.executable, "-m", "bench.client_bot", str(concurrency), str(prefetch)]
+            bots = [_start(site, command, token, log) for token in bench.fleet.tokens[:processes]]
+            try:
+                _wait_for(bench, name, jobs)
+                used = sum(sum(psutil.Process(bot.pid).cpu_times()[:2]) for bot in bots)
+            finally:
+                for bot in bots:
+                    programs.stop(bot)
+        took = bench.server.ask(
+            name, "SELECT extract(epoch FROM max(finished_at) - min(started_at))::float FROM jobs_job"
+        )
+    return {"rate": rate(jobs, took), "cores": used / took}
+
+
+def _start(site: Site, command: list[str], token: str, log: Any) -> "subprocess.Popen[Any]":
+    environ = os.environ | {"JOBSITE_URL": site.url, "JOBSITE_TOKEN": token}
+    return programs.start(command, env=environ, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+
+
+def _wait_for(bench: Bench, name: str, jobs: int) -> None:
+    done, last = 0, time.monotonic()
+    with bench.server.connect(name) as connection:
+        while done < jobs:
+            time.sleep(0.2)
+            row = connection.execute("SELECT count(*) FROM jobs_job WHERE status = 'succeeded'").fetchone()
+            if row and row[0] > done:
+                done, last = row[0], time.monotonic()
+            elif time.monotonic() - last > PATIENCE:
+                raise Wrong(f"The bots stopped at {done} of {jobs} jobs; see {LOGS / 'client.log'}.")
+
+
+def _said(processes: int, concurrency: int, prefetch: int) -> str:
+    many = "1 process" if processes == 1 else f"{processes} processes"
+    threads = "1 thread" if concurrency == 1 else f"{concurrency} threads"
+    return f"{many}, {threads}, {prefetch or 'none'} held ready"
+
+
+def tables(result: dict[str, Any]) -> list[Table]:
+    """Jobs per second by setting."""
+    rows = [
+        [_said(*row["setting"]), figure(row["rate"]), f"{spread(row['rates']):.0%}", figure(row["cores"], 2)]
+        for row in result["rows"]
+    ]
+    notes = ["A job does nothing. The time runs from the first claim to the last end, as the database has them."]
+    return [
+        Table("The client library, jobs per second", ["bots", "jobs/s", "spread", "cores of the bots"], rows, notes)
+    ]
