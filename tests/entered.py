@@ -1,4 +1,4 @@
-"""Test clients and test servers that come in by the site's own entry, as the web server does. Django's own would not."""
+"""Test clients and test servers that come in by the site's own entry, as the web server does; Django's would not."""
 
 from collections.abc import Iterator
 from typing import Any
