@@ -6,6 +6,7 @@ for company: a call that comes alone is made at once, and the more come, the mor
 combining: Hendler, Incze, Shavit, Tzafrir, "Flat combining and the synchronization-parallelism tradeoff", SPAA 2010.)
 """
 
+import itertools
 import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
@@ -22,7 +23,7 @@ class GoAlone(Exception):
 class _Place(Generic[Item, Result]):
     """Where one thread stands in line."""
 
-    __slots__ = ("alone", "error", "gate", "item", "leads", "result", "who")
+    __slots__ = ("alone", "error", "following", "gate", "item", "leads", "result", "who")
 
     def __init__(self, who: Hashable, item: Item) -> None:
         self.who = who
@@ -33,6 +34,13 @@ class _Place(Generic[Item, Result]):
         self.alone = False
         self.result: Result | None = None
         self.error: BaseException | None = None
+        #: Who was carried with it, and is woken by it.
+        self.following: _Place[Item, Result] | None = None
+
+    def wake_following(self) -> None:
+        """One wakes the next: woken all at once, they would only wait for each other to let go of the interpreter."""
+        if self.following is not None:
+            self.following.gate.release()
 
 
 class Together(Generic[Item, Result]):
@@ -62,6 +70,7 @@ class Together(Generic[Item, Result]):
             return self._do([item])[0]
         if place.leads:
             self._lead(sort, place)
+        place.wake_following()
         if place.error is not None:
             raise place.error
         if place.alone:
@@ -94,10 +103,9 @@ class Together(Generic[Item, Result]):
             for place in group:
                 place.error = error
         finally:
+            for place, following in itertools.pairwise(group):
+                place.following = following
             self._hand_on(sort)
-            for place in group:
-                if place is not own:
-                    place.gate.release()
 
     def _gather(self, sort: Hashable, own: _Place[Item, Result]) -> list[_Place[Item, Result]]:
         group, seen, left = [own], {own.who}, deque[_Place[Item, Result]]()

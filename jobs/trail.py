@@ -6,8 +6,7 @@ line after; a line that nobody writes costs nothing. Never bind a token, a body,
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,16 +25,23 @@ T = TypeVar("T")
 _bound: ContextVar[dict[str, Any] | None] = ContextVar("jobsite_trail", default=None)
 
 
-@contextmanager
-def begin(**said: Any) -> Iterator[dict[str, Any]]:
+class begin:  # noqa: N801  called like a function
     """A request, sweep or command: what it said so far, and what is bound within, is in each of its lines."""
-    outer = _bound.get()
-    mine = {**outer, **said} if outer else said
-    token = _bound.set(mine)
-    try:
-        yield mine
-    finally:
-        _bound.reset(token)
+
+    __slots__ = ("_said", "_token")
+
+    def __init__(self, **said: Any) -> None:
+        self._said = said
+
+    def __enter__(self) -> dict[str, Any]:
+        outer = _bound.get()
+        if outer:
+            self._said = {**outer, **self._said}
+        self._token = _bound.set(self._said)
+        return self._said
+
+    def __exit__(self, *failed: object) -> None:
+        _bound.reset(self._token)
 
 
 def bind(**said: Any) -> None:

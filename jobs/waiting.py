@@ -222,7 +222,7 @@ def until_found(
             found, done = look()
             if done:
                 break
-            _give_back_connection()
+            give_back_connection()
             if not waiters.wait(waiter, until - time.monotonic()):
                 break
     finally:
@@ -230,6 +230,7 @@ def until_found(
     return found, not waiters.closed
 
 
-def _give_back_connection() -> None:
-    if not connection.in_atomic_block:
+def give_back_connection() -> None:
+    """Django's own connection of this thread goes back to the pool, if it has one: who waits or is done needs none."""
+    if connection.connection is not None and not connection.in_atomic_block:
         connection.close()

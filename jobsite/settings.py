@@ -49,7 +49,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "jobsite.requests.RequestsMiddleware",
+    "jobsite.requests.RouteMiddleware",
     "jobsite.probes.ProbesMiddleware",
     # Early, so that what the others refuse (a wrong Host, for one) reaches bots as a problem, too.
     "jobs.api.problems.ApiMiddleware",

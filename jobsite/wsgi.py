@@ -6,10 +6,13 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "jobsite.settings")
 
-application = get_wsgi_application()
+_django = get_wsgi_application()
 
 from jobs import waiting  # noqa: E402  after the apps are loaded
 from jobsite import metrics  # noqa: E402
+from jobsite.requests import Entry  # noqa: E402
+
+application = Entry(_django)
 
 waiting.answer_at_shutdown()
 metrics.sample_for_ever()

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-pytest_plugins = ["tests.cast", "tests.far_side"]
+pytest_plugins = ["tests.cast", "tests.far_side", "tests.entered"]
 
 
 def pytest_sessionfinish(session, exitstatus):

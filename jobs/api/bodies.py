@@ -3,8 +3,10 @@
 import gzip
 import io
 import zlib
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, cast
+from wsgiref.types import WSGIEnvironment
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -33,22 +35,39 @@ def longest(request: HttpRequest) -> int:
     return int(settings.MAX_BULK_BODY_BYTES if bulk else settings.MAX_BODY_BYTES)
 
 
-def check_length(request: HttpRequest) -> None:
-    """TooLarge for a body whose length says so; one that says no length is bounded while it is read."""
-    most = longest(request)
-    announced = request.META.get("CONTENT_LENGTH") or ""
+def announced(meta: Mapping[str, Any], most: int) -> int | None:
+    """How many bytes the body has, by its headers; None for one in chunks, which is bounded while it is read.
+
+    TooLarge when they are more than `most`, BadRequest when the length is no number.
+    """
+    said = meta.get("CONTENT_LENGTH") or ""
     try:
-        length = int(announced or 0)
+        length = int(said or 0)
     except ValueError:
         raise errors.BadRequest("Content-Length is not a number.") from None
     if length > most:
         # Who asked first whether to send it has sent nothing yet, and reading would ask for it.
-        if length <= most + SPARE_BYTES and "HTTP_EXPECT" not in request.META:
-            _throw_away(request.META["wsgi.input"], length)
+        if length <= most + SPARE_BYTES and "HTTP_EXPECT" not in meta:
+            _throw_away(meta["wsgi.input"], length)
         raise errors.TooLarge(f"The body has {length} bytes; this call takes at most {most}.")
-    if not announced and request.META.get("HTTP_TRANSFER_ENCODING") and request.META.get("wsgi.input_terminated"):
+    chunked = not said and meta.get("HTTP_TRANSFER_ENCODING") and meta.get("wsgi.input_terminated")
+    return None if chunked else max(0, length)
+
+
+def check_length(request: HttpRequest) -> None:
+    """TooLarge for a body whose length says so; one that says no length is bounded while it is read."""
+    most = longest(request)
+    if announced(request.META, most) is None:
         # Django would read nothing of a body in chunks, because it has no length.
         cast(Any, request)._stream = Bounded(request.META["wsgi.input"], most)
+
+
+def whole(environ: WSGIEnvironment, most: int) -> bytes:
+    """The body of a call that is no request of Django's yet; it can be read again. Errors as of `announced`."""
+    length, stream = announced(environ, most), environ["wsgi.input"]
+    body: bytes = Bounded(stream, most).read() if length is None else stream.read(length) if length else b""
+    environ["wsgi.input"] = io.BytesIO(body)
+    return body
 
 
 def _throw_away(stream: Any, most: int) -> None:

@@ -13,7 +13,6 @@ from ninja.errors import HttpError, ValidationError
 from psycopg_pool import PoolTimeout
 
 from jobs import errors
-from jobs.api import turns
 from jobs.api.bodies import check_length
 
 logger = logging.getLogger(__name__)
@@ -80,14 +79,19 @@ def register(api: NinjaAPI) -> None:
 
     @api.exception_handler(Exception)
     def _(request: HttpRequest, exc: Exception) -> HttpResponse:
-        return problem(_unexpected(request, exc))
+        return problem_of(request.method, request.path, exc)
 
 
-def _unexpected(request: HttpRequest, exc: Exception) -> errors.JobsiteError:
+def problem_of(method: str | None, path: str, exc: Exception) -> HttpResponse:
+    """The problem that tells of whatever was raised by a call. What nobody expected is written down."""
+    return problem(exc if isinstance(exc, errors.JobsiteError) else _unexpected(method, path, exc))
+
+
+def _unexpected(method: str | None, path: str, exc: Exception) -> errors.JobsiteError:
     if isinstance(exc, PoolTimeout | OperationalError | InterfaceError):
-        logger.error("%s %s: the database cannot be reached: %s", request.method, request.path, exc)
+        logger.error("%s %s: the database cannot be reached: %s", method, path, exc)
         return errors.Unavailable("The database cannot be reached just now. Nothing was changed; try again.")
-    logger.error("%s %s failed", request.method, request.path, exc_info=exc)
+    logger.error("%s %s failed", method, path, exc_info=exc)
     return errors.ServerError("Something went wrong here, and it has been written down. It is safe to try again.")
 
 
@@ -104,20 +108,10 @@ class ApiMiddleware:
             check_length(request)
         except errors.JobsiteError as error:
             return problem(error)
-        response = self._short_way(request) or self.get_response(request)
+        response = self.get_response(request)
         if response.status_code >= 400 and response.get("Content-Type") != "application/problem+json":
             return self._replace(request, response)
         return response
-
-    def _short_way(self, request: HttpRequest) -> HttpResponse | None:
-        try:
-            return turns.answer(request)
-        except RequestDataTooBig:
-            return None
-        except errors.JobsiteError as error:
-            return problem(error)
-        except Exception as exc:
-            return problem(_unexpected(request, exc))
 
     def process_exception(self, request: HttpRequest, exc: Exception) -> HttpResponse | None:
         if not request.path_info.startswith(PREFIX):
@@ -127,7 +121,7 @@ class ApiMiddleware:
         if isinstance(exc, Http404 | PermissionDenied | SuspiciousOperation | BadRequest):
             # Django has an answer of its own to these, which `_replace` puts into our form: nobody's server failed.
             return None
-        return problem(_unexpected(request, exc))
+        return problem_of(request.method, request.path, exc)
 
     def _replace(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         if response.status_code == 404:

@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from bots.models import Bot
 from bots.states import BotStatus, HealthStatus
 from jobs import lifecycle, sweep
-from jobs.api import turns
+from jobs.api import short
 from jobs.lifecycle import SWEEP, By
 from jobs.models import Job, JobEvent, JobKind
 from jobs.states import JobStatus, Verb
@@ -32,7 +32,7 @@ Turn = Callable[..., HttpResponse]
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Every test here that uses it runs by both ways."""
     if request.param == "long":
-        monkeypatch.setattr(turns, "answer", lambda request: None)
+        monkeypatch.setattr(short, "answer", lambda environ: None)
     return str(request.param)
 
 

@@ -19,7 +19,7 @@ from django.utils import timezone
 from bots import roster, tokens
 from bots.models import ApiKey, Bot
 from jobs import lifecycle, trail
-from jobs.api import fleet, turns
+from jobs.api import fleet, short
 from jobs.lifecycle import By
 from jobsite import logs, metrics
 from tests.cast import enqueue_one, make_older, take_one
@@ -394,4 +394,4 @@ def test_scrubbing_leaves_the_rest_of_the_line() -> None:
 
 
 def test_the_short_way_was_taken_where_these_tests_mean_it() -> None:
-    assert set(turns.PATHS) == {"/api/v1/claim", "/api/v1/exchange"}
+    assert set(short.PATHS) == {"/api/v1/claim", "/api/v1/exchange"}

@@ -1,0 +1,61 @@
+"""Test clients and test servers that come in by the site's own entry, as the web server does; Django's would not."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
+from django.http import HttpResponse
+from django.test import Client, testcases
+from django.test.client import ClientHandler
+
+from jobsite.requests import Entry
+
+
+class _Handler(ClientHandler):
+    """Behind the entry stands Django as it always stands behind a test client."""
+
+    def __call__(self, environ: dict[str, Any]) -> Any:
+        by_django, headers, statuses = list[Any](), list[tuple[str, str]](), list[str]()
+
+        def django(environ: dict[str, Any], start: Any) -> Any:
+            response = super(_Handler, self).__call__(environ)
+            by_django.append(response)
+            start(f"{response.status_code} {response.reason_phrase}", list(response.items()))
+            return response
+
+        def start(status: str, given: list[tuple[str, str]], *_: Any) -> None:
+            statuses.append(status)
+            headers.extend(given)
+
+        body = Entry(django)(environ, start)
+        if by_django:
+            (response,) = by_django
+        else:
+            response = HttpResponse(b"".join(body), status=int(statuses[0].split()[0]))
+            response.wsgi_request = WSGIRequest(environ)
+        for name, value in headers:
+            response[name] = value
+        return response
+
+
+class EnteringClient(Client):
+    """Django's test client, by way of the entry."""
+
+    def __init__(self, *args: Any, **said: Any) -> None:
+        super().__init__(*args, **said)
+        self.handler = _Handler(self.handler.enforce_csrf_checks)
+
+
+@pytest.fixture
+def client() -> Client:
+    """In place of pytest-django's."""
+    return EnteringClient()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def servers_are_entered() -> Iterator[None]:
+    """What `live_server` serves."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(testcases, "WSGIHandler", lambda: Entry(WSGIHandler()))
+        yield
