@@ -34,8 +34,8 @@ serve: .venv/.run ## The web server as in production. Settings come from the env
 	@$(BIN)/python manage.py migrate --check
 	@$(BIN)/python manage.py collectstatic --noinput --verbosity 0
 	@mkdir -p "$$PROMETHEUS_MULTIPROC_DIR" && rm -f "$$PROMETHEUS_MULTIPROC_DIR"/*.db
-	@exec $(BIN)/granian --interface wsgi --host $${HOST:-0.0.0.0} --port $(PORT) --workers $${WEB_WORKERS:-2} \
-		--blocking-threads $${WEB_THREADS:-160} --backpressure 512 --no-ws jobsite.wsgi:application
+	@exec $(BIN)/granian --interface wsgi --host $${HOST:-0.0.0.0} --port $(PORT) --workers $${WEB_WORKERS:-1} \
+		--blocking-threads $${WEB_THREADS:-320} --backpressure 512 --no-ws jobsite.wsgi:application
 
 bench: .venv/.dev ## Measure beside other queues; needs wrk and Node. ARGS="lifecycle --quick"; see bench/README.md.
 	@$(BIN)/python -m bench $(ARGS)

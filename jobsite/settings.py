@@ -228,7 +228,7 @@ INCIDENTS_KEPT = timedelta(days=env.int("INCIDENTS_KEPT_DAYS", default=90))
 CLAIM_SLOW = timedelta(milliseconds=env.int("CLAIM_SLOW_MS", default=20))
 
 # How many calls each process holds open while they wait for a job; the others are asked to come again.
-MAX_WAITERS = env.int("MAX_WAITERS", default=128)
+MAX_WAITERS = env.int("MAX_WAITERS", default=256)
 # Where to LISTEN for new jobs, when DATABASE_URL leads to a pooler in transaction mode.
 LISTEN_DATABASE_URL = env.str("LISTEN_DATABASE_URL", default="")
 
