@@ -7,7 +7,6 @@ import subprocess
 from datetime import timedelta
 
 import pytest
-from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -23,13 +22,12 @@ promtool = pytest.mark.skipif(not shutil.which("promtool"), reason="promtool (De
 
 
 @pytest.fixture
-def families(ada, settings):
+def families(client, ada, settings):
     """What /metrics has: `{family as it is named in queries: (type, labels)}`."""
     settings.METRICS_OPEN = True
     meter.keep(timezone.now() - timedelta(hours=1))
     take_one(ada).complete()
     meter.keep(timezone.now() + timedelta(minutes=5))
-    client = Client()
     client.get("/livez")
     found = {}
     for family in text_string_to_metric_families(client.get("/metrics").content.decode()):

@@ -14,6 +14,10 @@ from typing import Any
 
 import httpx
 
+LIMITS = (1, 3, 10)
+#: How many jobs one call may report.
+MOST_REPORTS = {"calls": 1, "exchange": max(LIMITS)}
+
 
 def main(url: str, token: str, path: str, way: str) -> None:
     """Work until somebody kills us."""
@@ -35,7 +39,7 @@ def note_claims(log: int, jobs: list[dict[str, Any]]) -> None:
 
 def by_calls(http: httpx.Client, log: int) -> None:
     while True:
-        answer = http.post("/claim", json={"limit": random.choice([1, 3, 10])})
+        answer = http.post("/claim", json={"limit": random.choice(LIMITS)})
         answer.raise_for_status()
         note_claims(log, answer.json()["jobs"])
         for job in answer.json()["jobs"]:
@@ -49,7 +53,7 @@ def by_exchange(http: httpx.Client, log: int) -> None:
     jobs: list[dict[str, Any]] = []
     while True:
         reports = [{"id": j["id"], "attempt": j["attempt"], "result": j["payload"]["n"] * 2} for j in jobs]
-        turn = {"completed": reports, "claim": {"limit": random.choice([1, 3, 10])}}
+        turn = {"completed": reports, "claim": {"limit": random.choice(LIMITS)}}
         # Now and then the reports are said twice; a claim never is.
         for body in random.choice([[turn], [turn], [{"completed": reports}, turn]]):
             answer = http.post("/exchange", json=body)
