@@ -8,6 +8,7 @@ that look waits for a plain `FOR UPDATE` but not for these.
 """
 
 import json
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -526,9 +527,18 @@ def exchange_plainly(
     bad = json.dumps([_failing(report) for report in failed]) if failed else None
     text = _said(ask, instance, digest=digest, done=done, failed=bad, beats=beats)
     asked = _asked(ask)
-    if takes is None or len(text) > SMALL or (ask and ask.limit > FEW) or connection.in_atomic_block:
-        return _exchange_alone(_Saying(text, digest, takes or (), asked))
-    return _together.call((takes, asked), digest, _Saying(text, digest, takes, asked))
+    saying = _Saying(text, digest, takes or (), asked)
+    if ask and ask.limit > FEW and not connection.in_atomic_block:
+        # Whoever has waited long goes on all the same: those before it may wait for a lock that is theirs alone.
+        mine = _large.acquire(timeout=PATIENCE)
+        try:
+            return _exchange_alone(saying)
+        finally:
+            if mine:
+                _large.release()
+    if takes is None or len(text) > SMALL or connection.in_atomic_block:
+        return _exchange_alone(saying)
+    return _together.call((takes, asked), digest, saying)
 
 
 #: Where this process last found pending jobs (jobs/floors.py), and the kinds its bots took when they last called, which
@@ -539,6 +549,9 @@ _takes: dict[bytes, tuple[str, ...]] = {}
 SMALL, FEW = 8192, 25
 #: … at most so many of them, and when they need not stand in line for longer than this, in seconds.
 MOST_TURNS, PATIENCE = 32, 0.1
+#: Turns that ask for more jobs than `FEW` are each a call; with more of them at once each only takes longer.
+LARGE_AT_ONCE = 4
+_large = threading.BoundedSemaphore(LARGE_AT_ONCE)
 
 
 class _Saying(NamedTuple):

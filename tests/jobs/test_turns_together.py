@@ -5,7 +5,7 @@ from itertools import chain
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import OperationalError, transaction
 
 from bots.models import Bot
 from bots.states import BotStatus
@@ -195,3 +195,32 @@ def test_nothing_of_any_turn_is_done_when_one_cannot_be() -> None:
         with pytest.raises(GoAlone):
             run.go(lambda: together(turn(ada, done=[mine]), turn(bob, done=[its]))).result(PATIENCE)
     assert {mine.job.status, its.job.status} == {JobStatus.PROCESSING}
+
+
+def test_a_large_turn_goes_on_though_those_before_it_hang() -> None:
+    (ada,) = fleet(1)
+    enqueue_one()
+    for _ in range(lifecycle.LARGE_AT_ONCE):
+        lifecycle._large.acquire()
+    try:
+        turned = lifecycle.exchange_plainly(bytes(ada.token_digest or b""), Wanted(100))
+    finally:
+        lifecycle._large.release(lifecycle.LARGE_AT_ONCE)
+    assert turned is not None and turned.claimed == 1
+
+
+def test_a_large_turn_leaves_its_place_to_others_however_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    (ada,) = fleet(1)
+    digest = bytes(ada.token_digest or b"")
+
+    def fails(**params: Any) -> Any:
+        raise OperationalError("the connection was lost")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(lifecycle, "_call_exchange", fails)
+        with pytest.raises(OperationalError):
+            lifecycle.exchange_plainly(digest, Wanted(100))
+    assert lifecycle.exchange_plainly(digest, Wanted(100)) is not None
+    taken = [lifecycle._large.acquire(blocking=False) for _ in range(lifecycle.LARGE_AT_ONCE)]
+    lifecycle._large.release(sum(taken))
+    assert all(taken)
