@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Max, Min
+from django.db.models import Max, Min, OuterRef, Subquery
 from django.utils import timezone
 
 from jobs import learned
-from jobs.models import Job, Tally
+from jobs.models import Job, JobKind, Tally
 from jobs.sql import statement
 from jobs.states import FINISHED, JobStatus, Span
 
@@ -70,10 +70,9 @@ def _add_chunk(now: datetime) -> int:
             cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
             if not cursor.fetchone()[0]:
                 return 0
-        since = _mark()
+        since = mark()
         if since is None:
-            oldest = Job.objects.filter(status__in=FINISHED).aggregate(first=Min("finished_at"))["first"]
-            since = max((oldest or until).replace(second=0, microsecond=0), until - KEEP[Span.HOUR])
+            since = max((oldest_finished() or until).replace(second=0, microsecond=0), until - KEEP[Span.HOUR])
             since = min(since, until - WIDTH[Span.MINUTE])
         until = min(until, since + CHUNK)
         if until <= since:
@@ -88,7 +87,20 @@ def _add_chunk(now: datetime) -> int:
     return int((until - since) / WIDTH[Span.MINUTE])
 
 
-def _mark() -> datetime | None:
+def first_end() -> Subquery:
+    """When the first of a kind's jobs ended, of those that are there: for a query about kinds."""
+    ended = Job.objects.filter(kind=OuterRef("pk"), status__in=FINISHED).order_by("finished_at")
+    return Subquery(ended.values("finished_at")[:1])
+
+
+def oldest_finished() -> datetime | None:
+    """When the first of all jobs that are there ended."""
+    first: datetime | None = JobKind.objects.annotate(ended=first_end()).aggregate(first=Min("ended"))["first"]
+    return first
+
+
+def mark() -> datetime | None:
+    """Until when all is added up; None when nothing is yet."""
     last = Tally.objects.filter(span=Span.MINUTE, kind="").aggregate(last=Max("start"))["last"]
     return None if last is None else last + WIDTH[Span.MINUTE]
 

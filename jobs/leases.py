@@ -13,8 +13,8 @@ from django.db.models import Min, Q
 from django.utils import timezone
 
 from jobs import figures
-from jobs.models import Job, JobEvent, LeaseTally
-from jobs.states import ENDING, FINISHED, HELD, Actor, LeaseSpan, Verb
+from jobs.models import JobEvent, LeaseTally
+from jobs.states import ENDING, HELD, Actor, LeaseSpan, Verb
 
 #: How long the rows of each span are kept: a little longer than the longest and the shortest range of the patterns.
 KEEP = {
@@ -76,7 +76,7 @@ def _add_chunk(now: datetime) -> int:
 
 def _beginning(until: datetime) -> datetime:
     """The minute in which the first lease ended that there is anything of; not longer ago than what is kept."""
-    jobs = Job.objects.filter(status__in=FINISHED).aggregate(first=Min("finished_at"))["first"]
+    jobs = figures.oldest_finished()
     events = JobEvent.objects.filter(verb__in=ENDING, from_status__in=HELD).aggregate(first=Min("at"))["first"]
     first = min((moment for moment in (jobs, events) if moment is not None), default=until)
     return max(first, until - KEEP[LeaseSpan.HOUR]).replace(second=0, microsecond=0)

@@ -4,7 +4,7 @@ A verb takes a set of jobs and returns what it changed. Its whole condition stan
 what came back is what happened; nothing is read first and saved later. Locks are always taken in the order jobs (by
 id), then bots; a claim locks its bot first, which is safe because it never waits for a job. Locks are `NO KEY` ones:
 at each commit PostgreSQL looks at the rows that new events and `stuck_job` point to, in an order nobody chooses, and
-that look waits for a plain `FOR UPDATE` but not for these.
+that look waits for a plain `FOR UPDATE` but not for these. Only `prune` takes that one: what it locks is deleted.
 """
 
 import json
@@ -835,6 +835,23 @@ def look_again(after: dict[int, timedelta]) -> None:
     rows = [{"id": job_id, "seconds": max(1, round(delay.total_seconds()))} for job_id, delay in after.items()]
     if rows:
         _run("look_again", rows=rows)
+
+
+def prune(kind: str, *, until: datetime, since: datetime | None = None, most: int) -> tuple[int, datetime | None]:
+    """The oldest finished jobs of a kind go, with their history: at most so many, that ended before `until`.
+
+    Returns how many, and when the last of them ended: to go on from there, `since` then. A job that somebody has
+    locked stays. See `jobs.pruning` for what must have been done before.
+    """
+    old = Job.objects.finished().filter(kind=kind, finished_at__lt=until).order_by("finished_at")
+    if since is not None:
+        old = old.filter(finished_at__gte=since)
+    with transaction.atomic():
+        # Locked in a statement of its own, and not a weak lock: nobody adds to their history from here on.
+        rows = list(old.select_for_update(skip_locked=True).values_list("id", "finished_at")[:most])
+        if rows:
+            _run("prune", ids=[job_id for job_id, _ in rows])
+    return len(rows), rows[-1][1] if rows else None
 
 
 @dataclass(frozen=True)

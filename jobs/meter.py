@@ -73,7 +73,7 @@ def _add_chunk(now: datetime) -> int:
         if since is None or minutes:
             _put({(Meter.MARK, ""): Reading(0)}, at=reached)
         if reached == until:
-            ask("meter_claims", mark=mark(), **kinds)
+            ask("meter_claims", since=mark(), until="infinity", **kinds)
             _count_pending(own, now)
     return minutes
 

@@ -188,8 +188,8 @@ class Job(models.Model):
             # newest first: new jobs have the highest ids, and at the end of their stretch they fill its pages; at its
             # beginning (`-id`) they would split them.
             models.Index(name="job_at_rest", fields=["status", "kind", "id"], condition=Q(status__in=AT_REST)),
-            # The console's: what ended lately (the figures), and what a bot has finished.
-            models.Index(name="job_finished", fields=["finished_at"], condition=Q(status__in=FINISHED)),
+            # What of a kind ended first (`jobs.pruning`) and lately (the figures), and what a bot has finished.
+            models.Index(name="job_finished_of_kind", fields=["kind", "finished_at"], condition=Q(status__in=FINISHED)),
             models.Index(name="job_finished_by", fields=["finished_by", "-id"], condition=Q(finished_by__isnull=False)),
         ]
 

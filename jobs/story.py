@@ -145,5 +145,5 @@ def policy(kind: JobKind) -> dict[str, str]:
         "wait_within": f"A due job that waits longer than {words(wait)} opens an incident."
         if wait
         else "No incident opens, however long a due job waits.",
-        "keep_for": f"Finished jobs are kept for {words(kind.keep_for)}.",
+        "keep_for": f"Finished jobs are kept for {words(kind.keep_for)}; then they are deleted with their history.",
     }

@@ -27,7 +27,7 @@ from bots.conditions import among, unplanned
 from bots.health import words
 from bots.models import Bot
 from bots.states import BotStatus, HealthStatus
-from jobs import lifecycle, trail, verdicts
+from jobs import lifecycle, pruning, trail, verdicts
 from jobs.models import Job, SweepRun
 from jobs.queries import JobQuerySet
 from jobs.states import HELD, JobStatus
@@ -66,6 +66,7 @@ class Swept:
     expired: int = 0
     failed: int = 0
     flagged: int = 0
+    pruned: int = 0
     incidents_opened: int = 0
     incidents_resolved: int = 0
     #: What was done to leases past a limit, and to their bots: the first `NAMED`. In a dry run, what would be: all.
@@ -128,6 +129,7 @@ def _sweep(kind: str | None, dry_run: bool, each_batch: Callable[[Swept], None] 
             _make_durable()
     _count_bots(swept)
     if kind is None and not dry_run:
+        swept.pruned = pruning.prune()
         _record(swept, began)
     return swept
 

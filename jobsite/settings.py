@@ -202,6 +202,8 @@ HUNG_BOTS = env.int("HUNG_BOTS", default=3)
 SWEEP_BATCH = env.int("SWEEP_BATCH", default=1000)
 # Batches that a sweep does at a time, each with a connection of its own.
 SWEEP_WORKERS = env.int("SWEEP_WORKERS", default=2)
+# Old finished jobs that a sweep deletes at most, so that it stays short. 0: none, and `manage.py prune` does it all.
+PRUNE_MOST = env.int("PRUNE_MOST", default=20_000)
 
 # --- Incidents ------------------------------------------------------------------------------------------------
 

@@ -2,9 +2,8 @@
 WITH ended AS MATERIALIZED (
     SELECT date_bin('1 hour', finished_at, 'epoch') AS hour, date_trunc('day', finished_at, %(zone)s) AS day,
            kind_id AS kind, finished_by_id AS bot, 'succeeded' AS how, count(*) AS n
-    FROM jobs_job
-    WHERE status IN ('succeeded', 'failed', 'cancelled') AND finished_at >= %(since)s AND finished_at < %(until)s
-      AND status = 'succeeded'
+    FROM {finished_between}
+    WHERE status = 'succeeded'
     GROUP BY 1, 2, 3, 4
     UNION ALL
     SELECT date_bin('1 hour', e.at, 'epoch'), date_trunc('day', e.at, %(zone)s), j.kind_id, e.bot_id,

@@ -7,12 +7,11 @@ WITH done AS MATERIALIZED (
            %(last)s - width_bucket(-w.waited, %(steps)s::double precision[]) AS wait_step,
            %(last)s - width_bucket(-w.ran, %(steps)s::double precision[]) AS run_step,
            count(*) AS n, sum(w.waited) AS waited, sum(w.ran) AS ran
-    FROM jobs_job
+    FROM {finished_between}
     CROSS JOIN LATERAL (
         SELECT GREATEST(EXTRACT(epoch FROM claimed_at - run_at), 0)::double precision AS waited,
                CASE WHEN status = 'succeeded'
                     THEN GREATEST(EXTRACT(epoch FROM finished_at - started_at), 0)::double precision END AS ran) w
-    WHERE status IN ('succeeded', 'failed', 'cancelled') AND finished_at >= %(since)s AND finished_at < %(until)s
     GROUP BY 1, 2, 3, 4, 5
 ), ended AS MATERIALIZED (
     SELECT CASE WHEN j.kind_id = ANY (%(own)s::text[]) THEN j.kind_id ELSE %(other)s END AS kind,

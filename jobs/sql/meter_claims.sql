@@ -3,15 +3,14 @@ WITH leases (kind, n) AS (
     SELECT kind, n FROM jobs_metered WHERE name = 'leases'
     UNION ALL
     SELECT CASE WHEN kind_id = ANY (%(own)s::text[]) THEN kind_id ELSE %(other)s END, count(*)
-    FROM jobs_job
-    WHERE status IN ('succeeded', 'failed', 'cancelled') AND finished_at >= %(mark)s
-      AND status = 'succeeded' AND claimed_at IS NOT NULL
+    FROM {finished_between}
+    WHERE status = 'succeeded' AND claimed_at IS NOT NULL
     GROUP BY 1
     UNION ALL
     SELECT CASE WHEN j.kind_id = ANY (%(own)s::text[]) THEN j.kind_id ELSE %(other)s END, count(*)
     FROM jobs_jobevent e
     CROSS JOIN LATERAL (SELECT kind_id FROM jobs_job WHERE id = e.job_id LIMIT 1) j
-    WHERE e.verb IN ('release', 'expire', 'fail', 'cancel') AND e.at >= %(mark)s
+    WHERE e.verb IN ('release', 'expire', 'fail', 'cancel') AND e.at >= %(since)s AND e.at < %(until)s
       AND e.from_status IN ('claimed', 'processing')
     GROUP BY 1
     UNION ALL

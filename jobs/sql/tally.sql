@@ -15,8 +15,7 @@ WITH fine AS MATERIALIZED (
            count(claimed_at) AS waits,
            COALESCE(sum(GREATEST(EXTRACT(epoch FROM claimed_at - run_at), 0)), 0) AS waited,
            COALESCE(sum(EXTRACT(epoch FROM finished_at - started_at)) FILTER (WHERE status = 'succeeded'), 0) AS ran
-    FROM jobs_job
-    WHERE status IN ('succeeded', 'failed', 'cancelled') AND finished_at >= %(since)s AND finished_at < %(until)s
+    FROM {finished_between}
     GROUP BY 1, 2, 3, 4, 5
 ), ended AS MATERIALIZED (
     SELECT minute, kind, status, step, sum(n) AS n, sum(waits) AS waits, sum(waited) AS waited, sum(ran) AS ran

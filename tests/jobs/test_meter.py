@@ -254,6 +254,7 @@ def test_neither_the_sweep_nor_a_scrape_reads_the_table_of_jobs(history: Bot) ->
     quiet = timezone.now() + timedelta(minutes=1)
     turned = [-step for step in reversed(meter.STEPS)]
     minute = {"since": quiet, "until": quiet + timedelta(minutes=1), "last": len(meter.STEPS), "steps": turned}
-    asked = {"meter": minute, "meter_claims": {"mark": quiet}, "live": {"most": 100}, "meter_pending": {}}
+    since = {"since": quiet, "until": "infinity"}
+    asked = {"meter": minute, "meter_claims": since, "live": {"most": 100}, "meter_pending": {}}
     for name, params in asked.items():
         assert not re.search(r"Seq Scan on jobs_job(event)?\b", plan(name, **params, **kinds)), name
