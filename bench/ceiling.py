@@ -10,7 +10,7 @@ import os
 import re
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.synchronize import Barrier
@@ -119,7 +119,12 @@ def _learn(token: str, limit: int) -> tuple[Sent, tuple[int, str], list[Lease], 
         body = f'{{"completed":{written(leases)},"claim":{{"limit":{limit}}}}}'
         request = make.post("/api/v1/exchange", body, content_type="application/json")
         statuses: list[str] = []
-        answer = b"".join(site(request.environ, lambda status, headers, *_: statuses.append(status)))
+
+        def start(status: str, headers: Any, *_: Any) -> Callable[[bytes], object]:
+            statuses.append(status)
+            return lambda _: None
+
+        answer = b"".join(site(request.environ, start))
         if statuses != ["200 OK"]:
             raise Wrong(f"The ceiling's exchange was answered {statuses}: {answer[:300]!r}")
         return [(job["id"], job["attempt"]) for job in json.loads(answer)["jobs"]]
