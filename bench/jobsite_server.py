@@ -25,7 +25,6 @@ BOTS = 400
 KIND = "noop"
 #: A job as the bench preloads it: the kind, and what the database fills in.
 FILL = "INSERT INTO jobs_job (kind_id, payload) SELECT 'noop', '{}' FROM generate_series(1, %d)"
-WORKERS = 2
 
 
 def environment(url: str) -> dict[str, str]:

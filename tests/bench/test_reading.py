@@ -51,7 +51,7 @@ def test_the_server_is_started_as_make_serve_does():
     assert command[-1] == "jobsite.wsgi:application"
     assert command[command.index("--host") + 1] == "127.0.0.1"
     assert command[command.index("--port") + 1] == "1234"
-    assert command[command.index("--workers") + 1] == "2"
+    assert command[command.index("--workers") + 1] == "1"
 
 
 def test_a_variable_of_make_serve_can_be_set_and_an_unknown_one_is_refused():
