@@ -32,7 +32,9 @@ class Beside:
     ) -> None:
         self.halt.set_result(None)
         for thread in self.threads:
-            thread.join()
+            # A signal may have come before it began.
+            if thread.ident is not None:
+                thread.join()
 
     def go(self) -> None:
         """Begin a pass and do not wait for it. One that still waits for somebody's answer is no reason not to."""

@@ -37,12 +37,26 @@ def again_and_again(command: BaseCommand, once: Callable[[], None], pause: float
 
     `what` is what failed when the database is away, as the beginning of a sentence: `The sweep`.
     """
-    before = {number: signal.signal(number, _stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    stopped = threading.Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        # Once is enough: a second signal must not meet the first one's cleaning up.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        stopped.set()
+        raise Stopped
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         while True:
             try:
                 once()
-            except DATABASE_AWAY as error:
+            except Exception as error:
+                if stopped.is_set():
+                    # In the midst of a commit: what cleans up after it has its own complaint, in place of `Stopped`.
+                    return
+                if not isinstance(error, DATABASE_AWAY):
+                    raise
                 # A loop that ended here would leave nobody watching.
                 command.stderr.write(f"{time_now()} {what} failed and will be tried again. {one_line(error)}")
             command.stderr.flush()
@@ -64,10 +78,3 @@ def time_now() -> str:
 def one_line(error: BaseException) -> str:
     """What an error says, on one line."""
     return " ".join(str(error).split()) or type(error).__name__
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    # Once is enough: a second signal must not meet the first one's cleaning up.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    raise Stopped

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import OperationalError, connection
+from django.db import OperationalError, ProgrammingError, connection
 from rich.console import Console
 
 from alerts import timing
@@ -22,7 +22,6 @@ from alerts.management.commands import sweep_stuck
 from alerts.models import Delivery, Incident
 from bots.models import Bot
 from jobs import sweep
-from jobs.management import loop
 from jobs.models import SweepRun
 from tests.cast import bot_named, database_url, make_older, take_one
 from tests.far_side import Receiver, a_channel
@@ -186,9 +185,37 @@ def test_sigterm_in_the_midst_of_a_batch_takes_that_batch_back(ada: Bot, monkeyp
         os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr(sweep, "_quarantine", stopped)
+    before = signal.getsignal(signal.SIGTERM)
     call_command("sweep_stuck", loop=5.0)
     assert lease.job.claimed_by == ada
-    assert signal.getsignal(signal.SIGTERM) != loop._stop
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("error", [ProgrammingError("in a transaction"), OperationalError("closed")], ids=repr)
+def test_what_cleaning_up_after_sigterm_complains_of_is_no_failure(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def stopped(*args: Any, **given: Any) -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            raise error
+
+    monkeypatch.setattr(sweep_stuck, "_sweep", stopped)
+    err = StringIO()
+    call_command("sweep_stuck", loop=5.0, stderr=err)
+    assert err.getvalue() == ""
+
+
+@pytest.mark.django_db
+def test_an_error_of_our_own_ends_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: Any, **given: Any) -> None:
+        raise ProgrammingError("no such column")
+
+    monkeypatch.setattr(sweep_stuck, "_sweep", broken)
+    with pytest.raises(ProgrammingError, match="no such column"):
+        call_command("sweep_stuck", loop=5.0)
 
 
 # --- What is to be told -------------------------------------------------------------------------------------------
