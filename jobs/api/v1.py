@@ -6,8 +6,9 @@ from django.http import HttpRequest
 from ninja import NinjaAPI
 from ninja.parser import Parser
 
-from jobs.api import bot_calls, fleet, many, problems, turns, work
-from jobs.intake import loads
+from jobs.api import bots, bulk, jobs, leases, turns
+from jobsite.lib import problems
+from jobsite.lib.strict_json import loads
 
 
 class StrictParser(Parser):
@@ -27,8 +28,8 @@ api = NinjaAPI(
 problems.register(api)
 # Bots' calls first: their paths and the others' do not overlap, except for release, which is shared.
 api.add_router("", turns.router)
-api.add_router("", bot_calls.router)
-api.add_router("", work.shared)
-api.add_router("", many.router)
-api.add_router("", work.router)
-api.add_router("", fleet.router)
+api.add_router("", leases.router)
+api.add_router("", jobs.shared)
+api.add_router("", bulk.router)
+api.add_router("", jobs.router)
+api.add_router("", bots.router)
