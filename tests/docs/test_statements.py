@@ -54,7 +54,7 @@ def test_the_deletion_by_the_first_sweep_is_in_the_upgrade_notes():
     kept = JobKind._meta.get_field("keep_for").get_default()
     assert isinstance(kept, timedelta)
     assert f"more than {kept.days} days ago" in text
-    assert f"after {kept.days} days" in section("README.md", "## Install it")
+    assert f"after {kept.days} days" in section("README.md", "## Install in production")
     assert "[before the first sweep](#before-the-first-sweep)" in section(OPERATIONS, "## Upgrade")
 
 
