@@ -133,18 +133,10 @@ def _replace(bot: Bot) -> None:
 
 
 REPLACED = {_revoke: (401, "unauthorized"), _rotate: (401, "unauthorized"), _replace: (409, "instance_replaced")}
-#: bool_and() passes over the NULL of a digest that is gone, where another turn of the group is in order.
-REVOKED_IN_A_GROUP = pytest.mark.xfail(strict=True, reason="a revoked token gets what it asks for in a group of turns")
 
 
-@pytest.mark.parametrize(
-    ("way", "change", "refusal"),
-    [
-        pytest.param(way, *case, marks=[REVOKED_IN_A_GROUP] if (way, case[0]) == (at_once, _revoke) else [])
-        for way in WAYS
-        for case in REPLACED.items()
-    ],
-)
+@pytest.mark.parametrize(("change", "refusal"), REPLACED.items())
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("call", [*IN_AN_EXCHANGE, None])
 def test_a_turn_of_a_bot_whose_token_or_process_is_replaced_meanwhile_does_nothing(
     ada: Bot, call: str | None, way: Callable[[Turn], Make], change: Callable[[Bot], None], refusal: tuple[int, str]
