@@ -1,0 +1,125 @@
+"""Home: what needs an operator now, the fleet, and what happened, for those who may see it."""
+
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from bots import roster
+from bots.models import Bot
+from jobs import figures, lifecycle
+from jobs.lifecycle import By
+from jobs.lists import home as lists_home
+from jobs.models import JobKind
+from jobs.sweep import run
+from tests.cast import bot_named, enqueue_one, make_older, take_one
+
+HOME = reverse("admin:index")
+
+
+@pytest.fixture
+def home(client, olga):
+    client.force_login(olga)
+    return lambda query="": client.get(HOME + query).content.decode()
+
+
+def test_an_empty_house_says_what_to_do_next(home):
+    said = home()
+    assert "Nothing is stuck." in said
+    assert "No bot is registered." in said
+    assert "No job is waiting." in said
+    assert "Nobody has had to intervene yet." in said
+
+
+def test_the_worst_comes_first_with_its_evidence(home, ada, bob):
+    late, later = take_one(ada), take_one(bob)
+    make_older(late, 3)
+    make_older(later, 5)
+    said = home()
+    assert said.index(f"sum job {later.id}") < said.index(f"sum job {late.id}")
+    assert "silent for 5 m" in said
+    assert reverse("admin:jobs_job_release", args=[late.id]) in said
+
+
+def test_a_bot_in_quarantine_needs_somebody(home, ada):
+    Bot.objects.update(quarantined_at=timezone.now())
+    said = home()
+    assert "its jobs expired too often" in said
+    assert "ada: quarantined" in said
+
+
+def test_a_bot_has_a_tile_with_the_word_that_matters_most(ada, bob):
+    carl, dora = bot_named("carl"), bot_named("dora")
+    take_one(ada)
+    stuck = take_one(bob)
+    make_older(stuck, 3)
+    run.sweep()
+    roster.pause(Bot.objects.filter(pk=carl.pk))
+    Bot.objects.filter(pk=dora.pk).update(status="down")
+    words = {bot.name: word for bot, word in lists_home.fleet().tiles}
+    assert words == {"ada": "busy", "bob": "potentially_stuck", "carl": "paused", "dora": "down"}
+
+
+def test_the_rank_in_the_database_is_the_same_word(ada, bob):
+    roster.pause(Bot.objects.filter(pk=ada.pk))
+    for bot in lists_home.ranked(Bot.objects.all()):
+        assert bot.rank[1:] == lists_home.standing(bot)
+
+
+def test_what_waits_longest_is_there_for_each_kind_and_says_when_its_kind_is_paused(home):
+    old = enqueue_one()
+    make_older(old, 90)
+    enqueue_one()
+    other = enqueue_one(kind="divide")
+    JobKind.objects.filter(name="divide").update(paused=True)
+    said = home()
+    assert f'id="oldest-{old.pk}"' in said
+    assert "1 h 30 m" in said
+    assert f'id="oldest-{other.pk}"' in said
+    assert 'divide <span class="badge warn">paused</span>' in said
+
+
+def test_the_last_interventions_say_who_did_what_and_why(home, olga, ada):
+    lease = take_one(ada)
+    lifecycle.release([lease.id], by=By.operator(olga), reason="ada hangs")
+    said = home()
+    assert "ada hangs" in said
+    assert "<b>1</b>released by operators today" in said
+
+
+def test_what_bots_give_back_is_no_release_by_an_operator(home, olga, ada):
+    leases = [take_one(ada) for _ in range(3)]
+    lifecycle.release([leases[0].id], by=By.operator(olga))
+    leases[1].hand_back()
+    lifecycle.hello(ada, instance="second")
+    assert "<b>1</b>released by operators today" in home()
+
+
+@pytest.mark.parametrize(("query", "window"), [("", "hour"), ("?span=day", "day"), ("?span=nonsense", "hour")])
+def test_charts_have_a_window_and_the_figures_behind_them(home, ada, query, window):
+    lease = take_one(ada)
+    lease.complete(1)
+    make_older(lease, 20)
+    figures.keep_tally(timezone.now() + timedelta(minutes=1))
+    said = home(query)
+    assert f"In the last {window}: 1 succeeded, 0 failed." in said
+    assert 'aria-current="true">' + window in said
+    assert '<td class="num">1</td>' in said
+
+
+def test_who_may_see_nothing_is_told_whom_to_ask(client, nora, ada):
+    client.force_login(nora)
+    said = client.get(HOME).content.decode()
+    assert "You may log in, and see no jobs or bots." in said
+    assert "ada" not in said
+    assert 'href="/admin/jobs/job/"' not in said
+
+
+def test_who_may_only_look_sees_it_all_without_a_button(client, vera, ada):
+    lease = take_one(ada)
+    make_older(lease, 3)
+    client.force_login(vera)
+    said = client.get(HOME).content.decode()
+    assert f"sum job {lease.id}" in said
+    assert "data-release" not in said
