@@ -44,7 +44,10 @@ TRIGGERS = {"guard_bot": "bots_bot", "guard_kind": "jobs_jobkind"}
 
 
 def function(name: str) -> str:
-    """The SQL that makes the function in `<name>.sql`, or replaces it. A migration runs it; `check_schema` compares."""
+    """The SQL that makes the function in `<name>.sql`, or replaces it: what `check_schema` compares.
+
+    A migration runs a copy of its own, under `jobs/migrations/sql/`, so that it does for ever what it did.
+    """
     # Inside a function the parameter of `deadline.sql` is one of the function's own.
     return statement(name, run_within="run_within_default")
 
