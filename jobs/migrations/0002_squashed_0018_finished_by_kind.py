@@ -4,7 +4,7 @@ This stands for 0002 to 0018 of commit 430f651. A database that has them all has
 result in one transaction. `migrate` refuses one that has only some of them. 0001 stands by itself, because the bots'
 first migration lies between the two.
 
-A migration carries its SQL as text (`sql/` beside it), so that no later change of `jobs/sql` changes what it does.
+A migration carries its SQL as text (`sql/` beside it), so that no later change of the code changes what it does.
 """
 
 import datetime

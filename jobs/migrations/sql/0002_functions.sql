@@ -1,6 +1,6 @@
 -- The functions of the database as jobs.0018 left them, and the triggers that call two of them.
 --
--- This is what the migration runs, whatever has become of jobs/sql since. Do not change it: add a migration.
+-- This is what the migration runs, whatever has become of the code since. Do not change it: add a migration.
 
 -- Exchange: whole turns of bots in one call: leases that end, well or badly, heartbeats, and a claim. A function in the
 -- database.
