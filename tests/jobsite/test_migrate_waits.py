@@ -43,7 +43,10 @@ ASKS = """
 """
 INDEX = """
     atomic = False
-    operations = [AddIndexConcurrently("job", models.Index(fields=["priority"], name="job_wide"))]
+    operations = [
+        AddIndexConcurrently("job", models.Index(fields=["priority"], name="job_wide")),
+        migrations.RunSQL("CREATE TABLE seen AS SELECT current_setting('lock_timeout') AS it", "DROP TABLE seen"),
+    ]
 """
 NOT_ATOMIC = WIDE.replace("    operations", "    atomic = False\n    operations", 1)
 
@@ -168,6 +171,8 @@ def test_an_index_made_concurrently_waits_for_older_transactions(
         other.rollback()
         assert "OK" in running.result(PATIENCE)
     assert ask("SELECT indisvalid FROM pg_index WHERE indexrelid = 'job_wide'::regclass") == [(True,)]
+    # The statement after it may not wait.
+    assert ask("SELECT it FROM seen") == [("200ms",)]
 
 
 def test_the_wait_is_five_seconds_and_only_for_migrations(later: Later) -> None:

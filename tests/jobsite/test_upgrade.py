@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
+from django.db.migrations import Migration
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
+from jobsite import migrating
 from tests.jobsite.empty_database import empty_database
 
 RECORD = Path(__file__).parent / "records" / "430f651.sql"
@@ -108,6 +111,22 @@ def test_a_database_from_before_is_refused_with_one_line(
         f"not {'.'.join(lacks)}. Run `manage.py migrate` with the code of that commit, then with this one."
     )
     assert applied() == before
+
+
+@pytest.mark.django_db
+def test_squashed_migrations_whose_old_ones_are_still_on_disk_are_djangos_affair(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def with_one_of_auth(*args: Any) -> MigrationLoader:
+        loader = MigrationLoader(*args)
+        squashed = Migration("0001_squashed_0002", "auth")
+        squashed.replaces = [("auth", "0001_initial"), ("auth", "0002_alter_permission_name_max_length")]
+        loader.replacements["auth", squashed.name] = squashed
+        return loader
+
+    monkeypatch.setattr(migrating, "MigrationLoader", with_one_of_auth)
+    MigrationRecorder(connection).record_unapplied("auth", "0002_alter_permission_name_max_length")
+    assert migrating.too_old(connection) == ""
 
 
 def test_check_schema_names_the_newest_migration_and_not_the_one_recorded_last(db: None) -> None:
