@@ -9,12 +9,12 @@ import glob
 import hashlib
 import hmac
 import json
-import logging
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+import structlog
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.http import HttpRequest, HttpResponse
@@ -33,7 +33,7 @@ from bots.models import ApiKey
 from jobs import metrics as of_jobs
 from jobs.turns import waiting
 
-logger = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 #: Whose figures come from the database: each is called once a scrape, in one transaction, and yields families.
 COLLECTORS: list[Callable[[], Iterable[Metric]]] = [of_jobs.collect, of_alerts.collect]
@@ -106,7 +106,7 @@ def sample_for_ever() -> None:
             try:
                 sample()
             except Exception:
-                logger.exception("the figures of this process could not be looked at")
+                log.exception("cannot sample this process")
             pause.wait(SAMPLE_EVERY)
 
     threading.Thread(target=go_on, name="jobsite-sampler", daemon=True).start()
@@ -132,7 +132,7 @@ def _from_database() -> list[Metric] | None:
                 cursor.execute("SELECT set_config('statement_timeout', %s, true)", [PATIENCE])
             return [family for collect in COLLECTORS for family in collect()]
     except (DatabaseError, InterfaceError, PoolTimeout) as error:
-        logger.warning("metrics without the database: %s", error)
+        log.warning(f"metrics without the database: {error}")
         return None
 
 

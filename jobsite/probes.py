@@ -1,10 +1,10 @@
 """The site's probes: is the process alive, and can it do its work."""
 
 import json
-import logging
 from collections.abc import Callable
 from functools import cache
 
+import structlog
 from django.db import DatabaseError, InterfaceError, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 from alerts.incidents import sweep_late
 from jobsite.metrics import metrics
 
-logger = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 Name = tuple[str, str]
 
@@ -40,7 +40,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
         sweep = None if missing else sweep_late.standing()
     except (DatabaseError, InterfaceError) as error:
         # The log gets the driver's words; they name hosts and users, and a probe is open to everybody.
-        logger.warning("not ready: the database cannot be reached: %s", error)
+        log.warning(f"not ready: the database cannot be reached: {error}")
         return _not_ready("database_unreachable", "The database cannot be reached.")
     if missing:
         names = ", ".join(f"{app}.{name}" for app, name in missing)

@@ -260,6 +260,7 @@ if LOG_FORMAT not in ("json", "line"):
 # A request that takes longer, without what it waited for jobs on purpose, gets a line.
 SLOW_REQUEST = timedelta(milliseconds=env.int("SLOW_REQUEST_MS", default=1000))
 
+LOGGING_CONFIG = "jobsite.logs.configure"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

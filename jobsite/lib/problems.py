@@ -1,10 +1,10 @@
 """Every error of the API as RFC 9457 `application/problem+json`, whoever raised it."""
 
 import json
-import logging
 from collections.abc import Callable
 from typing import Any
 
+import structlog
 from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
@@ -15,7 +15,7 @@ from psycopg_pool import PoolTimeout
 from jobsite.lib import errors
 from jobsite.lib.bodies import check_length
 
-logger = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 PREFIX = "/api/"
 
@@ -89,9 +89,9 @@ def problem_of(method: str | None, path: str, exc: Exception) -> HttpResponse:
 
 def _unexpected(method: str | None, path: str, exc: Exception) -> errors.JobsiteError:
     if isinstance(exc, PoolTimeout | OperationalError | InterfaceError):
-        logger.error("%s %s: the database cannot be reached: %s", method, path, exc)
+        log.error(f"{method} {path}: the database cannot be reached: {exc}")
         return errors.Unavailable("The database cannot be reached just now. Nothing was changed; try again.")
-    logger.error("%s %s failed", method, path, exc_info=exc)
+    log.error(f"{method} {path} failed", exc_info=exc)
     return errors.ServerError("Something went wrong here, and it has been written down. It is safe to try again.")
 
 
