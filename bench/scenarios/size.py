@@ -6,7 +6,7 @@ from typing import Any
 from bench import jobsite_server
 from bench.contenders import SCRIPT, Bench
 from bench.figures import figure, ratio
-from bench.filling import FINISHED, HELD, PENDING, many
+from bench.filling import FINISHED, HELD, PENDING, insert_rows
 from bench.tables import Table
 
 ABOUT = "claims with 10 million finished rows, a million pending, 200 000 held"
@@ -35,7 +35,7 @@ def run(bench: Bench, options: Namespace) -> dict[str, Any]:
     for key, said, fills in steps:
         with bench.server.database("bench_size", jobsite_server.TEMPLATE) as name:
             for status, count in fills:
-                many(bench.server, name, status, count)
+                insert_rows(bench.server, name, status, count)
             rows.append({"key": key, "said": said, **_measure(bench, options, name)})
         bench.say(f"{said}: {figure(rows[-1]['single'])} one at a time, {figure(rows[-1]['batch'])} in batches")
     ratios = {}

@@ -13,7 +13,7 @@ from typing import IO, Any, cast
 from bench import jobsite_server, load, programs
 from bench.contenders import SCRIPT, Bench
 from bench.figures import figure, percentile, ratio
-from bench.filling import FINISHED, due, many
+from bench.filling import FINISHED, due, insert_rows
 from bench.places import LOGS, ROOT
 from bench.tables import Table
 
@@ -55,7 +55,7 @@ def _sweeper(environ: dict[str, str]) -> Iterator[Any]:
 def run(bench: Bench, options: Namespace) -> dict[str, Any]:
     """Measure; times in seconds, latencies of claims in seconds."""
     with bench.server.database("bench_sweep", jobsite_server.TEMPLATE) as name:
-        many(bench.server, name, FINISHED, options.finished)
+        insert_rows(bench.server, name, FINISHED, options.finished)
         due(bench.server, name, options.held, options.holders, options.due)
         bench.fill(name, int(20_000 * (2 * options.seconds + 10)) // (1 if SCRIPT == "exchange" else 10))
         with (
