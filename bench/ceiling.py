@@ -134,7 +134,7 @@ def _learn(token: str, limit: int) -> tuple[Sent, tuple[int, str], list[Lease], 
         held = exchange(before)
     place = sent[0].place_of(before) if len(sent) == 1 else None
     if place is None:
-        raise Wrong(f"An exchange is not one statement with its reports as a list: {[statement.text for statement in sent]}")
+        raise Wrong(f"An exchange is not one statement with its reports as a list: {[s.text for s in sent]}")
     options = connection.get_connection_params().get("options", "")
     return sent[0], place, held, {"options": options} if options else {}
 

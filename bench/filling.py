@@ -67,7 +67,7 @@ def insert_rows(server: Server, name: str, status: str, count: int) -> None:
 
 
 def due(server: Server, name: str, held: int, bots: int, late: int) -> None:
-    """Insert `held` jobs of `bots` bots in equal shares. The first bots have died, so that `late` of the jobs are due."""
+    """Insert `held` jobs of `bots` bots in equal shares, `late` of them due: the first bots have died."""
     holders(server, name, bots)
     dead = round(bots * late / held)
     server.run(
