@@ -62,5 +62,5 @@ def restart(bots: QuerySet[Bot], *, by: By, reason: str = "") -> tuple[int, list
         changes = release(held, by=by, reason=reason or "its bot was told to restart")
         names = list(bots.order_by("pk").select_for_update(no_key=True).values_list("pk", "name"))
         told = Bot.objects.filter(pk__in=ids).update(restart_requested_at=Now())
-        audit.tell("restart", [{"bot": name, "bot_id": pk} for pk, name in names], by=by.name, reason=reason)
+        audit.record("restart", [{"bot": name, "bot_id": pk} for pk, name in names], by=by.name, reason=reason)
     return told, changes

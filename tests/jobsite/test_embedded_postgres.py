@@ -19,7 +19,7 @@ USER = """
 import sys
 from pathlib import Path
 import psycopg
-from jobsite import postgres
+from jobsite.dev import postgres
 url = postgres.start(Path(sys.argv[1]))
 with psycopg.connect(url) as connection:
     connection.execute("CREATE TABLE IF NOT EXISTS visits (at timestamptz DEFAULT now())")
@@ -165,7 +165,7 @@ def test_the_socket_is_open_to_nobody_else(directory):
 def test_without_the_wheel_the_message_says_what_to_do(directory):
     done = subprocess.run(
         [sys.executable, "-c", "import sys\n"
-         "from pathlib import Path; from jobsite import postgres\n"
+         "from pathlib import Path; from jobsite.dev import postgres\n"
          "import importlib.util; importlib.util.find_spec = lambda name: None\n"
          "postgres.start(Path(sys.argv[1]))", str(directory)],
         cwd=ROOT, capture_output=True, text=True, check=False,
