@@ -17,7 +17,7 @@ from types import FrameType
 
 from jobsite.dev import postgres
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 RUN = ROOT / ".run"
 BIN = Path(sys.executable).parent
 OPERATOR = "operator"

@@ -17,6 +17,7 @@ DOC = "docs/lifecycle.md"
 STATES = {word(row["state"]): row["group"] for row in table(DOC, "state", "group")}
 VERBS = {word(row["verb"]): row for row in table(DOC, "verb", "from", "to")}
 
+
 def values(choices):
     return [str(choice.value) for choice in choices]
 
