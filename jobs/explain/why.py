@@ -145,8 +145,14 @@ def _held(job: Job, events: Sequence[JobEvent]) -> tuple[str, list[Evidence]]:
     next_act = next((step for step in plan if step.does not in done), None)
     if next_act is not None:
         said = f"{said} {_when(next_act.at)} {next_act.who} {next_act.what}."
-    progress = "none told" if job.progress is None else f"{job.progress} %"
-    evidence = [
+    return said, _evidence_of_lease(job, events, watch, plan)
+
+
+def _evidence_of_lease(
+    job: Job, events: Sequence[JobEvent], watch: Watched, plan: Sequence[forecast.Foreseen]
+) -> list[Evidence]:
+    progress = "none reported" if job.progress is None else f"{job.progress} %"
+    return [
         Evidence(
             "held by", f"{job.claimed_by}, since {_ago(job.claimed_at)}" if job.claimed_at else str(job.claimed_by),
             {"bot": str(job.claimed_by), "bot_id": job.claimed_by_id, "claimed_at": job.claimed_at},
@@ -168,7 +174,6 @@ def _held(job: Job, events: Sequence[JobEvent]) -> tuple[str, list[Evidence]]:
         *_last(events),
         _attempts(job, events),
     ]  # fmt: skip
-    return said, evidence
 
 
 def _when(moment: datetime) -> str:
