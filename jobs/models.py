@@ -104,10 +104,6 @@ class JobQuerySet(models.QuerySet["Job"]):
         # Held if and only if somebody holds it (constraint `job_held_has_lease`).
         return self.filter(claimed_by=bot)
 
-    def due(self) -> "JobQuerySet":
-        """Leases at which the sweep must look now."""
-        return self.held().filter(deadline_at__lte=Now())
-
     def stuck(self) -> "JobQuerySet":
         """Leases past one of their limits now: unstarted, silent or overdue (DESIGN section 6)."""
         return self.held().filter(past_a_limit())
