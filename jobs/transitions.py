@@ -144,7 +144,7 @@ TABLE: tuple[Transition, ...] = (
     ),
 )  # fmt: skip
 
-#: What operators do, by the verb's name, in the order of the console.
+#: What operators do, by the verb's name.
 OPERATIONS = {str(t.verb): t for t in TABLE if isinstance(t, Operation)}
 
 
