@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from jobs import transitions
 from jobs.errors import LeaseLost
 from jobs.lifecycle import audit
 from jobs.models import JobEvent
@@ -35,9 +36,9 @@ def _lease_lost(row: dict[str, Any], completed: bool, by: By) -> LeaseLost:
     lease = f"attempt {row['attempt']} of job {row['id']}"
     extra = {"job_id": row["id"], "attempt": row["attempt"], "cancel": row["verb"] == Verb.CANCEL}
     if row["verb"]:
-        past = {"release": "released", "expire": "expired", "fail": "failed", "cancel": "cancelled"}[row["verb"]]
         who = f"{row['actor']} {row['by']}".strip() if row["actor"] != Actor.SWEEP else "the sweep"
         why = row["reason"] or "no reason given"
+        past = transitions.past(row["verb"])
         return LeaseLost(
             f"{lease.capitalize()} was {past} by {who} at {row['at'].isoformat()}: {why}. Nothing was changed.",
             ended_by=who, ended_at=row["at"].isoformat(), reason=row["reason"], verb=row["verb"], **extra,

@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 from bots import audit
 from bots.models import Bot
 from jobs.models import Job
-from jobs.states import HELD, Verb
+from jobs.states import Verb
 
 if TYPE_CHECKING:
     pass
@@ -41,7 +41,7 @@ def hello(bot: Bot, *, instance: str, version: str | None = None, alone: bool = 
         earlier = Job.objects.held_by(bot).exclude(instance=instance).values_list("id", "attempt")
         rows = [{"id": i, "attempt": a, "bot": bot.pk, "reason": reason} for i, a in earlier]
         with transaction.atomic():
-            changes = end(Verb.RELEASE, rows, HELD, by) if rows else []
+            changes = end(Verb.RELEASE, rows, by) if rows else []
     return changes
 
 

@@ -17,7 +17,7 @@ from jobs import backoff
 from jobs.errors import InstanceReplaced, LeaseLost
 from jobs.lifecycle import audit
 from jobs.models import Job
-from jobs.states import HELD, Actor, Verb
+from jobs.states import Actor, Verb
 from jobs.turns.combining import GoAlone, Together
 from jobs.turns.frontier import Floors, Look, Place
 
@@ -316,7 +316,7 @@ def fail(reports: Sequence[Report], *, by: By) -> Outcome:
     """Leases end badly: back to pending after a backoff while attempts are left and `retry`, else failed."""
     rows = [_failing(r) | {"bot": by.bot_id, "reason": r.error} for r in reports]
     with transaction.atomic():
-        done = {change.id for change in end(Verb.FAIL, rows, HELD, by)}
+        done = {change.id for change in end(Verb.FAIL, rows, by)}
         rest = [report for report in reports if report.id not in done]
         lost = lost_leases([{"id": r.id, "attempt": r.attempt} for r in rest], by, said=Verb.FAIL)
         again = {r.id for r in rest if r.id not in lost}
@@ -334,7 +334,7 @@ def hand_back(reports: Sequence[Report], *, by: By, reason: str = "") -> Outcome
     reason = reason or "handed back by the bot"
     rows = [{"id": r.id, "attempt": r.attempt, "bot": by.bot_id, "reason": reason} for r in reports]
     with transaction.atomic():
-        done = {change.id for change in end(Verb.RELEASE, rows, HELD, by)}
+        done = {change.id for change in end(Verb.RELEASE, rows, by)}
         rest = [{"id": r.id, "attempt": r.attempt} for r in reports if r.id not in done]
         lost = lost_leases(rest, by, said=Verb.RELEASE)
     again = {row["id"] for row in rest if row["id"] not in lost}
