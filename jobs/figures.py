@@ -15,8 +15,8 @@ from django.utils import timezone
 
 from jobs import learned
 from jobs.models import Job, JobKind, Tally
-from jobs.sql import statement
 from jobs.states import FINISHED, JobStatus, Span
+from jobs.stats.statements import run
 
 #: Run times are counted on these steps, in seconds; what took longer than the last is counted after it.
 STEPS = tuple(0.1 * 2**n for n in range(18))
@@ -36,16 +36,6 @@ LOCK = 0x7A11
 
 #: What a window on the console shows: `{name: (span, how many of it)}`.
 WINDOWS = {"hour": (Span.MINUTE, 60), "day": (Span.QUARTER, 96), "week": (Span.HOUR, 168)}
-
-
-def ask(name: str, **params: Any) -> list[dict[str, Any]]:
-    """Run a named statement that changes no job; one dict a row."""
-    with connection.cursor() as cursor:
-        cursor.execute(statement(name), params)
-        if cursor.description is None:
-            return []
-        columns = [column.name for column in cursor.description]
-        return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
 
 
 # --- The tally ------------------------------------------------------------------------------------------------
@@ -79,7 +69,7 @@ def _add_chunk(now: datetime) -> int:
             return 0
         kept = {f"keep_{span}s": keep for span, keep in KEEP.items()}
         buckets = {"buckets": learned.BUCKETS, "shortest": learned.SHORTEST, "ratio": learned.RATIO}
-        learned.learn(ask("tally", since=since, until=until, steps=len(STEPS), **kept, **buckets))
+        learned.learn(run("tally", since=since, until=until, steps=len(STEPS), **kept, **buckets))
         last = until - WIDTH[Span.MINUTE]
         Tally.objects.bulk_create([Tally(span=Span.MINUTE, start=last)], ignore_conflicts=True)
         for span, keep in KEEP.items():
@@ -224,11 +214,11 @@ def counted(n: int, guess: int) -> Count:
 def by_status() -> tuple[dict[str, Count], Count]:
     """How many jobs are in each status, and how many were released by operators today, in one query."""
     today = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
-    rows = {row["status"]: row for row in ask("statuses", most=COUNTED, today=today)}
+    rows = {row["status"]: row for row in run("statuses", most=COUNTED, today=today)}
     counts = {str(status): counted(rows[status]["counted"], rows[status]["guess"]) for status in JobStatus.values}
     return counts, counted(rows[JobStatus.PENDING]["releases"], 0)
 
 
 def oldest_pending() -> list[dict[str, Any]]:
     """For each kind with a due job: `{kind, id, run_at, paused}` of the one due for longest, longest first."""
-    return sorted(ask("oldest", steps=PRIORITIES), key=lambda row: row["run_at"])
+    return sorted(run("oldest", steps=PRIORITIES), key=lambda row: row["run_at"])

@@ -15,6 +15,7 @@ from django.utils import timezone
 from jobs import figures
 from jobs.models import JobEvent, LeaseTally
 from jobs.states import ENDING, HELD, Actor, LeaseSpan, Verb
+from jobs.stats import statements
 
 #: How long the rows of each span are kept: a little longer than the longest and the shortest range of the patterns.
 KEEP = {
@@ -64,7 +65,7 @@ def _add_chunk(now: datetime) -> int:
         until = min(until, since + figures.CHUNK)
         if until <= since:
             return 0
-        figures.ask(
+        statements.run(
             "leases", since=since, until=until, zone=settings.TIME_ZONE, bot_hours_from=now - KEEP[LeaseSpan.BOT_HOUR]
         )
         LeaseTally.objects.filter(span=LeaseSpan.MARK).delete()

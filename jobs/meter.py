@@ -15,9 +15,10 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from jobs.figures import CHUNK, SETTLED, WIDTH, ask
+from jobs.figures import CHUNK, SETTLED, WIDTH
 from jobs.models import JobKind, Metered
 from jobs.states import JobStatus, Meter, Span
+from jobs.stats.statements import run
 
 #: The kind that stands for all that have no counters of their own. No kind can be called so (`models.KIND_PATTERN`).
 OTHER = "_other"
@@ -69,11 +70,11 @@ def _add_chunk(now: datetime) -> int:
         kinds = {"own": own, "other": OTHER}
         if since is not None and minutes:
             turned = [-step for step in reversed(STEPS)]
-            ask("meter", since=since, until=reached, steps=turned, last=len(STEPS), **kinds)
+            run("meter", since=since, until=reached, steps=turned, last=len(STEPS), **kinds)
         if since is None or minutes:
             _put({(Meter.MARK, ""): Reading(0)}, at=reached)
         if reached == until:
-            ask("meter_claims", since=mark(), until="infinity", **kinds)
+            run("meter_claims", since=mark(), until="infinity", **kinds)
             _count_pending(own, now)
     return minutes
 
@@ -96,7 +97,7 @@ def _count_pending(own: list[str], now: datetime) -> None:
     if last is not None and now - last.at < max(COUNT_EVERY, timedelta(seconds=last.seconds * COUNT_SHARE)):
         return
     began = monotonic()
-    counts = Counter({row["kind"]: row["n"] for row in ask("meter_pending", own=own, other=OTHER)})
+    counts = Counter({row["kind"]: row["n"] for row in run("meter_pending", own=own, other=OTHER)})
     readings = {(Meter.PENDING, kind): Reading(counts[kind]) for kind in (*own, OTHER)}
     _put(readings | {(Meter.COUNTED, ""): Reading(sum(counts.values()), monotonic() - began)}, at=now)
 
@@ -132,7 +133,7 @@ def live(kept: dict[tuple[str, str], Reading], own: list[str]) -> dict[tuple[str
 
     `kept` are the sweep's counts of pending jobs: they stand for kinds with more than `COUNTED`, and for `OTHER`.
     """
-    found = {(row["kind"], row["status"]): row["n"] for row in ask("live", own=own, other=OTHER, most=COUNTED)}
+    found = {(row["kind"], row["status"]): row["n"] for row in run("live", own=own, other=OTHER, most=COUNTED)}
     for kind in (*own, OTHER):
         key = (kind, str(JobStatus.PENDING))
         if kind == OTHER or found[key] > COUNTED:

@@ -13,6 +13,7 @@ from jobs import figures, meter
 from jobs.meter import OTHER, STEPS, Reading
 from jobs.models import JobKind, SweepRun
 from jobs.states import HELD, Actor, JobStatus, Meter
+from jobs.stats import statements
 
 #: The statuses that are counted as they are now; how many jobs ended is a counter.
 LIVE = (JobStatus.PENDING, *HELD)
@@ -105,7 +106,7 @@ def _sweep() -> Iterator[Metric]:
 
 def _now() -> datetime:
     """The database's clock."""
-    now: datetime = figures.ask("now")[0]["now"]
+    now: datetime = statements.run("now")[0]["now"]
     return now
 
 

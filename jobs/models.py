@@ -9,8 +9,8 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from bots.models import NAME_LENGTH, Bot
-from jobs.queries import JobQuerySet
 from jobs.states import AT_REST, ENDING, FINISHED, HELD, Actor, JobStatus, LeaseSpan, Meter, Policy, Span, Verb
+from jobs.time_limits import past_a_limit
 
 KEY_LENGTH = 200
 NOTE_LENGTH = 500
@@ -87,11 +87,44 @@ class JobKind(models.Model):
         return self.name
 
 
+class JobQuerySet(models.QuerySet["Job"]):
+    """Questions about jobs."""
+
+    def pending(self) -> "JobQuerySet":
+        """Jobs that nobody holds and that are not finished."""
+        return self.filter(status=JobStatus.PENDING)
+
+    def claimable(self) -> "JobQuerySet":
+        """Pending jobs whose time has come and whose kind is not paused, in the order in which they are claimed."""
+        return self.pending().filter(run_at__lte=Now(), kind__paused=False).order_by("-priority", "run_at", "id")
+
+    def held(self) -> "JobQuerySet":
+        """Jobs under a lease."""
+        return self.filter(status__in=HELD)
+
+    def held_by(self, bot: "Bot") -> "JobQuerySet":
+        """The jobs this bot holds."""
+        # Held if and only if somebody holds it (constraint `job_held_has_lease`).
+        return self.filter(claimed_by=bot)
+
+    def due(self) -> "JobQuerySet":
+        """Leases at which the sweep must look now."""
+        return self.held().filter(deadline_at__lte=Now())
+
+    def stuck(self) -> "JobQuerySet":
+        """Leases past one of their limits now: unstarted, silent or overdue (DESIGN section 6)."""
+        return self.held().filter(past_a_limit())
+
+    def finished(self) -> "JobQuerySet":
+        """Jobs that have ended."""
+        return self.filter(status__in=FINISHED)
+
+
 class Job(models.Model):
     """One unit of work. Only `jobs.lifecycle` changes the state of one."""
 
-    # No foreign key in the database is checked for each job: jobs/sql/guard_kind.sql and guard_bot.sql do it for each
-    # kind and bot that goes.
+    # No foreign key in the database is checked for each job: jobs/lifecycle/sql/guard_kind.sql and guard_bot.sql
+    # do it for each kind and bot that is deleted.
     kind = models.ForeignKey(
         JobKind, on_delete=models.PROTECT, related_name="jobs", db_index=False, db_constraint=False
     )
@@ -184,11 +217,11 @@ class Job(models.Model):
             models.Index(name="job_deadline", fields=["deadline_at"], condition=Q(status__in=HELD)),
             # Not by status, as `job_deadline` is: PostgreSQL might take that one for this, and read all that is held.
             models.Index(name="job_held_by", fields=["claimed_by"], condition=Q(claimed_by__isnull=False)),
-            # The lists' (`jobs.stretches`). Not of what is held, so that a claim need not write it. Read backwards,
-            # newest first: new jobs have the highest ids, and at the end of their stretch they fill its pages; at its
-            # beginning (`-id`) they would split them.
+            # The lists' (`jobs.lists.index_merge`). Not of what is held, so that a claim need not write it. Read
+            # backwards, newest first: new jobs have the highest ids, and at the end of their stretch they fill
+            # its pages; at its beginning (`-id`) they would split them.
             models.Index(name="job_at_rest", fields=["status", "kind", "id"], condition=Q(status__in=AT_REST)),
-            # What of a kind ended first (`jobs.pruning`) and lately (the figures), and what a bot has finished.
+            # What of a kind ended first (`jobs.sweep.retention`) and lately (the figures), and what a bot has finished.
             models.Index(name="job_finished_of_kind", fields=["kind", "finished_at"], condition=Q(status__in=FINISHED)),
             models.Index(name="job_finished_by", fields=["finished_by", "-id"], condition=Q(finished_by__isnull=False)),
         ]

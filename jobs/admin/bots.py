@@ -9,13 +9,14 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 
-from bots.admin import BotAdmin, many
+from bots.admin import BotAdmin
 from bots.models import Bot
-from bots.shown import NONE
 from jobs import lifecycle, record
-from jobs.admin.interventions import INTERVENTIONS, asked, carry_out, confirmation
+from jobs.admin.actions import INTERVENTIONS, asked, carry_out, confirmation
 from jobs.lifecycle import By
 from jobs.models import Job, JobEvent
+from jobsite.lib.admin import count_of
+from jobsite.lib.badges import NONE
 
 #: How many of a bot's jobs and events its page shows.
 HELD, LAST = 100, 10
@@ -59,8 +60,8 @@ class HoldingBotAdmin(BotAdmin):
         told, changes = lifecycle.restart(bots, by=By.operator(request.user))  # type: ignore[arg-type]
         for bot in bots:
             self.log_change(request, bot, "Told to restart.")
-        released = many(len(changes), "job")
-        self.message_user(request, f"{many(told, 'bot')} will be told to restart. Released {released}.")
+        released = count_of(len(changes), "job")
+        self.message_user(request, f"{count_of(told, 'bot')} will be told to restart. Released {released}.")
         return None
 
     def _ask_before_restart(self, request: HttpRequest, bots: QuerySet[Bot]) -> HttpResponse:

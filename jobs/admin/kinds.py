@@ -10,11 +10,12 @@ from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from bots import deeds
-from bots.admin import GuardedActions, many
-from bots.shown import NONE, badge
-from jobs import figures, learned, story
+from bots import audit
+from jobs import figures, learned
+from jobs.explain import policy
 from jobs.models import JobKind
+from jobsite.lib.admin import GuardedActions, count_of
+from jobsite.lib.badges import NONE, badge
 
 
 class KindList(ChangeList):
@@ -78,7 +79,7 @@ class JobKindAdmin(GuardedActions):
 
     @admin.display(description="run within")
     def runs_within(self, kind: JobKind) -> str:
-        return story.run_limit_shortly(kind)
+        return policy.run_limit_shortly(kind)
 
     def save_model(self, request: HttpRequest, obj: JobKind, form: forms.ModelForm, change: bool) -> None:
         # Only what the form changes: the sweep may have learned a new limit since the page was made.
@@ -89,7 +90,7 @@ class JobKindAdmin(GuardedActions):
 
     def get_form(self, request: HttpRequest, obj: JobKind | None = None, change: bool = False, **kwargs: Any) -> Any:
         # What each field comes to, in words, beside the field.
-        kwargs["help_texts"] = (story.policy(obj) if obj is not None else {}) | kwargs.get("help_texts", {})
+        kwargs["help_texts"] = (policy.policy(obj) if obj is not None else {}) | kwargs.get("help_texts", {})
         return super().get_form(request, obj, change, **kwargs)
 
     def change_view(
@@ -102,7 +103,7 @@ class JobKindAdmin(GuardedActions):
             extra |= {
                 "spread": figures.spreads(kind=kind.name).get(kind.name),
                 "recent": learned.of(kind.name),
-                "run_limit": story.run_limit(kind),
+                "run_limit": policy.run_limit(kind),
                 "teaching": {
                     "enough": learned.ENOUGH,
                     "times": learned.TIMES,
@@ -136,7 +137,7 @@ class JobKindAdmin(GuardedActions):
         paused = verb == "pause"
         changing = list(kinds.filter(paused=not paused))
         kinds.filter(pk__in=[kind.pk for kind in changing]).update(paused=paused)
-        deeds.tell(verb, [{"kind": kind.name} for kind in changing], by=request.user.get_username())
+        audit.tell(verb, [{"kind": kind.name} for kind in changing], by=request.user.get_username())
         for kind in changing:
             self.log_change(request, kind, f"{done}.")
-        self.message_user(request, f"{done} {many(len(changing), 'kind')}.")
+        self.message_user(request, f"{done} {count_of(len(changing), 'kind')}.")

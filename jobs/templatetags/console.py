@@ -10,26 +10,28 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from bots import shown
-from bots.health import words
-from jobs import charts, figures, folded, overview, story
+from jobs import figures
+from jobs.explain import timeline
 from jobs.learned import ERROR, SHARE, Recent
+from jobs.lists import home as lists_home
 from jobs.models import Job, JobKind
 from jobs.states import Verb
+from jobsite.lib import badges, charts, json_view
+from jobsite.lib.durations import words
 
 register = template.Library()
 
-badge = register.filter("badge", shown.badge)
-age = register.filter("age", shown.age)
+badge = register.filter("badge", badges.badge)
+age = register.filter("age", badges.age)
 seconds = register.filter("seconds", charts.seconds)
 duration = register.filter("duration", words)
-fold = register.filter("fold", folded.fold)
+fold = register.filter("fold", json_view.fold)
 
 
 @register.filter
 def family(state: str) -> str:
     """The family of a state: the class of its colour and icon."""
-    return shown.FAMILIES.get(state, "wait")
+    return badges.FAMILIES.get(state, "wait")
 
 
 @register.filter
@@ -85,13 +87,13 @@ def home(request: HttpRequest) -> dict[str, Any]:
     statuses, releases = figures.by_status()
     return {
         "allowed": True,
-        "needs": overview.needs_now(),
+        "needs": lists_home.needs_now(),
         "may_release": user.has_perm("jobs.release_job"),
-        "fleet": overview.fleet(),
+        "fleet": lists_home.fleet(),
         "statuses": statuses,
         "releases": releases,
         "oldest": figures.oldest_pending()[:12],
-        "recent": overview.interventions(),
+        "recent": lists_home.interventions(),
         "now": timezone.now(),
     } | pictures(window)
 
@@ -150,7 +152,7 @@ def quoted(pk: str) -> str:
 @register.filter
 def look(verb: str) -> str:
     """The family in which a verb stands in a timeline."""
-    return story.LOOKS.get(Verb(verb), "wait")
+    return timeline.LOOKS.get(Verb(verb), "wait")
 
 
 @register.filter

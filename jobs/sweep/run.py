@@ -1,0 +1,69 @@
+"""Run a sweep: grade what is due, act by each kind's policy, and record what happened."""
+
+import secrets
+from collections.abc import Callable
+from datetime import datetime
+
+from jobs.models import SweepRun
+from jobs.sweep import retention
+from jobs.sweep.batches import Due, due_batches, make_durable, retry_busy, sweep_batches
+from jobs.sweep.fleet import count_bots, sweep_bots
+from jobs.sweep.preview import preview_bots, preview_leases
+from jobs.sweep.result import Swept
+from jobsite.lib import log_context
+from jobsite.lib.clock import database_now
+
+
+def sweep(
+    *, kind: str | None = None, dry_run: bool = False, each_batch: Callable[[Swept], None] | None = None
+) -> Swept:
+    """Look at every lease that is due, then at every bot that is unwell or unseen.
+
+    `kind` limits the leases to one kind. `dry_run` changes nothing and fills `actions` all the same. `each_batch` is
+    called with the running figures after each batch; what it raises ends the sweep, with that batch done, and those
+    that were under way. Batches are done `SWEEP_WORKERS` at a time, unless a transaction is open around the sweep.
+    """
+    with log_context.begin(sweep=secrets.token_hex(4)):
+        return _sweep(kind, dry_run, each_batch)
+
+
+def _sweep(kind: str | None, dry_run: bool, each_batch: Callable[[Swept], None] | None) -> Swept:
+    began = database_now()
+    swept = Swept(began=began)
+    busy: list[Due] = []
+    would_expire: dict[int, list[int]] = {}
+    if dry_run:
+        for batch in due_batches(kind, began):
+            preview_leases(swept, batch, would_expire)
+            if each_batch:
+                each_batch(swept)
+        preview_bots(swept, would_expire)
+    else:
+        for part, left in sweep_batches(due_batches(kind, began)):
+            swept.add(part)
+            busy += left
+            if each_batch:
+                each_batch(swept)
+        retry_busy(swept, busy)
+        sweep_bots(swept, began)
+        if swept.checked:
+            make_durable()
+    count_bots(swept)
+    if kind is None and not dry_run:
+        swept.pruned = retention.prune()
+        _record(swept, began)
+    return swept
+
+
+def _record(swept: Swept, began: datetime) -> None:
+    """Say that a full sweep came to its end, in the place of what was said of the one before."""
+    ended = database_now()
+    run = SweepRun(started_at=began, finished_at=ended, took=(ended - began).total_seconds(), counts=swept.counts())
+    fields = ["started_at", "finished_at", "took", "counts"]
+    SweepRun.objects.bulk_create([run], update_conflicts=True, unique_fields=["id"], update_fields=fields)
+
+
+def record_incidents(swept: Swept) -> None:
+    """Write what the pass over incidents did to this sweep's record, unless a later one is on record already."""
+    if swept.began is not None:
+        SweepRun.objects.filter(started_at=swept.began).update(counts=swept.counts())
