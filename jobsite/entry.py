@@ -21,7 +21,7 @@ from jobs.turns import waiting
 from jobsite import metrics, probes
 from jobsite.lib import log_context, problems
 
-logger = logging.getLogger("jobsite.requests")
+logger = logging.getLogger("jobsite.entry")
 
 #: What a caller may call its own request. What might be a token is none.
 SANE = re.compile(rf"(?!{tokens.BOT_PREFIX}|{tokens.KEY_PREFIX})[A-Za-z0-9][A-Za-z0-9._:-]{{0,63}}\Z")

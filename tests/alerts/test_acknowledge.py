@@ -2,7 +2,7 @@
 
 import pytest
 
-from alerts.incidents import acknowledge
+from alerts.incidents.acknowledge import acknowledge
 from alerts.models import Incident
 from jobs import lifecycle
 from tests.alerts.passing import look, minutes_pass, notes_of, sweep_and_look, the_one

@@ -3,7 +3,8 @@
 import pytest
 from django.db import IntegrityError, OperationalError, connection, transaction
 
-from alerts.incidents import acknowledge, detectors, reconcile
+from alerts.incidents.acknowledge import acknowledge
+from alerts.incidents import detectors, reconcile
 from alerts.models import Incident
 from jobs.sweep.run import sweep
 from tests.alerts.passing import look, the_one
