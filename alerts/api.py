@@ -8,7 +8,7 @@ from ninja import Body, Router
 from pydantic import BaseModel, Field
 
 from alerts.errors import NotOpen
-from alerts.incidents.acknowledge import acknowledge as incidents_acknowledge
+from alerts.incidents import acknowledge as incidents_acknowledge
 from alerts.models import Incident
 from alerts.states import Cause, IncidentStatus, Severity
 from jobs.api.auth import people_only, require

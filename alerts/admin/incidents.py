@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 
 from alerts.delivery.links import bots_in
-from alerts.incidents.acknowledge import acknowledge as incidents_acknowledge
+from alerts.incidents import acknowledge as incidents_acknowledge
 from alerts.models import Incident, IncidentBot
 from alerts.states import IncidentStatus
 from jobsite.lib.admin import GuardedActions, count_of

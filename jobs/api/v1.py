@@ -7,7 +7,7 @@ from ninja import NinjaAPI
 from ninja.operation import Operation
 from ninja.parser import Parser
 
-from jobs.api import bots, bulk, jobs, leases, turns
+from jobs.api import bots, bulk, jobs, leases, turn
 from jobsite.lib import problems
 from jobsite.lib.strict_json import loads
 
@@ -47,7 +47,7 @@ api = Api(
 )
 problems.register(api)
 # Bots' calls first: their paths and the others' do not overlap, except for release, which is shared.
-api.add_router("", turns.router)
+api.add_router("", turn.router)
 api.add_router("", leases.router)
 api.add_router("", jobs.shared)
 api.add_router("", bulk.router)

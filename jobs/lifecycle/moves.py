@@ -12,7 +12,7 @@ from jobs.turns import waiting
 
 if TYPE_CHECKING:
     pass
-from jobs.lifecycle.holders import settle
+from jobs.lifecycle.holders import touch
 from jobs.lifecycle.statements import run
 from jobs.lifecycle.values import By, Change
 
@@ -87,7 +87,7 @@ def end(
         changes = [Change(**row) for row in run("end", rows=rows, **params)]
         announce_pending(changes)
         audit.log_changes(verb, by, changes, {row["id"]: row["reason"] for row in rows})
-        settle({change.bot for change in changes}, keep_health=keep_health)
+        touch({change.bot for change in changes}, keep_health=keep_health)
     return changes
 
 

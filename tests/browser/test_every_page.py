@@ -8,8 +8,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from alerts.delivery import outbox
-from alerts.incidents.acknowledge import acknowledge
-from alerts.incidents import reconcile
+from alerts.incidents import acknowledge, reconcile
 from alerts.models import Channel, Delivery, Incident
 from alerts.states import Moment
 from bots.models import ApiKey, Bot

@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from bots.models import Bot
 from bots.states import BotStatus, HealthStatus
 from jobs import lifecycle
-from jobs.api import short
+from jobs.api import turn as short
 from jobs.lifecycle import SWEEP, By
 from jobs.models import Job, JobEvent, JobKind
 from jobs.states import JobStatus, Verb

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.test import Client
 
 from bots.models import Bot
-from jobs.api import short
+from jobs.api import turn as short
 from tests.api.calls import send
 from tests.jobs import turn_shapes
 from tests.jobs.turn_shapes import SHAPES, Cast

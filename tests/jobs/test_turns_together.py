@@ -13,7 +13,7 @@ from jobs import lifecycle
 from jobs.lifecycle import SWEEP, PlainTurn, Wanted
 from jobs.models import Job, JobEvent, JobKind
 from jobs.states import JobStatus
-from jobs.turns.combining import GoAlone
+from jobs.turns.combining import RetryAlone
 from tests.cast import Lease, bot_named, enqueue_one, take_one
 from tests.race import PATIENCE, racers
 
@@ -177,7 +177,7 @@ def test_a_bot_that_somebody_keeps_locked_holds_up_only_itself() -> None:
     with racers() as run:
         with transaction.atomic():
             Bot.objects.select_for_update().get(pk=ada.pk)
-            with pytest.raises(GoAlone):
+            with pytest.raises(RetryAlone):
                 run.go(lambda: together(turn(ada), turn(bob))).result(PATIENCE)
             assert len(ids(run.go(lambda: together(turn(bob))[0]).result(PATIENCE))) == 1
             waits = run.go_and_block(lambda: together(turn(ada))[0])
@@ -192,7 +192,7 @@ def test_nothing_of_any_turn_is_done_when_one_cannot_be() -> None:
     with racers() as run, transaction.atomic():
         # Whoever comes now sees the lease hold, waits for this, and then goes by itself.
         Job.objects.select_for_update().get(pk=its.id)
-        with pytest.raises(GoAlone):
+        with pytest.raises(RetryAlone):
             run.go(lambda: together(turn(ada, done=[mine]), turn(bob, done=[its]))).result(PATIENCE)
     assert {mine.job.status, its.job.status} == {JobStatus.PROCESSING}
 
