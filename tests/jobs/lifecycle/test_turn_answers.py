@@ -11,8 +11,8 @@ from django.test import Client
 from bots.models import Bot
 from jobs.api import turn as short
 from tests.api.calls import send
-from tests.jobs import turn_shapes
-from tests.jobs.turn_shapes import SHAPES, Cast
+from tests.jobs.lifecycle import turn_shapes
+from tests.jobs.lifecycle.turn_shapes import SHAPES, Cast
 
 pytestmark = pytest.mark.django_db
 
