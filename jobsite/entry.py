@@ -5,12 +5,16 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+from csp.middleware import CSPMiddleware
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
+from django.middleware.clickjacking import XFrameOptionsMiddleware
+from django.middleware.security import SecurityMiddleware
 from psycopg_pool import PoolTimeout
 
 from bots import tokens
@@ -54,7 +58,9 @@ class Entry:
             _answered(environ, answer.status, began, said)
             # As Django does at the end of a request.
             waiting.give_back_connection()
-        start_response(f"{answer.status} {answer.reason}", [*answer.headers.items(), ("X-Request-ID", number)])
+        headers = _common_headers(turn.Envelope(environ).is_secure()) | answer.headers
+        headers |= {"Content-Length": str(len(answer.body)), "X-Request-ID": number}
+        start_response(f"{answer.status} {answer.reason}", list(headers.items()))
         return [answer.body]
 
     def _by_django(
@@ -77,6 +83,19 @@ def _answer_turn(environ: WSGIEnvironment) -> Answer | None:
         return turn.answer(environ)
     except Exception as error:
         return Answer.from_response(problems.problem_of(environ["REQUEST_METHOD"], environ["PATH_INFO"], error))
+
+
+@cache
+def _common_headers(secure: bool) -> dict[str, str]:
+    """What the site's middleware adds to every answer of Django's; the same for what never came to Django."""
+    request = turn.Envelope({"wsgi.url_scheme": "https" if secure else "http"})
+    request.path = request.path_info = "/"
+    answered: Callable[[HttpRequest], HttpResponse] = lambda _: HttpResponse()  # noqa: E731
+    for middleware in (XFrameOptionsMiddleware, CSPMiddleware, SecurityMiddleware):
+        answered = middleware(answered)
+    headers = dict(answered(request).items())
+    del headers["Content-Type"]
+    return headers
 
 
 class RouteMiddleware:

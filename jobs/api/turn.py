@@ -59,7 +59,7 @@ class Answer(NamedTuple):
         return HttpResponse(self.body, status=self.status, reason=self.reason, headers=self.headers)
 
 
-class _Envelope(HttpRequest):
+class Envelope(HttpRequest):
     """As much of a request as Django needs to say whose host it names, and whether it came by HTTPS."""
 
     def __init__(self, environ: WSGIEnvironment) -> None:
@@ -115,7 +115,7 @@ def answer(environ: WSGIEnvironment) -> Answer | None:
 
 def _well_addressed(environ: WSGIEnvironment) -> bool:
     """Whether it names a host of ours, and came by HTTPS where it must."""
-    envelope = _Envelope(environ)
+    envelope = Envelope(environ)
     if settings.SECURE_SSL_REDIRECT and not envelope.is_secure():
         return False
     try:
@@ -155,14 +155,13 @@ def respond(digest: bytes, data: schemas.ClaimIn | schemas.ExchangeIn, instance:
     head = _heard(data, row) if isinstance(data, schemas.ExchangeIn) else ""
     orders = f'"paused": {_json(last.paused)}, "restart": {_json(restart)}'
     body = f'{{{head}"jobs": {last.jobs}, {orders}}}'.encode()
-    headers["Content-Length"] = str(len(body))
     return Answer(200, "OK", headers, body)
 
 
 def _reports(data: schemas.ExchangeIn) -> dict[str, str]:
     """The reports of an exchange as JSON, by verb."""
     lists = {verb: getattr(data, name) for verb, name in REPORTS.items()}
-    return {verb: _LIST.dump_json(items).decode() for verb, items in lists.items() if items}
+    return {verb: _LIST.dump_json(items, exclude_unset=True).decode() for verb, items in lists.items() if items}
 
 
 def _wait(digest: bytes, row: TurnRow, wanted: Wanted, seconds: float, instance: str) -> tuple[TurnRow, bool]:

@@ -18,8 +18,8 @@ from jobs.lifecycle.late import refusals
 from jobs.lifecycle.leases import Watched, look_again, watched
 from jobs.lifecycle.moves import accept, cancel, expire, flag, give_up, prioritise, release, retry
 from jobs.lifecycle.processes import hello, restart, see, take_restart
-from jobs.lifecycle.retention import prune
 from jobs.lifecycle.reports import claim, complete, fail, hand_back, heartbeat, start
+from jobs.lifecycle.retention import prune
 from jobs.lifecycle.turn import TurnRequest, TurnRow, take_turn, turn_request
 from jobs.lifecycle.values import SWEEP, By, Change, Claimed, Outcome, Renewed, Report, Wanted
 

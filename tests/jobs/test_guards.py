@@ -59,7 +59,7 @@ def test_a_bot_that_is_being_deleted_claims_nothing(ada: Bot) -> None:
     with racers() as run:
         with transaction.atomic():
             delete(ada)
-            claiming = run.go_and_block(lambda: lifecycle.exchange_plainly(digest, lifecycle.Wanted()))
+            claiming = run.go_and_block(lambda: lifecycle.take_turn(lifecycle.turn_request(digest, lifecycle.Wanted())))
         assert claiming.result(PATIENCE) is None
     assert not Job.objects.held().exists()
 

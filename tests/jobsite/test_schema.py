@@ -10,11 +10,14 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
-from jobs.lifecycle.statements import SQL
+from jobs.lifecycle.statements import SQL, TURN_FUNCTIONS
 from jobsite import schema
 from jobsite.lib.sql import digest
 
 pytestmark = pytest.mark.django_db
+
+#: A function in a file of SQL: its name and its body.
+_FUNCTION = re.compile(r"^CREATE OR REPLACE FUNCTION (\w+)\(.*?\$function\$(.*?)\$function\$", re.DOTALL | re.MULTILINE)
 
 
 def sql(text: str) -> None:
@@ -149,9 +152,9 @@ def test_comparing_leaves_nothing_behind() -> None:
 
 def test_a_function_that_is_not_what_the_code_says_is_found() -> None:
     with connection.cursor() as cursor:
-        cursor.execute(SQL.function("exchange").replace("plain := false;", "plain := true;", 1))
+        cursor.execute(SQL.function("jobs_pick").replace("i + 1", "i + 2", 1))
     (drift,) = [c for c in schema.compare("jobs") if c.drift]
-    assert (drift.name, drift.drift) == ("jobs_turns", "not what the code says")
+    assert (drift.name, drift.drift) == ("jobs_pick", "not what the code says")
     assert all("digest" in side for side in drift.sides) and len(set(drift.sides)) == 2
 
 
@@ -162,6 +165,8 @@ def test_a_guard_that_is_gone_is_found() -> None:
 
 
 def test_the_last_migration_of_a_function_is_of_the_function_as_it_is() -> None:
-    files = sorted((Path(__file__).resolve().parents[2] / "jobs" / "migrations").glob("0*.py"))
-    digests = [found[1] for file in files if (found := re.search(r'^EXCHANGE = "(\w+)"', file.read_text(), re.M))]
-    assert digests[-1] == digest(SQL.body("exchange")), "exchange.sql has changed: add a migration that makes it again"
+    # Frozen beside the migrations, in their order; the last one that has a function counts.
+    files = sorted((Path(__file__).resolve().parents[2] / "jobs" / "migrations" / "sql").glob("*.sql"))
+    frozen = {name: body for file in files for name, body in _FUNCTION.findall(file.read_text(encoding="utf-8"))}
+    for name in TURN_FUNCTIONS:
+        assert digest(frozen[name]) == digest(SQL.body(name)), f"{name}.sql has changed: add a migration with it"

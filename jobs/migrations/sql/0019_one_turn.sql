@@ -63,7 +63,8 @@ k.backoff * ((2 ^ LEAST(GREATEST(j.attempt - j.uncounted - 1, 0), 10)) * (1 + 0.
 does not count against it; every other one does. */
 CASE WHEN w.retry AND j.attempt - j.uncounted < j.max_attempts THEN 'pending' ELSE 'failed' END ELSE 'pending' END AS to_status
         FROM (
-            SELECT p.turn, p.bot, p.name, verb, w.id, w.attempt, w.error, w.retry, COALESCE(w.reason, w.error) AS reason
+            SELECT p.turn, p.bot, p.name, verb, w.id, w.attempt, w.error, COALESCE(w.retry, true) AS retry,
+                   COALESCE(w.reason, w.error) AS reason
             FROM unnest(known, bots, names) AS p(turn, bot, name)
             CROSS JOIN unnest('{fail,release}'::text[]) AS verb
             CROSS JOIN LATERAL jsonb_to_recordset(turns->(p.turn - 1)->verb)

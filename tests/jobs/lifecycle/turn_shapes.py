@@ -1,4 +1,4 @@
-"""The shapes of a bot's turn: what is there before, what the bot sends, and what must come of it, in answer and rows."""
+"""The shapes of a bot's turn: what is there before, and what the bot sends."""
 
 import re
 from collections.abc import Callable

@@ -16,7 +16,8 @@ BEGIN
                CASE WHEN w.verb = 'fail' THEN 0 ELSE 1 END AS uncounts,
                CASE WHEN w.verb = 'fail' THEN {again} ELSE 'pending' END AS to_status
         FROM (
-            SELECT p.turn, p.bot, p.name, verb, w.id, w.attempt, w.error, w.retry, COALESCE(w.reason, w.error) AS reason
+            SELECT p.turn, p.bot, p.name, verb, w.id, w.attempt, w.error, COALESCE(w.retry, true) AS retry,
+                   COALESCE(w.reason, w.error) AS reason
             FROM unnest(known, bots, names) AS p(turn, bot, name)
             CROSS JOIN unnest('{fail,release}'::text[]) AS verb
             CROSS JOIN LATERAL jsonb_to_recordset(turns->(p.turn - 1)->verb)
