@@ -44,8 +44,8 @@ def locked(bots: QuerySet[Bot], *, wait: bool = True) -> dict[int, Health]:
 def regrade(bots: QuerySet[Bot], *, wait: bool = True) -> dict[int, tuple[str, str]]:
     """Grade bots by what they hold now. Returns `{id: (before, after)}` of those whose health changed.
 
-    A bot that holds nothing is left alone: its last grade stands until it calls, or somebody ends its lease. Without `wait`
-    so is a bot whose row somebody else has locked.
+    A bot that holds nothing is left alone: its last grade stands until it calls, or one of its leases ends. Without
+    `wait` so is a bot whose row somebody else has locked.
     """
     with transaction.atomic():
         return regrade_locked(locked(bots, wait=wait))

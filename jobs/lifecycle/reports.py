@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from bots.models import Bot
 from jobs.lifecycle.late import refusals
@@ -67,9 +67,8 @@ def _renew(
 def _report(
     verb: str, reports: Sequence[Report], contents: Sequence[dict[str, Any]], by: By
 ) -> tuple[TurnRow, Outcome]:
-    assert by.bot_id is not None, "a bot reports"
     pairs = zip(reports, contents, strict=True)
     text = json.dumps([{"id": r.id, "attempt": r.attempt, **content} for r, content in pairs], allow_nan=False)
-    row = take_turn(turn_request(by.bot_id, reports={verb: text}))
+    row = take_turn(turn_request(cast(int, by.bot_id), reports={verb: text}))
     rejected = refusals(row.name, row.refused)
     return row, Outcome([report.id for report in reports if report.id not in rejected], rejected)

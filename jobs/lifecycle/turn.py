@@ -32,6 +32,8 @@ MOST_REMEMBERED = 100_000
 SMALL, FEW = 8192, 25
 #: … at most so many of them, and when they need not stand in line for longer than this, in seconds.
 MOST_TURNS, PATIENCE = 32, 0.1
+#: Seconds before a turn is repeated that waited for somebody who waited for it.
+GIVE_WAY = 0.05
 #: Turns that ask for more jobs than `FEW` are each a call; with more of them at once each only takes longer.
 LARGE_AT_ONCE = 4
 
@@ -40,7 +42,7 @@ _LOCKED = re.compile(r'tuple (\(\d+,\d+\)) in relation "(jobs_job|bots_bot)"')
 
 
 class TurnRequest(NamedTuple):
-    """One turn for `jobs_turns`: its JSON, whose it is, the kinds that bot is believed to take and those it asks for."""
+    """One turn for `jobs_turns`: its JSON, whose it is, the kinds that bot is believed to take, those it asks for."""
 
     text: str
     digest: bytes | None
@@ -171,20 +173,26 @@ def _send_and_grade(request: TurnRequest) -> TurnRow | None:
 def send(requests: Sequence[TurnRequest]) -> list[TurnRow | None]:
     """Turns that ask for the same kinds, in one statement. None for each whose bot is not known.
 
-    RetryAlone when nothing of any of several turns was done. A lost connection is nobody's to repeat: what was done is
-    not known.
+    RetryAlone when nothing of any of several turns was done; Unavailable when a row that one needs stays locked. A lost
+    connection is nobody's to repeat: what was done is not known.
     """
-    try:
-        return _send(requests)
-    except DatabaseError as error:
-        refusal = refused_by_server(error)
-        if refusal is not None and len(requests) > 1:
-            raise RetryAlone from error
-        if isinstance(refusal, LockNotAvailable):
-            raise Unavailable(f"{_locked_row(refusal)} is locked just now. Nothing was changed; try again.") from error
-        if not isinstance(refusal, DeadlockDetected | SerializationFailure):
-            raise
-    return _send(requests)
+    for last in (False, True):
+        try:
+            return _send(requests)
+        except DatabaseError as error:
+            refusal = refused_by_server(error)
+            if refusal is not None and len(requests) > 1:
+                raise RetryAlone from error
+            if isinstance(refusal, LockNotAvailable):
+                text = f"{_locked_row(refusal)} is locked just now. Nothing was changed; try again."
+                raise Unavailable(text) from error
+            if not isinstance(refusal, DeadlockDetected | SerializationFailure):
+                raise
+            if last:
+                raise Unavailable("Others need the same rows just now. Nothing was changed; try again.") from error
+            # Whoever waited for this one goes first.
+            time.sleep(GIVE_WAY)
+    raise AssertionError
 
 
 def _send(requests: Sequence[TurnRequest]) -> list[TurnRow | None]:

@@ -76,7 +76,8 @@ class Statements:
             return blanks[name]
         if name in PARAMETERS:
             return f"%({name})s"
-        return self.text(name, **blanks).strip()
+        # Without the comment that it begins with.
+        return re.sub(r"\A/\*.*?\*/\s*", "", self.text(name, **blanks), flags=re.DOTALL).strip()
 
 
 def digest(body: str) -> str:

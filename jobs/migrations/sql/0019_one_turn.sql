@@ -31,10 +31,7 @@ BEGIN
                 AS w(id bigint, attempt integer, result jsonb)
             ORDER BY w.id
         ) w
-        WHERE /* Lease: job j is held under the lease that report w of a bot names, and by that bot.
-The CASE makes each condition on a job's lease one on the pair: so the planner cannot think that reading all jobs, or all
-that are held, is a short way to those few, and finds each by its key. */
-j.id = w.id AND j.attempt = w.attempt
+        WHERE j.id = w.id AND j.attempt = w.attempt
           AND CASE WHEN w.id > 0 THEN j.status IN ('claimed', 'processing') AND j.claimed_by_id = w.bot END
         RETURNING w.turn, j.id
     )
@@ -56,32 +53,25 @@ BEGIN
     WITH target AS (
         SELECT w.turn, w.verb, w.bot, w.name, w.reason, w.error, j.id, j.status, j.attempt, j.claimed_at, j.started_at,
                j.heartbeat_at, j.progress, j.kind_id,
-               CASE WHEN w.verb = 'fail' THEN /* Backoff: how long job j of kind k waits for its next attempt; see jobs/backoff.py. */
-k.backoff * ((2 ^ LEAST(GREATEST(j.attempt - j.uncounted - 1, 0), 10)) * (1 + 0.25 * (2 * random() - 1))) END AS delay,
+               CASE WHEN w.verb = 'fail' THEN k.backoff * ((2 ^ LEAST(GREATEST(j.attempt - j.uncounted - 1, 0), 10)) * (1 + 0.25 * (2 * random() - 1))) END AS delay,
                CASE WHEN w.verb = 'fail' THEN 0 ELSE 1 END AS uncounts,
-               CASE WHEN w.verb = 'fail' THEN /* Again: where a job goes whose attempt failed, when w says whether it may be tried again. An attempt that was released
-does not count against it; every other one does. */
-CASE WHEN w.retry AND j.attempt - j.uncounted < j.max_attempts THEN 'pending' ELSE 'failed' END ELSE 'pending' END AS to_status
+               CASE WHEN w.verb = 'fail' THEN CASE WHEN w.retry AND j.attempt - j.uncounted < j.max_attempts THEN 'pending' ELSE 'failed' END ELSE 'pending' END AS to_status
         FROM (
             SELECT p.turn, p.bot, p.name, verb, w.id, w.attempt, w.error, COALESCE(w.retry, true) AS retry,
-                   COALESCE(w.reason, w.error) AS reason
+                   COALESCE(w.reason, w.error, '') AS reason
             FROM unnest(known, bots, names) AS p(turn, bot, name)
             CROSS JOIN unnest('{fail,release}'::text[]) AS verb
             CROSS JOIN LATERAL jsonb_to_recordset(turns->(p.turn - 1)->verb)
                 AS w(id bigint, attempt integer, error text, retry boolean, reason text)
             ORDER BY w.id
         ) w
-        JOIN jobs_job j ON /* Lease: job j is held under the lease that report w of a bot names, and by that bot.
-The CASE makes each condition on a job's lease one on the pair: so the planner cannot think that reading all jobs, or all
-that are held, is a short way to those few, and finds each by its key. */
-j.id = w.id AND j.attempt = w.attempt
+        JOIN jobs_job j ON j.id = w.id AND j.attempt = w.attempt
           AND CASE WHEN w.id > 0 THEN j.status IN ('claimed', 'processing') AND j.claimed_by_id = w.bot END
         JOIN jobs_jobkind k ON k.name = j.kind_id
         FOR NO KEY UPDATE OF j
     ), changed AS (
         UPDATE jobs_job j
-        SET /* Ended: what a lease that ends other than well makes of its job; t says where it goes, after how long, and why. */
-status = t.to_status,
+        SET status = t.to_status,
         uncounted = j.uncounted + t.uncounts,
         run_at = CASE WHEN t.delay IS NULL OR t.to_status <> 'pending' THEN j.run_at
                       ELSE statement_timestamp() + t.delay END,
@@ -104,8 +94,7 @@ status = t.to_status,
         INSERT INTO jobs_jobevent (job_id, attempt, verb, from_status, to_status, bot_id, actor, by, reason, at, detail)
         SELECT c.id, c.attempt, c.verb, c.previous_status, c.status, c.bot, 'bot', c.name, c.reason,
                statement_timestamp(),
-               /* Lease detail: what the event that ended a lease keeps of it; c is the job as it was. */
-jsonb_strip_nulls(jsonb_build_object(
+               jsonb_strip_nulls(jsonb_build_object(
                'error', c.error, 'claimed_at', c.claimed_at, 'started_at', c.started_at,
                'heartbeat_at', c.heartbeat_at, 'progress', c.progress))
         FROM changed c
@@ -120,9 +109,7 @@ jsonb_strip_nulls(jsonb_build_object(
     INTO done_turns, done_ids, changed, due
     FROM changed c;
     IF due IS NOT NULL THEN
-        /* Announced: who waits hears, once this is committed, how many jobs of each kind are due again (`due`: a kind for each).
-NOTIFY carries less than 8 000 bytes. With more kinds than fit, the news is that there are jobs of any. */
-PERFORM pg_notify('jobsite_pending', CASE
+        PERFORM pg_notify('jobsite_pending', CASE
             WHEN length(news.text) < 7000 THEN news.text ELSE json_build_object('', jsonb_array_length(due))::text END)
         FROM (
             SELECT json_object_agg(k.kind, k.n)::text AS text
@@ -156,10 +143,7 @@ BEGIN
                 AS w(id bigint, attempt integer, progress smallint, note text)
             ORDER BY w.id
         ) w
-        JOIN jobs_job j ON /* Lease: job j is held under the lease that report w of a bot names, and by that bot.
-The CASE makes each condition on a job's lease one on the pair: so the planner cannot think that reading all jobs, or all
-that are held, is a short way to those few, and finds each by its key. */
-j.id = w.id AND j.attempt = w.attempt
+        JOIN jobs_job j ON j.id = w.id AND j.attempt = w.attempt
           AND CASE WHEN w.id > 0 THEN j.status IN ('claimed', 'processing') AND j.claimed_by_id = w.bot END
         FOR NO KEY UPDATE OF j
     ), changed AS (
@@ -167,8 +151,7 @@ j.id = w.id AND j.attempt = w.attempt
         SET status = l.status,
             started_at = l.started_at,
             heartbeat_at = l.heartbeat_at,
-            deadline_at = /* When the sweep must look at lease l of kind k: the first limit ahead of it (bots/health.py has the grades). */
-            COALESCE(
+            deadline_at = COALESCE(
                 CASE WHEN l.status = 'claimed' THEN l.claimed_at + k.start_within ELSE LEAST(
                     l.heartbeat_at + k.heartbeat_within,
                     CASE WHEN l.started_at + COALESCE(k.run_within, k.learned_run_within, run_within_default) > statement_timestamp()
@@ -460,16 +443,14 @@ BEGIN
     ) END;
     WITH claimed AS (
         UPDATE jobs_job j
-        SET /* Opened: what a claim makes of a job; l is the lease it opens, k its kind. */
-status = l.status,
+        SET status = l.status,
         attempt = j.attempt + 1,
         claimed_by_id = l.bot,
         instance = l.instance,
         claimed_at = l.claimed_at,
         started_at = l.started_at,
         heartbeat_at = l.heartbeat_at,
-        deadline_at = /* When the sweep must look at lease l of kind k: the first limit ahead of it (bots/health.py has the grades). */
-            COALESCE(
+        deadline_at = COALESCE(
                 CASE WHEN l.status = 'claimed' THEN l.claimed_at + k.start_within ELSE LEAST(
                     l.heartbeat_at + k.heartbeat_within,
                     CASE WHEN l.started_at + COALESCE(k.run_within, k.learned_run_within, run_within_default) > statement_timestamp()
@@ -554,11 +535,7 @@ DECLARE
     touched boolean;
     i integer;
 BEGIN
-    /* Known turns: those whose bots are known, by the order in which bots are locked, one entry for each in every array.
-A turn is `{digest | bot, instance, limit, starts}`, each of its reports in a list under its verb (`complete`, `fail`,
-`release`, `start`, `heartbeat`), and where that is meant `version`, `always` (write that the bot was seen, however
-lately it was) and `grades` (the caller grades the bot in this transaction). */
-SELECT array_agg(t.turn) FILTER (WHERE t.fine) AS turns, array_agg(t.id) FILTER (WHERE t.fine) AS bots,
+    SELECT array_agg(t.turn) FILTER (WHERE t.fine) AS turns, array_agg(t.id) FILTER (WHERE t.fine) AS bots,
            array_agg(t.name) FILTER (WHERE t.fine) AS names, array_agg(t.digest) FILTER (WHERE t.fine) AS digests,
            array_agg(t.instance) FILTER (WHERE t.fine) AS instances, array_agg(t.want) FILTER (WHERE t.fine) AS wants,
            array_agg(t.starts) FILTER (WHERE t.fine) AS starting, array_agg(t.version) FILTER (WHERE t.fine) AS versions,
@@ -622,18 +599,14 @@ SELECT array_agg(t.turn) FILTER (WHERE t.fine) AS turns, array_agg(t.id) FILTER 
 
     -- The jobs they report on before the bots.
     IF (known.completions > 0)::integer + (known.endings > 0)::integer + (known.renewals > 0)::integer > 1 THEN
-        /* Locked jobs: all whose leases these turns report on and hold, by id, when one call has more than one sort of report. */
-PERFORM FROM (
+        PERFORM FROM (
             SELECT w.id, w.attempt, p.bot
             FROM unnest(known.turns, known.bots) AS p(turn, bot)
             CROSS JOIN unnest('{complete,fail,release,start,heartbeat}'::text[]) AS verb
             CROSS JOIN LATERAL jsonb_to_recordset(turns->(p.turn - 1)->verb) AS w(id bigint, attempt integer)
             ORDER BY w.id
         ) w
-        JOIN jobs_job j ON /* Lease: job j is held under the lease that report w of a bot names, and by that bot.
-The CASE makes each condition on a job's lease one on the pair: so the planner cannot think that reading all jobs, or all
-that are held, is a short way to those few, and finds each by its key. */
-j.id = w.id AND j.attempt = w.attempt
+        JOIN jobs_job j ON j.id = w.id AND j.attempt = w.attempt
           AND CASE WHEN w.id > 0 THEN j.status IN ('claimed', 'processing') AND j.claimed_by_id = w.bot END
         FOR NO KEY UPDATE OF j;
     END IF;
@@ -658,8 +631,7 @@ j.id = w.id AND j.attempt = w.attempt
         refusals := jobs_refuse(turns, known.turns, known.bots, known.names, done_turns, done_ids);
     END IF;
 
-    /* Locked bots: the rows of the known turns' bots, locked by id, and what each may have now. */
-SELECT array_agg(b.want) AS wants, array_agg(b.status) AS statuses, array_agg(b.due) AS due,
+    SELECT array_agg(b.want) AS wants, array_agg(b.status) AS statuses, array_agg(b.due) AS due,
            array_agg(b.paused) AS paused, array_agg(b.restart) AS restarts, array_agg(b.revoked) AS revoked,
            array_agg(b.replaced) AS replaced, array_agg(b.instance) AS instances, array_agg(b.stuck) AS stuck,
            array_agg(CASE WHEN b.kinds <> bot_kinds THEN array_to_json(b.kinds)::text END) AS takes,

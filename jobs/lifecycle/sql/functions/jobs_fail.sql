@@ -17,7 +17,7 @@ BEGIN
                CASE WHEN w.verb = 'fail' THEN {again} ELSE 'pending' END AS to_status
         FROM (
             SELECT p.turn, p.bot, p.name, verb, w.id, w.attempt, w.error, COALESCE(w.retry, true) AS retry,
-                   COALESCE(w.reason, w.error) AS reason
+                   COALESCE(w.reason, w.error, '') AS reason
             FROM unnest(known, bots, names) AS p(turn, bot, name)
             CROSS JOIN unnest('{fail,release}'::text[]) AS verb
             CROSS JOIN LATERAL jsonb_to_recordset(turns->(p.turn - 1)->verb)
