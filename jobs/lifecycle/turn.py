@@ -190,8 +190,9 @@ def send(requests: Sequence[TurnRequest]) -> list[TurnRow | None]:
                 raise
             if last:
                 raise Unavailable("Others need the same rows just now. Nothing was changed; try again.") from error
-            # Whoever waited for this one goes first.
-            time.sleep(GIVE_WAY)
+            if isinstance(refusal, DeadlockDetected):
+                # Whoever waited for this one goes first.
+                time.sleep(GIVE_WAY)
     raise AssertionError
 
 

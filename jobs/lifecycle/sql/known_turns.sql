@@ -7,6 +7,7 @@ SELECT array_agg(t.turn) FILTER (WHERE t.fine) AS turns, array_agg(t.id) FILTER 
            array_agg(t.instance) FILTER (WHERE t.fine) AS instances, array_agg(t.want) FILTER (WHERE t.fine) AS wants,
            array_agg(t.starts) FILTER (WHERE t.fine) AS starting, array_agg(t.version) FILTER (WHERE t.fine) AS versions,
            array_agg(t.always) FILTER (WHERE t.fine) AS always, array_agg(t.reports) FILTER (WHERE t.fine) AS reporting,
+           array_agg(t.grades) FILTER (WHERE t.fine) AS grading,
            COALESCE(sum(t.completions) FILTER (WHERE t.fine), 0) AS completions,
            COALESCE(sum(t.endings) FILTER (WHERE t.fine), 0) AS endings,
            COALESCE(sum(t.renewals) FILTER (WHERE t.fine), 0) AS renewals,

@@ -3,7 +3,7 @@ SELECT array_agg(b.want) AS wants, array_agg(b.status) AS statuses, array_agg(b.
            array_agg(b.paused) AS paused, array_agg(b.restart) AS restarts, array_agg(b.revoked) AS revoked,
            array_agg(b.replaced) AS replaced, array_agg(b.instance) AS instances, array_agg(b.stuck) AS stuck,
            array_agg(CASE WHEN b.kinds <> bot_kinds THEN array_to_json(b.kinds)::text END) AS takes,
-           bool_or(b.limited) AS limited, min(b.kinds) AS kinds
+           bool_or(b.limited) AS limited, min(b.kinds) AS kinds, bool_or(b.ungraded) AS ungraded
     INTO locked
     FROM (
         SELECT b.*, CASE WHEN b.free AND NOT b.revoked AND NOT b.replaced THEN b.asks ELSE 0 END AS want
@@ -17,14 +17,16 @@ SELECT array_agg(b.want) AS wants, array_agg(b.status) AS statuses, array_agg(b.
                    t.always OR t.version IS NOT NULL OR b.last_seen_at IS NULL
                        OR b.last_seen_at < statement_timestamp() - seen_every
                        OR (b.health_status <> 'normal' AND b.stuck_job_id IS NULL)
-                       OR (t.reports AND b.stuck_job_id IS NOT NULL) AS due
+                       OR (t.reports AND b.stuck_job_id IS NOT NULL) AS due,
+                   t.reports AND b.stuck_job_id IS NOT NULL AND NOT t.grades AS ungraded
             FROM unnest(known.bots, known.digests, known.instances, known.wants, known.versions, known.always,
-                        known.reporting) AS t(id, digest, instance, want, version, always, reports)
+                        known.reporting, known.grading)
+                AS t(id, digest, instance, want, version, always, reports, grades)
             JOIN bots_bot b ON b.id = t.id
             ORDER BY b.id
             FOR NO KEY UPDATE OF b
         ) b
     ) b;
-    IF cardinality(locked.wants) IS DISTINCT FROM cardinality(known.bots) THEN
-        RAISE EXCEPTION 'a bot was deleted since its turn began' USING ERRCODE = 'serialization_failure';
+    IF locked.ungraded OR cardinality(locked.wants) IS DISTINCT FROM cardinality(known.bots) THEN
+        RAISE EXCEPTION 'a bot was graded or deleted since its turn began' USING ERRCODE = 'serialization_failure';
     END IF;

@@ -540,6 +540,7 @@ BEGIN
            array_agg(t.instance) FILTER (WHERE t.fine) AS instances, array_agg(t.want) FILTER (WHERE t.fine) AS wants,
            array_agg(t.starts) FILTER (WHERE t.fine) AS starting, array_agg(t.version) FILTER (WHERE t.fine) AS versions,
            array_agg(t.always) FILTER (WHERE t.fine) AS always, array_agg(t.reports) FILTER (WHERE t.fine) AS reporting,
+           array_agg(t.grades) FILTER (WHERE t.fine) AS grading,
            COALESCE(sum(t.completions) FILTER (WHERE t.fine), 0) AS completions,
            COALESCE(sum(t.endings) FILTER (WHERE t.fine), 0) AS endings,
            COALESCE(sum(t.renewals) FILTER (WHERE t.fine), 0) AS renewals,
@@ -635,7 +636,7 @@ BEGIN
            array_agg(b.paused) AS paused, array_agg(b.restart) AS restarts, array_agg(b.revoked) AS revoked,
            array_agg(b.replaced) AS replaced, array_agg(b.instance) AS instances, array_agg(b.stuck) AS stuck,
            array_agg(CASE WHEN b.kinds <> bot_kinds THEN array_to_json(b.kinds)::text END) AS takes,
-           bool_or(b.limited) AS limited, min(b.kinds) AS kinds
+           bool_or(b.limited) AS limited, min(b.kinds) AS kinds, bool_or(b.ungraded) AS ungraded
     INTO locked
     FROM (
         SELECT b.*, CASE WHEN b.free AND NOT b.revoked AND NOT b.replaced THEN b.asks ELSE 0 END AS want
@@ -649,16 +650,18 @@ BEGIN
                    t.always OR t.version IS NOT NULL OR b.last_seen_at IS NULL
                        OR b.last_seen_at < statement_timestamp() - seen_every
                        OR (b.health_status <> 'normal' AND b.stuck_job_id IS NULL)
-                       OR (t.reports AND b.stuck_job_id IS NOT NULL) AS due
+                       OR (t.reports AND b.stuck_job_id IS NOT NULL) AS due,
+                   t.reports AND b.stuck_job_id IS NOT NULL AND NOT t.grades AS ungraded
             FROM unnest(known.bots, known.digests, known.instances, known.wants, known.versions, known.always,
-                        known.reporting) AS t(id, digest, instance, want, version, always, reports)
+                        known.reporting, known.grading)
+                AS t(id, digest, instance, want, version, always, reports, grades)
             JOIN bots_bot b ON b.id = t.id
             ORDER BY b.id
             FOR NO KEY UPDATE OF b
         ) b
     ) b;
-    IF cardinality(locked.wants) IS DISTINCT FROM cardinality(known.bots) THEN
-        RAISE EXCEPTION 'a bot was deleted since its turn began' USING ERRCODE = 'serialization_failure';
+    IF locked.ungraded OR cardinality(locked.wants) IS DISTINCT FROM cardinality(known.bots) THEN
+        RAISE EXCEPTION 'a bot was graded or deleted since its turn began' USING ERRCODE = 'serialization_failure';
     END IF;
     wants := locked.wants;
     counts := array_fill(0, ARRAY[cardinality(wants)]);
