@@ -109,10 +109,7 @@ class Others:
 
     @staticmethod
     def requests_of(bots: list[Bot], leases: list[Lease]) -> list[TurnRequest]:
-        return [
-            ask(bot, complete=[named(lease, result="r")])
-            for bot, lease in zip(bots, leases, strict=True)
-        ]
+        return [ask(bot, complete=[named(lease, result="r")]) for bot, lease in zip(bots, leases, strict=True)]
 
     @property
     def requests(self) -> list[TurnRequest]:
@@ -144,9 +141,7 @@ def others() -> Others:
 def plant(job: int, act: str) -> None:
     """Whenever this job is written, that happens in the same transaction, between the look-up and the bots' locks."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"CREATE FUNCTION planted() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN {act}; RETURN NEW; END'"
-        )
+        cursor.execute(f"CREATE FUNCTION planted() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN {act}; RETURN NEW; END'")
         cursor.execute(
             f"CREATE TRIGGER planted BEFORE UPDATE ON jobs_job FOR EACH ROW WHEN (OLD.id = {job}) "
             "EXECUTE FUNCTION planted()"
