@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+import structlog
 from csp.middleware import CSPMiddleware
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
@@ -25,7 +26,7 @@ from jobs.turns import waiting
 from jobsite import metrics, probes
 from jobsite.lib import log_context, problems
 
-logger = logging.getLogger("jobsite.requests")
+log = structlog.stdlib.get_logger("jobsite.requests")
 
 #: What a caller may call its own request. What might be a token is none.
 SANE = re.compile(rf"(?!{tokens.BOT_PREFIX}|{tokens.KEY_PREFIX})[A-Za-z0-9][A-Za-z0-9._:-]{{0,63}}\Z")
@@ -128,15 +129,16 @@ def _answered(environ: WSGIEnvironment, status: int, began: float, said: dict[st
     method, route = environ["REQUEST_METHOD"], said.get("_route", UNMATCHED)
     metrics.observe(method if method in METHODS else "other", route, status, seconds)
     bad = status >= 400 and route not in probes.PATHS
-    if not bad and seconds < settings.SLOW_REQUEST.total_seconds():
+    level = logging.ERROR if status >= 500 else logging.WARNING
+    if (not bad and seconds < settings.SLOW_REQUEST.total_seconds()) or not log.isEnabledFor(level):
         return
     if "_digest" in said and "bot" not in said and status != 503:
         _name_the_bot(said)
-    fields = {"method": method, "route": route, "path": environ["PATH_INFO"][:200], "status": status}
-    level = logging.ERROR if status >= 500 else logging.WARNING
     what = "was slow" if status < 400 else "failed" if status >= 500 else "was refused"
-    extra = {"said": fields | {"seconds": round(seconds, 4)}}
-    logger.log(level, "%s %s %s: %d in %.3f s", method, route, what, status, seconds, extra=extra)
+    log.log(
+        level, f"{method} {route} {what}: {status} in {seconds:.3f} s",
+        method=method, route=route, path=environ["PATH_INFO"][:200], status=status, seconds=round(seconds, 4),
+    )  # fmt: skip
 
 
 def _name_the_bot(said: dict[str, Any]) -> None:

@@ -3,14 +3,12 @@
 import json
 from typing import Any
 
+from jobs import transitions
 from jobs.errors import LeaseLost
 from jobs.lifecycle import audit
 from jobs.lifecycle.values import By, Change
 from jobs.states import Actor, Verb
 from jobsite.lib.errors import NotFound
-
-#: What ended a lease, as it is said of it.
-PAST = {"release": "released", "expire": "expired", "fail": "failed", "cancel": "cancelled"}
 
 
 def refusals(name: str, refused: str | None) -> dict[int, LeaseLost | NotFound]:
@@ -44,9 +42,9 @@ def _lease_lost(row: dict[str, Any], name: str) -> LeaseLost:
     extra = {"job_id": row["id"], "attempt": row["attempt"], "cancel": row["verb"] == Verb.CANCEL}
     if row["verb"]:
         who = f"{row['actor']} {row['by']}".strip() if row["actor"] != Actor.SWEEP else "the sweep"
-        why = row["reason"] or "no reason given"
+        why, past = row["reason"] or "no reason given", transitions.past(row["verb"])
         return LeaseLost(
-            f"{lease.capitalize()} was {PAST[row['verb']]} by {who} at {row['at']}: {why}. Nothing was changed.",
+            f"{lease.capitalize()} was {past} by {who} at {row['at']}: {why}. Nothing was changed.",
             ended_by=who, ended_at=row["at"], reason=row["reason"], verb=row["verb"], **extra,
         )  # fmt: skip
     if row["completed"]:

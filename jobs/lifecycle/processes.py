@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from bots import audit
 from bots.models import Bot
 from jobs.models import Job
-from jobs.states import HELD, Verb
+from jobs.states import Verb
 
 if TYPE_CHECKING:
     pass
@@ -40,7 +40,7 @@ def hello(bot: Bot, *, instance: str, version: str | None = None, alone: bool = 
         earlier = Job.objects.held_by(bot).exclude(instance=instance).values_list("id", "attempt")
         rows = [{"id": i, "attempt": a, "bot": bot.pk, "reason": reason} for i, a in earlier]
         with transaction.atomic():
-            changes = end(Verb.RELEASE, rows, HELD, by) if rows else []
+            changes = end(Verb.RELEASE, rows, by) if rows else []
     return changes
 
 
@@ -61,5 +61,5 @@ def restart(bots: QuerySet[Bot], *, by: By, reason: str = "") -> tuple[int, list
         changes = release(held, by=by, reason=reason or "its bot was told to restart")
         names = list(bots.order_by("pk").select_for_update(no_key=True).values_list("pk", "name"))
         told = Bot.objects.filter(pk__in=ids).update(restart_requested_at=Now())
-        audit.tell("restart", [{"bot": name, "bot_id": pk} for pk, name in names], by=by.name, reason=reason)
+        audit.record("restart", [{"bot": name, "bot_id": pk} for pk, name in names], by=by.name, reason=reason)
     return told, changes
