@@ -10,10 +10,9 @@ from bench import ceiling, jobsite_server, load, peers_run
 from bench.database import Server
 from bench.figures import rate
 from bench.jobsite_server import Fleet, Site
-from bench.places import ROOT
 
 #: Until the server has `POST /exchange`, its bots make a call for each thing.
-SCRIPT = "exchange" if (ROOT / "jobs/lifecycle/sql/exchange.sql").exists() else "calls"
+SCRIPT = "exchange"
 
 
 @dataclass

@@ -1,3 +1,5 @@
+"""Django app of bots: the workers, their tokens and their health."""
+
 from django.apps import AppConfig
 
 

@@ -1,3 +1,5 @@
+"""Django app of the site itself: system checks, and the commands about the whole installation."""
+
 from django.apps import AppConfig
 
 

@@ -37,7 +37,7 @@ GONE = "a bot that is gone"
 #: Ways to give a lease back, as the tally has them, in words.
 WAYS = {
     "released": "released by operators",
-    "expired": "taken back by the sweep",
+    "expired": "expired",
     "handed_back": "handed back by bots",
 }
 

@@ -189,6 +189,15 @@ def watch(running: list[Program], env: dict[str, str]) -> None:
         time.sleep(0.5)
 
 
+def environment() -> dict[str, str]:
+    """The environment of all that runs, with a database. CannotStart when there is none."""
+    key = secret("secret-key", secrets.token_urlsafe(50))
+    env = dict(os.environ) | {"DEBUG": "0", "HTTPS": "0", "SECRET_KEY": key}
+    if not env.get("DATABASE_URL"):
+        env["DATABASE_URL"] = postgres.start(ROOT / ".postgres")
+    return env
+
+
 def main() -> int:
     """Run the demo until Ctrl-C. Returns the exit code."""
 
@@ -204,14 +213,7 @@ def main() -> int:
     RUN.mkdir(mode=0o700, exist_ok=True)
     running: list[Program] = []
     try:
-        url = f"http://127.0.0.1:{port}"
-        env = dict(os.environ) | {
-            "DEBUG": "0",
-            "HTTPS": "0",
-            "SECRET_KEY": secret("secret-key", secrets.token_urlsafe(50)),
-        }
-        if not env.get("DATABASE_URL"):
-            env["DATABASE_URL"] = postgres.start(ROOT / ".postgres")
+        url, env = f"http://127.0.0.1:{port}", environment()
         password = prepare(env)
         for program in programs(port, url):
             running.append(program)

@@ -11,6 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from jobsite.dev import embedded_server
+
 ROOT = Path(__file__).resolve().parents[2]
 #: Seconds after which something that should have happened has not.
 PATIENCE = 60
@@ -155,10 +157,8 @@ def test_a_path_with_a_space_and_a_quote_is_no_hindrance(place):
 
 
 def test_the_socket_is_open_to_nobody_else(directory):
-    from jobsite.dev import postgres
-
     user = User(directory)
-    assert postgres._socket_directory(directory).stat().st_mode & 0o077 == 0
+    assert embedded_server.socket_directory(directory).stat().st_mode & 0o077 == 0
     user.leave()
 
 

@@ -21,7 +21,7 @@ from django.utils import timezone
 from bots import roster, tokens
 from bots.models import ApiKey, Bot
 from jobs import lifecycle
-from jobs.api import bots, short
+from jobs.api import bots, turn
 from jobs.lifecycle import By
 from jobsite import entry, logs, metrics
 from jobsite.lib import log_context
@@ -401,7 +401,7 @@ def test_no_token_gets_into_the_log_whatever_it_is_sent_in(
                 client.get(path, {"token": secret}, headers=bearer(secret))
             lifecycle.release([lease.id], by=By("operator", "olga"), reason=f"her token is {secret}")  # type: ignore[arg-type]
             client.get("/api/v1/jobs", headers={"authorization": f"Basic {secret}"})
-        for where, name in ((lifecycle, "complete"), (lifecycle, "exchange_plainly"), (bots, "require")):
+        for where, name in ((lifecycle, "complete"), (lifecycle, "take_turn"), (bots, "require")):
             monkeypatch.setattr(where, name, fail_with_all)
         for secret in secrets[:2]:
             post(client, "/claim", secret, {})
@@ -438,5 +438,5 @@ def test_scrubbing_leaves_the_rest_of_the_line() -> None:
         assert logs.scrub(plain) in (plain, plain.replace("thing", logs.HIDDEN))
 
 
-def test_the_short_way_was_taken_where_these_tests_mean_it() -> None:
-    assert set(short.PATHS) == {"/api/v1/claim", "/api/v1/exchange"}
+def test_turns_were_answered_by_the_entry_where_these_tests_mean_it() -> None:
+    assert set(turn.PATHS) == {"/api/v1/claim", "/api/v1/exchange"}

@@ -1,3 +1,5 @@
+"""`manage.py send_alerts`: send the alerts that are due."""
+
 import json
 import time
 from argparse import ArgumentParser

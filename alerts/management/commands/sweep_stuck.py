@@ -1,3 +1,5 @@
+"""`manage.py sweep_stuck`: grade bots, act on stuck jobs, and do all that follows a sweep."""
+
 import json
 import sys
 import time

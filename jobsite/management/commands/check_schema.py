@@ -1,3 +1,5 @@
+"""`manage.py check_schema`: compare the database with what the code expects of it."""
+
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
