@@ -1,6 +1,14 @@
+"""Incidents, the channels that hear of them, and what was sent.
+
+This stands for 0001 to 0004 of commit 430f651. A database that has them all has nothing to run. `migrate` refuses one
+that has only some of them.
+"""
+
 import datetime
+import uuid
 
 import django.contrib.postgres.fields
+import django.contrib.postgres.functions
 import django.core.validators
 import django.db.models.deletion
 import django.db.models.functions.datetime
@@ -13,7 +21,15 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ("bots", "0005_what_the_sweep_asks"),
+        # The first, so that a database can go back to it with its incidents in place.
+        ("bots", "0001_initial"),
+    ]
+
+    replaces = [
+        ("alerts", "0001_initial"),
+        ("alerts", "0002_incidents"),
+        ("alerts", "0003_channels_and_outbox"),
+        ("alerts", "0004_incident_back_at"),
     ]
 
     operations = [
@@ -31,7 +47,10 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("address", models.TextField()),
-                ("secret", models.CharField(blank=True, default=alerts.models.new_secret, max_length=100)),
+                (
+                    "secret",
+                    models.CharField(blank=True, default=alerts.models.new_secret, editable=False, max_length=100),
+                ),
                 ("enabled", models.BooleanField(db_default=True, default=True)),
                 (
                     "min_severity",
@@ -51,7 +70,14 @@ class Migration(migrations.Migration):
                         base_field=models.CharField(max_length=100), blank=True, default=list, size=None
                     ),
                 ),
-                ("after", models.DurationField(db_default=datetime.timedelta(0), default=datetime.timedelta(0))),
+                (
+                    "after",
+                    models.DurationField(
+                        db_default=datetime.timedelta(0),
+                        default=datetime.timedelta(0),
+                        validators=[django.core.validators.MinValueValidator(datetime.timedelta(0))],
+                    ),
+                ),
                 (
                     "again_every",
                     models.DurationField(
@@ -70,6 +96,10 @@ class Migration(migrations.Migration):
                 ("failing_since", models.DateTimeField(blank=True, editable=False, null=True)),
                 ("failures", models.PositiveIntegerField(db_default=0, default=0, editable=False)),
                 ("last_error", models.TextField(blank=True, db_default="", default="", editable=False)),
+                ("critical_breaks_quiet", models.BooleanField(db_default=True, default=True)),
+                ("sender", models.UUIDField(blank=True, editable=False, null=True)),
+                ("sender_until", models.DateTimeField(blank=True, editable=False, null=True)),
+                ("shown", models.CharField(blank=True, db_default="", default="", editable=False, max_length=300)),
             ],
             options={
                 "ordering": ["name"],
@@ -80,6 +110,14 @@ class Migration(migrations.Migration):
                     ),
                     models.CheckConstraint(
                         condition=models.Q(("min_severity__in", ["warning", "critical"])), name="channel_severity_valid"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("quiet_from__isnull", True), ("quiet_until__isnull", True)),
+                            models.Q(("quiet_from__isnull", False), ("quiet_until__isnull", False)),
+                            _connector="OR",
+                        ),
+                        name="channel_quiet_hours_whole",
                     ),
                 ],
             },
@@ -93,8 +131,8 @@ class Migration(migrations.Migration):
                     models.CharField(
                         choices=[
                             ("stuck", "bots are stuck"),
-                            ("quarantined", "a bot is in quarantine"),
-                            ("down", "a bot is down"),
+                            ("quarantined", "bots are in quarantine"),
+                            ("down", "bots are down"),
                             ("waiting", "jobs wait too long"),
                             ("failing", "jobs fail more often than usual"),
                             ("unswept", "the sweep has not run"),
@@ -116,10 +154,16 @@ class Migration(migrations.Migration):
                 ("acknowledged_at", models.DateTimeField(blank=True, null=True)),
                 ("acknowledged_by", models.CharField(blank=True, db_default="", default="", max_length=200)),
                 ("resolved_at", models.DateTimeField(blank=True, null=True)),
+                ("clear_since", models.DateTimeField(blank=True, null=True)),
+                ("noted_event", models.BigIntegerField(db_default=0, default=0)),
+                ("reopened", models.PositiveSmallIntegerField(db_default=0, default=0)),
+                ("usual", models.JSONField(blank=True, default=dict)),
+                ("back_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={
                 "ordering": ["-id"],
                 "permissions": [("acknowledge_incident", "Can acknowledge an incident")],
+                "indexes": [models.Index(fields=["resolved_at"], name="incident_resolved")],
                 "constraints": [
                     models.CheckConstraint(
                         condition=models.Q(
@@ -205,10 +249,24 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.CASCADE, related_name="deliveries", to="alerts.incident"
                     ),
                 ),
+                ("first_tried_at", models.DateTimeField(blank=True, null=True)),
+                ("outcome", models.TextField(blank=True, db_default="", default="")),
+                ("trying_since", models.DateTimeField(blank=True, null=True)),
+                (
+                    "uid",
+                    models.UUIDField(
+                        db_default=django.contrib.postgres.functions.RandomUUID(),
+                        default=uuid.uuid4,
+                        editable=False,
+                        unique=True,
+                    ),
+                ),
+                ("unsure", models.BooleanField(db_default=False, default=False)),
             ],
             options={
                 "verbose_name_plural": "deliveries",
                 "ordering": ["-id"],
+                "permissions": [("retry_delivery", "Can send a given-up delivery again")],
                 "indexes": [
                     models.Index(condition=models.Q(("status", "waiting")), fields=["due_at"], name="delivery_due")
                 ],
@@ -248,6 +306,7 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.CASCADE, related_name="bots", to="alerts.incident"
                     ),
                 ),
+                ("clear_since", models.DateTimeField(blank=True, null=True)),
             ],
             options={
                 "ordering": ["id"],
