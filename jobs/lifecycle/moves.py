@@ -88,9 +88,7 @@ def end(verb: Verb, rows: list[dict[str, Any]], by: By, *, keep_health: bool = F
     with transaction.atomic():
         for row in rows:
             row["reason"] = row.get("reason") or ""
-        changes = [
-            Change(**row) for row in run("end", rows=rows, verb=verb, actor=by.actor, by=by.name, **params)
-        ]
+        changes = [Change(**row) for row in run("end", rows=rows, verb=verb, actor=by.actor, by=by.name, **params)]
         announce_pending(changes)
         audit.log_changes(verb, by, changes, {row["id"]: row["reason"] for row in rows})
         settle({change.bot for change in changes}, keep_health=keep_health)
