@@ -4,7 +4,7 @@ from django.apps import AppConfig
 
 
 class BotsConfig(AppConfig):
-    """The workers: bots, the tokens they carry, and their health."""
+    """Bots, their tokens, API keys, and health."""
 
     name = "bots"
     default_auto_field = "django.db.models.BigAutoField"

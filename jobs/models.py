@@ -83,6 +83,8 @@ class JobKind(models.Model):
                 name="jobkind_wait_within_positive", condition=Q(wait_within=None) | Q(wait_within__gte=timedelta(0))
             ),
         ]
+        # Each claim asks which are paused.
+        indexes = [models.Index(name="jobkind_paused", fields=["name"], condition=Q(paused=True))]
 
     def __str__(self) -> str:
         return self.name

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from jobs import transitions
 from jobs.lifecycle import audit
-from jobs.lifecycle.holders import settle
+from jobs.lifecycle.holders import touch
 from jobs.lifecycle.statements import run
 from jobs.lifecycle.values import By, Change
 from jobs.states import JobStatus, Verb
@@ -91,7 +91,7 @@ def end(verb: Verb, rows: list[dict[str, Any]], by: By, *, keep_health: bool = F
         changes = [Change(**row) for row in run("end", rows=rows, verb=verb, actor=by.actor, by=by.name, **params)]
         announce_pending(changes)
         audit.log_changes(verb, by, changes, {row["id"]: row["reason"] for row in rows})
-        settle({change.bot for change in changes}, keep_health=keep_health)
+        touch({change.bot for change in changes}, keep_health=keep_health)
     return changes
 
 

