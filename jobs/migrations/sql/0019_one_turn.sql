@@ -271,7 +271,9 @@ BEGIN
         SELECT t.id, t.due, t.version, t.becomes, t.stuck, NOT keep AND NOT t.stuck AS cured
         FROM (
             SELECT t.id, t.due, t.version,
-                   CASE WHEN t.held > 0 OR EXISTS (SELECT FROM jobs_job j WHERE j.claimed_by_id = t.id)
+                   -- Not EXISTS, which may be answered by a hash table of all jobs.
+                   CASE WHEN t.held > 0
+                             OR (SELECT true FROM jobs_job j WHERE j.claimed_by_id = t.id LIMIT 1) IS NOT NULL
                         THEN 'busy' ELSE 'idle' END AS becomes,
                    COALESCE((SELECT j.claimed_by_id = t.id FROM jobs_job j WHERE j.id = o.stuck_job_id), false) AS stuck
             FROM unnest(bots, due, held, versions) AS t(id, due, held, version)
@@ -438,7 +440,8 @@ BEGIN
     END IF;
 
     turn_of := CASE WHEN cardinality(bots) = 1 THEN array_fill(1, ARRAY[wanted_all]) ELSE ARRAY(
-        SELECT p.place FROM unnest(wants) WITH ORDINALITY AS p(want, place) CROSS JOIN generate_series(1, p.want) AS slot
+        SELECT p.place
+        FROM unnest(wants) WITH ORDINALITY AS p(want, place) CROSS JOIN generate_series(1, p.want) AS slot
         ORDER BY slot, p.place
     ) END;
     WITH claimed AS (
@@ -490,8 +493,8 @@ $function$;
 
 -- Turns: whole turns of bots in one call: the reports of each, then its claim. One row comes back for each known bot.
 --
--- `turns` is a JSON list, each turn as `known_turns.sql` reads it. Several are turns of different bots that came at the
--- same time and ask for the same kinds; `bot_kinds` are those that the caller believes they take. `outcome` is `done`,
+-- `turns` is a JSON list, each turn as `known_turns.sql` reads it. Several are turns of different bots that came at
+-- the same time and ask for the same kinds; `bot_kinds` are those that the caller believes they take. `outcome` is `done`,
 -- or why nothing of a turn was done: `replaced` (a newer process of the bot is alone), `other_kinds` (the bot takes
 -- other kinds than believed: send it alone), `stuck` (grade the bot in the same transaction: send it so, with `grades`).
 -- Unlike a statement, each statement in a VOLATILE function sees what was committed before *it* began: so what a bot
@@ -508,8 +511,8 @@ RETURNS TABLE (
     last_priority integer, last_run_at text, last_id bigint
 )
 LANGUAGE plpgsql VOLATILE ROWS 1
--- These hold for all that it calls, too. Statements are planned once for each connection, and none may ever read a whole
--- table or be compiled.
+-- These hold for all that it calls, too. Statements are planned once for each connection, and none may ever read a
+-- whole table or be compiled.
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 SET enable_bitmapscan = off
@@ -538,9 +541,10 @@ BEGIN
     SELECT array_agg(t.turn) FILTER (WHERE t.fine) AS turns, array_agg(t.id) FILTER (WHERE t.fine) AS bots,
            array_agg(t.name) FILTER (WHERE t.fine) AS names, array_agg(t.digest) FILTER (WHERE t.fine) AS digests,
            array_agg(t.instance) FILTER (WHERE t.fine) AS instances, array_agg(t.want) FILTER (WHERE t.fine) AS wants,
-           array_agg(t.starts) FILTER (WHERE t.fine) AS starting, array_agg(t.version) FILTER (WHERE t.fine) AS versions,
-           array_agg(t.always) FILTER (WHERE t.fine) AS always, array_agg(t.reports) FILTER (WHERE t.fine) AS reporting,
-           array_agg(t.grades) FILTER (WHERE t.fine) AS grading,
+           array_agg(t.starts) FILTER (WHERE t.fine) AS starting,
+           array_agg(t.version) FILTER (WHERE t.fine) AS versions,
+           array_agg(t.always) FILTER (WHERE t.fine) AS always, array_agg(t.grades) FILTER (WHERE t.fine) AS grading,
+           array_agg(t.reports) FILTER (WHERE t.fine) AS reporting,
            COALESCE(sum(t.completions) FILTER (WHERE t.fine), 0) AS completions,
            COALESCE(sum(t.endings) FILTER (WHERE t.fine), 0) AS endings,
            COALESCE(sum(t.renewals) FILTER (WHERE t.fine), 0) AS renewals,
@@ -554,7 +558,8 @@ BEGIN
         FROM (
             SELECT w.*, b.id, b.name, b.kinds, b.instance AS alone,
                    CASE
-                       WHEN w.want > 0 AND b.instance <> '' AND w.instance <> '' AND b.instance <> w.instance THEN 'replaced'
+                       WHEN w.want > 0 AND b.instance <> '' AND w.instance <> '' AND b.instance <> w.instance
+                           THEN 'replaced'
                        WHEN w.reports AND b.stuck_job_id IS NOT NULL AND NOT w.grades THEN 'stuck'
                        WHEN b.kinds <> bot_kinds AND jsonb_array_length(turns) > 1 THEN 'other_kinds'
                        ELSE 'done'
@@ -562,16 +567,16 @@ BEGIN
             FROM (
                 SELECT s.*, s.completions + s.endings + s.renewals > 0 AS reports
                 FROM (
-                    SELECT turn::integer AS turn, decode(s.said->>'digest', 'hex') AS digest, (s.said->>'bot')::bigint AS bot,
-                           s.said->>'instance' AS instance, (s.said->>'limit')::integer AS want,
-                           (s.said->>'starts')::boolean AS starts, s.said->>'version' AS version,
-                           s.said ? 'always' AS always, s.said ? 'grades' AS grades,
-                           COALESCE(jsonb_array_length(s.said->'complete'), 0) AS completions,
-                           COALESCE(jsonb_array_length(s.said->'fail'), 0)
-                               + COALESCE(jsonb_array_length(s.said->'release'), 0) AS endings,
-                           COALESCE(jsonb_array_length(s.said->'heartbeat'), 0)
-                               + COALESCE(jsonb_array_length(s.said->'start'), 0) AS renewals
-                    FROM jsonb_array_elements(turns) WITH ORDINALITY AS s(said, turn)
+                    SELECT turn::integer AS turn, decode(s.sent->>'digest', 'hex') AS digest,
+                           (s.sent->>'bot')::bigint AS bot, s.sent->>'instance' AS instance, (s.sent->>'limit')::integer AS want,
+                           (s.sent->>'starts')::boolean AS starts, s.sent->>'version' AS version,
+                           s.sent ? 'always' AS always, s.sent ? 'grades' AS grades,
+                           COALESCE(jsonb_array_length(s.sent->'complete'), 0) AS completions,
+                           COALESCE(jsonb_array_length(s.sent->'fail'), 0)
+                               + COALESCE(jsonb_array_length(s.sent->'release'), 0) AS endings,
+                           COALESCE(jsonb_array_length(s.sent->'heartbeat'), 0)
+                               + COALESCE(jsonb_array_length(s.sent->'start'), 0) AS renewals
+                    FROM jsonb_array_elements(turns) WITH ORDINALITY AS s(sent, turn)
                 ) s
             ) w
             CROSS JOIN LATERAL (
@@ -584,9 +589,9 @@ BEGIN
         ) w
     ) t;
     IF known.others IS NOT NULL THEN
-        RETURN QUERY SELECT o.turn, o.outcome, o.bot, o.name, o.instance, o.takes, NULL::text[], false, false, false, false,
-                            '[]', 0, NULL, NULL, NULL::integer, NULL::integer, NULL::double precision, NULL, NULL::integer,
-                            NULL, NULL::bigint
+        RETURN QUERY SELECT o.turn, o.outcome, o.bot, o.name, o.instance, o.takes, NULL::text[], false, false, false,
+                            false, '[]', 0, NULL, NULL, NULL::integer, NULL::integer, NULL::double precision, NULL,
+                            NULL::integer, NULL, NULL::bigint
         FROM jsonb_to_recordset(known.others)
             AS o(turn integer, outcome text, bot bigint, name text, instance text, takes text);
     END IF;
