@@ -21,9 +21,9 @@ BEGIN
             started_at = COALESCE(j.started_at, statement_timestamp()),
             finished_at = statement_timestamp(),
             finished_by_id = j.claimed_by_id,
+            progress = CASE WHEN j.progress IS NULL THEN NULL ELSE 100 END,
             claimed_by_id = NULL,
-            deadline_at = NULL,
-            progress = CASE WHEN j.progress IS NULL THEN NULL ELSE 100 END
+        deadline_at = NULL
         FROM (
             SELECT p.turn, p.bot, w.id, w.attempt, w.result
             FROM unnest(known, bots) AS p(turn, bot)
@@ -75,30 +75,33 @@ BEGIN
         uncounted = j.uncounted + t.uncounts,
         run_at = CASE WHEN t.delay IS NULL OR t.to_status <> 'pending' THEN j.run_at
                       ELSE statement_timestamp() + t.delay END,
-        finished_at = CASE WHEN t.to_status = 'pending' THEN NULL ELSE statement_timestamp() END,
         error = COALESCE(t.error, j.error),
         claimed_by_id = NULL,
-        instance = '',
         deadline_at = NULL,
+        finished_at = CASE WHEN t.to_status = 'pending' THEN NULL ELSE statement_timestamp() END,
         claimed_at = CASE WHEN t.to_status = 'pending' THEN NULL ELSE j.claimed_at END,
         started_at = CASE WHEN t.to_status = 'pending' THEN NULL ELSE j.started_at END,
         heartbeat_at = CASE WHEN t.to_status = 'pending' THEN NULL ELSE j.heartbeat_at END,
         progress = CASE WHEN t.to_status = 'pending' THEN NULL ELSE j.progress END,
-        progress_note = CASE WHEN t.to_status = 'pending' THEN '' ELSE j.progress_note END
+        progress_note = CASE WHEN t.to_status = 'pending' THEN '' ELSE j.progress_note END,
+        instance = ''
         FROM target t
         -- As of `lease.sql`.
         WHERE j.id = t.id AND CASE WHEN t.id > 0 THEN j.attempt = t.attempt AND j.claimed_by_id = t.bot END
         RETURNING t.turn, t.verb, j.id, j.attempt, t.kind_id AS kind, t.status AS previous_status, j.status, t.bot,
                   t.name, t.reason, t.error, t.claimed_at, t.started_at, t.heartbeat_at, t.progress, j.run_at
-    ), event AS (
-        INSERT INTO jobs_jobevent (job_id, attempt, verb, from_status, to_status, bot_id, actor, by, reason, at, detail)
-        SELECT c.id, c.attempt, c.verb, c.previous_status, c.status, c.bot, 'bot', c.name, c.reason,
-               statement_timestamp(),
+    ), happened AS (
+        SELECT c.id, c.attempt, c.verb, c.previous_status, c.status, c.bot, 'bot' AS actor, c.name AS by, c.reason,
                jsonb_strip_nulls(jsonb_build_object(
                'error', c.error, 'claimed_at', c.claimed_at, 'started_at', c.started_at,
-               'heartbeat_at', c.heartbeat_at, 'progress', c.progress))
+               'heartbeat_at', c.heartbeat_at, 'progress', c.progress)) AS detail
         FROM changed c
-        ORDER BY c.id
+    ), event AS (
+        INSERT INTO jobs_jobevent (job_id, attempt, verb, from_status, to_status, bot_id, actor, by, reason, at, detail)
+    SELECT h.id, h.attempt, h.verb, h.previous_status, h.status, h.bot, h.actor, h.by, h.reason, statement_timestamp(),
+           h.detail
+    FROM happened h
+    ORDER BY h.id
     )
     SELECT array_agg(c.turn), array_agg(c.id),
            jsonb_agg(jsonb_build_object(
@@ -217,20 +220,24 @@ BEGIN
             COALESCE(l.report = 'complete' AND l.completed AND l.status = 'succeeded', false)
             OR COALESCE(l.report = l.verb AND l.actor = 'bot', false)
         )
-    ), late AS (
-        INSERT INTO jobs_jobevent (job_id, attempt, verb, from_status, to_status, bot_id, actor, by, reason, at, detail)
-        SELECT j.id, r.attempt, 'late', j.status, j.status, r.bot, 'bot', r.name,
-               CASE WHEN r.report = 'complete' THEN 'a result came after the lease had ended' ELSE r.error END,
-               statement_timestamp(),
+    ), happened AS (
+        SELECT j.id, r.attempt, 'late' AS verb, j.status AS previous_status, j.status, r.bot, 'bot' AS actor, r.name AS by,
+               CASE WHEN r.report = 'complete' THEN 'a result came after the lease had ended' ELSE r.error END AS reason,
                jsonb_build_object('outcome', r.report)
                || CASE WHEN r.report = 'complete' THEN jsonb_build_object('result', r.result)
-                       ELSE jsonb_build_object('error', r.error) END
+                       ELSE jsonb_build_object('error', r.error) END AS detail
         FROM refusal r JOIN jobs_job j ON j.id = r.id
         WHERE r.report IN ('complete', 'fail')
           AND EXISTS (SELECT FROM jobs_jobevent e WHERE e.job_id = r.id AND e.attempt = r.attempt AND e.bot_id = r.bot
                                                     AND e.verb <> 'late')
         -- It stays until this is written; one that is being deleted is let go.
         FOR KEY SHARE OF j SKIP LOCKED
+    ), late AS (
+        INSERT INTO jobs_jobevent (job_id, attempt, verb, from_status, to_status, bot_id, actor, by, reason, at, detail)
+    SELECT h.id, h.attempt, h.verb, h.previous_status, h.status, h.bot, h.actor, h.by, h.reason, statement_timestamp(),
+           h.detail
+    FROM happened h
+    ORDER BY h.id
         -- Once for each attempt, however often it is sent.
         ON CONFLICT (job_id, attempt) WHERE verb = 'late' DO NOTHING
     )
@@ -463,8 +470,6 @@ BEGIN
                 ) END,
                 statement_timestamp()
             ),
-        progress = NULL,
-        progress_note = '',
         error = ''
         FROM jobs_jobkind k
         CROSS JOIN (
