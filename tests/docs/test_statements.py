@@ -110,7 +110,5 @@ def test_every_permission_of_ours_is_in_the_table_and_no_other():
     listed = {name for row in table(OPERATIONS, "to", "permissions") for name in words(row["permissions"])}
     models = [model for app in OURS & set(apps.app_configs) for model in apps.get_app_config(app).get_models()]
     own = {f"{m._meta.app_label}.{code}" for m in models for code, _ in m._meta.permissions}
-    plain = {
-        f"{m._meta.app_label}.{verb}_{m._meta.model_name}" for m in models for verb in m._meta.default_permissions
-    }
+    plain = {f"{m._meta.app_label}.{verb}_{m._meta.model_name}" for m in models for verb in m._meta.default_permissions}
     assert own <= listed <= own | plain
