@@ -32,7 +32,8 @@ SELECT array_agg(t.turn) FILTER (WHERE t.fine) AS turns, array_agg(t.id) FILTER 
                 SELECT s.*, s.completions + s.endings + s.renewals > 0 AS reports
                 FROM (
                     SELECT turn::integer AS turn, decode(s.sent->>'digest', 'hex') AS digest,
-                           (s.sent->>'bot')::bigint AS bot, s.sent->>'instance' AS instance, (s.sent->>'limit')::integer AS want,
+                           (s.sent->>'bot')::bigint AS bot, s.sent->>'instance' AS instance,
+                           (s.sent->>'limit')::integer AS want,
                            (s.sent->>'starts')::boolean AS starts, s.sent->>'version' AS version,
                            s.sent ? 'always' AS always, s.sent ? 'grades' AS grades,
                            COALESCE(jsonb_array_length(s.sent->'complete'), 0) AS completions,

@@ -1,4 +1,4 @@
-/* Turn rows: what came of each known turn, as `jobs_turns` returns it. */
+/* Turn rows: what became of each of the known turns. */
 FOR i IN 1 .. cardinality(known.turns) LOOP
         -- Of one that was revoked or replaced before it was locked nothing was done, unless it reported: that holds.
         CONTINUE WHEN locked.revoked[i] AND NOT known.reporting[i];

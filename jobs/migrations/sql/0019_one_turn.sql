@@ -21,9 +21,9 @@ BEGIN
             started_at = COALESCE(j.started_at, statement_timestamp()),
             finished_at = statement_timestamp(),
             finished_by_id = j.claimed_by_id,
-            progress = CASE WHEN j.progress IS NULL THEN NULL ELSE 100 END,
             claimed_by_id = NULL,
-        deadline_at = NULL
+        deadline_at = NULL,
+            progress = CASE WHEN j.progress IS NULL THEN NULL ELSE 100 END
         FROM (
             SELECT p.turn, p.bot, w.id, w.attempt, w.result
             FROM unnest(known, bots) AS p(turn, bot)
@@ -91,7 +91,7 @@ BEGIN
         RETURNING t.turn, t.verb, j.id, j.attempt, t.kind_id AS kind, t.status AS previous_status, j.status, t.bot,
                   t.name, t.reason, t.error, t.claimed_at, t.started_at, t.heartbeat_at, t.progress, j.run_at
     ), happened AS (
-        SELECT c.id, c.attempt, c.verb, c.previous_status, c.status, c.bot, 'bot' AS actor, c.name AS by, c.reason,
+        SELECT c.*, 'bot' AS actor, c.name AS by,
                jsonb_strip_nulls(jsonb_build_object(
                'error', c.error, 'claimed_at', c.claimed_at, 'started_at', c.started_at,
                'heartbeat_at', c.heartbeat_at, 'progress', c.progress)) AS detail
@@ -221,8 +221,10 @@ BEGIN
             OR COALESCE(l.report = l.verb AND l.actor = 'bot', false)
         )
     ), happened AS (
-        SELECT j.id, r.attempt, 'late' AS verb, j.status AS previous_status, j.status, r.bot, 'bot' AS actor, r.name AS by,
-               CASE WHEN r.report = 'complete' THEN 'a result came after the lease had ended' ELSE r.error END AS reason,
+        SELECT j.id, r.attempt, 'late' AS verb, j.status AS previous_status, j.status, r.bot, 'bot' AS actor,
+               r.name AS by,
+               CASE WHEN r.report = 'complete' THEN 'a result came after the lease had ended' ELSE r.error
+               END AS reason,
                jsonb_build_object('outcome', r.report)
                || CASE WHEN r.report = 'complete' THEN jsonb_build_object('result', r.result)
                        ELSE jsonb_build_object('error', r.error) END AS detail
@@ -499,9 +501,10 @@ $function$;
 -- Turns: whole turns of bots in one call: the reports of each, then its claim. One row comes back for each known bot.
 --
 -- `turns` is a JSON list, each turn as `known_turns.sql` reads it. Several are turns of different bots that came at
--- the same time and ask for the same kinds; `bot_kinds` are those that the caller believes they take. `outcome` is `done`,
--- or why nothing of a turn was done: `replaced` (a newer process of the bot is alone), `other_kinds` (the bot takes
--- other kinds than believed: send it alone), `stuck` (grade the bot in the same transaction: send it so, with `grades`).
+-- the same time and ask for the same kinds; `bot_kinds` are those that the caller believes they take. `outcome` is
+-- `done`, or why nothing of a turn was done: `replaced` (a newer process of the bot is alone), `other_kinds` (the bot
+-- takes other kinds than believed: send it alone), `stuck` (send it with `grades`, and grade the bot in the same
+-- transaction).
 -- Unlike a statement, each statement in a VOLATILE function sees what was committed before *it* began: so what a bot
 -- holds can be counted under the bot's lock.
 CREATE OR REPLACE FUNCTION jobs_turns(
@@ -573,7 +576,8 @@ BEGIN
                 SELECT s.*, s.completions + s.endings + s.renewals > 0 AS reports
                 FROM (
                     SELECT turn::integer AS turn, decode(s.sent->>'digest', 'hex') AS digest,
-                           (s.sent->>'bot')::bigint AS bot, s.sent->>'instance' AS instance, (s.sent->>'limit')::integer AS want,
+                           (s.sent->>'bot')::bigint AS bot, s.sent->>'instance' AS instance,
+                           (s.sent->>'limit')::integer AS want,
                            (s.sent->>'starts')::boolean AS starts, s.sent->>'version' AS version,
                            s.sent ? 'always' AS always, s.sent ? 'grades' AS grades,
                            COALESCE(jsonb_array_length(s.sent->'complete'), 0) AS completions,

@@ -36,7 +36,7 @@ BEGIN
         RETURNING t.turn, t.verb, j.id, j.attempt, t.kind_id AS kind, t.status AS previous_status, j.status, t.bot,
                   t.name, t.reason, t.error, t.claimed_at, t.started_at, t.heartbeat_at, t.progress, j.run_at
     ), happened AS (
-        SELECT c.id, c.attempt, c.verb, c.previous_status, c.status, c.bot, 'bot' AS actor, c.name AS by, c.reason,
+        SELECT c.*, 'bot' AS actor, c.name AS by,
                {lease_detail} AS detail
         FROM changed c
     ), event AS (

@@ -37,8 +37,10 @@ BEGIN
             OR COALESCE(l.report = l.verb AND l.actor = 'bot', false)
         )
     ), happened AS (
-        SELECT j.id, r.attempt, 'late' AS verb, j.status AS previous_status, j.status, r.bot, 'bot' AS actor, r.name AS by,
-               CASE WHEN r.report = 'complete' THEN 'a result came after the lease had ended' ELSE r.error END AS reason,
+        SELECT j.id, r.attempt, 'late' AS verb, j.status AS previous_status, j.status, r.bot, 'bot' AS actor,
+               r.name AS by,
+               CASE WHEN r.report = 'complete' THEN 'a result came after the lease had ended' ELSE r.error
+               END AS reason,
                jsonb_build_object('outcome', r.report)
                || CASE WHEN r.report = 'complete' THEN jsonb_build_object('result', r.result)
                        ELSE jsonb_build_object('error', r.error) END AS detail
