@@ -31,7 +31,7 @@ def tell(incident: Incident, moment: Moment) -> int:
     """
     fresh = Incident.objects.annotate(now=Now()).get(pk=incident.pk)
     now: datetime = fresh.now
-    message = messages.of(fresh, moment, now)
+    message = messages.build(fresh, moment, now)
     since = fresh.back_at or fresh.opened_at
     rows = [
         Delivery(
@@ -76,7 +76,7 @@ def remind() -> int:
                 moment=Moment.AGAIN,
                 state=incident.state,
                 round=(row["before"] or 0) + 1,
-                message=messages.of(incident, Moment.AGAIN, row["now"]),
+                message=messages.build(incident, Moment.AGAIN, row["now"]),
             )
         )
     return _add(rows)
@@ -123,9 +123,9 @@ def channels_with_due() -> list[int]:
 
 
 def take(channel: int, sender: UUID) -> bool:
-    """This sender has the channel until `timing.LEASE` from now, unless another has it."""
+    """This sender has the channel until `timing.SENDER_LEASE` from now, unless another has it."""
     free = Channel.objects.filter(_free(""), pk=channel, enabled=True)
-    return bool(free.update(sender=sender, sender_until=Now() + timing.LEASE))
+    return bool(free.update(sender=sender, sender_until=Now() + timing.SENDER_LEASE))
 
 
 def let_go(channel: int, sender: UUID) -> None:
@@ -187,7 +187,7 @@ def next_of(channel: int, sender: UUID, passed: Passed) -> Ready | None:
                 passed.held += 1
                 continue
             _begin(row)
-            owner.sender_until = owner.now + timing.LEASE
+            owner.sender_until = owner.now + timing.SENDER_LEASE
             Channel.objects.filter(pk=owner.pk).update(sender_until=owner.sender_until)
             return Ready(row, owner, _moment_for(row))
 

@@ -1,8 +1,8 @@
-"""What happens to an incident's jobs, as lines of its history: releases, expiries, retries, and who did them."""
+"""Note what happens to an incident's jobs (releases, expiries, retries) and by whom in the incident's history."""
 
 from datetime import datetime, timedelta
 
-from alerts.incidents.members import Roll
+from alerts.incidents.members import Members
 from alerts.models import Incident, IncidentNote
 from jobs.models import JobEvent
 from jobs.states import Actor, Verb
@@ -10,9 +10,9 @@ from jobsite.lib.planner import among
 
 #: How many jobs one line names.
 NAMED = 10
-#: What the sweep did to a job so shortly before an incident opened belongs to it: it is why it opened.
+#: Acts of the sweep so shortly before an incident opened are noted, too: they are why it opened.
 LATELY = timedelta(minutes=2)
-#: What ends a lease, or starts a job afresh. A bot's own reports are its job's story and not the incident's.
+#: The acts that are noted: by operators and the sweep. A bot's own reports stand in the job's history alone.
 VERBS = {
     Verb.RELEASE: "released",
     Verb.EXPIRE: "gave back",
@@ -23,10 +23,10 @@ VERBS = {
 }
 
 
-def follow(notes: list[IncidentNote], incidents: list[Incident], roll: Roll, now: datetime) -> None:
-    """Add a note for each thing that was done to jobs of these incidents, and mark it as noted.
+def follow(notes: list[IncidentNote], incidents: list[Incident], roll: Members, now: datetime) -> None:
+    """Add a note for each act on jobs of these incidents, and advance `noted_event`.
 
-    What one person did with many jobs for one reason is one note.
+    Acts of one person with one verb and reason become one note.
     """
     jobs = roll.jobs()
     by_id = {incident.pk: incident for incident in incidents}
@@ -62,7 +62,7 @@ def follow(notes: list[IncidentNote], incidents: list[Incident], roll: Roll, now
 def _line(by: str, verb: str, ids: list[int], reason: str) -> str:
     ids = list(dict.fromkeys(ids))
     named = ", ".join(map(str, ids[:NAMED])) + (f" and {len(ids) - NAMED} more" if len(ids) > NAMED else "")
-    # Who did it stands beside the note.
+    # The page shows `by` beside the note.
     done = VERBS[Verb(verb)]
     said = f"{done[:1].upper() + done[1:] if by else f'The sweep {done}'} job{'s' if len(ids) != 1 else ''} {named}"
     return f"{said}: {reason}" if reason else f"{said}."

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from alerts.delivery.process import Apart
+from alerts.delivery.process import WorkerProcess
 from alerts.states import Way
 from tests.far_side import Receiver, a_receiver, close
 
@@ -23,13 +23,13 @@ def in_a_process(program: str) -> Any:
 
 
 def test_a_receiver_inside_the_network_gets_nothing(receiver: Receiver) -> None:
-    with Apart(Way.WEBHOOK) as apart:
+    with WorkerProcess(Way.WEBHOOK) as apart:
         answer = apart.post(url=receiver.url(), headers={}, body="{}")
     assert (answer.ok, answer.unsure) == (False, False)
-    assert answer.said == "127.0.0.1 is inside the network, and ALERTS_ALLOW_PRIVATE is not set."
-    with Apart(Way.APPRISE) as apart:
+    assert answer.detail == "127.0.0.1 is inside the network, and ALERTS_ALLOW_PRIVATE is not set."
+    with WorkerProcess(Way.APPRISE) as apart:
         answer = apart.notify(address=receiver.url(scheme="json"), title="t", body="b", level="info", id="1")
-    assert "127.0.0.1 is inside the network" in answer.said
+    assert "127.0.0.1 is inside the network" in answer.detail
     assert receiver.got == []
 
 
@@ -54,7 +54,7 @@ print(json.dumps([checked, posted, len(asked)]))
     assert checked["ok"]
     assert posted == {
         "ok": False,
-        "said": "127.0.0.1 is inside the network, and ALERTS_ALLOW_PRIVATE is not set.",
+        "detail": "127.0.0.1 is inside the network, and ALERTS_ALLOW_PRIVATE is not set.",
         "unsure": False,
     }
     assert receiver.got == []
@@ -68,7 +68,7 @@ def test_a_redirect_to_an_address_inside_is_refused_too() -> None:
         (answer,) = in_a_process(f"""
 import json
 from alerts import apart, guard
-guard.is_inside = lambda host: host == "127.0.0.2"
+guard.is_internal = lambda host: host == "127.0.0.2"
 apart._load({{"apprise": True, "allow_private": False}})
 address = "{outside.url(scheme="json")}?redirect=yes"
 asked = {{"do": "notify", "address": address, "title": "t", "body": "b", "level": "info", "id": "1"}}
@@ -77,15 +77,15 @@ print(json.dumps([apart._answer(asked)]))
     finally:
         close(outside)
         close(inside)
-    assert (answer["ok"], answer["said"][:9]) == (False, "127.0.0.2")
+    assert (answer["ok"], answer["detail"][:9]) == (False, "127.0.0.2")
     assert (len(outside.got), len(inside.got)) == (1, 0)
 
 
 def test_a_webhook_follows_no_redirect(receiver: Receiver, another_receiver: Receiver, inside_allowed: None) -> None:
     receiver.answer = (302, b"over there", {"Location": another_receiver.url()})
-    with Apart(Way.WEBHOOK) as apart:
+    with WorkerProcess(Way.WEBHOOK) as apart:
         answer = apart.post(url=receiver.url(), headers={}, body="{}")
-    assert (answer.ok, answer.said) == (False, "302 Found: over there")
+    assert (answer.ok, answer.detail) == (False, "302 Found: over there")
     assert another_receiver.got == []
 
 
@@ -133,7 +133,7 @@ except guard.Refused as error:
 
 def test_secrets_and_settings_of_the_site_are_not_in_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:3128")
-    with Apart(Way.WEBHOOK) as apart:
+    with WorkerProcess(Way.WEBHOOK) as apart:
         apart.check("https://8.8.8.8/very-secret")
         assert apart.process is not None
         process = Path(f"/proc/{apart.process.pid}")

@@ -29,7 +29,7 @@ def release_of(lease: Lease) -> str:
 
 
 def told(incident: Incident, moment: Moment = Moment.OPENED) -> dict[str, Any]:
-    return messages.of(incident, moment, timezone.now())
+    return messages.build(incident, moment, timezone.now())
 
 
 def test_it_says_what_since_when_why_and_where_to_release(ada: Bot, settings: Any) -> None:
@@ -99,7 +99,7 @@ def test_a_message_of_an_earlier_version_still_has_its_text_and_finds_its_jobs(a
         del message["bots"][0][name]
     assert f"Release it: {release_of(lease)}" in messages.text(message, Moment.OPENED, "1")
     # Nobody knows whether the bot that has the job is the one that was meant.
-    assert f"The job: {page_of(lease)}" in messages.text(messages.as_sent(message), Moment.OPENED, "1")
+    assert f"The job: {page_of(lease)}" in messages.text(messages.refresh_links(message), Moment.OPENED, "1")
 
 
 def test_of_fifty_bots_ten_are_named() -> None:

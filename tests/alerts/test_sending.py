@@ -226,7 +226,7 @@ def test_each_failure_puts_the_next_try_off_for_longer(unused_port: int) -> None
 
 
 def test_the_senders_lease_outlives_the_longest_try() -> None:
-    assert timing.LEASE > timing.SEND_WITHIN
+    assert timing.SENDER_LEASE > timing.SEND_WITHIN
 
 
 @pytest.mark.django_db(transaction=True)
@@ -260,12 +260,12 @@ def test_in_one_channel_messages_come_in_the_order_they_happened(receiver: Recei
 def test_a_test_says_that_it_is_one_and_brings_back_the_answer(receiver: Receiver) -> None:
     channel = a_channel(receiver.url())
     receiver.answer = (202, b"thank you", {})
-    answer = dispatch.test(channel, "olga")
-    assert (answer.ok, answer.said) == (True, "202 Accepted: thank you")
+    answer = dispatch.send_test(channel, "olga")
+    assert (answer.ok, answer.detail) == (True, "202 Accepted: thank you")
     said = json.loads(receiver.got[0].body)
     assert (said["test"], said["incident"]["id"]) == (True, 0)
     channel.refresh_from_db()
-    assert channel.standing == "well"
+    assert channel.state == "well"
 
 
 def test_a_test_that_fails_brings_back_why_without_secrets(receiver: Receiver) -> None:
@@ -275,9 +275,9 @@ def test_a_test_that_fails_brings_back_why_without_secrets(receiver: Receiver) -
         return 403, f"bad token zq8rkx2vlm5t in {got.path}".encode(), {}
 
     receiver.answer = echo
-    answer = dispatch.test(channel, "olga")
+    answer = dispatch.send_test(channel, "olga")
     assert not answer.ok
-    assert "403 Forbidden: bad token ****" in answer.said
+    assert "403 Forbidden: bad token ****" in answer.detail
     channel.refresh_from_db()
-    assert (channel.standing, channel.last_error) == ("failing", answer.said)
-    assert "zq8" not in answer.said
+    assert (channel.state, channel.last_error) == ("failing", answer.detail)
+    assert "zq8" not in answer.detail

@@ -293,12 +293,12 @@ def test_a_sweep_of_one_kind_judges_only_that_kind(ada, bob):
     divided.heartbeat()
     summed.heartbeat()
     lifecycle.regrade(Bot.objects.all())
-    reconcile.watch(kind="sum")
+    reconcile.reconcile(kind="sum")
     clear = dict(Incident.objects.values_list("about", "clear_since"))
     assert clear["sum"] is not None
     assert clear["divide"] is None
     Bot.objects.update(quarantined_at=Now() - timedelta(minutes=1))
-    reconcile.watch(kind="sum")
+    reconcile.reconcile(kind="sum")
     assert Incident.objects.count() == 2
 
 
