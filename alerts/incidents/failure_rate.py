@@ -6,7 +6,7 @@ Compares two shares of failed jobs, recent and past (`jobsite.lib.proportions`).
 from jobsite.lib.proportions import Share, newcombe_growth
 
 #: The confidence that opens an incident, in standard deviations. With an unchanged rate, fewer than one independent
-#: check in ten thousand raises a false alarm (tests: test_rates.py).
+#: check in ten thousand raises a false alarm (tests/alerts/incidents/test_failure_rate.py).
 OPEN_CONFIDENCE = 4.5
 #: The confidence that keeps it open. Lower, so that a share near the limit does not flap.
 STAY_OPEN_CONFIDENCE = 2.0

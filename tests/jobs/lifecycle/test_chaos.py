@@ -1,0 +1,146 @@
+"""Sixteen clients, five thousand jobs, and one client killed every second.
+
+What happened is read from the clients' own logs and from the events, not from what the server says of itself.
+"""
+
+import contextlib
+import os
+import random
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter, defaultdict
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from bots import roster
+from jobs.enqueue import insert
+from jobs.enqueue.new_job import NewJob
+from jobs.models import Job, JobEvent, JobKind
+from jobs.states import Verb
+from jobs.sweep import run
+from tests.jobs.lifecycle.chaos_client import MOST_REPORTS
+
+ROOT = Path(__file__).resolve().parents[3]
+CLIENTS, JOBS = 16, 5000
+#: Seconds after which something is wrong. It takes a fraction of this.
+PATIENCE = 240
+
+
+@pytest.fixture
+def server(transactional_db):
+    """The production server on the test database, in processes of its own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    told = connection.get_connection_params()
+    url = f"postgres://{told.get('user') or ''}@/{told['dbname']}?host={told['host']}"
+    if told.get("password") or not str(told["host"]).startswith("/"):
+        where = f"{told['host']}:{told.get('port') or 5432}"
+        url = f"postgres://{told.get('user')}:{told.get('password') or ''}@{where}/{told['dbname']}"
+    env = os.environ | {
+        "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "tests.settings",
+        "DATABASE_POOL_MAX": "16", "LOG_LEVEL": "ERROR",
+    }  # fmt: skip
+    command = ["granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command += ["--blocking-threads", "12", "--no-ws", "--log-level", "error", "jobsite.wsgi:application"]
+    process = subprocess.Popen([Path(sys.executable).parent / command[0], *command[1:]], cwd=ROOT, env=env)
+    until = time.monotonic() + 60
+    while True:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            break
+        assert process.poll() is None, "the server ended"
+        assert time.monotonic() < until, "the server did not start"
+    yield f"http://127.0.0.1:{port}"
+    process.terminate()
+    process.wait(30)
+
+
+class Fleet:
+    """The clients: each has its bot's token and a new log for each of its lives."""
+
+    def __init__(self, url, directory, way):
+        self.url, self.directory, self.way = url, directory, way
+        self.tokens = [roster.register(name=f"bot-{n}")[1] for n in range(CLIENTS)]
+        self.lives = Counter()
+        self.processes = {}
+
+    def start(self, n):
+        self.lives[n] += 1
+        log = self.directory / f"{n}-{self.lives[n]}.log"
+        script = Path(__file__).with_name("chaos_client.py")
+        self.processes[n] = subprocess.Popen(
+            [sys.executable, script, self.url, self.tokens[n], log, self.way], stderr=subprocess.DEVNULL
+        )
+
+    def kill(self, n):
+        self.processes[n].kill()
+        self.processes[n].wait()
+
+    def logs(self):
+        """Every whole line of every life: `(words, which log)`."""
+        for path in sorted(self.directory.glob("*.log")):
+            for line in path.read_text().splitlines():
+                yield line.split(), path.name
+
+
+@pytest.mark.parametrize("way", ["calls", "exchange"])
+def test_every_job_ends_once_and_no_lease_is_ever_held_by_two(server, tmp_path, way):
+    JobKind.objects.create(name="double", heartbeat_within=timedelta(seconds=20), max_attempts=1000)
+    insert.enqueue([NewJob("double", {"n": n}) for n in range(JOBS)])
+    fleet = Fleet(server, tmp_path, way)
+    for n in range(CLIENTS):
+        fleet.start(n)
+    killed, last, until = 0, time.monotonic(), time.monotonic() + PATIENCE
+    while Job.objects.exclude(status="succeeded").exists():
+        assert time.monotonic() < until, Counter(Job.objects.values_list("status", flat=True))
+        run.sweep()
+        if time.monotonic() - last > 1:
+            n = random.randrange(CLIENTS)
+            fleet.kill(n)
+            fleet.start(n)
+            killed, last = killed + 1, time.monotonic()
+        time.sleep(0.05)
+    for n in range(CLIENTS):
+        fleet.kill(n)
+    assert killed >= 3
+    check(fleet)
+
+
+def check(fleet):
+    """What the clients saw, beside the events."""
+    holders, accepted, refused = defaultdict(set), defaultdict(set), set()
+    for words, log in fleet.logs():
+        if words[0] == "claim" and len(words) == 3:
+            holders[int(words[1]), int(words[2])].add(log)
+        elif words[0] == "done" and len(words) == 4:
+            lease = (int(words[1]), int(words[2]))
+            if words[3] == "200":
+                accepted[lease[0]].add(lease[1])
+            else:
+                assert words[3] == "409", words
+                refused.add(lease)
+
+    assert {lease: logs for lease, logs in holders.items() if len(logs) > 1} == {}
+    assert {job: attempts for job, attempts in accepted.items() if len(attempts) > 1} == {}
+    rows = {job.pk: job for job in Job.objects.all()}
+    assert len(rows) == JOBS
+    # A client that was killed between the answer and its log knows nothing of its last call, and no more than that.
+    assert len(rows) - len(accepted) <= sum(fleet.lives.values()) * MOST_REPORTS[fleet.way]
+    for job_id, (attempt,) in accepted.items():
+        assert rows[job_id].attempt == attempt
+        assert (job_id, attempt) not in refused
+    for job in rows.values():
+        assert job.result == job.payload["n"] * 2
+
+    # Attempts only grow, and each attempt but the last ended in one event: nothing was lost and nothing was doubled.
+    ended = Counter()
+    for event in JobEvent.objects.filter(verb__in=[Verb.RELEASE, Verb.EXPIRE]).order_by("id"):
+        ended[event.job_id] += 1
+        assert event.attempt == ended[event.job_id]
+    for job in rows.values():
+        assert job.attempt == ended[job.pk] + 1

@@ -1,0 +1,227 @@
+"""Turns of several bots that come at the same time are one statement, and each is as if it had come alone."""
+
+import json
+from itertools import chain
+from typing import Any
+
+import pytest
+from django.db import OperationalError, transaction
+
+from bots.models import Bot
+from bots.states import BotStatus
+from jobs import lifecycle
+from jobs.lifecycle import SWEEP, PlainTurn, Wanted
+from jobs.lifecycle import turn as turns
+from jobs.models import Job, JobEvent, JobKind
+from jobs.states import JobStatus
+from jobs.turns.combining import GoAlone
+from tests.cast import Lease, bot_named, enqueue_one, take_one
+from tests.race import PATIENCE, racers
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def turn(bot: Bot, ask: Wanted | None = Wanted(), done: list[Lease] | None = None, **more: Any) -> Any:
+    reports = json.dumps([{"id": lease.id, "attempt": lease.attempt} for lease in done]) if done else None
+    digest = bytes(bot.token_digest or b"")
+    takes = more.pop("takes", ())
+    text = turns._said(ask, more.pop("instance", ""), digest=digest, done=reports, **more)
+    return turns._Saying(text, digest, takes, turns._asked(ask))
+
+
+def together(*turns: Any) -> list[PlainTurn | None]:
+    return turns._exchange_together(turns)
+
+
+def ids(turned: PlainTurn | None) -> list[int]:
+    assert turned is not None
+    return [job["id"] for job in json.loads(turned.jobs)]
+
+
+def fleet(n: int) -> list[Bot]:
+    return [bot_named(f"bot {i}") for i in range(n)]
+
+
+def test_each_gets_its_report_accepted_and_a_job_of_its_own() -> None:
+    bots = fleet(4)
+    enqueued = [enqueue_one().pk for _ in range(8)]
+    leases = [take_one(bot) for bot in bots]
+    turned = together(*(turn(bot, done=[lease]) for bot, lease in zip(bots, leases, strict=True)))
+    assert {lease.job.status for lease in leases} == {JobStatus.SUCCEEDED}
+    assert [lease.job.finished_by for lease in leases] == bots
+    got = [ids(one) for one in turned]
+    assert [len(one) for one in got] == [1] * 4
+    assert sorted(chain(*got)) == sorted(enqueued)[:4]
+    for bot, (job_id,) in zip(bots, got, strict=True):
+        assert Job.objects.get(pk=job_id).claimed_by == bot
+
+
+def test_what_failed_and_what_was_done_each_go_to_their_own() -> None:
+    ada, bob = fleet(2)
+    good, bad = take_one(ada), take_one(bob)
+    said = json.dumps([turns._failing(bad.report(error="no disk", retry=False))])
+    assert None not in together(turn(ada, done=[good]), turn(bob, failed=said))
+    assert (good.job.status, bad.job.status, bad.job.error) == (JobStatus.SUCCEEDED, JobStatus.FAILED, "no disk")
+    assert JobEvent.objects.get().by == bob.name
+
+
+def test_a_failure_that_comes_too_late_is_nobody_elses_trouble() -> None:
+    ada, bob = fleet(2)
+    lost, held = take_one(ada), take_one(bob)
+    lifecycle.release([lost.id], by=SWEEP)
+    late, fine = together(
+        turn(ada, None, failed=json.dumps([turns._failing(lost.report())])), turn(bob, None, done=[held])
+    )
+    assert late is None
+    assert fine is not None
+    assert (lost.job.status, held.job.status) == (JobStatus.PENDING, JobStatus.SUCCEEDED)
+    assert JobEvent.objects.filter(verb="fail").count() == 0
+
+
+def test_it_is_one_statement(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    call = turns._call_exchange
+    monkeypatch.setattr(turns, "_call_exchange", lambda **params: calls.append(params) or call(**params))
+    assert None not in together(*(turn(bot) for bot in fleet(3)))
+    assert len(calls) == 1
+
+
+def test_where_there_are_too_few_each_gets_one_before_any_gets_a_second() -> None:
+    bots = fleet(3)
+    for _ in range(4):
+        enqueue_one()
+    assert sorted(len(ids(one)) for one in together(*(turn(bot, Wanted(3)) for bot in bots))) == [1, 1, 2]
+
+
+def test_the_urgent_ones_are_given_first_and_each_list_is_in_order() -> None:
+    ada, bob = fleet(2)
+    late = [enqueue_one(priority=n).pk for n in range(6)]
+    got = [ids(one) for one in together(turn(ada, Wanted(2)), turn(bob, Wanted(2)))]
+    assert sorted(chain(*got)) == late[2:]
+    assert all(one == sorted(one, reverse=True) for one in got)
+
+
+def test_a_late_report_is_nobody_elses_trouble() -> None:
+    ada, bob = fleet(2)
+    for _ in range(3):
+        enqueue_one()
+    lost, held = take_one(ada), take_one(bob)
+    lifecycle.release([lost.id], by=SWEEP)
+    late, fine = together(turn(ada, done=[lost]), turn(bob, done=[held]))
+    assert late is None
+    assert fine is not None and fine.claimed == 1
+    assert held.job.status == JobStatus.SUCCEEDED
+    assert not Job.objects.held_by(ada).exists()
+
+
+def test_a_bot_that_takes_other_kinds_than_was_believed_is_left_out_and_learned() -> None:
+    ada, bob = fleet(2)
+    enqueue_one()
+    Bot.objects.filter(pk=bob.pk).update(kinds=["divide"])
+    got, other = together(turn(ada), turn(bob))
+    assert (ids(got) != [], other) == (True, None)
+    assert turns._takes[bytes(bob.token_digest or b"")] == ("divide",)
+
+
+def test_capacity_pause_and_quarantine_are_each_bots_own() -> None:
+    full, paused, free = fleet(3)
+    for _ in range(6):
+        enqueue_one()
+    take_one(full)
+    Bot.objects.filter(pk=full.pk).update(capacity=2)
+    Bot.objects.filter(pk=paused.pk).update(paused=True)
+    turned = together(*(turn(bot, Wanted(2)) for bot in (full, paused, free)))
+    assert [len(ids(one)) for one in turned] == [1, 0, 2]
+    assert [one.room for one in turned if one] == [True, False, True]
+
+
+def test_jobs_of_a_paused_kind_are_given_to_nobody() -> None:
+    enqueue_one()
+    JobKind.objects.update(paused=True)
+    assert [ids(one) for one in together(*(turn(bot) for bot in fleet(2)))] == [[], []]
+
+
+def test_heartbeats_and_turns_that_ask_for_nothing_may_be_among_them() -> None:
+    ada, bob = fleet(2)
+    for _ in range(3):
+        enqueue_one()
+    lease = take_one(ada)
+    beats = json.dumps([{"id": lease.id, "attempt": lease.attempt, "progress": 30}])
+    quiet, got = together(turn(ada, None, beats=beats), turn(bob))
+    assert (ids(quiet), len(ids(got)), lease.job.progress) == ([], 1, 30)
+
+
+def test_each_bot_is_busy_or_idle_by_what_it_holds_itself() -> None:
+    ada, bob = fleet(2)
+    enqueue_one()
+    lease = take_one(ada)
+    enqueue_one()
+    together(turn(ada, None, done=[lease]), turn(bob))
+    assert {bot.name: bot.status for bot in Bot.objects.all()} == {
+        "bot 0": BotStatus.IDLE,
+        "bot 1": BotStatus.BUSY,
+    }
+
+
+def test_a_process_that_was_replaced_is_left_out() -> None:
+    ada, bob = fleet(2)
+    enqueue_one()
+    lifecycle.hello(ada, instance="new")
+    old, got = together(turn(ada, instance="old"), turn(bob))
+    assert (old, len(ids(got))) == (None, 1)
+
+
+def test_a_bot_that_somebody_keeps_locked_holds_up_only_itself() -> None:
+    ada, bob = fleet(2)
+    for _ in range(2):
+        enqueue_one()
+    with racers() as run:
+        with transaction.atomic():
+            Bot.objects.select_for_update().get(pk=ada.pk)
+            with pytest.raises(GoAlone):
+                run.go(lambda: together(turn(ada), turn(bob))).result(PATIENCE)
+            assert len(ids(run.go(lambda: together(turn(bob))[0]).result(PATIENCE))) == 1
+            waits = run.go_and_block(lambda: together(turn(ada))[0])
+        assert len(ids(waits.result(PATIENCE))) == 1
+
+
+def test_nothing_of_any_turn_is_done_when_one_cannot_be() -> None:
+    ada, bob = fleet(2)
+    for _ in range(4):
+        enqueue_one()
+    mine, its = take_one(ada), take_one(bob)
+    with racers() as run, transaction.atomic():
+        # Whoever comes now sees the lease hold, waits for this, and then goes by itself.
+        Job.objects.select_for_update().get(pk=its.id)
+        with pytest.raises(GoAlone):
+            run.go(lambda: together(turn(ada, done=[mine]), turn(bob, done=[its]))).result(PATIENCE)
+    assert {mine.job.status, its.job.status} == {JobStatus.PROCESSING}
+
+
+def test_a_large_turn_goes_on_though_those_before_it_hang() -> None:
+    (ada,) = fleet(1)
+    enqueue_one()
+    for _ in range(turns.LARGE_AT_ONCE):
+        turns._large.acquire()
+    try:
+        turned = lifecycle.exchange_plainly(bytes(ada.token_digest or b""), Wanted(100))
+    finally:
+        turns._large.release(turns.LARGE_AT_ONCE)
+    assert turned is not None and turned.claimed == 1
+
+
+def test_a_large_turn_leaves_its_place_to_others_however_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    (ada,) = fleet(1)
+    digest = bytes(ada.token_digest or b"")
+
+    def fails(**params: Any) -> Any:
+        raise OperationalError("the connection was lost")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(turns, "_call_exchange", fails)
+        with pytest.raises(OperationalError):
+            lifecycle.exchange_plainly(digest, Wanted(100))
+    assert lifecycle.exchange_plainly(digest, Wanted(100)) is not None
+    taken = [turns._large.acquire(blocking=False) for _ in range(turns.LARGE_AT_ONCE)]
+    turns._large.release(sum(taken))
+    assert all(taken)

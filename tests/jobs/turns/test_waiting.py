@@ -1,0 +1,264 @@
+"""A claim may wait: it is woken by new work, holds no connection meanwhile, and is answered when the server goes."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+
+from bots.models import Bot
+from jobs import lifecycle
+from jobs.enqueue import insert
+from jobs.enqueue.new_job import NewJob
+from jobs.lifecycle import By
+from jobs.models import JobKind
+from jobs.turns import waiting
+from jobs.turns.waiting import ANY, Waiters
+from tests.api.calls import send
+from tests.cast import bot_named, database_url, enqueue_one, take_one
+
+ROOT = Path(__file__).resolve().parents[3]
+#: Seconds after which something is wrong.
+PATIENCE = 20.0
+
+
+# --- Who is woken -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def line(monkeypatch: pytest.MonkeyPatch) -> Waiters:
+    """A line of waiters that nobody wakes but the test."""
+    monkeypatch.setattr(Waiters, "_listen", lambda self: None)
+    return Waiters()
+
+
+def woken(waiters: list[Any]) -> list[bool]:
+    return [waiter.woken.is_set() for waiter in waiters]
+
+
+def test_as_many_are_woken_as_there_are_new_jobs_and_the_longest_waiting_first(line: Waiters) -> None:
+    waiters = [line.enter(None) for _ in range(4)]
+    line.wake({"sum": 2})
+    assert woken(waiters) == [True, True, False, False]
+    line.wake({"sum": 1})
+    assert woken(waiters) == [True, True, True, False]
+
+
+def test_only_those_who_take_the_kind_are_woken(line: Waiters) -> None:
+    waiters = [line.enter(kinds) for kinds in (("divide",), ("sum", "divide"), None)]
+    line.wake({"sum": 9})
+    assert woken(waiters) == [False, True, True]
+    line.wake({ANY: 9})
+    assert woken(waiters) == [True, True, True]
+
+
+def test_who_finds_work_wakes_the_next_and_who_gives_up_hands_the_news_on(line: Waiters) -> None:
+    first, second, third = (line.enter(None) for _ in range(3))
+    assert first and second and third
+    line.leave(first, found=True)
+    assert woken([second, third]) == [True, False]
+    line.leave(second, found=False)
+    assert woken([third]) == [True]
+
+
+def test_scouts_are_one_of_each_sort_and_take_turns(line: Waiters) -> None:
+    waiters = [line.enter(kinds) for kinds in (None, None, ("sum",), ("sum",))]
+    line.send_scouts()
+    assert woken(waiters) == [True, False, True, False]
+    assert waiters[0] and line.wait(waiters[0], 0)
+    line.send_scouts()
+    assert woken(waiters) == [False, True, True, True]
+
+
+def test_no_more_wait_than_may_and_none_once_it_is_closed(line: Waiters, settings: Any) -> None:
+    settings.MAX_WAITERS = 1
+    assert line.enter(None) is not None
+    assert line.enter(None) is None
+    settings.MAX_WAITERS = 9
+    line.close()
+    assert line.enter(None) is None
+
+
+# --- What it is to bots -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/claim", "/exchange"])
+def test_beyond_the_limit_the_answer_comes_at_once_and_says_when_to_come_again(
+    client: Client, ada: Bot, ada_token: str, settings: Any, path: str
+) -> None:
+    settings.MAX_WAITERS = 0
+    body = {"wait": 30} if path == "/claim" else {"claim": {"wait": 30}}
+    answer = send(client, ada_token, "POST", path, body)
+    assert (answer.status_code, answer.json()["jobs"]) == (200, [])
+    assert int(answer["Retry-After"]) == waiting.RETRY_AFTER
+    # There is something: nobody waits.
+    enqueue_one()
+    assert len(send(client, ada_token, "POST", path, body).json()["jobs"]) == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("why", ["paused", "full"])
+def test_a_bot_that_would_get_nothing_whatever_came_does_not_wait(client: Client, why: str) -> None:
+    eve = bot_named("eve", capacity=1)
+    take_one(eve)
+    if why == "paused":
+        Bot.objects.filter(pk=eve.pk).update(paused=True, capacity=None)
+    answer = send(client, str(eve.token), "POST", "/claim", {"wait": 30})  # type: ignore[attr-defined]
+    assert (answer.json()["jobs"], int(answer["Retry-After"])) == ([], waiting.RETRY_AFTER)
+
+
+@pytest.fixture
+def calls(live_server: Any) -> Iterator[Any]:
+    """`calls(token, path, body)`: a call on its way, in a thread of its own."""
+    with ThreadPoolExecutor(16) as pool:
+
+        def call(token: str, path: str, body: dict[str, Any]) -> Any:
+            headers = {"Authorization": f"Bearer {token}"}
+            url = f"{live_server.url}/api/v1{path}"
+            return pool.submit(httpx.post, url, headers=headers, json=body, timeout=60)
+
+        yield call
+
+
+def until(what: Any) -> None:
+    end = time.monotonic() + PATIENCE
+    pause = threading.Event()
+    while not what():
+        assert time.monotonic() < end, "it never came to be"
+        pause.wait(0.01)
+
+
+def waits(n: int) -> None:
+    """Until so many wait in this process."""
+    until(lambda: len(waiting.waiters) == n)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_waits_gets_the_job_that_comes(calls: Any, ada: Bot, ada_token: str) -> None:
+    answer = calls(ada_token, "/claim", {"wait": 30})
+    waits(1)
+    assert not answer.done()
+    job = enqueue_one(payload={"n": 1})
+    (got,) = answer.result(PATIENCE).json()["jobs"]
+    assert (got["id"], got["payload"]) == (job.pk, {"n": 1})
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_wait_one_gets_the_job_and_the_other_waits_on(calls: Any, ada_token: str, bob_token: str) -> None:
+    one, two = calls(ada_token, "/claim", {"wait": 30}), calls(bob_token, "/exchange", {"claim": {"wait": 30}})
+    waits(2)
+    enqueue_one()
+    until(lambda: one.done() or two.done())
+    waits(1)
+    enqueue_one()
+    assert [len(answer.result(PATIENCE).json()["jobs"]) for answer in (one, two)] == [1, 1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_released_retried_resumed_or_becomes_due_is_found(
+    calls: Any, ada: Bot, bob: Bot, bob_token: str, olga: User
+) -> None:
+    lease = take_one(ada)
+    by = By.operator(olga)
+
+    def comes_by(doing: Any) -> None:
+        answer = calls(bob_token, "/claim", {"wait": 30})
+        waits(1)
+        doing()
+        (got,) = answer.result(PATIENCE).json()["jobs"]
+        lifecycle.cancel([got["id"]], by=by)
+
+    comes_by(lambda: lifecycle.release([lease.id], by=by))
+    comes_by(lambda: lifecycle.retry([lease.id], by=by))
+    soon = datetime.now(UTC) + timedelta(seconds=0.5)
+    comes_by(lambda: insert.enqueue([NewJob("sum", {}, run_at=soon)]))
+    JobKind.objects.filter(name="sum").update(paused=True)
+    enqueue_one()
+    comes_by(lambda: JobKind.objects.filter(name="sum").update(paused=False))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_failed_in_a_turn_and_is_due_again_at_once_is_found(
+    calls: Any, ada: Bot, ada_token: str, bob_token: str
+) -> None:
+    lease = take_one(ada)
+    JobKind.objects.filter(name="sum").update(backoff=timedelta(0))
+    answer = calls(bob_token, "/claim", {"wait": 30})
+    waits(1)
+    calls(ada_token, "/exchange", {"failed": [{"id": lease.id, "attempt": 1, "error": "x"}]}).result(PATIENCE)
+    (got,) = answer.result(PATIENCE).json()["jobs"]
+    assert (got["id"], got["attempt"]) == (lease.id, 2)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_reports_hold_at_once_though_the_claim_waits(calls: Any, ada: Bot, ada_token: str) -> None:
+    lease = take_one(ada)
+    body = {"completed": [{"id": lease.id, "attempt": 1}], "claim": {"wait": 30}}
+    answer = calls(ada_token, "/exchange", body)
+    waits(1)
+    assert lease.job.status == "succeeded"
+    enqueue_one()
+    assert answer.result(PATIENCE).json()["accepted"] == [lease.id]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_time_to_wait_ends(calls: Any, ada: Bot, ada_token: str) -> None:
+    answer = calls(ada_token, "/claim", {"wait": 0.2}).result(PATIENCE)
+    assert (answer.status_code, answer.json()["jobs"], "Retry-After" in answer.headers) == (200, [], False)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_server_that_shuts_down_answers_those_who_wait(ada: Bot, ada_token: str, unused_port: int) -> None:
+    env = os.environ | {
+        "DATABASE_URL": database_url(),
+        "DJANGO_SETTINGS_MODULE": "tests.settings",
+        "LOG_LEVEL": "ERROR",
+    }
+    command = ["granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(unused_port), "--workers", "1"]
+    command += ["--blocking-threads", "4", "--no-ws", "--log-level", "error", "jobsite.wsgi:application"]
+    server = subprocess.Popen([Path(sys.executable).parent / command[0], *command[1:]], cwd=ROOT, env=env)
+    url = f"http://127.0.0.1:{unused_port}/api/v1/claim"
+    headers = {"Authorization": f"Bearer {ada_token}"}
+
+    def answers() -> bool:
+        try:
+            return httpx.post(url, headers=headers, timeout=5).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    try:
+        until(answers)
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(httpx.post, url, headers=headers, json={"wait": 30}, timeout=60)
+            until(lambda: listeners() == 1)
+            # It may still be on its way into the line.
+            assert not answer.done()
+            server.send_signal(signal.SIGTERM)
+            said = answer.result(PATIENCE)
+        assert (said.status_code, said.json()["jobs"]) == (200, [])
+        assert int(said.headers["Retry-After"]) >= 1
+        assert server.wait(PATIENCE) is not None
+    finally:
+        server.kill()
+        server.wait()
+
+
+def listeners() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%%'"
+        )
+        return int(cursor.fetchone()[0])
