@@ -49,10 +49,10 @@ class ChannelForm(forms.ModelForm):
             "kinds": "Comma-separated. Empty: all kinds, and incidents that concern no kind.",
             "bots": "Comma-separated. Empty: all bots, and incidents that concern no bot.",
             "after": "Notify only if the incident is still open after this time, such as 0:10:00 for ten minutes.",
-            "again_every": "Send a reminder at this interval, such as 1:00:00, until someone acknowledges the incident. "
-            "Empty: no reminders.",
-            "quiet_until": "In the installation's time zone; may span midnight. Notifications that are still true are sent "
-            "at the end.",
+            "again_every": "Send a reminder at this interval, such as 1:00:00, until someone acknowledges the "
+            "incident. Empty: no reminders.",
+            "quiet_until": "In the installation's time zone; may span midnight. Notifications that are still true are "
+            "sent at the end.",
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

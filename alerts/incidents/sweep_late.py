@@ -18,7 +18,7 @@ from jobsite.lib.durations import words
 class SweepStatus:
     """When a full sweep last finished. `last`: None if none ever has.
 
-    `unswept`: the time since then, or, if no sweep ever finished, since the first bot was registered; None without bots.
+    `unswept`: the time since then or, if no sweep ever finished, since the first bot was registered. None without bots.
     """
 
     last: datetime | None

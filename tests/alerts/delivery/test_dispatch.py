@@ -76,7 +76,7 @@ def test_apprise_reaches_a_json_receiver_with_the_messages_name_in_a_header(rece
     (got,) = receiver.got
     said = json.loads(got.body)
     assert (said["title"], said["type"]) == ("OPENED, warning: 1 bots are stuck on sum jobs", "warning")
-    assert f"Message {row.uid}" in said["message"]
+    assert f"Delivery {row.uid}" in said["message"]
     assert got.headers["Jobsite-Delivery"] == str(row.uid)
     row.refresh_from_db()
     assert row.outcome == "200 OK: ok"

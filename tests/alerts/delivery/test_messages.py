@@ -130,11 +130,11 @@ def test_each_moment_has_its_word_and_says_how_long_it_lasts() -> None:
     message = told(incident, Moment.WORSE)
     assert messages.subject(message, Moment.WORSE).startswith("WORSE, warning: ")
     assert messages.subject(message, Moment.AGAIN).startswith("AGAIN, warning: ")
-    assert ", so for 12 m" in messages.text(message, Moment.AGAIN, "1")
+    assert ", for 12 m now" in messages.text(message, Moment.AGAIN, "1")
     message = told(resolved(incident), Moment.RESOLVED)
     assert messages.subject(message, Moment.RESOLVED).startswith("RESOLVED: ")
-    assert "It is over since" in messages.text(message, Moment.RESOLVED, "1")
-    assert "and had lasted 12 m" in messages.text(message, Moment.RESOLVED, "1")
+    assert "Resolved " in messages.text(message, Moment.RESOLVED, "1")
+    assert ", after 12 m" in messages.text(message, Moment.RESOLVED, "1")
 
 
 def test_a_subject_is_one_line_and_not_too_long() -> None:
@@ -142,7 +142,7 @@ def test_a_subject_is_one_line_and_not_too_long() -> None:
     subject = messages.subject(message, Moment.OPENED)
     assert "\n" not in subject and "\r" not in subject
     assert subject.startswith("OPENED, warning: a Bcc: x@example.org long")
-    assert len(subject) == messages.SUBJECT
+    assert len(subject) == messages.SUBJECT_LENGTH
 
 
 def test_it_says_who_has_acknowledged_it() -> None:

@@ -106,12 +106,12 @@ def test_a_webhook_follows_no_redirect(receiver: Receiver, another_receiver: Rec
 def test_programs_files_and_local_sockets_are_out_of_reach(does: str, why: str, allow_private: bool) -> None:
     said = in_a_process(f"""
 import json
-from alerts.delivery import sandbox as guard
+from alerts.delivery import sandbox
 refused = []
-guard.keep(allow_private={allow_private}, refused=refused)
+sandbox.install(allow_private={allow_private}, refused=refused)
 try:
     {does}
-except guard.Refused as error:
+except sandbox.Refused as error:
     print(json.dumps([str(error), refused]))
 """)
     assert why in said[0]
@@ -121,11 +121,11 @@ except guard.Refused as error:
 def test_datagrams_are_checked_as_well() -> None:
     said = in_a_process("""
 import json, socket
-from alerts.delivery import sandbox as guard
-guard.keep(allow_private=False, refused=[])
+from alerts.delivery import sandbox
+sandbox.install(allow_private=False, refused=[])
 try:
     socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.1", 514))
-except guard.Refused as error:
+except sandbox.Refused as error:
     print(json.dumps(str(error)))
 """)
     assert said.startswith("127.0.0.1 is inside the network")

@@ -34,9 +34,7 @@ def test_a_bot_that_stops_calling_is_down_and_missed(told):
     incident = the_one()
     assert (incident.cause, incident.about, incident.kind, incident.severity) == (Cause.DOWN, "", "", Severity.WARNING)
     assert incident.title == "bot 01 is down"
-    assert re.fullmatch(
-        r"1 of 4 expected bots\. bot 01: not seen since 20\S+ \S+ UTC, limit 2 m", incident.reason
-    )
+    assert re.fullmatch(r"1 of 4 expected bots\. bot 01: not seen since 20\S+ \S+ UTC, limit 2 m", incident.reason)
     assert told == [("down", "opened", 1, "bot 01 is down")]
 
 
