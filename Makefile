@@ -13,10 +13,12 @@ endif
 export PORT
 
 .DEFAULT_GOAL = help
-.PHONY: help run test serve bench seed screenshots clean
+.PHONY: help install run test serve bench seed screenshots clean
 
 help: ## List these commands.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+install: .venv/.run ## Install what the server needs into .venv.
 
 run: .venv/.dev ## The whole thing on this machine: server, three demo bots, sample jobs, sweeps. Ctrl-C stops it.
 	@exec $(BIN)/python -m jobsite.dev.demo

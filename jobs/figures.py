@@ -2,7 +2,7 @@
 
 A page that counted jobs would cost what exists. So what ended is added up once, a closed minute at a time
 (`keep_tally`, which every sweep calls), and what is waiting is counted only up to a limit; beyond it the planner's own
-statistics give a figure that is shown as "about" (docs/decisions/0031-figures-from-a-tally.md).
+statistics give a figure that is shown as "about" (docs/decisions/0010-statistics.md).
 """
 
 from dataclasses import dataclass

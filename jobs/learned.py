@@ -2,7 +2,8 @@
 
 Run times are counted in buckets that grow by a tenth each, so that any of them is known to within `ERROR`. Two blocks
 of at least `BLOCK` successes are kept, the one before and the latest; when the latest is full, the one before is
-forgotten (docs/decisions/0040-learned-limits.md). Nothing here reads a job: `jobs.figures` hands over what it adds up.
+forgotten (docs/decisions/0012-limits-and-verdicts.md). Nothing here reads a job: `jobs.figures` hands over what it
+adds up.
 """
 
 import math

@@ -2,7 +2,7 @@
 
 The tally of jobs (`jobs.figures`) knows no bots, and a job that was given back twice and then done is one success in
 it. Here each lease counts, once, on the day and in the hour in which it ended
-(docs/decisions/0054-leases-are-added-up-too.md).
+(docs/decisions/0010-statistics.md).
 """
 
 from datetime import datetime, timedelta

@@ -3,7 +3,7 @@
 Counters only ever rise. What ended is added up once, a closed minute at a time (`keep`, which every sweep's command
 calls), from the same two indexes that the console's figures use; no scrape counts what exists, and neither pruning nor
 a restart takes anything back. How many kinds have counters of their own is bounded
-(docs/decisions/0050-metrics-from-counters.md).
+(docs/decisions/0010-statistics.md).
 """
 
 from collections import Counter

@@ -13,6 +13,7 @@ from typing import Any
 from django.apps import apps
 from django.db import connection, models, transaction
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.autodetector import MigrationAutodetector
 from django.db.migrations.recorder import MigrationRecorder
 
 from jobs.lifecycle.statements import FUNCTIONS, SQL, TRIGGERS
@@ -95,9 +96,11 @@ def _compare_functions() -> Iterator[Compared]:
 
 def applied(app: str) -> tuple[str, str]:
     """The latest applied migration of `app` and when it was applied, in ISO 8601."""
-    rows = MigrationRecorder(connection).migration_qs.filter(app=app).order_by("-applied", "-id")
-    last = rows.values_list("name", "applied").first() if MigrationRecorder(connection).has_table() else None
-    return (last[0], last[1].isoformat(timespec="seconds")) if last else ("no migration", "never")
+    recorder = MigrationRecorder(connection)
+    rows = recorder.migration_qs.filter(app=app) if recorder.has_table() else ()
+    # By number: `migrate` records a squashed migration last of all, whatever came after what it replaces.
+    last = max(rows, key=lambda row: (MigrationAutodetector.parse_number(row.name) or 0, row.id), default=None)
+    return (last.name, last.applied.isoformat(timespec="seconds")) if last else ("no migration", "never")
 
 
 def _compare_table(app: str, model: type[models.Model]) -> Iterator[Compared]:

@@ -165,7 +165,7 @@ SECURE_HSTS_PRELOAD = HTTPS
 if env.bool("BEHIND_PROXY", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 X_FRAME_OPTIONS = "DENY"
-# Nothing inline, nothing evaluated, nothing from another host, on every page (docs/decisions/0030-…).
+# Nothing inline, nothing evaluated, nothing from another host, on every page (docs/decisions/0015-admin.md).
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'self'"],

@@ -2,7 +2,7 @@
 
 A kind is asked for the end of its oldest job (index `job_finished_of_kind`), so a sweep costs one look for each kind
 and what it deletes, whatever else is kept. Nothing goes that the figures have not added up yet
-(docs/decisions/0057-pruning.md).
+(docs/decisions/0009-sweep-and-pruning.md).
 """
 
 import logging

@@ -222,7 +222,8 @@ BEGIN
     FROM (
         SELECT b.id, b.status, b.paused, b.kinds::text[], b.restart_requested_at IS NOT NULL AS restart,
                b.capacity IS NOT NULL AS limited,
-               (t.digest IS NULL OR b.token_digest = t.digest)
+               -- A revoked token has no digest, and bool_and() would pass over a NULL.
+               (t.digest IS NULL OR COALESCE(b.token_digest = t.digest, false))
                    AND NOT (t.reports AND (b.health_status <> 'normal' OR b.stuck_job_id IS NOT NULL))
                    AND NOT (t.asks AND b.instance <> '' AND t.life <> '' AND b.instance <> t.life)
                    AND (b.kinds::text[] = bot_kinds OR cardinality(bots) = 1) AS same,

@@ -6,7 +6,10 @@ from jobsite import schema
 
 
 class Command(BaseCommand):
-    help = "Compare the constraints in the database with those in the code. Exits 1 when one differs."
+    help = (
+        "Compare the constraints, indexes, functions and triggers in the database with those in the code. "
+        "Exits 1 when one differs."
+    )
     # It must be able to speak when the checks fail.
     requires_system_checks = []
 

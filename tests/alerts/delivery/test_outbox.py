@@ -262,6 +262,19 @@ def test_a_message_that_surely_did_not_arrive_does_not(channel: Channel) -> None
     assert send_next(channel) is None
 
 
+def test_a_message_that_may_have_arrived_counts_as_heard_though_a_later_try_surely_failed(channel: Channel) -> None:
+    incident = an_incident("ada")
+    tell(incident, Moment.OPENED)
+    for outcome, unsure in (("no answer", True), ("connection refused", False)):
+        ready, _ = turn(channel)
+        assert ready is not None
+        outbox.failed(ready, outcome, unsure=unsure)
+        Delivery.objects.update(due_at=timezone.now())
+    assert Delivery.objects.get().unsure
+    tell(resolved(incident), Moment.RESOLVED)
+    assert send_next(channel) == Moment.RESOLVED
+
+
 # --- Reminders ---------------------------------------------------------------------------------------------------
 
 

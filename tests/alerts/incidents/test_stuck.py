@@ -195,6 +195,20 @@ def test_a_cause_that_is_back_soon_is_the_same_incident_and_must_stay_away_longe
     assert [moment for _, moment, _, _ in told] == ["opened", "resolved", "opened", "resolved"]
 
 
+def test_a_cause_that_was_critical_is_critical_still_when_it_is_back_soon_as_a_warning(ada):
+    JobKind.objects.update_or_create(name="sum", defaults={"when_silent": "flag"})
+    lease = silent(ada, 7)
+    sweep_and_look()
+    lease.heartbeat()
+    sweep_and_look()
+    minutes_pass(3)
+    assert look().resolved == 1
+    make_older(lease, 3)
+    assert sweep_and_look().opened == 1
+    incident = the_one()
+    assert (incident.status, incident.reopened, incident.severity) == ("open", 1, Severity.CRITICAL)
+
+
 def test_a_cause_that_is_back_much_later_is_another_incident(ada):
     lease = silent(ada)
     sweep_and_look()
