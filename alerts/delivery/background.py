@@ -13,7 +13,8 @@ from jobsite.lib.loop import DATABASE_AWAY
 
 
 class BackgroundSender:
-    """Runs of the sender in threads. They share the channels like senders in other processes (docs/decisions/0014-alerts.md).
+    """Runs of the sender in threads. They share the channels like senders in other processes
+    (docs/decisions/0014-alerts.md).
 
     Calls `done` with each run's counts, and `failed` with the error if the database is lost, both from the run's
     thread. Leaving the context stops the runs as an interrupt would.

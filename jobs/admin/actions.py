@@ -1,4 +1,4 @@
-"""What an operator can do to jobs: one table of verbs, one confirmation page, one way to carry them out."""
+"""Operators' actions on jobs: the table of verbs, the confirmation page, and running them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,15 +19,15 @@ from jobs.models import PRIORITY_LIMIT, REASON_LENGTH, Job, JobEvent
 from jobs.states import CANCELLABLE, HELD, RETRYABLE, JobStatus, Verb
 from jobsite.lib.admin import count_of
 
-#: How many jobs one transaction takes, so that a large selection never locks for long.
+#: Jobs in one transaction, so that a large selection never holds locks for long.
 BATCH = 500
-#: How many jobs the confirmation page names.
+#: The most jobs listed on the confirmation page.
 NAMED = 50
 
 
 @dataclass(frozen=True)
 class Intervention:
-    """One verb as the admin offers it. `left` says why a job was left alone, after its number."""
+    """One verb as the admin offers it. `left_one`, `left_many`: why jobs were skipped, after their number."""
 
     name: str
     verb: Callable[..., list[Change]]
@@ -45,15 +45,15 @@ class Intervention:
 
     @property
     def asks_priority(self) -> bool:
-        """Whether the form must say which priority."""
+        """Whether the form asks for a priority."""
         return self.name == "prioritise"
 
     def allowed(self, user: Any) -> bool:
-        """Whether this user may do it at all."""
+        """Whether this user has the permission."""
         return bool(user.has_perm(self.permission))
 
     def applies(self, jobs: QuerySet[Job]) -> QuerySet[Job]:
-        """Those of these jobs to which it can be done now."""
+        """Those of these jobs to which it applies now."""
         jobs = jobs.filter(status__in=self.statuses)
         if self.name == "accept":
             late = JobEvent.objects.filter(job=OuterRef("pk"), verb=Verb.LATE, detail__outcome="complete")
@@ -61,7 +61,7 @@ class Intervention:
         return jobs
 
     def message(self, done: int, left: int) -> str:
-        """What happened, in a sentence or two: `Released 4 jobs. 2 were no longer held and were left alone.`"""
+        """Word the outcome: `Released 4 jobs. 2 were no longer held and were left alone.`"""
         said = f"{self.done} {count_of(done, 'job')}."
         if left:
             said += f" {left} {self.left_one if left == 1 else self.left_many}."
@@ -110,7 +110,7 @@ INTERVENTIONS = {
 
 
 def asked(request: HttpRequest, intervention: Intervention) -> tuple[dict[str, Any], str]:
-    """What the form gives for the verb, and what is wrong with it; empty when it may be carried out."""
+    """Read the verb's arguments from the form. Returns them and an error, which is empty if they are valid."""
     reason = request.POST.get("reason", "").replace("\0", "").strip()[:REASON_LENGTH]
     given: dict[str, Any] = {"reason": reason}
     if intervention.asks_priority:
@@ -124,7 +124,7 @@ def asked(request: HttpRequest, intervention: Intervention) -> tuple[dict[str, A
 
 
 def act(request: HttpRequest, intervention: Intervention, ids: Sequence[int], given: dict[str, Any]) -> int:
-    """Do it to these jobs in batches, and write the admin's log. Returns how many were changed."""
+    """Run it on these jobs in batches, and write the admin's log. Returns the number of changed jobs."""
     if not intervention.allowed(request.user):
         raise PermissionDenied
     by = By.operator(request.user)  # type: ignore[arg-type]
@@ -142,7 +142,7 @@ def act(request: HttpRequest, intervention: Intervention, ids: Sequence[int], gi
 def carry_out(
     page: admin.ModelAdmin, request: HttpRequest, intervention: Intervention, ids: Sequence[int], given: dict[str, Any]
 ) -> tuple[int, int]:
-    """Do it to these jobs and say what happened. Returns (done, left)."""
+    """Run it on these jobs and show the outcome. Returns (changed, skipped)."""
     done = act(request, intervention, ids, given)
     left = len(ids) - done
     page.message_user(request, intervention.message(done, left), messages.SUCCESS if done else messages.WARNING)
@@ -159,9 +159,9 @@ def confirmation(
     matching: Count | None = None,
     fault: str = "",
 ) -> HttpResponse:
-    """The page that says exactly what will happen to which jobs, and asks for a reason.
+    """Show the confirmation page: the effect, the affected jobs, and the field for a reason.
 
-    `matching`: all that match a question are meant, which are so many; then the newest are named and none is counted.
+    `matching`: the number of all matching jobs, if they are meant. The page then lists the newest and counts none.
     """
     if not intervention.allowed(request.user):
         raise PermissionDenied

@@ -64,7 +64,7 @@ def test_a_bot_has_a_tile_with_the_word_that_matters_most(ada, bob):
 def test_the_rank_in_the_database_is_the_same_word(ada, bob):
     roster.pause(Bot.objects.filter(pk=ada.pk))
     for bot in lists_home.ranked(Bot.objects.all()):
-        assert bot.rank[1:] == lists_home.standing(bot)
+        assert bot.rank[1:] == lists_home.bot_state(bot)
 
 
 def test_what_waits_longest_is_there_for_each_kind_and_says_when_its_kind_is_paused(home):
