@@ -156,22 +156,24 @@ class Channel(models.Model):
     """A destination for notifications, with filters and times."""
 
     name = models.CharField(max_length=NAME_LENGTH, unique=True)
-    way = models.CharField(max_length=10, choices=Way, default=Way.APPRISE)
+    way = models.CharField("type", max_length=10, choices=Way, default=Way.APPRISE)
     # May contain passwords and is never shown. `shown` is its masked form, made when it is saved.
     address = models.TextField()
     shown = models.CharField(max_length=300, blank=True, default="", db_default="", editable=False)
     # Signs webhook requests.
     secret = models.CharField(max_length=100, default=new_secret, blank=True, editable=False)
     enabled = models.BooleanField(default=True, db_default=True)
-    min_severity = models.CharField(max_length=10, choices=Severity, default=Severity.WARNING)
+    min_severity = models.CharField("minimum severity", max_length=10, choices=Severity, default=Severity.WARNING)
     kinds = ArrayField(models.CharField(max_length=NAME_LENGTH), default=list, blank=True)
     bots = ArrayField(models.CharField(max_length=NAME_LENGTH), default=list, blank=True)
     after = models.DurationField(
-        default=timedelta(0), db_default=timedelta(0), validators=[MinValueValidator(timedelta(0))]
+        "delay", default=timedelta(0), db_default=timedelta(0), validators=[MinValueValidator(timedelta(0))]
     )
-    again_every = models.DurationField(null=True, blank=True, validators=[MinValueValidator(timedelta(minutes=1))])
-    quiet_from = models.TimeField(null=True, blank=True)
-    quiet_until = models.TimeField(null=True, blank=True)
+    again_every = models.DurationField(
+        "repeat every", null=True, blank=True, validators=[MinValueValidator(timedelta(minutes=1))]
+    )
+    quiet_from = models.TimeField("quiet hours start", null=True, blank=True)
+    quiet_until = models.TimeField("quiet hours end", null=True, blank=True)
     critical_breaks_quiet = models.BooleanField(default=True, db_default=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     # The outcome of recent deliveries. A failing channel delays no other.

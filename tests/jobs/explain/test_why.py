@@ -83,7 +83,7 @@ def test_a_pending_job_behind_others_says_behind_how_many(ada, bob):
 
 
 def test_what_is_before_a_job_is_counted_only_so_far(ada, monkeypatch):
-    monkeypatch.setattr(takers, "BEFORE", 2)
+    monkeypatch.setattr(takers, "MAX_AHEAD", 2)
     for _ in range(4):
         job = enqueue_one()
     monkeypatch.setattr(takers.jobs_ahead, "__defaults__", (2,))

@@ -106,7 +106,7 @@ def test_a_bot_and_a_kind_that_cannot_be_told_apart_are_named_together():
     assert [(sort, one.value, one.apart) for sort, one in verdict.blamed] == [("bot", "7", False)]
     (said,) = sentences(verdict, NAMES, figures.bots)
     assert said.startswith("It is bot crawler-7 or kind resize: ")
-    assert "cannot be told apart" in said
+    assert "cannot be separated" in said
 
 
 def test_a_kind_whose_bots_do_nothing_else_is_named_with_that():
@@ -137,7 +137,7 @@ def test_nothing_stands_out_is_said_in_words():
     figures = world(random.Random(2))
     (said,) = sentences(conclude(figures), NAMES, figures.bots)
     assert said.startswith("Nothing stands out: ")
-    assert "leases were given back (2" in said
+    assert "leases were returned (2" in said
 
 
 def test_the_sentence_has_the_figures_and_how_sure_they_are():
@@ -145,20 +145,20 @@ def test_the_sentence_has_the_figures_and_how_sure_they_are():
     verdict = conclude(ComparedCounts(bots))
     (said,) = sentences(verdict, {"7": "crawler-7"}, bots)
     assert said.startswith(
-        "It is bot crawler-7: 31 of its 40 leases were given back (78 %, between 62 and 88), "
+        "It is bot crawler-7: 31 of its 40 leases were returned (78 %, between 62 and 88), "
         "against 2.0 % of the others."
     )
     assert "That is 39 times what the others would have, on the same kinds." in said
-    assert said.endswith("Chance alone would show this less than once in a million such looks.")
+    assert said.endswith("Chance alone would show this less than once in a million such reports.")
 
 
 def test_what_is_too_little_is_said():
     assert sentences(conclude(ComparedCounts({})), {}, {}) == ["No lease ended in this range."]
     few = {("1", "sum"): (3, 50), ("2", "sum"): (0, 50)}
-    assert sentences(conclude(ComparedCounts(few)), {}, few)[0].startswith("Too few to say anything: 3 of 100 leases")
+    assert sentences(conclude(ComparedCounts(few)), {}, few)[0].startswith("Too few to compare: 3 of 100 leases")
     none = {("1", "sum"): (0, 50)}
     assert sentences(conclude(ComparedCounts(none)), {}, none) == [
-        "Nothing was given back: 0 of 50 leases were given back (0 %)."
+        "No lease was returned: 0 of 50 leases were returned (0 %)."
     ]
 
 
@@ -183,8 +183,8 @@ def test_shares_are_said_with_two_digits_that_say_something(share, said):
 
 @pytest.mark.parametrize(
     ("chance", "said"),
-    [(1e-9, "less than once in a million such looks"), (0.00009, "less than once in 10\u202f000 such looks"),
-     (0.004, "less than once in 200 such looks"), (0.9, "in most such looks")],
+    [(1e-9, "less than once in a million such reports"), (0.00009, "less than once in 10\u202f000 such reports"),
+     (0.004, "less than once in 200 such reports"), (0.9, "in most such reports")],
 )  # fmt: skip
 def test_a_chance_is_said_as_once_in_so_many_looks(chance, said):
     assert in_words(chance) == said

@@ -68,8 +68,8 @@ def test_what_makes_no_sense_is_left_out_or_said():
 @pytest.mark.parametrize(
     ("params", "field", "said"),
     [
-        ({"from": "yesterday"}, "from", "From: 'yesterday' is no date. Write it as 2026-03-31."),
-        ({"to": "2026-02-30"}, "to", "To: '2026-02-30' is no date. Write it as 2026-03-31."),
+        ({"from": "yesterday"}, "from", "From: 'yesterday' is not a date. Write it as 2026-03-31."),
+        ({"to": "2026-02-30"}, "to", "To: '2026-02-30' is not a date. Write it as 2026-03-31."),
         ({"from": "2026-03-05", "to": "2026-03-01"}, "from", "comes after To"),
     ],
 )
@@ -209,7 +209,7 @@ def test_a_planted_bot_is_found_in_the_database_too(ada, bob, olga):
     leases.keep(NOON + timedelta(minutes=5))
     found = build(asked())
     assert [(sort, one.value) for sort, one in found.conclusions.blamed] == [("bot", str(ada.pk))]
-    assert found.sentences[0].startswith("It is bot ada: 20 of its 50 leases were given back (40 %, between 28 and 54)")
+    assert found.sentences[0].startswith("It is bot ada: 20 of its 50 leases were returned (40 %, between 28 and 54)")
 
 
 def test_a_bot_that_lost_twenty_at_once_is_not_a_pattern(ada, bob, olga):
