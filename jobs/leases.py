@@ -14,8 +14,9 @@ from django.utils import timezone
 
 from jobs import figures
 from jobs.models import JobEvent, LeaseTally
-from jobs.states import ENDING, HELD, Actor, LeaseSpan, Verb
+from jobs.states import HELD, Actor, LeaseSpan, Verb
 from jobs.stats import statements
+from jobs.transitions import ENDING
 
 #: How long the rows of each span are kept: a little longer than the longest and the shortest range of the patterns.
 KEEP = {

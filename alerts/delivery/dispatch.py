@@ -15,7 +15,7 @@ from typing import Any
 
 from django.db import connection
 
-from alerts.delivery import addresses, messages, outbox, signing, timing
+from alerts.delivery import addresses, channels, messages, outbox, signing, timing
 from alerts.delivery.process import SendResult, WorkerProcess
 from alerts.models import Channel
 from alerts.states import Moment, Severity, Way
@@ -60,9 +60,9 @@ def send_test(channel: Channel, by: str) -> SendResult:
         result = _send(worker, channel, message, Moment.OPENED, f"test-{uuid.uuid4()}", int(_now().timestamp()))
     detail = _masked(result, channel)
     if result.ok:
-        outbox.well(channel)
+        channels.well(channel)
     else:
-        outbox.unwell(channel, detail)
+        channels.unwell(channel, detail)
     return SendResult(result.ok, detail, result.unsure)
 
 
@@ -94,11 +94,11 @@ class _SendRun:
 
     def run(self) -> None:
         """Send until nothing is due, the run's time is up, or `halt` is done."""
-        waiting = outbox.channels_with_due()
+        waiting = channels.with_due()
         while (waiting or self.running) and not self.halt.done():
             while waiting and len(self.running) < timing.MAX_CHANNELS_AT_ONCE:
                 channel = waiting.pop(0)
-                if outbox.take(channel, self.sender):
+                if channels.take(channel, self.sender):
                     self._send_next(channel)
             if self.running:
                 events: list[Future[Any]] = [*self.running, self.halt]
@@ -138,7 +138,7 @@ class _SendRun:
                 self._release(ready.channel.pk)
 
     def _release(self, channel: int) -> None:
-        outbox.let_go(channel, self.sender)
+        channels.let_go(channel, self.sender)
         worker = self.workers.pop(channel, None)
         if worker is not None:
             worker.end()

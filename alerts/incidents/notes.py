@@ -4,23 +4,15 @@ from datetime import datetime, timedelta
 
 from alerts.incidents.members import Members
 from alerts.models import Incident, IncidentNote
+from jobs import transitions
 from jobs.models import JobEvent
-from jobs.states import Actor, Verb
+from jobs.states import Actor
 from jobsite.lib.planner import among
 
 #: How many jobs one line names.
 NAMED = 10
 #: Acts of the sweep so shortly before an incident opened are noted, too: they are why it opened.
 LATELY = timedelta(minutes=2)
-#: The acts that are noted: by operators and the sweep. A bot's own reports stand in the job's history alone.
-VERBS = {
-    Verb.RELEASE: "released",
-    Verb.EXPIRE: "gave back",
-    Verb.FAIL: "ended as failed",
-    Verb.CANCEL: "cancelled",
-    Verb.RETRY: "sent back",
-    Verb.ACCEPT: "accepted the late result of",
-}
 
 
 def follow(notes: list[IncidentNote], incidents: list[Incident], roll: Members, now: datetime) -> None:
@@ -36,7 +28,7 @@ def follow(notes: list[IncidentNote], incidents: list[Incident], roll: Members, 
         among("job_id", jobs),
         id__gt=min(incident.noted_event for incident in incidents),
         at__gte=min(incident.opened_at for incident in incidents) - LATELY,
-        verb__in=VERBS,
+        verb__in=transitions.INTERVENING,
         actor__in=(Actor.OPERATOR, Actor.SWEEP),
     )
     lines: dict[tuple[int, str, str, str], list[int]] = {}
@@ -62,7 +54,7 @@ def follow(notes: list[IncidentNote], incidents: list[Incident], roll: Members, 
 def _line(by: str, verb: str, ids: list[int], reason: str) -> str:
     ids = list(dict.fromkeys(ids))
     named = ", ".join(map(str, ids[:NAMED])) + (f" and {len(ids) - NAMED} more" if len(ids) > NAMED else "")
-    # The page shows `by` beside the note.
-    done = VERBS[Verb(verb)]
+    # Who did it stands beside the note.
+    done = transitions.done(verb)
     said = f"{done[:1].upper() + done[1:] if by else f'The sweep {done}'} job{'s' if len(ids) != 1 else ''} {named}"
     return f"{said}: {reason}" if reason else f"{said}."

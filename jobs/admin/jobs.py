@@ -28,7 +28,7 @@ from jobs.explain import timeline, why
 from jobs.lists import index_merge, job_list
 from jobs.lists.job_list import JobFilter
 from jobs.models import Job
-from jobs.states import HELD, RETRYABLE
+from jobs.states import HELD
 from jobsite.lib.admin import GuardedActions
 from jobsite.lib.badges import NONE, age, badge
 
@@ -95,11 +95,11 @@ class JobAdmin(GuardedActions):
 
     @admin.display(description="release")
     def release_link(self, job: Job) -> str:
-        return self._link("release", job) if job.status in HELD else NONE
+        return self._link("release", job) if job.status in INTERVENTIONS["release"].statuses else NONE
 
     @admin.display(description="retry")
     def retry_link(self, job: Job) -> str:
-        return self._link("retry", job) if job.status in RETRYABLE else NONE
+        return self._link("retry", job) if job.status in INTERVENTIONS["retry"].statuses else NONE
 
     def _link(self, name: str, job: Job) -> str:
         mark = mark_safe(" data-release") if name == "release" else ""
@@ -116,7 +116,7 @@ class JobAdmin(GuardedActions):
     def get_list_display(self, request: HttpRequest) -> Any:
         """With a link for the action that suits this view: Release or Retry."""
         job_filter = JobFilter.from_params(request.GET)
-        retryable = job_filter.view == "failed" or job_filter.status in RETRYABLE
+        retryable = job_filter.view == "failed" or job_filter.status in INTERVENTIONS["retry"].statuses
         name = "retry" if retryable else "release"
         held = job_filter.view in ("all", "stuck", "held") and (not job_filter.status or job_filter.status in HELD)
         offered = INTERVENTIONS[name].allowed(request.user) and (retryable or held)

@@ -37,7 +37,7 @@ DELETED_BOT = "a deleted bot"
 #: The ways in which a lease is returned, in words.
 WAYS = {
     "released": "released by operators",
-    "expired": "expired by the sweep",
+    "expired": "expired",
     "handed_back": "handed back by bots",
 }
 

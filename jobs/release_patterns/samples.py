@@ -19,7 +19,8 @@ from django.utils.dateparse import parse_datetime
 
 from jobs.leases import SOURCES
 from jobs.models import Job, JobEvent
-from jobs.states import ENDING, HELD, Actor
+from jobs.states import HELD, Actor
+from jobs.transitions import ENDING
 from jobsite.lib.planner import unplanned
 
 #: The most returned leases that are read.

@@ -5,11 +5,11 @@ and what it deletes, whatever else is kept. Nothing goes that the figures have n
 (docs/decisions/0009-sweep-and-pruning.md).
 """
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import structlog
 from django.conf import settings
 from django.db.models import DateTimeField, DurationField, ExpressionWrapper, F, Value
 from django.db.models.functions import Greatest, Least, Now
@@ -17,7 +17,7 @@ from django.db.models.functions import Greatest, Least, Now
 from jobs import figures, leases, lifecycle, meter
 from jobs.models import Job, JobKind
 
-logger = logging.getLogger("jobsite.jobs")
+log = structlog.stdlib.get_logger("jobsite.jobs")
 
 #: How many jobs go in one transaction.
 BATCH = 1000
@@ -71,7 +71,7 @@ def prune(most: int | None = None) -> int:
             break
     n = sum(gone.values())
     if n:
-        logger.info("pruned %d jobs", n, extra={"said": {"jobs": n, "kinds": gone}})
+        log.info(f"pruned {n} jobs", jobs=n, kinds=gone)
     return n
 
 

@@ -10,12 +10,10 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from jobs import figures
-from jobs.explain import timeline
+from jobs import figures, transitions
 from jobs.learned import ERROR, SHARE, Recent
 from jobs.lists import home as lists_home
 from jobs.models import Job, JobKind
-from jobs.states import Verb
 from jobsite.lib import badges, charts, json_view
 from jobsite.lib.durations import words
 
@@ -152,7 +150,7 @@ def quoted(pk: str) -> str:
 @register.filter
 def look(verb: str) -> str:
     """The CSS class of a verb in a timeline."""
-    return timeline.LOOKS.get(Verb(verb), "wait")
+    return transitions.rows(verb)[0].look
 
 
 @register.filter

@@ -1,5 +1,5 @@
 -- Meter: what ended from one moment to another is added to the counters of each kind. Successes are read from the jobs,
--- all else from the history: a job that failed may have been sent back since.
+-- all else from the history: a job that failed may have been retried since.
 WITH done AS MATERIALIZED (
     SELECT CASE WHEN kind_id = ANY (%(own)s::text[]) THEN kind_id ELSE %(other)s END AS kind, status,
            claimed_at IS NOT NULL AS leased,

@@ -1,3 +1,5 @@
+"""`manage.py migrate`: as Django has it, with short waits for locks and one line for what is in the way."""
+
 from typing import Any
 
 from django.core.management.base import CommandError

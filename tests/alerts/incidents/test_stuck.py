@@ -109,7 +109,7 @@ def test_a_job_that_the_sweep_gave_back_is_still_known_as_the_bots(ada, told):
     incident = the_one()
     assert (incident.about, incident.severity) == ("sum", Severity.CRITICAL)
     assert incident.bots.get().job_id == lease.id
-    assert f"The sweep gave back job {lease.id}." in notes_of(incident)
+    assert f"The sweep expired job {lease.id}." in notes_of(incident)
 
 
 def test_bots_that_join_make_it_worse_and_are_told_together(ada, bob, told):

@@ -89,7 +89,7 @@ def test_a_job_that_nobody_holds_has_a_greyed_release_that_says_why(client, olga
     job = a_job()
     page = client.get(reverse("admin:jobs_job_change", args=[job.pk])).content.decode()
     assert reverse("admin:jobs_job_release", args=[job.pk]) not in page
-    assert "nobody holds it" in page
+    assert "only a claimed or processing job can be released" in page
 
 
 def test_a_view_only_operator_sees_no_button_and_no_action(client, vera, stuck):

@@ -111,8 +111,8 @@ def test_a_job_that_came_back_says_who_sent_it_and_how_its_attempts_ended(ada, b
     lifecycle.claim(bob)
     age(lease, 7)
     sweep()
-    assert why(lease).startswith("It was taken back by the sweep x s ago.")
-    assert said(lease, "attempts") == ["1 of 3 used; 1 not counted; taken back under bob, released under ada"]
+    assert why(lease).startswith("It was expired by the sweep x s ago.")
+    assert said(lease, "attempts") == ["1 of 3 used; 1 not counted; expired under bob, released under ada"]
 
 
 # --- Held -----------------------------------------------------------------------------------------------------

@@ -137,20 +137,34 @@ REPLACED = {_revoke: (401, "unauthorized"), _rotate: (401, "unauthorized"), _rep
 
 @pytest.mark.parametrize(("change", "refusal"), REPLACED.items())
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("call", [*IN_AN_EXCHANGE, None])
 def test_a_turn_of_a_bot_whose_token_or_process_is_replaced_meanwhile_does_nothing(
-    ada: Bot, call: str | None, way: Callable[[Turn], Make], change: Callable[[Bot], None], refusal: tuple[int, str]
+    ada: Bot, way: Callable[[Turn], Make], change: Callable[[Bot], None], refusal: tuple[int, str]
 ) -> None:
     lifecycle.hello(ada, instance="first")
     lease = take_one(ada)
     enqueue_one()
-    reports = {IN_AN_EXCHANGE[call]: [report(lease, call)]} if call else {}
-    make = way(Turn(ada, {"claim": {}} | reports, instance="first"))
+    make = way(Turn(ada, {"claim": {}}, instance="first"))
     before = row(lease)
     answer = meanwhile(make, lambda: change(ada))
     assert (answer.status_code, answer.json().get("code")) == refusal
     assert row(lease) == before
     assert Job.objects.pending().count() == 1
+
+
+@pytest.mark.parametrize("change", REPLACED)
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("call", IN_AN_EXCHANGE)
+def test_reports_of_a_bot_whose_token_or_process_is_replaced_meanwhile_hold_and_its_claim_gets_nothing(
+    ada: Bot, call: str, way: Callable[[Turn], Make], change: Callable[[Bot], None]
+) -> None:
+    lifecycle.hello(ada, instance="first")
+    lease, waiting = take_one(ada), enqueue_one()
+    before = row(lease)
+    make = way(Turn(ada, {"claim": {}, IN_AN_EXCHANGE[call]: [report(lease, call)]}, instance="first"))
+    answer = meanwhile(make, lambda: change(ada))
+    assert (answer.status_code, answer.json()["accepted"], answer.json()["jobs"]) == (200, [lease.id], [])
+    assert row(lease) != before
+    assert Job.objects.get(pk=waiting.pk).status == JobStatus.PENDING
 
 
 @pytest.mark.parametrize(
