@@ -87,7 +87,7 @@ class ChannelAdmin(GuardedActions):
         # Only the form's fields: a sender may have updated the row since the page was rendered.
         obj.save(update_fields=[*ChannelForm.Meta.fields, "address", "shown"])
         if "address" in form.changed_data:
-            channels.start_afresh(obj)
+            channels.reset_after_new_address(obj)
 
     def response_add(self, request: HttpRequest, obj: Channel, post_url_continue: str | None = None) -> HttpResponse:
         if obj.way == Way.WEBHOOK:

@@ -47,7 +47,7 @@ def send_due(run_time: timedelta = timing.RUN_TIME, halt: Future[None] | None = 
     Starts no new delivery after `run_time`. If interrupted, or when `halt` is done, it waits `timing.STOP_WAIT` for
     tries under way, records them, and re-raises the interrupt.
     """
-    counts = SendCounts(reminders=outbox.remind())
+    counts = SendCounts(reminders=outbox.enqueue_reminders())
     with _SendRun(counts, run_time, halt or Future()) as run:
         run.run()
     return counts
@@ -60,9 +60,9 @@ def send_test(channel: Channel, by: str) -> SendResult:
         result = _send(worker, channel, message, Moment.OPENED, f"test-{uuid.uuid4()}", int(_now().timestamp()))
     detail = _masked(result, channel)
     if result.ok:
-        channels.well(channel)
+        channels.record_success(channel)
     else:
-        channels.unwell(channel, detail)
+        channels.record_failure(channel, detail)
     return SendResult(result.ok, detail, result.unsure)
 
 
@@ -73,7 +73,7 @@ class _SendRun:
         self.counts = counts
         self.halt = halt
         self.sender = uuid.uuid4()
-        self.skipped = outbox.Passed()
+        self.skipped = outbox.Skipped()
         self.until = time.monotonic() + run_time.total_seconds()
         self.pool = ThreadPoolExecutor(timing.MAX_CHANNELS_AT_ONCE, thread_name_prefix="send")
         self.workers: dict[int, WorkerProcess] = {}
@@ -94,11 +94,11 @@ class _SendRun:
 
     def run(self) -> None:
         """Send until nothing is due, the run's time is up, or `halt` is done."""
-        waiting = channels.with_due()
+        waiting = channels.with_due_deliveries()
         while (waiting or self.running) and not self.halt.done():
             while waiting and len(self.running) < timing.MAX_CHANNELS_AT_ONCE:
                 channel = waiting.pop(0)
-                if channels.take(channel, self.sender):
+                if channels.claim(channel, self.sender):
                     self._send_next(channel)
             if self.running:
                 events: list[Future[Any]] = [*self.running, self.halt]
@@ -125,10 +125,10 @@ class _SendRun:
             result = future.result()
             detail = _masked(result, ready.channel)
             if result.ok:
-                outbox.sent(ready, detail)
+                outbox.record_sent(ready, detail)
                 self.counts.sent += 1
             else:
-                given_up = outbox.failed(ready, detail, unsure=result.unsure)
+                given_up = outbox.record_failed(ready, detail, unsure=result.unsure)
                 self.counts.failed += 1
                 self.counts.given_up += given_up
                 self.counts.errors.append((ready.channel.name, detail))
@@ -138,7 +138,7 @@ class _SendRun:
                 self._release(ready.channel.pk)
 
     def _release(self, channel: int) -> None:
-        channels.let_go(channel, self.sender)
+        channels.release(channel, self.sender)
         worker = self.workers.pop(channel, None)
         if worker is not None:
             worker.end()

@@ -227,7 +227,7 @@ def failing(now: datetime, open_ones: Sequence[Incident] = (), kind: str | None 
     Usual is the rate of the day before; for an open incident, of the day before it opened.
     """
     usual = {i.about: proportions.Share(**i.usual) for i in open_ones if i.cause == Cause.FAILING and i.usual}
-    since = _mark(now) - RECENT
+    since = _rolled_up_until(now) - RECENT
     lately = _rates(Tally.objects.filter(span=Span.MINUTE, start__gte=since), [kind] if kind else None)
     suspects = {name for name, rate in lately.items() if rate.failed >= failure_rate.MIN_FAILED} - set(usual)
     past = {}
@@ -243,7 +243,7 @@ def failing(now: datetime, open_ones: Sequence[Incident] = (), kind: str | None 
     return found
 
 
-def _mark(now: datetime) -> datetime:
+def _rolled_up_until(now: datetime) -> datetime:
     """The end of the last minute in the statistics: shortly before now, or long ago if no sweep runs."""
     last = Tally.objects.filter(span=Span.MINUTE, kind="").aggregate(last=Max("start"))["last"]
     return now if last is None else min(now, last + figures.WIDTH[Span.MINUTE])

@@ -127,7 +127,7 @@ def _apply(run: Reconciliation, open_ones: list[Incident], findings: list[Findin
     members.save()
     IncidentNote.objects.bulk_create(run.notes)
     for incident, moment in run.notifications:
-        outbox.tell(incident, moment)
+        outbox.enqueue_notifications(incident, moment)
     return run
 
 

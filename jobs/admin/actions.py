@@ -21,9 +21,9 @@ from jobs.transitions import OPERATIONS, Operation
 from jobsite.lib.admin import count_of
 
 #: Jobs in one transaction, so that a large selection never holds locks for long.
-BATCH = 500
+BATCH_SIZE = 500
 #: The most jobs listed on the confirmation page.
-NAMED = 50
+JOBS_LISTED = 50
 
 
 @dataclass(frozen=True)
@@ -135,8 +135,8 @@ def act(request: HttpRequest, intervention: Intervention, ids: Sequence[int], gi
     by = By.operator(request.user)  # type: ignore[arg-type]
     done = 0
     reason = given["reason"]
-    for start in range(0, len(ids), BATCH):
-        changes = intervention.verb(ids[start : start + BATCH], by=by, **given)
+    for start in range(0, len(ids), BATCH_SIZE):
+        changes = intervention.verb(ids[start : start + BATCH_SIZE], by=by, **given)
         done += len(changes)
         changed = Job.objects.filter(pk__in=[change.id for change in changes]).only("kind")
         said = f"{intervention.done}{': ' + reason if reason else ''}."
@@ -183,7 +183,7 @@ def confirmation(
         "selected": request.POST.getlist(ACTION_CHECKBOX_NAME),
         "action": request.POST.get("action", ""),
         "across": request.POST.get("select_across", "0"),
-        "jobs": list(applies[:NAMED]),
+        "jobs": list(applies[:JOBS_LISTED]),
         "matching": matching,
     }
     if matching is None:
@@ -191,10 +191,10 @@ def confirmation(
         left = jobs.exclude(pk__in=applies.order_by().values("pk"))
         context |= {
             "title": f"{intervention.label}: {count_of(doing, 'job')}?",
-            "more": max(0, doing - NAMED),
-            "left": left[:NAMED],
+            "more": max(0, doing - JOBS_LISTED),
+            "left": left[:JOBS_LISTED],
             "left_count": total - doing,
-            "left_more": max(0, total - doing - NAMED),
+            "left_more": max(0, total - doing - JOBS_LISTED),
             "doing": doing,
         }
     else:

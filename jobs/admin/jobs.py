@@ -45,7 +45,17 @@ class JobAdmin(GuardedActions):
     show_full_result_count = False
     show_facets = ShowFacets.NEVER
     list_per_page = job_list.PAGE
-    list_display = ["shown_id", "shown_kind", "shown_status", "holder", "held", "heard", "done", "tries", "priority"]
+    list_display = [
+        "shown_id",
+        "shown_kind",
+        "shown_status",
+        "holder",
+        "held",
+        "last_heartbeat",
+        "done",
+        "tries",
+        "priority",
+    ]
     list_display_links = ["shown_id"]
     search_fields = ["key"]
     sortable_by = ()
@@ -79,7 +89,7 @@ class JobAdmin(GuardedActions):
         )
 
     @admin.display(description="last heartbeat")
-    def heard(self, job: Job) -> str:
+    def last_heartbeat(self, job: Job) -> str:
         return age(job.heartbeat_at if job.claimed_by_id else None)
 
     @admin.display(description="attempt")

@@ -23,7 +23,7 @@ from jobsite.lib.badges import exact
 from jobsite.lib.durations import words
 
 #: The most of a job's last events that are read.
-NAMED = 10
+EVENTS_READ = 10
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Explained:
 
 def explain(job: Job) -> Explained:
     """Explain the status of `job`. Select its kind, holder and finishing bot along with it."""
-    events = list(job.events.select_related("bot").order_by("-id")[:NAMED])
+    events = list(job.events.select_related("bot").order_by("-id")[:EVENTS_READ])
     found = {**dict.fromkeys(HELD, _held), **dict.fromkeys(FINISHED, _finished)}.get(JobStatus(job.status), _pending)
     why, evidence = found(job, events)
     return Explained(job.pk, job.kind_id, str(job.status), why, evidence)

@@ -202,9 +202,9 @@ def _newer(job_filter: JobFilter, after: int) -> Page:
     return Page(jobs, jobs[0].pk if more else None, jobs[-1].pk if jobs else after)
 
 
-def _rows(found: Iterable[int]) -> list[Job]:
+def _rows(ids: Iterable[int]) -> list[Job]:
     # Defer payloads: they may have megabytes, and the list does not show them.
-    jobs = Job.objects.filter(pk__in=list(found)).order_by("-id")
+    jobs = Job.objects.filter(pk__in=list(ids)).order_by("-id")
     return list(jobs.select_related("claimed_by").defer("payload", "result"))
 
 
@@ -240,7 +240,7 @@ def counts(job_filter: JobFilter) -> ListCounts:
         "all": figures.counted(figures.COUNTED + 1, total.n) if total.about else total,
     }
     of_view = replace(job_filter, kind="", text="")
-    whole = statuses[job_filter.status] if job_filter.status else views[job_filter.view]
+    total_count = statuses[job_filter.status] if job_filter.status else views[job_filter.view]
     if job_filter.view == "scheduled":
         newest = [row["kind"] for row in soonest]
     else:
@@ -248,9 +248,9 @@ def counts(job_filter: JobFilter) -> ListCounts:
     shares = Counter(newest)
     sampled = len(newest) == SAMPLE
     kinds = [(kind, f"{n * 100 / SAMPLE:.0f} %" if sampled else str(n)) for kind, n in shares.most_common(100)]
-    matching = whole
+    matching = total_count
     if job_filter.kind and sampled:
-        matching = figures.counted(figures.COUNTED + 1, whole.n * shares[job_filter.kind] // SAMPLE)
+        matching = figures.counted(figures.COUNTED + 1, total_count.n * shares[job_filter.kind] // SAMPLE)
     elif job_filter.kind:
         matching = Count(shares[job_filter.kind])
     return ListCounts(views, statuses, kinds, matching)
@@ -280,11 +280,11 @@ def count_to_process(job_filter: JobFilter, statuses: Sequence[str]) -> Count:
     if n < SAMPLE:
         return Count(n)
     by_status, _ = figures.by_status()
-    whole = sum((by_status[status] for status in job_filter.statuses(statuses)), Count(0))
+    total_count = sum((by_status[status] for status in job_filter.statuses(statuses)), Count(0))
     if not job_filter.kind:
-        return whole
+        return total_count
     kinds = index_merge.kinds(replace(job_filter, kind="").base(statuses), SAMPLE)
-    return figures.counted(figures.COUNTED + 1, whole.n * kinds.count(job_filter.kind) // SAMPLE)
+    return figures.counted(figures.COUNTED + 1, total_count.n * kinds.count(job_filter.kind) // SAMPLE)
 
 
 def matching(job_filter: JobFilter, statuses: Sequence[str]) -> Count:

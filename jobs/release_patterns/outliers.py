@@ -148,11 +148,11 @@ def compare(
         if counts[1]:
             by_value.setdefault(value, {})[stratum] = counts
             strata[stratum] = _sum(strata.get(stratum, (0, 0)), counts)
-    whole = (0, 0)
+    total = (0, 0)
     for counts in strata.values():
-        whole = _sum(whole, counts)
+        total = _sum(total, counts)
     found = [
-        _compare_one(value, own, strata, whole, (bunched or {}).get(value, 1.0), sorts * len(by_value))
+        _compare_one(value, own, strata, total, (bunched or {}).get(value, 1.0), sorts * len(by_value))
         for value, own in by_value.items()
     ]
     return sorted(found, key=lambda one: (-one.given, -one.share, one.value))
@@ -166,7 +166,7 @@ def _compare_one(
     value: str,
     own: Mapping[str, LeaseCounts],
     strata: Mapping[str, LeaseCounts],
-    whole: LeaseCounts,
+    total: LeaseCounts,
     bunched: float,
     tests: int,
 ) -> Comparison:
@@ -179,7 +179,7 @@ def _compare_one(
     ]
     apart = sum(n for (_, n), _ in shared) >= MIN_SHARED * leases
     if not apart:
-        shared = [((given, leases), whole)]
+        shared = [((given, leases), total)]
     p = _chance(shared, bunched) if given >= MIN_RETURNED else 1.0
     # The number expected at the others' share, in each stratum with others.
     compared_given, compared_expected = 0, 0.0
@@ -192,7 +192,7 @@ def _compare_one(
     expected = 0.0 if times == inf else (given / times if times else compared_expected)
     low, high = wilson(given, leases)
     return Comparison(
-        value, given, leases, low, high, whole[0] - given, whole[1] - leases, expected, min(1.0, p * tests), apart
+        value, given, leases, low, high, total[0] - given, total[1] - leases, expected, min(1.0, p * tests), apart
     )
 
 

@@ -90,16 +90,18 @@ class ReportParams:
         """The columns of the statistics that are counted."""
         return COUNTED[self.counted][2]
 
-    def span(self, mark: datetime) -> tuple[datetime, datetime]:
-        """Return start and end: whole days in the installation's time zone, up to `mark` at most."""
+    def span(self, counted_until: datetime) -> tuple[datetime, datetime]:
+        """Return start and end: whole days in the installation's time zone, up to `counted_until` at most."""
         if self.since is not None:
-            until = min(mark, midnight((self.until or timezone.localdate(mark)) + timedelta(days=1)))
-            since = max(midnight(self.since), midnight(timezone.localdate(mark) - LONGEST))
+            until = min(counted_until, midnight((self.until or timezone.localdate(counted_until)) + timedelta(days=1)))
+            since = max(midnight(self.since), midnight(timezone.localdate(counted_until) - LONGEST))
             return since, max(since, until)
         days = RANGES[self.range or "7d"][1]
         if not days:
-            return mark.replace(minute=0, second=0, microsecond=0) - timedelta(hours=23), mark
-        return midnight(timezone.localdate(mark - timedelta(seconds=1)) - timedelta(days=days - 1)), mark
+            return counted_until.replace(minute=0, second=0, microsecond=0) - timedelta(hours=23), counted_until
+        return midnight(
+            timezone.localdate(counted_until - timedelta(seconds=1)) - timedelta(days=days - 1)
+        ), counted_until
 
 
 def _day(params: Mapping[str, str], name: str, faults: dict[str, str]) -> date | None:

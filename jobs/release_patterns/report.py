@@ -79,8 +79,8 @@ class Report:
 
 def build(params: ReportParams, now: datetime | None = None) -> Report:
     """Read everything the page shows, in at most eight queries."""
-    mark = leases.mark()
-    since, until = params.span(mark or now or timezone.now())
+    counted_until = leases.mark()
+    since, until = params.span(counted_until or now or timezone.now())
     bot = Bot.objects.filter(name=params.bot).only("pk", "name").first() if params.bot else None
     unknown = bool(params.bot) and bot is None
     pk = bot.pk if bot else None
@@ -102,7 +102,7 @@ def build(params: ReportParams, now: datetime | None = None) -> Report:
         cells = {pair: counts for pair, counts in cells.items() if pair[0] == str(pk)}
     own = [row for (b, _), row in of_kind.items() if pk in (None, b)]
     return Report(
-        params, since, until, mark is not None, conclusions, lines, names, cells,
+        params, since, until, counted_until is not None, conclusions, lines, names, cells,
         kinds=sorted({kind for _, kind in rows}),
         ways=[(word, sum(row[way] for row in own)) for way, word in WAYS.items()],
         bars=bars,

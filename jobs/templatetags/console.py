@@ -136,9 +136,9 @@ def kinds() -> list[str]:
 
 
 @register.filter
-def query(given: str, more: str) -> str:
+def query(given: str, parameter: str) -> str:
     """Append a parameter to a query string."""
-    return f"?{given}&{more}" if given else f"?{more}"
+    return f"?{given}&{parameter}" if given else f"?{parameter}"
 
 
 @register.filter
@@ -148,7 +148,7 @@ def quoted(pk: str) -> str:
 
 
 @register.filter
-def look(verb: str) -> str:
+def verb_class(verb: str) -> str:
     """The CSS class of a verb in a timeline."""
     return transitions.rows(verb)[0].look
 

@@ -37,7 +37,7 @@ def some_channels():
     )
     for number, status in enumerate(("sent", "waiting", "given_up", "dropped")):
         incident = an_incident("ada", "bob", about=f"{number}", title="2 bots are stuck on sum jobs")
-        outbox.tell(incident, Moment.OPENED)
+        outbox.enqueue_notifications(incident, Moment.OPENED)
         Delivery.objects.filter(incident=incident, channel=hook).update(
             status=status, tries=number, error="503 Service Unavailable" if status == "given_up" else ""
         )

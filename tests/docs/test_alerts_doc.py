@@ -36,7 +36,7 @@ def test_the_code_on_the_page_knows_our_messages_from_others(
     receiver: Receiver, inside_allowed: None, is_from_jobsite: Any
 ) -> None:
     channel = a_channel(receiver.url())
-    outbox.tell(an_incident("ada", title="Übergang – stuck"), Moment.OPENED)
+    outbox.enqueue_notifications(an_incident("ada", title="Übergang – stuck"), Moment.OPENED)
     send_due()
     (got,) = receiver.got
     assert is_from_jobsite(channel.secret, got.headers, got.body)
@@ -50,7 +50,7 @@ def test_the_code_on_the_page_knows_our_messages_from_others(
 @pytest.mark.django_db
 def test_the_body_on_the_page_has_the_fields_that_are_sent(receiver: Receiver, inside_allowed: None) -> None:
     a_channel(receiver.url())
-    outbox.tell(an_incident("ada"), Moment.OPENED)
+    outbox.enqueue_notifications(an_incident("ada"), Moment.OPENED)
     send_due()
     real, shown = json.loads(receiver.got[0].body), json.loads(block("json"))
     assert set(shown) == set(real)

@@ -16,7 +16,7 @@ PACKAGES = (
 )  # fmt: skip
 #: Names of functions, classes, arguments and module constants that say nothing of what they are.
 NAMES = {
-    "look", "of", "keep", "mark", "tell", "told", "said", "many", "more", "one_more", "found", "here", "whole", "watch",
+    "look", "of", "keep", "mark", "tell", "told", "said", "many", "more", "one_more", "found", "here", "whole",
     "beat", "heard", "apart", "beside", "Apart", "Beside", "Pass", "Roll", "Seen", "Found", "Question", "Verdict",
     "Standing", "Looked", "Again", "Counts", "Answer", "NAMED", "TOLD", "PATIENCE", "STEPS", "PAST", "LOCK", "SURE",
     "STILL", "LATELY", "HEARD", "WORDS", "AT_ONCE",

@@ -187,7 +187,7 @@ def test_only_who_may_change_a_channel_may_rotate_its_secret(veras: Client, olga
 @pytest.fixture
 def given_up() -> Delivery:
     a_channel(FORM["address"])
-    outbox.tell(an_incident("ada"), Moment.OPENED)
+    outbox.enqueue_notifications(an_incident("ada"), Moment.OPENED)
     Delivery.objects.update(status=DeliveryStatus.GIVEN_UP, error="410 Gone", tries=12)
     return Delivery.objects.get()
 
@@ -218,7 +218,7 @@ def test_deliveries_are_read_and_never_edited(olgas: Client, given_up: Delivery,
 def test_the_list_costs_the_same_for_many_channels(olgas: Client, django_assert_max_num_queries: Any) -> None:
     for number in range(20):
         a_channel(FORM["address"], name=f"channel {number}")
-    outbox.tell(an_incident("ada"), Moment.OPENED)
+    outbox.enqueue_notifications(an_incident("ada"), Moment.OPENED)
     for url in (LIST, "/admin/alerts/delivery/", page(Channel.objects.latest("pk"))):
         with django_assert_max_num_queries(12):
             assert olgas.get(url).status_code == 200

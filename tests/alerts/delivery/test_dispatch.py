@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("inside_allowed")]
 
 def told(*bots: str, **fields: Any) -> Delivery:
     """The row of an incident that has just opened."""
-    outbox.tell(an_incident(*(bots or ("ada",)), **fields), Moment.OPENED)
+    outbox.enqueue_notifications(an_incident(*(bots or ("ada",)), **fields), Moment.OPENED)
     return Delivery.objects.earliest("pk")
 
 
@@ -36,7 +36,9 @@ def test_mail_arrives_with_subject_text_links_and_a_message_id_of_its_own(
     settings.SITE_URL = "https://jobs.example.org"
     a_channel(mailbox.url())
     lease = take_one(ada)
-    outbox.tell(changed(stuck_with(lease, take_one(bob)), title="2 bots are stuck on sum jobs"), Moment.OPENED)
+    outbox.enqueue_notifications(
+        changed(stuck_with(lease, take_one(bob)), title="2 bots are stuck on sum jobs"), Moment.OPENED
+    )
     row = Delivery.objects.get()
     assert send_due().counts() == {"reminders": 0, "sent": 1, "failed": 0, "given_up": 0, "dropped": 0, "held": 0}
     (mail,) = mailbox.mails
@@ -112,7 +114,7 @@ def test_a_job_given_back_before_the_message_goes_has_no_link_to_release(
     a_channel(receiver.url())
     a_channel(mailbox.url(), name="mail")
     lease = take_one(ada)
-    outbox.tell(stuck_with(lease), Moment.OPENED)
+    outbox.enqueue_notifications(stuck_with(lease), Moment.OPENED)
     lifecycle.release([lease.id], by=By.operator(olga))
     assert send_due().sent == 2
     (bot,) = json.loads(receiver.got[0].body)["bots"]
@@ -149,7 +151,7 @@ def test_a_story_is_told_from_its_beginning_to_its_end(receiver: Receiver) -> No
     a_channel(receiver.url(scheme="json"))
     incident = an_incident("ada")
     for moment, change in [(Moment.OPENED, None), (Moment.WORSE, changed), (Moment.RESOLVED, resolved)]:
-        outbox.tell(change(incident) if change else incident, moment)
+        outbox.enqueue_notifications(change(incident) if change else incident, moment)
         send_due()
     said = [json.loads(got.body) for got in receiver.got]
     assert [one["title"].split(":")[0] for one in said] == ["OPENED, warning", "WORSE, warning", "RESOLVED"]
@@ -173,7 +175,7 @@ def test_a_receiver_that_never_answers_holds_up_no_other(
     another_receiver.answer = lambda got: (order.append("well"), (200, b"", {}))[1]
     receiver.never_answers()
     for name in ("first", "second", "third"):
-        outbox.tell(an_incident("ada", about=name), Moment.OPENED)
+        outbox.enqueue_notifications(an_incident("ada", about=name), Moment.OPENED)
     sent = send_due()
     assert (sent.sent, sent.failed) == (3, 1)
     assert sent.errors == [("dead", "No answer within 6 seconds.")]
@@ -234,7 +236,7 @@ def test_senders_at_once_share_the_work_and_send_nothing_twice(receiver: Receive
     for number in range(4):
         a_channel(receiver.url(f"/{number}"), name=f"channel {number}")
     for number in range(3):
-        outbox.tell(an_incident("ada", about=f"{number}"), Moment.OPENED)
+        outbox.enqueue_notifications(an_incident("ada", about=f"{number}"), Moment.OPENED)
     with racers() as run:
         done = [run.go(send_due) for _ in range(3)]
         counts = [one.result(60).sent for one in done]
@@ -248,7 +250,7 @@ def test_senders_at_once_share_the_work_and_send_nothing_twice(receiver: Receive
 def test_in_one_channel_messages_come_in_the_order_they_happened(receiver: Receiver) -> None:
     a_channel(receiver.url())
     for number in range(5):
-        outbox.tell(an_incident("ada", about=f"{number}", title=f"number {number}"), Moment.OPENED)
+        outbox.enqueue_notifications(an_incident("ada", about=f"{number}", title=f"number {number}"), Moment.OPENED)
     send_due()
     titles = [json.loads(got.body)["incident"]["title"] for got in receiver.got]
     assert titles == [f"number {number}" for number in range(5)]

@@ -145,8 +145,7 @@ def test_the_sentence_has_the_figures_and_how_sure_they_are():
     verdict = conclude(ComparedCounts(bots))
     (said,) = sentences(verdict, {"7": "crawler-7"}, bots)
     assert said.startswith(
-        "It is bot crawler-7: 31 of its 40 leases were returned (78 %, between 62 and 88), "
-        "against 2.0 % of the others."
+        "It is bot crawler-7: 31 of its 40 leases were returned (78 %, between 62 and 88), against 2.0 % of the others."
     )
     assert "That is 39 times what the others would have, on the same kinds." in said
     assert said.endswith("Chance alone would show this less than once in a million such reports.")
