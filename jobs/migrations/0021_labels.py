@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     """Labels and help texts of kinds. State only: no SQL."""
 
     dependencies = [
-        ("jobs", "0002_squashed_0018_finished_by_kind"),
+        ("jobs", "0019_one_turn"),
     ]
 
     operations = [

@@ -81,7 +81,7 @@ def test_a_kinds_page_says_its_policy_in_words_and_pauses_it(asking):
     JobKind.objects.create(name="a/b.c:d")
     url = reverse("admin:jobs_jobkind_change", args=["a_2Fb.c_3Ad"])
     said = asking.get(url).content.decode()
-    assert "No heartbeat for 2 m: its bot is potentially stuck; for 6 m: unhealthy." in said
+    assert "No heartbeat for 2 m: its bot is potentially stuck. For 6 m: unhealthy." in said
     form = {"action": "pause", "_selected_action": ["a/b.c:d"], "back": url}
     assert asking.post(reverse("admin:jobs_jobkind_changelist"), form)["Location"] == url
     assert JobKind.objects.get().paused
