@@ -204,7 +204,7 @@ def _heard(data: schemas.ExchangeIn, row: TurnRow) -> str:
 def _rejected(job_id: int, attempt: int, error: LeaseLost | NotFound) -> dict[str, Any]:
     extra = {name: value for name, value in error.extra.items() if name in schemas.RejectedOut.model_fields}
     refused = {"id": job_id, "attempt": attempt, "code": error.code, "detail": error.detail} | extra
-    return schemas.RejectedOut(**refused).model_dump()
+    return schemas.RejectedOut.model_validate(refused).model_dump()
 
 
 def _json(yes: bool) -> str:

@@ -22,7 +22,7 @@ BEGIN
             finished_at = statement_timestamp(),
             finished_by_id = j.claimed_by_id,
             claimed_by_id = NULL,
-            deadline_at = NULL,
+        deadline_at = NULL,
             progress = CASE WHEN j.progress IS NULL THEN NULL ELSE 100 END
         FROM (
             SELECT p.turn, p.bot, w.id, w.attempt, w.result
@@ -75,30 +75,33 @@ BEGIN
         uncounted = j.uncounted + t.uncounts,
         run_at = CASE WHEN t.delay IS NULL OR t.to_status <> 'pending' THEN j.run_at
                       ELSE statement_timestamp() + t.delay END,
-        finished_at = CASE WHEN t.to_status = 'pending' THEN NULL ELSE statement_timestamp() END,
         error = COALESCE(t.error, j.error),
         claimed_by_id = NULL,
-        instance = '',
         deadline_at = NULL,
+        finished_at = CASE WHEN t.to_status = 'pending' THEN NULL ELSE statement_timestamp() END,
         claimed_at = CASE WHEN t.to_status = 'pending' THEN NULL ELSE j.claimed_at END,
         started_at = CASE WHEN t.to_status = 'pending' THEN NULL ELSE j.started_at END,
         heartbeat_at = CASE WHEN t.to_status = 'pending' THEN NULL ELSE j.heartbeat_at END,
         progress = CASE WHEN t.to_status = 'pending' THEN NULL ELSE j.progress END,
-        progress_note = CASE WHEN t.to_status = 'pending' THEN '' ELSE j.progress_note END
+        progress_note = CASE WHEN t.to_status = 'pending' THEN '' ELSE j.progress_note END,
+        instance = ''
         FROM target t
         -- As of `lease.sql`.
         WHERE j.id = t.id AND CASE WHEN t.id > 0 THEN j.attempt = t.attempt AND j.claimed_by_id = t.bot END
         RETURNING t.turn, t.verb, j.id, j.attempt, t.kind_id AS kind, t.status AS previous_status, j.status, t.bot,
                   t.name, t.reason, t.error, t.claimed_at, t.started_at, t.heartbeat_at, t.progress, j.run_at
-    ), event AS (
-        INSERT INTO jobs_jobevent (job_id, attempt, verb, from_status, to_status, bot_id, actor, by, reason, at, detail)
-        SELECT c.id, c.attempt, c.verb, c.previous_status, c.status, c.bot, 'bot', c.name, c.reason,
-               statement_timestamp(),
+    ), happened AS (
+        SELECT c.*, 'bot' AS actor, c.name AS by,
                jsonb_strip_nulls(jsonb_build_object(
                'error', c.error, 'claimed_at', c.claimed_at, 'started_at', c.started_at,
-               'heartbeat_at', c.heartbeat_at, 'progress', c.progress))
+               'heartbeat_at', c.heartbeat_at, 'progress', c.progress)) AS detail
         FROM changed c
-        ORDER BY c.id
+    ), event AS (
+        INSERT INTO jobs_jobevent (job_id, attempt, verb, from_status, to_status, bot_id, actor, by, reason, at, detail)
+    SELECT h.id, h.attempt, h.verb, h.previous_status, h.status, h.bot, h.actor, h.by, h.reason, statement_timestamp(),
+           h.detail
+    FROM happened h
+    ORDER BY h.id
     )
     SELECT array_agg(c.turn), array_agg(c.id),
            jsonb_agg(jsonb_build_object(
@@ -217,20 +220,26 @@ BEGIN
             COALESCE(l.report = 'complete' AND l.completed AND l.status = 'succeeded', false)
             OR COALESCE(l.report = l.verb AND l.actor = 'bot', false)
         )
-    ), late AS (
-        INSERT INTO jobs_jobevent (job_id, attempt, verb, from_status, to_status, bot_id, actor, by, reason, at, detail)
-        SELECT j.id, r.attempt, 'late', j.status, j.status, r.bot, 'bot', r.name,
-               CASE WHEN r.report = 'complete' THEN 'a result came after the lease had ended' ELSE r.error END,
-               statement_timestamp(),
+    ), happened AS (
+        SELECT j.id, r.attempt, 'late' AS verb, j.status AS previous_status, j.status, r.bot, 'bot' AS actor,
+               r.name AS by,
+               CASE WHEN r.report = 'complete' THEN 'a result came after the lease had ended' ELSE r.error
+               END AS reason,
                jsonb_build_object('outcome', r.report)
                || CASE WHEN r.report = 'complete' THEN jsonb_build_object('result', r.result)
-                       ELSE jsonb_build_object('error', r.error) END
+                       ELSE jsonb_build_object('error', r.error) END AS detail
         FROM refusal r JOIN jobs_job j ON j.id = r.id
         WHERE r.report IN ('complete', 'fail')
           AND EXISTS (SELECT FROM jobs_jobevent e WHERE e.job_id = r.id AND e.attempt = r.attempt AND e.bot_id = r.bot
                                                     AND e.verb <> 'late')
         -- It stays until this is written; one that is being deleted is let go.
         FOR KEY SHARE OF j SKIP LOCKED
+    ), late AS (
+        INSERT INTO jobs_jobevent (job_id, attempt, verb, from_status, to_status, bot_id, actor, by, reason, at, detail)
+    SELECT h.id, h.attempt, h.verb, h.previous_status, h.status, h.bot, h.actor, h.by, h.reason, statement_timestamp(),
+           h.detail
+    FROM happened h
+    ORDER BY h.id
         -- Once for each attempt, however often it is sent.
         ON CONFLICT (job_id, attempt) WHERE verb = 'late' DO NOTHING
     )
@@ -271,7 +280,9 @@ BEGIN
         SELECT t.id, t.due, t.version, t.becomes, t.stuck, NOT keep AND NOT t.stuck AS cured
         FROM (
             SELECT t.id, t.due, t.version,
-                   CASE WHEN t.held > 0 OR EXISTS (SELECT FROM jobs_job j WHERE j.claimed_by_id = t.id)
+                   -- Not EXISTS, which may be answered by a hash table of all jobs.
+                   CASE WHEN t.held > 0
+                             OR (SELECT true FROM jobs_job j WHERE j.claimed_by_id = t.id LIMIT 1) IS NOT NULL
                         THEN 'busy' ELSE 'idle' END AS becomes,
                    COALESCE((SELECT j.claimed_by_id = t.id FROM jobs_job j WHERE j.id = o.stuck_job_id), false) AS stuck
             FROM unnest(bots, due, held, versions) AS t(id, due, held, version)
@@ -438,7 +449,8 @@ BEGIN
     END IF;
 
     turn_of := CASE WHEN cardinality(bots) = 1 THEN array_fill(1, ARRAY[wanted_all]) ELSE ARRAY(
-        SELECT p.place FROM unnest(wants) WITH ORDINALITY AS p(want, place) CROSS JOIN generate_series(1, p.want) AS slot
+        SELECT p.place
+        FROM unnest(wants) WITH ORDINALITY AS p(want, place) CROSS JOIN generate_series(1, p.want) AS slot
         ORDER BY slot, p.place
     ) END;
     WITH claimed AS (
@@ -460,8 +472,6 @@ BEGIN
                 ) END,
                 statement_timestamp()
             ),
-        progress = NULL,
-        progress_note = '',
         error = ''
         FROM jobs_jobkind k
         CROSS JOIN (
@@ -490,10 +500,11 @@ $function$;
 
 -- Turns: whole turns of bots in one call: the reports of each, then its claim. One row comes back for each known bot.
 --
--- `turns` is a JSON list, each turn as `known_turns.sql` reads it. Several are turns of different bots that came at the
--- same time and ask for the same kinds; `bot_kinds` are those that the caller believes they take. `outcome` is `done`,
--- or why nothing of a turn was done: `replaced` (a newer process of the bot is alone), `other_kinds` (the bot takes
--- other kinds than believed: send it alone), `stuck` (grade the bot in the same transaction: send it so, with `grades`).
+-- `turns` is a JSON list, each turn as `known_turns.sql` reads it. Several are turns of different bots that came at
+-- the same time and ask for the same kinds; `bot_kinds` are those that the caller believes they take. `outcome` is
+-- `done`, or why nothing of a turn was done: `replaced` (a newer process of the bot is alone), `other_kinds` (the bot
+-- takes other kinds than believed: send it alone), `stuck` (send it with `grades`, and grade the bot in the same
+-- transaction).
 -- Unlike a statement, each statement in a VOLATILE function sees what was committed before *it* began: so what a bot
 -- holds can be counted under the bot's lock.
 CREATE OR REPLACE FUNCTION jobs_turns(
@@ -508,8 +519,8 @@ RETURNS TABLE (
     last_priority integer, last_run_at text, last_id bigint
 )
 LANGUAGE plpgsql VOLATILE ROWS 1
--- These hold for all that it calls, too. Statements are planned once for each connection, and none may ever read a whole
--- table or be compiled.
+-- These hold for all that it calls, too. Statements are planned once for each connection, and none may ever read a
+-- whole table or be compiled.
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 SET enable_bitmapscan = off
@@ -538,9 +549,10 @@ BEGIN
     SELECT array_agg(t.turn) FILTER (WHERE t.fine) AS turns, array_agg(t.id) FILTER (WHERE t.fine) AS bots,
            array_agg(t.name) FILTER (WHERE t.fine) AS names, array_agg(t.digest) FILTER (WHERE t.fine) AS digests,
            array_agg(t.instance) FILTER (WHERE t.fine) AS instances, array_agg(t.want) FILTER (WHERE t.fine) AS wants,
-           array_agg(t.starts) FILTER (WHERE t.fine) AS starting, array_agg(t.version) FILTER (WHERE t.fine) AS versions,
-           array_agg(t.always) FILTER (WHERE t.fine) AS always, array_agg(t.reports) FILTER (WHERE t.fine) AS reporting,
-           array_agg(t.grades) FILTER (WHERE t.fine) AS grading,
+           array_agg(t.starts) FILTER (WHERE t.fine) AS starting,
+           array_agg(t.version) FILTER (WHERE t.fine) AS versions,
+           array_agg(t.always) FILTER (WHERE t.fine) AS always, array_agg(t.grades) FILTER (WHERE t.fine) AS grading,
+           array_agg(t.reports) FILTER (WHERE t.fine) AS reporting,
            COALESCE(sum(t.completions) FILTER (WHERE t.fine), 0) AS completions,
            COALESCE(sum(t.endings) FILTER (WHERE t.fine), 0) AS endings,
            COALESCE(sum(t.renewals) FILTER (WHERE t.fine), 0) AS renewals,
@@ -554,7 +566,8 @@ BEGIN
         FROM (
             SELECT w.*, b.id, b.name, b.kinds, b.instance AS alone,
                    CASE
-                       WHEN w.want > 0 AND b.instance <> '' AND w.instance <> '' AND b.instance <> w.instance THEN 'replaced'
+                       WHEN w.want > 0 AND b.instance <> '' AND w.instance <> '' AND b.instance <> w.instance
+                           THEN 'replaced'
                        WHEN w.reports AND b.stuck_job_id IS NOT NULL AND NOT w.grades THEN 'stuck'
                        WHEN b.kinds <> bot_kinds AND jsonb_array_length(turns) > 1 THEN 'other_kinds'
                        ELSE 'done'
@@ -562,16 +575,17 @@ BEGIN
             FROM (
                 SELECT s.*, s.completions + s.endings + s.renewals > 0 AS reports
                 FROM (
-                    SELECT turn::integer AS turn, decode(s.said->>'digest', 'hex') AS digest, (s.said->>'bot')::bigint AS bot,
-                           s.said->>'instance' AS instance, (s.said->>'limit')::integer AS want,
-                           (s.said->>'starts')::boolean AS starts, s.said->>'version' AS version,
-                           s.said ? 'always' AS always, s.said ? 'grades' AS grades,
-                           COALESCE(jsonb_array_length(s.said->'complete'), 0) AS completions,
-                           COALESCE(jsonb_array_length(s.said->'fail'), 0)
-                               + COALESCE(jsonb_array_length(s.said->'release'), 0) AS endings,
-                           COALESCE(jsonb_array_length(s.said->'heartbeat'), 0)
-                               + COALESCE(jsonb_array_length(s.said->'start'), 0) AS renewals
-                    FROM jsonb_array_elements(turns) WITH ORDINALITY AS s(said, turn)
+                    SELECT turn::integer AS turn, decode(s.sent->>'digest', 'hex') AS digest,
+                           (s.sent->>'bot')::bigint AS bot, s.sent->>'instance' AS instance,
+                           (s.sent->>'limit')::integer AS want,
+                           (s.sent->>'starts')::boolean AS starts, s.sent->>'version' AS version,
+                           s.sent ? 'always' AS always, s.sent ? 'grades' AS grades,
+                           COALESCE(jsonb_array_length(s.sent->'complete'), 0) AS completions,
+                           COALESCE(jsonb_array_length(s.sent->'fail'), 0)
+                               + COALESCE(jsonb_array_length(s.sent->'release'), 0) AS endings,
+                           COALESCE(jsonb_array_length(s.sent->'heartbeat'), 0)
+                               + COALESCE(jsonb_array_length(s.sent->'start'), 0) AS renewals
+                    FROM jsonb_array_elements(turns) WITH ORDINALITY AS s(sent, turn)
                 ) s
             ) w
             CROSS JOIN LATERAL (
@@ -584,9 +598,9 @@ BEGIN
         ) w
     ) t;
     IF known.others IS NOT NULL THEN
-        RETURN QUERY SELECT o.turn, o.outcome, o.bot, o.name, o.instance, o.takes, NULL::text[], false, false, false, false,
-                            '[]', 0, NULL, NULL, NULL::integer, NULL::integer, NULL::double precision, NULL, NULL::integer,
-                            NULL, NULL::bigint
+        RETURN QUERY SELECT o.turn, o.outcome, o.bot, o.name, o.instance, o.takes, NULL::text[], false, false, false,
+                            false, '[]', 0, NULL, NULL, NULL::integer, NULL::integer, NULL::double precision, NULL,
+                            NULL::integer, NULL, NULL::bigint
         FROM jsonb_to_recordset(known.others)
             AS o(turn integer, outcome text, bot bigint, name text, instance text, takes text);
     END IF;

@@ -55,7 +55,8 @@ BEGIN
     END IF;
 
     turn_of := CASE WHEN cardinality(bots) = 1 THEN array_fill(1, ARRAY[wanted_all]) ELSE ARRAY(
-        SELECT p.place FROM unnest(wants) WITH ORDINALITY AS p(want, place) CROSS JOIN generate_series(1, p.want) AS slot
+        SELECT p.place
+        FROM unnest(wants) WITH ORDINALITY AS p(want, place) CROSS JOIN generate_series(1, p.want) AS slot
         ORDER BY slot, p.place
     ) END;
     WITH claimed AS (

@@ -13,8 +13,7 @@ BEGIN
             started_at = COALESCE(j.started_at, statement_timestamp()),
             finished_at = statement_timestamp(),
             finished_by_id = j.claimed_by_id,
-            claimed_by_id = NULL,
-            deadline_at = NULL,
+            {holder_cleared},
             progress = CASE WHEN j.progress IS NULL THEN NULL ELSE 100 END
         FROM (
             SELECT p.turn, p.bot, w.id, w.attempt, w.result

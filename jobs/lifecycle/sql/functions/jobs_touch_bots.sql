@@ -21,7 +21,9 @@ BEGIN
         SELECT t.id, t.due, t.version, t.becomes, t.stuck, NOT keep AND NOT t.stuck AS cured
         FROM (
             SELECT t.id, t.due, t.version,
-                   CASE WHEN t.held > 0 OR EXISTS (SELECT FROM jobs_job j WHERE j.claimed_by_id = t.id)
+                   -- Not EXISTS, which may be answered by a hash table of all jobs.
+                   CASE WHEN t.held > 0
+                             OR (SELECT true FROM jobs_job j WHERE j.claimed_by_id = t.id LIMIT 1) IS NOT NULL
                         THEN 'busy' ELSE 'idle' END AS becomes,
                    COALESCE((SELECT j.claimed_by_id = t.id FROM jobs_job j WHERE j.id = o.stuck_job_id), false) AS stuck
             FROM unnest(bots, due, held, versions) AS t(id, due, held, version)

@@ -1,9 +1,10 @@
 -- Turns: whole turns of bots in one call: the reports of each, then its claim. One row comes back for each known bot.
 --
--- `turns` is a JSON list, each turn as `known_turns.sql` reads it. Several are turns of different bots that came at the
--- same time and ask for the same kinds; `bot_kinds` are those that the caller believes they take. `outcome` is `done`,
--- or why nothing of a turn was done: `replaced` (a newer process of the bot is alone), `other_kinds` (the bot takes
--- other kinds than believed: send it alone), `stuck` (grade the bot in the same transaction: send it so, with `grades`).
+-- `turns` is a JSON list, each turn as `known_turns.sql` reads it. Several are turns of different bots that came at
+-- the same time and ask for the same kinds; `bot_kinds` are those that the caller believes they take. `outcome` is
+-- `done`, or why nothing of a turn was done: `replaced` (a newer process of the bot is alone), `other_kinds` (the bot
+-- takes other kinds than believed: send it alone), `stuck` (send it with `grades`, and grade the bot in the same
+-- transaction).
 -- Unlike a statement, each statement in a VOLATILE function sees what was committed before *it* began: so what a bot
 -- holds can be counted under the bot's lock.
 CREATE OR REPLACE FUNCTION jobs_turns(
@@ -18,8 +19,8 @@ RETURNS TABLE (
     last_priority integer, last_run_at text, last_id bigint
 )
 LANGUAGE plpgsql VOLATILE ROWS 1
--- These hold for all that it calls, too. Statements are planned once for each connection, and none may ever read a whole
--- table or be compiled.
+-- These hold for all that it calls, too. Statements are planned once for each connection, and none may ever read a
+-- whole table or be compiled.
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 SET enable_bitmapscan = off
@@ -47,9 +48,9 @@ DECLARE
 BEGIN
     {known_turns}
     IF known.others IS NOT NULL THEN
-        RETURN QUERY SELECT o.turn, o.outcome, o.bot, o.name, o.instance, o.takes, NULL::text[], false, false, false, false,
-                            '[]', 0, NULL, NULL, NULL::integer, NULL::integer, NULL::double precision, NULL, NULL::integer,
-                            NULL, NULL::bigint
+        RETURN QUERY SELECT o.turn, o.outcome, o.bot, o.name, o.instance, o.takes, NULL::text[], false, false, false,
+                            false, '[]', 0, NULL, NULL, NULL::integer, NULL::integer, NULL::double precision, NULL,
+                            NULL::integer, NULL, NULL::bigint
         FROM jsonb_to_recordset(known.others)
             AS o(turn integer, outcome text, bot bigint, name text, instance text, takes text);
     END IF;
@@ -109,27 +110,6 @@ BEGIN
         touched := jobs_touch_bots(known.bots, false, locked.due, counts, known.versions);
     END IF;
 
-    FOR i IN 1 .. cardinality(known.turns) LOOP
-        -- Of one that was revoked or replaced before it was locked nothing was done, unless it reported: that holds.
-        CONTINUE WHEN locked.revoked[i] AND NOT known.reporting[i];
-        turn := known.turns[i];
-        bot := known.bots[i];
-        name := known.names[i];
-        instance := locked.instances[i];
-        outcome := CASE WHEN locked.replaced[i] AND NOT known.reporting[i] THEN 'replaced' ELSE 'done' END;
-        takes := locked.takes[i];
-        room := wants[i] > 0;
-        paused := locked.paused[i];
-        restart := locked.restarts[i];
-        jobs := COALESCE(texts[i], '[]');
-        n := counts[i];
-        IF changed IS NOT NULL THEN
-            changes := (SELECT json_agg(c)::text FROM jsonb_array_elements(changed) AS c
-                        WHERE (c->>'turn')::integer = known.turns[i]);
-        END IF;
-        refused := refusals[i];
-        grade := locked.stuck[i] AND known.turns[i] = ANY (done_turns);
-        RETURN NEXT;
-    END LOOP;
+    {turn_rows}
 END
 $function$;
