@@ -42,7 +42,7 @@ class ChannelForm(forms.ModelForm):
             "again_every": "Repeat every",
             "quiet_from": "Quiet hours start",
             "quiet_until": "Quiet hours end",
-            "critical_breaks_quiet": "Notify of critical incidents in quiet hours",
+            "critical_breaks_quiet": "Critical in quiet hours",
         }
         help_texts = {
             "name": "Name shown to operators, such as “On call” or “Team chat”.",

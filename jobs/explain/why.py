@@ -170,7 +170,7 @@ def _evidence_of_lease(
         _limits(job.kind, watch),
         *([_usual(job.kind_id, watch.usual)] if watch.usual else []),
         *map(_then, plan),
-        Evidence("the sweep looks", _in(job.deadline_at) if job.deadline_at else "never", {"at": job.deadline_at}),
+        Evidence("sweep check", _in(job.deadline_at) if job.deadline_at else "never", {"at": job.deadline_at}),
         *_last(events),
         _attempts(job, events),
     ]  # fmt: skip

@@ -66,8 +66,8 @@ def test_headers_are_those_that_are_sent() -> None:
 def test_fields_are_called_as_in_the_form() -> None:
     labels = {str(field.label) for field in ChannelForm().fields.values()}
     listed = {row["field"] for row in table(DOC, "field", "means")}
-    assert listed - {"Quiet from, until"} <= labels
-    assert {"Quiet from", "Quiet until"} <= labels
+    assert listed - {"Quiet hours start, end"} <= labels
+    assert {"Quiet hours start", "Quiet hours end"} <= labels
 
 
 def test_examples_are_those_of_the_form() -> None:
