@@ -107,16 +107,15 @@ def test_causes_are_the_codes_in_their_order():
 def test_figures_of_incidents_are_the_codes(settings):
     text = " ".join(text_of(DOC).split())
     assert f"at least {failure_rate.MIN_ENDED} ended and {failure_rate.MIN_FAILED} failed" in text
-    assert f"at least {failure_rate.MIN_PAST} ended on the day before" in text and failure_rate.MIN_TIMES == 2
+    assert f"at least {failure_rate.MIN_PAST} ended on the day before" in text and failure_rate.MIN_FACTOR == 2
     assert f"grown by {failure_rate.MIN_GROWTH * 100:.0f} points" in text
-    assert f"at {failure_rate.SURE} standard deviations" in text and failure_rate.STILL == 2
-    assert (
-        f"The last {durations.words(detectors.LATELY).replace(' m', ' minutes')}" in text and detectors.PAST.days == 1
-    )
+    assert f"at {failure_rate.OPEN_CONFIDENCE} standard deviations" in text and failure_rate.STAY_OPEN_CONFIDENCE == 2
+    assert f"The last {durations.words(detectors.RECENT).replace(' m', ' minutes')}" in text
+    assert detectors.BASELINE.days == 1
     assert detectors.CRITICAL_SHARE == 0.5 and health.UNHEALTHY_AT == 3
     assert timedelta(minutes=3) == settings.INCIDENT_CLEAR_FOR and "for 3 minutes (`INCIDENT_CLEAR_SECONDS`)" in text
     assert timedelta(minutes=15) == settings.INCIDENT_REOPEN_WITHIN
-    assert f"at most {2**reconcile.MOST_DOUBLINGS} times" in text
+    assert f"at most {2**reconcile.MAX_DOUBLINGS} times" in text
     assert f"It gets {ping.TIMEOUT:.0f} seconds" in text
 
 
