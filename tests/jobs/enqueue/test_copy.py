@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+from django.db.models.functions import Now
 
 from jobs.enqueue import copy, insert
 from jobs.enqueue.copy import Rows
