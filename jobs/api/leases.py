@@ -39,7 +39,7 @@ def heartbeat(request: HttpRequest, job_id: str, data: schemas.HeartbeatIn) -> A
 
 def _renewed(request: HttpRequest, leases: list[lifecycle.Renewed], outcome: lifecycle.Outcome) -> dict[str, Any]:
     for job_id in outcome.rejected:
-        outcome.only(job_id)
+        outcome.raise_error(job_id)
     (lease,) = leases
     restart = lifecycle.take_restart(bot_of(request), instance_of(request))
     return {
@@ -67,7 +67,7 @@ def fail(request: HttpRequest, job_id: str, data: schemas.FailIn) -> Any:
 
 
 def _reported(status: str, report: Report, outcome: lifecycle.Outcome) -> dict[str, Any]:
-    outcome.only(report.id)
+    outcome.raise_error(report.id)
     return {"status": status, "job_id": report.id, "attempt": report.attempt}
 
 

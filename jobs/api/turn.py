@@ -21,7 +21,7 @@ from jobs import lifecycle
 from jobs.api import schemas
 from jobs.api.auth import INSTANCE_LENGTH, bots_only, instance_of
 from jobs.errors import LeaseLost
-from jobs.lifecycle import TurnRow, Wanted
+from jobs.lifecycle import ClaimRequest, TurnRow
 from jobs.turns import waiting
 from jobsite.lib import log_context
 from jobsite.lib.bodies import read_body
@@ -143,7 +143,7 @@ def respond(digest: bytes, data: schemas.ClaimIn | schemas.ExchangeIn, instance:
     # Whose token it is, a line would have to ask until the turn is taken.
     log_context.bind(_digest=digest)
     reports, ask = ({}, data) if isinstance(data, schemas.ClaimIn) else (_reports(data), data.claim)
-    wanted = Wanted(ask.limit, ask.kinds, ask.start) if ask else None
+    wanted = ClaimRequest(ask.limit, ask.kinds, ask.start) if ask else None
     row = lifecycle.take_turn(lifecycle.turn_request(digest, wanted, reports, instance=instance))
     log_context.bind(bot=row.name, bot_id=row.bot)
     headers, last = {"Content-Type": "application/json; charset=utf-8"}, row
@@ -164,7 +164,7 @@ def _reports(data: schemas.ExchangeIn) -> dict[str, str]:
     return {verb: _LIST.dump_json(items, exclude_unset=True).decode() for verb, items in lists.items() if items}
 
 
-def _wait(digest: bytes, row: TurnRow, wanted: Wanted, seconds: float, instance: str) -> tuple[TurnRow, bool]:
+def _wait(digest: bytes, row: TurnRow, wanted: ClaimRequest, seconds: float, instance: str) -> tuple[TurnRow, bool]:
     """Wait for a job. False: it could not wait, and should come again in a while."""
     if not row.room:
         return row, False

@@ -19,7 +19,7 @@ from jobs.errors import InstanceReplaced
 from jobs.lifecycle.holders import regrade
 from jobs.lifecycle.late import log_turn
 from jobs.lifecycle.statements import SQL
-from jobs.lifecycle.values import Wanted
+from jobs.lifecycle.values import ClaimRequest
 from jobs.models import Job
 from jobs.turns.combining import Combiner, RetryAlone
 from jobs.turns.frontier import Frontiers, Position, Search
@@ -85,7 +85,7 @@ class TurnRow(NamedTuple):
 
 def turn_request(
     who: bytes | int,
-    claim: Wanted | None = None,
+    claim: ClaimRequest | None = None,
     reports: Mapping[str, str] | None = None,
     *,
     instance: str = "",
