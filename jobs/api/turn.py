@@ -24,7 +24,7 @@ from jobs.errors import LeaseLost
 from jobs.lifecycle import TurnRow, Wanted
 from jobs.turns import waiting
 from jobsite.lib import log_context
-from jobsite.lib.bodies import whole
+from jobsite.lib.bodies import read_body
 from jobsite.lib.errors import Invalid, JobsiteError, NotFound
 from jobsite.lib.strict_json import check_json, is_plain
 
@@ -101,7 +101,7 @@ def answer(environ: WSGIEnvironment) -> Answer | None:
         return None
     if len(instance) > INSTANCE_LENGTH or not instance.isprintable():
         return None
-    body = whole(environ, settings.MAX_BODY_BYTES)
+    body = read_body(environ, settings.MAX_BODY_BYTES)
     if not is_plain(body):
         return None
     try:

@@ -1,4 +1,4 @@
-"""A job's history as steps of a timeline."""
+"""Build the timeline of a job from its history."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from jobsite.lib.durations import words
 
 @dataclass(frozen=True)
 class Step:
-    """One moment of a job's life."""
+    """One entry of the timeline."""
 
     at: datetime | None
     look: str
@@ -27,7 +27,7 @@ class Step:
 
 
 def timeline(job: Job, events: Iterable[JobEvent]) -> list[Step]:
-    """From enqueue to now: each attempt, its bot, the last sign of life, how it ended, and late results."""
+    """Return the steps from enqueue to now: attempts, bots, last heartbeats, ends, and late results."""
     steps = [Step(job.created_at, "wait", "enqueued", f"priority {job.priority}" if job.priority else "")]
     told: set[int] = set()
     for event in events:
@@ -44,12 +44,12 @@ def timeline(job: Job, events: Iterable[JobEvent]) -> list[Step]:
             steps.append(Step(job.claimed_at, "work", f"claimed by {bot}", f"attempt {job.attempt}, after {waited}"))
         ran = f"ran for {words(job.finished_at - job.started_at)}" if job.started_at and job.finished_at else ""
         steps.append(Step(job.finished_at, "good", f"completed by {bot}", ran, job.finished_by_id, bot))
-    # A claim is known only from what ended it or holds on, and has its place before what happened meanwhile.
+    # A claim is known only from the lease or the event that ended it. Sort it to its place in time.
     return sorted(steps, key=lambda step: step.at or timezone.now())
 
 
 def _attempt(event: JobEvent) -> list[Step]:
-    """What an event that ended an attempt knows of its beginning."""
+    """The steps of an attempt's beginning, from the event that ended it."""
     detail: dict[str, Any] = event.detail or {}
     claimed, heard = (_moment(detail.get(name)) for name in ("claimed_at", "heartbeat_at"))
     if claimed is None or event.bot is None:

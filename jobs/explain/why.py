@@ -1,6 +1,6 @@
-"""Why is this job where it is? One answer for `manage.py explain`, the job's page and `GET /jobs/{id}/explain`.
+"""Explain a job's status for `manage.py explain`, the job's page and `GET /jobs/{id}/explain`.
 
-A sentence or two, and under it the evidence: one line for each thing that was looked at, with its figures.
+The explanation is a sentence or two, with the evidence: one line for each fact, with its values.
 """
 
 from collections import Counter
@@ -22,13 +22,13 @@ from jobs.sweep import forecast, verdicts
 from jobsite.lib.badges import exact
 from jobsite.lib.durations import words
 
-#: How many of a job's last events the answer names.
-NAMED = 10
+#: The most of a job's last events that are read.
+EVENTS_READ = 10
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """One thing that was looked at: its name, what was found in words, and the figures."""
+    """One fact: its name, its text, and its values."""
 
     about: str
     says: str
@@ -37,7 +37,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Explained:
-    """The answer."""
+    """The explanation."""
 
     job: int
     kind: str
@@ -46,13 +46,13 @@ class Explained:
     evidence: list[Evidence]
 
     def as_dict(self) -> dict[str, Any]:
-        """The answer for programs; moments are datetimes, durations seconds."""
+        """The explanation for programs. Times are datetimes, durations are in seconds."""
         return asdict(self)
 
 
 def explain(job: Job) -> Explained:
-    """Why `job` is where it is. Its kind, its holder and who finished it are best selected with it."""
-    events = list(job.events.select_related("bot").order_by("-id")[:NAMED])
+    """Explain the status of `job`. Select its kind, holder and finishing bot along with it."""
+    events = list(job.events.select_related("bot").order_by("-id")[:EVENTS_READ])
     found = {**dict.fromkeys(HELD, _held), **dict.fromkeys(FINISHED, _finished)}.get(JobStatus(job.status), _pending)
     why, evidence = found(job, events)
     return Explained(job.pk, job.kind_id, str(job.status), why, evidence)
@@ -63,7 +63,7 @@ def _ago(moment: datetime) -> str:
 
 
 def _in(moment: datetime) -> str:
-    """A moment relative to now, and absolute."""
+    """A time relative to now, and absolute."""
     ahead = moment - timezone.now()
     return f"in {words(ahead)} ({exact(moment)})" if ahead > timedelta(0) else _ago(moment)
 
@@ -77,8 +77,8 @@ def _who(event: JobEvent) -> str:
 
 def _pending(job: Job, events: Sequence[JobEvent]) -> tuple[str, list[Evidence]]:
     bots = takers.takers(job.kind_id)
-    ahead, now = takers.before(job), timezone.now()
-    most = "at least " if ahead >= takers.BEFORE else ""
+    ahead, now = takers.jobs_ahead(job), timezone.now()
+    most = "at least " if ahead >= takers.MAX_AHEAD else ""
     kind = f"paused: none of the jobs of kind {job.kind_id} is handed out" if job.kind.paused else "not paused"
     due = f"since {_ago(job.run_at)}" if job.run_at <= now else _in(job.run_at)
     evidence = [
@@ -110,7 +110,7 @@ def _why_pending(job: Job, events: Sequence[JobEvent], bots: dict[str, int], bef
 
 
 def _reasons(bots: dict[str, int]) -> str:
-    """Why bots cannot take a job, and how many for each reason; a bot stands under its first."""
+    """Reasons why bots cannot take a job, with counts. A bot counts under its first reason."""
     found = ((bots[name], name.replace("_", " ")) for name in takers.CANNOT)
     return ", ".join(f"{n} {name}" for n, name in found if n)
 
@@ -151,7 +151,7 @@ def _held(job: Job, events: Sequence[JobEvent]) -> tuple[str, list[Evidence]]:
 def _evidence_of_lease(
     job: Job, events: Sequence[JobEvent], watch: Watched, plan: Sequence[forecast.Foreseen]
 ) -> list[Evidence]:
-    progress = "none reported" if job.progress is None else f"{job.progress} %"
+    progress = "no progress reported" if job.progress is None else f"{job.progress} %"
     return [
         Evidence(
             "held by", f"{job.claimed_by}, since {_ago(job.claimed_at)}" if job.claimed_at else str(job.claimed_by),
@@ -170,7 +170,7 @@ def _evidence_of_lease(
         _limits(job.kind, watch),
         *([_usual(job.kind_id, watch.usual)] if watch.usual else []),
         *map(_then, plan),
-        Evidence("the sweep looks", _in(job.deadline_at) if job.deadline_at else "never", {"at": job.deadline_at}),
+        Evidence("sweep check", _in(job.deadline_at) if job.deadline_at else "never", {"at": job.deadline_at}),
         *_last(events),
         _attempts(job, events),
     ]  # fmt: skip
@@ -192,7 +192,8 @@ def _limits(kind: JobKind, watch: Watched) -> Evidence:
 
 def _then(step: forecast.Foreseen) -> Evidence:
     figures = {"at": step.at, "signal": step.signal, "does": step.does, "becomes": step.becomes}
-    return Evidence("then", f"{_in(step.at)}, {step}", figures)
+    label = "next" if step.at > timezone.now() else "passed"
+    return Evidence(label, f"{_in(step.at)}, {step}", figures)
 
 
 # --- Finished -------------------------------------------------------------------------------------------------
@@ -240,7 +241,7 @@ def _ended(job: Job, events: Sequence[JobEvent]) -> Evidence:
 
 
 def _ran(job: Job) -> Evidence:
-    """How long it ran, against the usual for its kind."""
+    """Its run time compared with what is usual for its kind."""
     ran = (job.finished_at or timezone.now()) - (job.started_at or timezone.now())
     known = learned.of(job.kind_id)
     says = f"for {words(ran)}" if ran >= timedelta(seconds=1) else f"for {ran.total_seconds() * 1000:.0f} ms"
@@ -252,7 +253,7 @@ def _ran(job: Job) -> Evidence:
     return Evidence("ran", says, {"seconds": ran.total_seconds(), "quicker": quicker, "of": known.jobs})
 
 
-# --- What all of them have ------------------------------------------------------------------------------------
+# --- Common evidence -----------------------------------------------------------------------------------------
 
 
 def _usual(kind: str, usual: health.Usual) -> Evidence:

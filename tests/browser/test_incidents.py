@@ -15,7 +15,7 @@ def test_taking_an_incident_on_and_releasing_its_job(page, olga, ada):
     lease = take_one(ada)
     make_older(lease, 3)
     run.sweep()
-    reconcile.watch()
+    reconcile.reconcile()
     log_in(page, olga)
     card = page.get_by_role("region", name="Open incidents")
     card.get_by_role("button", name="Acknowledge ada is stuck on a sum job").click()
@@ -27,7 +27,7 @@ def test_taking_an_incident_on_and_releasing_its_job(page, olga, ada):
     page.get_by_role("link", name=f"Release job {lease.id}").click()
     page.get_by_role("button", name="Release").click()
     page.get_by_text("Released 1 job.").wait_for()
-    reconcile.watch()
+    reconcile.reconcile()
     page.goto(f"/admin/alerts/incident/{the_one().pk}/change/")
     page.get_by_text(f"Released job {lease.id}.").wait_for()
 
@@ -35,7 +35,7 @@ def test_taking_an_incident_on_and_releasing_its_job(page, olga, ada):
 def test_a_remark_goes_into_the_history(page, olga, ada):
     make_older(take_one(ada), 3)
     run.sweep()
-    reconcile.watch()
+    reconcile.reconcile()
     log_in(page, olga)
     page.goto(f"/admin/alerts/incident/{the_one().pk}/change/")
     page.get_by_label("Remark").fill("I restart it")

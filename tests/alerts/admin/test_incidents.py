@@ -68,12 +68,12 @@ def test_the_list_filters_and_says_how_many_bots_there_are(see, ada):
     for n in range(3):
         IncidentBot.objects.create(incident=first, name=f"bot {n}", until=None if n else Now())
     resolve(second)
-    assert '<td class="field-how_many">2</td>' in see(LIST)
+    assert '<td class="field-bot_count">2</td>' in see(LIST)
     assert "two waits" not in see(f"{LIST}?status=open")
     assert "one hangs" not in see(f"{LIST}?status=resolved")
     assert "one hangs" not in see(f"{LIST}?cause__exact=waiting")
     assert see(f"{LIST}?q=bot").count(">one hangs</a>") == 1
-    assert '<td class="field-how_many">2</td>' in see(f"{LIST}?q=bot")
+    assert '<td class="field-bot_count">2</td>' in see(f"{LIST}?q=bot")
 
 
 def test_ticked_incidents_are_taken_on_with_a_remark(client, olga):
@@ -82,7 +82,7 @@ def test_ticked_incidents_are_taken_on_with_a_remark(client, olga):
     resolve(over)
     answer = acknowledge(client, first, second, over, remark="both mine")
     said = answer.content.decode()
-    assert "Acknowledged 2 incidents. 1 was resolved or somebody&#x27;s already, and left alone." in said
+    assert "Acknowledged 2 incidents. Skipped 1 that was acknowledged or resolved before." in said
     for incident in (first, second):
         incident.refresh_from_db()
         assert incident.acknowledged_by == "olga"
