@@ -14,7 +14,8 @@ FOR i IN 1 .. cardinality(bots) LOOP
         room := wants[i] > 0;
         paused := locked.paused[i];
         restart := locked.restarts[i];
-        grade := COALESCE(locked.odd[i] = 'stuck', false);
+        -- A turn with `grades` is alone: what held is its own.
+        grade := COALESCE(locked.odd[i] = 'stuck', false) AND held + COALESCE(cardinality(done_ids), 0) > 0;
         jobs := COALESCE(texts[i], '[]');
         n := counts[i];
         IF changed IS NOT NULL THEN
