@@ -187,16 +187,21 @@ def confirmation(
         "matching": matching,
     }
     if matching is None:
-        doing, total = applies.count(), jobs.count()
-        left = jobs.exclude(pk__in=applies.order_by().values("pk"))
-        context |= {
-            "title": f"{intervention.label}: {count_of(doing, 'job')}?",
-            "more": max(0, doing - JOBS_LISTED),
-            "left": left[:JOBS_LISTED],
-            "left_count": total - doing,
-            "left_more": max(0, total - doing - JOBS_LISTED),
-            "doing": doing,
-        }
+        context |= _counted(intervention, jobs, applies)
     else:
         context |= {"title": f"{intervention.label}: all that match?", "doing": len(context["jobs"])}
     return TemplateResponse(request, "admin/jobs/job/confirm.html", context)
+
+
+def _counted(intervention: Intervention, jobs: QuerySet[Job], applies: QuerySet[Job]) -> dict[str, Any]:
+    """The part of the confirmation page about selected jobs: how many are changed, and which are skipped."""
+    doing, total = applies.count(), jobs.count()
+    left = jobs.exclude(pk__in=applies.order_by().values("pk"))
+    return {
+        "title": f"{intervention.label}: {count_of(doing, 'job')}?",
+        "more": max(0, doing - JOBS_LISTED),
+        "left": left[:JOBS_LISTED],
+        "left_count": total - doing,
+        "left_more": max(0, total - doing - JOBS_LISTED),
+        "doing": doing,
+    }
