@@ -72,10 +72,10 @@ class Intervention:
 
     def message(self, done: int, left: int) -> str:
         """Word the outcome: `Released 4 jobs. 2 were no longer held and were left alone.`"""
-        said = f"{self.done} {count_of(done, 'job')}."
+        text = f"{self.done} {count_of(done, 'job')}."
         if left:
-            said += f" {left} {self.left_one if left == 1 else self.left_many}."
-        return said
+            text += f" {left} {self.left_one if left == 1 else self.left_many}."
+        return text
 
 
 INTERVENTIONS = {
@@ -139,8 +139,8 @@ def act(request: HttpRequest, intervention: Intervention, ids: Sequence[int], gi
         changes = intervention.verb(ids[start : start + BATCH_SIZE], by=by, **given)
         done += len(changes)
         changed = Job.objects.filter(pk__in=[change.id for change in changes]).only("kind")
-        said = f"{intervention.done}{': ' + reason if reason else ''}."
-        LogEntry.objects.log_actions(request.user.pk or 0, changed, CHANGE, said)
+        text = f"{intervention.done}{': ' + reason if reason else ''}."
+        LogEntry.objects.log_actions(request.user.pk or 0, changed, CHANGE, text)
     return done
 
 
