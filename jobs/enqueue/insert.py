@@ -5,19 +5,16 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from django.db import OperationalError, connection, transaction
 from psycopg.errors import DeadlockDetected
 
 from jobs.enqueue.copy import BLOCK_BYTES, BLOCK_ROWS, Rows, filled, row_of, with_ids
 from jobs.enqueue.new_job import NewJob as NewJob  # what producers hand to `enqueue`
+from jobs.enqueue.statements import SQL, run
 from jobs.models import Job, JobKind
 from jobs.turns import waiting
-
-if TYPE_CHECKING:
-    pass
-from jobs.enqueue.statements import SQL, run
 
 T = TypeVar("T")
 #: From so many new jobs on, `COPY` is quicker than one statement.

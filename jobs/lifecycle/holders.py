@@ -1,7 +1,6 @@
 """The state of bots as their leases say it: busy or idle, and their health."""
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
@@ -9,14 +8,11 @@ from django.db.models import Exists, OuterRef, QuerySet
 from bots import health
 from bots.models import Bot
 from bots.states import BotStatus, HealthStatus
+from jobs.lifecycle.leases import Watched, watched
+from jobs.lifecycle.statements import run
 from jobs.models import Job
 from jobs.time_limits import past_a_limit
 from jobsite.lib.planner import among, unplanned
-
-if TYPE_CHECKING:
-    pass
-from jobs.lifecycle.leases import Watched, watched
-from jobs.lifecycle.statements import run
 
 
 def quarantine(reasons: Mapping[int, str]) -> None:
