@@ -101,7 +101,7 @@ class Members:
         if row.pk is not None:
             self.changed[row.pk] = row
 
-    def save(self) -> None:
+    def write(self) -> None:
         """Write all changes: one INSERT for new rows, one statement for changed ones."""
         IncidentBot.objects.bulk_create(self.new)
         IncidentBot.objects.bulk_create(

@@ -58,5 +58,5 @@ def _line(by: str, verb: str, ids: list[int], reason: str) -> str:
     )
     # Who did it stands beside the note.
     done = transitions.done(verb)
-    said = f"{done[:1].upper() + done[1:] if by else f'The sweep {done}'} job{'s' if len(ids) != 1 else ''} {named}"
-    return f"{said}: {reason}" if reason else f"{said}."
+    text = f"{done[:1].upper() + done[1:] if by else f'The sweep {done}'} job{'s' if len(ids) != 1 else ''} {named}"
+    return f"{text}: {reason}" if reason else f"{text}."

@@ -124,7 +124,7 @@ def _apply(run: Reconciliation, open_ones: list[Incident], findings: list[Findin
             _clear(run, incident, members)
     changed = [incident for incident in incidents.values() if original[incident.pk] != _values(incident)]
     Incident.objects.bulk_update(changed, WRITTEN_FIELDS)
-    members.save()
+    members.write()
     IncidentNote.objects.bulk_create(run.notes)
     for incident, moment in run.notifications:
         outbox.enqueue_notifications(incident, moment)

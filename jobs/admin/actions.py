@@ -72,10 +72,10 @@ class Intervention:
 
     def message(self, done: int, left: int) -> str:
         """Word the outcome: `Released 4 jobs. 2 were no longer held and were left alone.`"""
-        said = f"{self.done} {count_of(done, 'job')}."
+        text = f"{self.done} {count_of(done, 'job')}."
         if left:
-            said += f" {left} {self.left_one if left == 1 else self.left_many}."
-        return said
+            text += f" {left} {self.left_one if left == 1 else self.left_many}."
+        return text
 
 
 INTERVENTIONS = {
@@ -139,8 +139,8 @@ def act(request: HttpRequest, intervention: Intervention, ids: Sequence[int], gi
         changes = intervention.verb(ids[start : start + BATCH_SIZE], by=by, **given)
         done += len(changes)
         changed = Job.objects.filter(pk__in=[change.id for change in changes]).only("kind")
-        said = f"{intervention.done}{': ' + reason if reason else ''}."
-        LogEntry.objects.log_actions(request.user.pk or 0, changed, CHANGE, said)
+        text = f"{intervention.done}{': ' + reason if reason else ''}."
+        LogEntry.objects.log_actions(request.user.pk or 0, changed, CHANGE, text)
     return done
 
 
@@ -187,16 +187,21 @@ def confirmation(
         "matching": matching,
     }
     if matching is None:
-        doing, total = applies.count(), jobs.count()
-        left = jobs.exclude(pk__in=applies.order_by().values("pk"))
-        context |= {
-            "title": f"{intervention.label}: {count_of(doing, 'job')}?",
-            "more": max(0, doing - JOBS_LISTED),
-            "left": left[:JOBS_LISTED],
-            "left_count": total - doing,
-            "left_more": max(0, total - doing - JOBS_LISTED),
-            "doing": doing,
-        }
+        context |= _counted(intervention, jobs, applies)
     else:
         context |= {"title": f"{intervention.label}: all that match?", "doing": len(context["jobs"])}
     return TemplateResponse(request, "admin/jobs/job/confirm.html", context)
+
+
+def _counted(intervention: Intervention, jobs: QuerySet[Job], applies: QuerySet[Job]) -> dict[str, Any]:
+    """The part of the confirmation page about selected jobs: how many are changed, and which are skipped."""
+    doing, total = applies.count(), jobs.count()
+    left = jobs.exclude(pk__in=applies.order_by().values("pk"))
+    return {
+        "title": f"{intervention.label}: {count_of(doing, 'job')}?",
+        "more": max(0, doing - JOBS_LISTED),
+        "left": left[:JOBS_LISTED],
+        "left_count": total - doing,
+        "left_more": max(0, total - doing - JOBS_LISTED),
+        "doing": doing,
+    }

@@ -58,12 +58,7 @@ def step(
         changed = act(request, intervention, ids, given)
         done, left = done + changed, left + len(ids) - changed
     if len(batch) < STEP:
-        text = intervention.message(done, left)
-        if "stop" in request.POST:
-            text = f"Stopped. {text} The rest is unchanged."
-        page.message_user(request, text, messages.SUCCESS if done else messages.WARNING)
-        url = request.get_full_path()
-        return HttpResponseClientRedirect(url) if request.htmx else redirect(url)  # type: ignore[attr-defined]
+        return _show_outcome(page, request, intervention.message(done, left), changed_any=done > 0)
     # The first step sets the total: jobs whose status changes drop out of the count.
     total = _number(request, "total") or job_list.count_to_process(job_filter, intervention.statuses).n + done
     context = page.admin_site.each_context(request) | {
@@ -79,3 +74,11 @@ def step(
         "action": request.POST.get("action", ""),
     }
     return TemplateResponse(request, "admin/jobs/job/walk.html", context)
+
+
+def _show_outcome(page: admin.ModelAdmin, request: HttpRequest, text: str, *, changed_any: bool) -> HttpResponse:
+    if "stop" in request.POST:
+        text = f"Stopped. {text} The rest is unchanged."
+    page.message_user(request, text, messages.SUCCESS if changed_any else messages.WARNING)
+    url = request.get_full_path()
+    return HttpResponseClientRedirect(url) if request.htmx else redirect(url)  # type: ignore[attr-defined]

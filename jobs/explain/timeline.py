@@ -29,15 +29,15 @@ class Step:
 def timeline(job: Job, events: Iterable[JobEvent]) -> list[Step]:
     """Return the steps from enqueue to now: attempts, bots, last heartbeats, ends, and late results."""
     steps = [Step(job.created_at, "wait", "enqueued", f"priority {job.priority}" if job.priority else "")]
-    told: set[int] = set()
+    shown_attempts: set[int] = set()
     for event in events:
-        if event.verb in transitions.ENDING and event.attempt not in told:
+        if event.verb in transitions.ENDING and event.attempt not in shown_attempts:
             steps.extend(_attempt(event))
-            told.add(event.attempt)
+            shown_attempts.add(event.attempt)
         steps.append(_event(event))
     if job.claimed_by is not None:
         steps.extend(_lease(job))
-    elif job.status == JobStatus.SUCCEEDED and job.attempt not in told:
+    elif job.status == JobStatus.SUCCEEDED and job.attempt not in shown_attempts:
         bot = str(job.finished_by or "a bot")
         if job.claimed_at:
             waited = words(max(job.claimed_at - job.run_at, timedelta(0)))
@@ -67,9 +67,9 @@ def _lease(job: Job) -> list[Step]:
     if job.started_at and job.claimed_at and job.started_at > job.claimed_at:
         steps.append(Step(job.started_at, "work", "started"))
     if job.heartbeat_at and job.heartbeat_at > (job.started_at or job.heartbeat_at - timedelta(1)):
-        said = [] if job.progress is None else [f"{job.progress} %"]
-        said += [job.progress_note] if job.progress_note else []
-        steps.append(Step(job.heartbeat_at, "work", "last heartbeat", ", ".join(said)))
+        parts = [] if job.progress is None else [f"{job.progress} %"]
+        parts += [job.progress_note] if job.progress_note else []
+        steps.append(Step(job.heartbeat_at, "work", "last heartbeat", ", ".join(parts)))
     return steps
 
 

@@ -93,20 +93,20 @@ def _pending(job: Job, events: Sequence[JobEvent]) -> tuple[str, list[Evidence]]
 
 
 def _why_pending(job: Job, events: Sequence[JobEvent], bots: dict[str, int], before: str) -> str:
-    said, last = "", events[0] if events else None
+    answer, last = "", events[0] if events else None
     if last is not None and last.verb in transitions.REOPENING:
-        said = f"It was {transitions.past(last.verb)} by {_who(last)} {words(timezone.now() - last.at)} ago. "
+        answer = f"It was {transitions.past(last.verb)} by {_who(last)} {words(timezone.now() - last.at)} ago. "
     if job.kind.paused:
-        return f"{said}Kind {job.kind_id} is paused, so none of its jobs is handed out."
+        return f"{answer}Kind {job.kind_id} is paused, so none of its jobs is handed out."
     if job.run_at > timezone.now():
-        return f"{said}It is not due yet: its time comes {_in(job.run_at)}."
+        return f"{answer}It is not due yet: its time comes {_in(job.run_at)}."
     if not bots["all"]:
-        return f"{said}No bot takes jobs of kind {job.kind_id}."
+        return f"{answer}No bot takes jobs of kind {job.kind_id}."
     if not bots["ready"]:
-        return f"{said}None of the bots that take its kind can take a job now: {_reasons(bots)}."
+        return f"{answer}None of the bots that take its kind can take a job now: {_reasons(bots)}."
     queue = f"Jobs of its kind that go before it: {before}" if before else "It is the next of its kind"
     others = f"; others: {_reasons(bots)}" if bots["ready"] < bots["all"] else ""
-    return f"{said}{queue}. Bots that can take it: {bots['ready']} of {bots['all']}, idle: {bots['idle']}{others}."
+    return f"{answer}{queue}. Bots that can take it: {bots['ready']} of {bots['all']}, idle: {bots['idle']}{others}."
 
 
 def _reasons(bots: dict[str, int]) -> str:
@@ -134,18 +134,18 @@ def _held(job: Job, events: Sequence[JobEvent]) -> tuple[str, list[Evidence]]:
     check = checks[0]
     lease, grade = check.lease, check.grade
     heard = words(lease.silent_for)
-    said = f"{job.claimed_by} has held it for {words(lease.claimed_for)}; its last heartbeat was {heard} ago."
+    answer = f"{job.claimed_by} has held it for {words(lease.claimed_for)}; its last heartbeat was {heard} ago."
     if grade.signal is None:
-        said = f"{said} All is within its limits."
+        answer = f"{answer} All is within its limits."
     else:
-        said = f"{said} It is {str(grade.status).replace('_', ' ')}: {grade.reason}."
+        answer = f"{answer} It is {str(grade.status).replace('_', ' ')}: {grade.reason}."
     plan = forecast.thresholds(job, check)
     flagged = any(event.verb == Verb.FLAG and event.attempt == job.attempt for event in events)
     done = {"wait", "flag"} if flagged else {"wait"}
     next_act = next((step for step in plan if step.does not in done), None)
     if next_act is not None:
-        said = f"{said} {_when(next_act.at)} {next_act.who} {next_act.what}."
-    return said, _evidence_of_lease(job, events, check, plan)
+        answer = f"{answer} {_when(next_act.at)} {next_act.who} {next_act.what}."
+    return answer, _evidence_of_lease(job, events, check, plan)
 
 
 def _evidence_of_lease(
@@ -275,7 +275,7 @@ def _attempts(job: Job, events: Sequence[JobEvent]) -> Evidence:
     for event in events:
         if event.verb in transitions.ENDING and event.bot is not None:
             bots[f"{transitions.past(event.verb)} under {event.bot}"] += 1
-    ends = ", ".join(f"{said} ({n} times)" if n > 1 else said for said, n in bots.items())
+    ends = ", ".join(f"{answer} ({n} times)" if n > 1 else answer for answer, n in bots.items())
     says = f"{used} of {job.max_attempts} used" + (f"; {job.uncounted} not counted" if job.uncounted else "")
     figures = {"attempt": job.attempt, "used": used, "max_attempts": job.max_attempts, "uncounted": job.uncounted}
     return Evidence("attempts", says + (f"; {ends}" if ends else ""), figures)

@@ -9,11 +9,11 @@ chooses, and this check waits for a plain `FOR UPDATE` but not for these. Only `
 By bots: take_turn (`turn`), and as turns with one report (`reports`): claim, start, heartbeat, complete, fail,
 hand_back. Of a bot's process (`processes`): hello,
 see, restart, take_restart. By operators and the sweep (`moves`): release, cancel, retry, accept, prioritise, expire,
-give_up, flag. Of bots (`holders`): regrade, quarantine. Of the sweep: check_leases, schedule_checks (`leases`), prune
+give_up, flag. Of bots (`holders`): regrade, quarantine, mark_down. Of the sweep: check_leases, schedule_checks (`leases`), prune
 (`retention`).
 """
 
-from jobs.lifecycle.holders import Health, holding, lock_bots, quarantine, regrade, regrade_locked
+from jobs.lifecycle.holders import Health, holding, lock_bots, mark_down, quarantine, regrade, regrade_locked
 from jobs.lifecycle.late import refusals
 from jobs.lifecycle.leases import LeaseCheck, check_leases, schedule_checks
 from jobs.lifecycle.moves import accept, cancel, expire, flag, give_up, prioritise, release, retry

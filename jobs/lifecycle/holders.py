@@ -7,7 +7,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from bots import health
 from bots.models import Bot
-from bots.states import HealthStatus
+from bots.states import BotStatus, HealthStatus
 from jobs.lifecycle.leases import LeaseCheck, check_leases
 from jobs.lifecycle.statements import run
 from jobs.models import Job
@@ -20,6 +20,13 @@ def quarantine(reasons: Mapping[int, str]) -> None:
     rows = [{"id": bot_id, "reason": reason} for bot_id, reason in reasons.items()]
     if rows:
         run("quarantine", rows=rows)
+
+
+def mark_down(bots: QuerySet[Bot]) -> None:
+    """Set these bots down. Skips those whose rows are locked, perhaps by a call of theirs."""
+    with transaction.atomic():
+        free = bots.order_by("pk").select_for_update(no_key=True, skip_locked=True)
+        Bot.objects.filter(among("pk", list(free.values_list("pk", flat=True)))).update(status=BotStatus.DOWN)
 
 
 def holding() -> Exists:

@@ -121,7 +121,7 @@ def take_turn(request: TurnRequest) -> TurnRow:
     row = _send_with_others(request)
     if row is not None and row.outcome == "other_kinds":
         # Its kinds are known now.
-        row = _send_alone(request)
+        row = _send_alone(request._replace(takes=_takes.get(request.digest or b"", ())))
     if row is not None and row.outcome == "stuck":
         row = _send_and_grade(request)
     if row is None:
@@ -219,7 +219,8 @@ def _send(requests: Sequence[TurnRequest]) -> list[TurnRow | None]:
         if digest is not None:
             _remember(digest, takes if row.takes is None else tuple(json.loads(row.takes)))
     last = rows[-1] if rows else None
-    if last is not None and last.took is not None:
+    # A search for other kinds than those expected says nothing about the positions of these.
+    if last is not None and last.took is not None and last.takes is None:
         at = None if last.last_id is None else Position(str(last.last_run_at), last.last_id)
         search = Search(last.found_all or 0, last.wanted_all or 0, last.last_priority, at, str(last.at), last.took)
         frontiers.record((takes, asked), start, search, now, settings.CLAIM_SLOW.total_seconds())

@@ -16,6 +16,9 @@ SORTS = 4
 #: The most sentences about outliers.
 MAX_SENTENCES = 3
 
+#: Counts by a value and its stratum.
+Cells = Mapping[tuple[str, str], LeaseCounts]
+
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
@@ -26,9 +29,9 @@ class ComparedCounts:
     `share_of`: for a set of bots, their share of the leases returned in an hour or on a weekday.
     """
 
-    bots: Mapping[tuple[str, str], LeaseCounts]  # by bot and kind
-    hours: Mapping[tuple[str, str], LeaseCounts] = field(default_factory=dict)  # by hour and kind
-    weekdays: Mapping[tuple[str, str], LeaseCounts] = field(default_factory=dict)  # by weekday and kind; empty: too few
+    bots: Cells  # by bot and kind
+    hours: Cells = field(default_factory=dict)  # by hour and kind
+    weekdays: Cells = field(default_factory=dict)  # by weekday and kind; empty: too few
     bunched: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # by sort and value
     share_of: Callable[[frozenset[str], str, str], float] = lambda bots, sort, value: 0.0
 
@@ -77,8 +80,8 @@ def conclude(figures: ComparedCounts) -> Conclusions:
 
 def _judged(
     sort: str,
-    full: Mapping[tuple[str, str], LeaseCounts],
-    rest: Mapping[tuple[str, str], LeaseCounts],
+    full: Cells,
+    rest: Cells,
     figures: ComparedCounts,
 ) -> list[Comparison]:
     """Compare all leases, with chances computed from `rest`."""
@@ -98,9 +101,7 @@ def _by(shown: Comparison, judged: Comparison | None) -> Comparison:
     return replace(shown, chance=judged.chance, apart=judged.apart, expected=expected)
 
 
-def _timed(
-    sort: str, cells: Mapping[tuple[str, str], LeaseCounts], culprits: frozenset[str], figures: ComparedCounts
-) -> list[Comparison]:
+def _timed(sort: str, cells: Cells, culprits: frozenset[str], figures: ComparedCounts) -> list[Comparison]:
     def without(value: str, counts: LeaseCounts) -> LeaseCounts:
         given, leases = counts
         return given - round(given * figures.share_of(culprits, sort, value)), leases
@@ -109,9 +110,7 @@ def _timed(
     return _judged(sort, cells, rest, figures)
 
 
-def _once(
-    blamed: list[tuple[str, Comparison]], cells: Mapping[tuple[str, str], LeaseCounts]
-) -> list[tuple[str, Comparison]]:
+def _once(blamed: list[tuple[str, Comparison]], cells: Cells) -> list[tuple[str, Comparison]]:
     """Drop a kind that only one blamed bot works on: the sentence about the bot names both."""
     together = {one.value for sort, one in blamed if sort == "bot" and not one.apart}
     return [
@@ -121,7 +120,7 @@ def _once(
     ]
 
 
-def workers(cells: Mapping[tuple[str, str], LeaseCounts], kind: str) -> set[str]:
+def workers(cells: Cells, kind: str) -> set[str]:
     """Return the bots that had leases of this kind."""
     return {bot for (bot, of), (_, leases) in cells.items() if of == kind and leases}
 
@@ -156,9 +155,7 @@ def _excused(
     return found
 
 
-def of_one(
-    bot: str, conclusions: Conclusions, cells: Mapping[tuple[str, str], LeaseCounts], names: Mapping[str, str]
-) -> tuple[Conclusions, list[str]]:
+def of_one(bot: str, conclusions: Conclusions, cells: Cells, names: Mapping[str, str]) -> tuple[Conclusions, list[str]]:
     """Return the conclusions on one bot, with its kinds compared with each other, and the sentences."""
     own = [one for one in conclusions.bots if one.value == bot]
     kinds = compare({(kind, ""): counts for (of, kind), counts in cells.items() if of == bot}, sorts=SORTS)
@@ -221,9 +218,7 @@ def value_name(sort: str, value: str, names: Mapping[str, str]) -> str:
     return WEEKDAYS[int(value) - 1]
 
 
-def sentences(
-    conclusions: Conclusions, names: Mapping[str, str], cells: Mapping[tuple[str, str], LeaseCounts]
-) -> list[str]:
+def sentences(conclusions: Conclusions, names: Mapping[str, str], cells: Cells) -> list[str]:
     """Word the conclusions, the most important first. `names`: of bots, by id. `cells`: as `ComparedCounts.bots`."""
     if not conclusions.leases:
         return ["No lease ended in this range."]
@@ -261,7 +256,7 @@ def _were(n: int) -> str:
     return "was" if n == 1 else "were"
 
 
-def _blame(sort: str, one: Comparison, names: Mapping[str, str], cells: Mapping[tuple[str, str], LeaseCounts]) -> str:
+def _blame(sort: str, one: Comparison, names: Mapping[str, str], cells: Cells) -> str:
     it = value_name(sort, one.value, names)
     sure = f"Chance alone would show this {in_words(one.chance)}."
     if sort == "bot" and not one.apart:

@@ -20,10 +20,10 @@ def test_taking_an_incident_on_and_releasing_its_job(page, olga, ada):
     card = page.get_by_role("region", name="Open incidents")
     card.get_by_role("button", name="Acknowledge ada is stuck on a sum job").click()
     page.get_by_text("Acknowledged 1 incident.").wait_for()
-    card.get_by_text("olga has it").wait_for()
+    card.get_by_text(", by olga").wait_for()
     assert card.get_by_role("button").count() == 0
     card.get_by_role("link", name="ada is stuck on a sum job").click()
-    page.get_by_text("not possible: olga has it").wait_for()
+    page.get_by_text("not possible: acknowledged by olga").wait_for()
     page.get_by_role("link", name=f"Release job {lease.id}").click()
     page.get_by_role("button", name="Release").click()
     page.get_by_text("Released 1 job.").wait_for()

@@ -16,8 +16,6 @@ QUESTIONS = [
 ]  # fmt: skip
 #: Where it stands until its file has come.
 UNTIL_THEN = {
-    "jobs/lifecycle/sql/functions/jobs_pick.sql": "jobs/lifecycle/sql/exchange.sql",
-    "jobs/lifecycle/sql/functions/jobs_claim.sql": "jobs/lifecycle/sql/exchange.sql",
     "jobs/stats/learned.py": "jobs/learned.py",
     "jobs/stats/metrics.py": "jobs/metrics.py",
 }

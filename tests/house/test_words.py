@@ -11,7 +11,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 #: The product code that is held to the list: packages and folders of packages.
 PACKAGES = (
-    "alerts", "jobs/admin", "jobs/explain", "jobs/lists", "jobs/release_patterns", "jobs/templatetags",
+    "alerts", "jobs/admin", "jobs/api", "jobs/enqueue", "jobs/explain", "jobs/lifecycle", "jobs/lists",
+    "jobs/management", "jobs/release_patterns", "jobs/sweep", "jobs/templatetags", "jobs/turns",
     "client/jobsite_client",
 )  # fmt: skip
 #: Names of functions, classes, arguments and module constants that say nothing of what they are.

@@ -1,16 +1,21 @@
 /* Turn rows: what became of each of the known turns. */
-FOR i IN 1 .. cardinality(known.turns) LOOP
+FOR i IN 1 .. cardinality(bots) LOOP
         -- Of one that was revoked or replaced before it was locked nothing was done, unless it reported: that holds.
-        CONTINUE WHEN locked.revoked[i] AND NOT known.reporting[i];
+        CONTINUE WHEN locked.odd[i] = 'revoked' AND NOT known.reporting[i];
         turn := known.turns[i];
-        bot := known.bots[i];
+        bot := bots[i];
         name := known.names[i];
-        instance := locked.instances[i];
-        outcome := CASE WHEN locked.replaced[i] AND NOT known.reporting[i] THEN 'replaced' ELSE 'done' END;
-        takes := locked.takes[i];
+        outcome := 'done';
+        IF locked.odd[i] = 'replaced' AND NOT known.reporting[i] THEN
+            outcome := 'replaced';
+            instance := (SELECT b.instance FROM bots_bot b WHERE b.id = bots[i]);
+        END IF;
+        takes := CASE WHEN locked.kinds <> bot_kinds THEN array_to_json(locked.kinds)::text END;
         room := wants[i] > 0;
         paused := locked.paused[i];
         restart := locked.restarts[i];
+        -- A turn with `grades` is alone: what held is its own.
+        grade := COALESCE(locked.odd[i] = 'stuck', false) AND held + COALESCE(cardinality(done_ids), 0) > 0;
         jobs := COALESCE(texts[i], '[]');
         n := counts[i];
         IF changed IS NOT NULL THEN
@@ -18,6 +23,5 @@ FOR i IN 1 .. cardinality(known.turns) LOOP
                         WHERE (c->>'turn')::integer = known.turns[i]);
         END IF;
         refused := refusals[i];
-        grade := locked.stuck[i] AND known.turns[i] = ANY (done_turns);
         RETURN NEXT;
     END LOOP;

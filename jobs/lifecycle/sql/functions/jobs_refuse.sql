@@ -20,6 +20,7 @@ BEGIN
             CROSS JOIN LATERAL ROWS FROM (
                 jsonb_to_recordset(turns->(p.turn - 1)->verb) AS (id bigint, attempt integer, result jsonb, error text)
             ) WITH ORDINALITY AS w(id, attempt, result, error, ord)
+            -- A completion that held now is seen as one that held before: in the job itself.
             WHERE (p.turn, w.id) NOT IN (SELECT d.turn, d.id FROM unnest(done_turns, done_ids) AS d(turn, id))
         ) w
         LEFT JOIN jobs_job j ON j.id = w.id

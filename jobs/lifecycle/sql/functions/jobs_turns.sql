@@ -34,17 +34,30 @@ AS $function$
 DECLARE
     known record;
     locked record;
-    given record;
     part record;
-    done_turns integer[] := '{}';
-    done_ids bigint[] := '{}';
-    changed jsonb;
-    refusals text[];
+    bots bigint[]; -- One entry for each known turn, by the ids of their bots; so in the next arrays.
+    instances text[];
+    starting boolean[];
     wants integer[];
     counts integer[];
     texts text[];
+    versions text[];
+    refusals text[];
+    -- The reports that held, but for completions, and what they changed.
+    done_turns integer[];
+    done_ids bigint[];
+    changed jsonb;
+    held integer := 0;
+    picked bigint[] := '{}';
+    unpaused text[];
+    next_ids bigint[];
+    turn_of integer[];
+    at_priority integer := 2147483647;
+    after_id bigint;
+    after_at timestamptz;
+    began timestamptz;
     touched boolean;
-    i integer;
+    i integer := 1;
 BEGIN
     {known_turns}
     IF known.others IS NOT NULL THEN
@@ -57,7 +70,10 @@ BEGIN
     IF known.turns IS NULL THEN
         RETURN;
     END IF;
-    IF cardinality(known.turns) > 1 THEN
+    bots := known.bots;
+    instances := known.instances;
+    starting := known.starting;
+    IF cardinality(bots) > 1 THEN
         -- Nobody waits long for what only another has to wait for: then each goes by itself.
         PERFORM set_config('lock_timeout', '50ms', true);
     END IF;
@@ -67,49 +83,37 @@ BEGIN
         {locked_jobs}
     END IF;
     IF known.completions > 0 THEN
-        part := jobs_complete(turns, known.turns, known.bots);
-        done_turns := part.done_turns;
-        done_ids := part.done_ids;
+        {leases_completed}
     END IF;
     IF known.endings > 0 THEN
-        part := jobs_fail(turns, known.turns, known.bots, known.names);
-        done_turns := done_turns || part.done_turns;
-        done_ids := done_ids || part.done_ids;
+        part := jobs_fail(turns, known.turns, bots, known.names);
+        done_turns := part.done_turns;
+        done_ids := part.done_ids;
         changed := part.changed;
     END IF;
     IF known.renewals > 0 THEN
-        part := jobs_renew(turns, known.turns, known.bots, run_within_default);
+        part := jobs_renew(turns, known.turns, bots, run_within_default);
         done_turns := done_turns || part.done_turns;
         done_ids := done_ids || part.done_ids;
         changed := COALESCE(changed, '[]') || COALESCE(part.changed, '[]');
     END IF;
-    IF COALESCE(cardinality(done_ids), 0) < known.completions + known.endings + known.renewals THEN
-        refusals := jobs_refuse(turns, known.turns, known.bots, known.names, done_turns, done_ids);
+    IF held + COALESCE(cardinality(done_ids), 0) < known.completions + known.endings + known.renewals THEN
+        refusals := jobs_refuse(turns, known.turns, bots, known.names, done_turns, done_ids);
     END IF;
 
     {locked_bots}
     wants := locked.wants;
     counts := array_fill(0, ARRAY[cardinality(wants)]);
     IF 0 <> ANY (wants) THEN
-        given := jobs_claim(known.bots, wants, known.starting, known.instances, locked.limited, locked.kinds, asked,
-                            priorities, run_ats, ids, run_within_default, slow);
-        wants := given.wants;
-        counts := given.counts;
-        texts := given.texts;
-        kinds := given.kinds;
-        found_all := given.found_all;
-        wanted_all := given.wanted_all;
-        took := given.took;
-        last_priority := given.last_priority;
-        last_run_at := given.last_run_at;
-        last_id := given.last_id;
-        at := statement_timestamp()::text;
+        {jobs_claimed}
     END IF;
     -- A bot's row is written only when that changes something or the last sight is old.
     IF true = ANY (locked.due) OR 0 = ANY (counts) OR 'busy' <> ANY (locked.statuses) THEN
-        touched := jobs_touch_bots(known.bots, false, locked.due, counts, known.versions);
+        IF true = ANY (known.always) THEN
+            versions := ARRAY(SELECT turns->(t.turn - 1)->>'version' FROM unnest(known.turns) AS t(turn));
+        END IF;
+        touched := jobs_touch_bots(bots, false, locked.due, counts, versions);
     END IF;
-
     {turn_rows}
 END
 $function$;
