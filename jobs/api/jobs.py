@@ -1,4 +1,4 @@
-"""What producers and operators call about jobs, and the one path that bots share with them: release."""
+"""Calls of producers and operators about jobs, and release, which bots share with them."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What bots call about one job, and a process saying hello. Claim and exchange are in `turn`."""
+"""Calls of bots about one job, and hello. Claim and exchange are in `turn`."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ router = Router(auth=bots_only, tags=["Bots"])
 
 
 def _lease(job_id: str, data: schemas.LeaseIn) -> int:
-    """The job; log lines say it from here on, and which attempt the bot means."""
+    """The job's id. Binds it and the attempt to the log context."""
     log_context.bind(attempt=data.attempt)
     return job_id_in(job_id)
 

@@ -7,10 +7,9 @@ ones: at each commit PostgreSQL checks the rows that new events and `stuck_job` 
 chooses, and this check waits for a plain `FOR UPDATE` but not for these. Only `prune` takes that: it deletes the rows.
 
 By bots: take_turn (`turn`), and as turns with one report (`reports`): claim, start, heartbeat, complete, fail,
-hand_back. Of a bot's process (`processes`): hello,
-see, restart, take_restart. By operators and the sweep (`moves`): release, cancel, retry, accept, prioritise, expire,
-give_up, flag. Of bots (`holders`): regrade, quarantine, mark_down. Of the sweep: check_leases, schedule_checks (`leases`), prune
-(`retention`).
+hand_back. Of a bot's process (`processes`): hello, see, restart, take_restart. By operators and the sweep (`moves`):
+release, cancel, retry, accept, prioritise, expire, give_up, flag. Of bots (`holders`): regrade, quarantine, mark_down.
+Of the sweep: check_leases, schedule_checks (`leases`), prune (`retention`).
 """
 
 from jobs.lifecycle.holders import Health, holding, lock_bots, mark_down, quarantine, regrade, regrade_locked
@@ -24,45 +23,9 @@ from jobs.lifecycle.turn import TurnRequest, TurnRow, take_turn, turn_request
 from jobs.lifecycle.values import SWEEP, By, Change, Claimed, ClaimRequest, Outcome, Renewed, Report
 
 __all__ = [
-    "SWEEP",
-    "By",
-    "Change",
-    "ClaimRequest",
-    "Claimed",
-    "Health",
-    "LeaseCheck",
-    "Outcome",
-    "Renewed",
-    "Report",
-    "TurnRequest",
-    "TurnRow",
-    "accept",
-    "cancel",
-    "check_leases",
-    "claim",
-    "complete",
-    "expire",
-    "fail",
-    "flag",
-    "give_up",
-    "hand_back",
-    "heartbeat",
-    "hello",
-    "holding",
-    "lock_bots",
-    "prioritise",
-    "prune",
-    "quarantine",
-    "refusals",
-    "regrade",
-    "regrade_locked",
-    "release",
-    "restart",
-    "retry",
-    "schedule_checks",
-    "see",
-    "start",
-    "take_restart",
-    "take_turn",
-    "turn_request",
+    "SWEEP", "By", "Change", "ClaimRequest", "Claimed", "Health", "LeaseCheck", "Outcome", "Renewed", "Report",
+    "TurnRequest", "TurnRow", "accept", "cancel", "check_leases", "claim", "complete", "expire", "fail", "flag",
+    "give_up", "hand_back", "heartbeat", "hello", "holding", "lock_bots", "mark_down", "prioritise", "prune",
+    "quarantine", "refusals", "regrade", "regrade_locked", "release", "restart", "retry", "schedule_checks", "see",
+    "start", "take_restart", "take_turn", "turn_request",
 ]  # fmt: skip

@@ -56,7 +56,7 @@ def _sweep(kind: str | None, dry_run: bool, each_batch: Callable[[Swept], None] 
 
 
 def _record(swept: Swept, began: datetime) -> None:
-    """Say that a full sweep came to its end, in the place of what was said of the one before."""
+    """Record a full sweep that has ended, in place of the record of the one before."""
     ended = database_now()
     run = SweepRun(started_at=began, finished_at=ended, took=(ended - began).total_seconds(), counts=swept.counts())
     fields = ["started_at", "finished_at", "took", "counts"]
