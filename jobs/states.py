@@ -7,7 +7,7 @@ from django.db.models import TextChoices
 
 
 class JobStatus(TextChoices):
-    """Where a job is in its life."""
+    """The status of a job."""
 
     PENDING = "pending"
     CLAIMED = "claimed"
@@ -42,7 +42,7 @@ class Verb(TextChoices):
 
 
 class Actor(TextChoices):
-    """Who did it."""
+    """Who caused an event."""
 
     OPERATOR = "operator"
     BOT = "bot"
