@@ -7,7 +7,7 @@ from django.db.models import TextChoices
 
 
 class JobStatus(TextChoices):
-    """The status of a job."""
+    """Where a job is in its life."""
 
     PENDING = "pending"
     CLAIMED = "claimed"

@@ -53,14 +53,14 @@ def bots(request: HttpRequest) -> Any:
     """Bots in the order they were registered. Filters: `status`, `health`; `limit` and `cursor` page."""
     require(request, "bots.view_bot")
     only_known(request, ("status", "health", "limit", "cursor"))
-    rows = Bot.objects.order_by("id")
+    selected = Bot.objects.order_by("id")
     for name, column, choices in (("status", "status", BotStatus), ("health", "health_status", HealthStatus)):
         if value := request.GET.get(name):
             if value not in choices.values:
                 raise Invalid(f"{name}: one of {', '.join(choices.values)}.")
-            rows = rows.filter(**{column: value})
+            selected = selected.filter(**{column: value})
     page = CursorPage.of(request)
-    rows, next_cursor = page.cut(page.oldest_first(rows)[: page.reads])
+    rows, next_cursor = page.cut(page.oldest_first(selected)[: page.reads])
     return {"bots": [bot_out(bot) for bot in rows], "next_cursor": next_cursor}
 
 
