@@ -5,12 +5,15 @@ from datetime import timedelta
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from bots.models import NAME_LENGTH, Bot
 from jobs.queries import JobQuerySet
 from jobs.states import AT_REST, ENDING, FINISHED, HELD, Actor, JobStatus, LeaseSpan, Meter, Policy, Span, Verb
+from jobs.stats.models import JobRollup, Learned, RollupState
+
+__all__ = ["Job", "JobEvent", "JobKind", "JobRollup", "Learned", "RollupState", "SweepRun"]
 
 KEY_LENGTH = 200
 NOTE_LENGTH = 500
@@ -236,27 +239,6 @@ class JobEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.verb} of job {self.job_id}, attempt {self.attempt}"
-
-
-class Learned(models.Model):
-    """A kind's recent successes by run time (`jobs.learned`), and what is said of them: one row a kind."""
-
-    kind = models.OneToOneField(JobKind, on_delete=models.CASCADE, primary_key=True, related_name="learned")
-    # Two blocks of successes, one count for each of `learned.BUCKETS`.
-    before = ArrayField(models.PositiveIntegerField())
-    latest = ArrayField(models.PositiveIntegerField())
-    # `quick` of the last `jobs` took less than `under`.
-    jobs = models.PositiveIntegerField()
-    quick = models.PositiveIntegerField()
-    under = models.DurationField()
-    updated_at = models.DateTimeField()
-
-    class Meta:
-        verbose_name_plural = "learned"
-        constraints = [models.CheckConstraint(name="learned_quick_of_jobs", condition=Q(quick__lte=F("jobs")))]
-
-    def __str__(self) -> str:
-        return f"{self.kind_id}: {self.quick} of {self.jobs} under {self.under}"
 
 
 class Tally(models.Model):

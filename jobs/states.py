@@ -64,11 +64,14 @@ class Policy(TextChoices):
 
 
 class Span(TextChoices):
-    """How much time one row of figures covers."""
+    """How much time one row of `JobRollup` covers, and of whom."""
 
     MINUTE = "minute"
     QUARTER = "quarter", "quarter of an hour"
     HOUR = "hour"
+    BOT_HOUR = "bot_hour", "hour of one bot"
+    BOT_DAY = "bot_day", "day of one bot"
+    TOTAL = "total", "everything since the counters began, by the kind as /metrics has it"
 
 
 class LeaseSpan(TextChoices):

@@ -1,0 +1,24 @@
+-- Oldest: for each kind the pending job that has been due for longest. Steps from priority to priority in the index.
+WITH RECURSIVE step AS (
+    SELECT k.name AS kind, j.priority, j.run_at, j.id, 1 AS n
+    FROM jobs_jobkind k
+    CROSS JOIN LATERAL (SELECT priority, run_at, id FROM jobs_job
+                        WHERE status = 'pending' AND kind_id = k.name
+                        ORDER BY priority DESC, run_at, id
+                        LIMIT 1) j
+    UNION ALL
+    SELECT s.kind, j.priority, j.run_at, j.id, s.n + 1
+    FROM step s
+    CROSS JOIN LATERAL (SELECT priority, run_at, id FROM jobs_job
+                        WHERE status = 'pending' AND kind_id = s.kind AND priority < s.priority
+                        ORDER BY priority DESC, run_at, id
+                        LIMIT 1) j
+    -- Somebody may give every job a priority of its own.
+    WHERE s.n < %(steps)s
+)
+SELECT DISTINCT ON (kind) kind, id, run_at,
+       EXTRACT(epoch FROM statement_timestamp() - run_at)::double precision AS age,
+       (SELECT paused FROM jobs_jobkind WHERE name = kind) AS paused
+FROM step
+WHERE run_at <= statement_timestamp()
+ORDER BY kind, run_at, id;
