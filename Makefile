@@ -19,11 +19,11 @@ help: ## List these commands.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 run: .venv/.dev ## The whole thing on this machine: server, three demo bots, sample jobs, sweeps. Ctrl-C stops it.
-	@exec $(BIN)/python -m jobsite.demo
+	@exec $(BIN)/python -m jobsite.dev.demo
 
 test: .venv/.dev ## Every test, on a real PostgreSQL. PG=system: Debian's own; ARGS="-k release": some of them.
 ifeq ($(PG),system)
-	@$(BIN)/python -m jobsite.postgres exec --bin system .postgres/system -- $(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m jobsite.dev.postgres exec --bin system .postgres/system -- $(BIN)/python -m pytest $(ARGS)
 else
 	@$(BIN)/python -m pytest $(ARGS)
 endif

@@ -9,9 +9,9 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "jobsite.settings")
     from django.core.management import execute_from_command_line
 
-    from jobs import trail
+    from jobsite.lib import log_context
 
-    with trail.begin(command=" ".join(sys.argv[1:2])):
+    with log_context.begin(command=" ".join(sys.argv[1:2])):
         execute_from_command_line(sys.argv)
 
 

@@ -7,15 +7,14 @@ from django.http import HttpRequest
 from ninja import Body, Router
 from pydantic import BaseModel, Field
 
-from alerts import incidents
 from alerts.errors import NotOpen
+from alerts.incidents import acknowledge as incidents_acknowledge
 from alerts.models import Incident
 from alerts.states import Cause, IncidentStatus, Severity
-from jobs import errors
-from jobs.api.doors import people_only, require
-from jobs.api.paths import MAX_ID, id_in, only_known, whole
-from jobs.api.schemas import Input
-from jobs.api.work import MAX_PAGE, PAGE
+from jobs.api.auth import people_only, require
+from jobsite.lib import errors
+from jobsite.lib.cursor_page import CursorPage
+from jobsite.lib.params import Input, id_in, only_known
 
 router = Router(auth=people_only, tags=["Incidents"])
 
@@ -67,7 +66,7 @@ class IncidentsOut(BaseModel):
 
 
 class AcknowledgeIn(Input):
-    remark: str = Field("", max_length=incidents.REMARK_LENGTH)
+    remark: str = Field("", max_length=incidents_acknowledge.REMARK_LENGTH)
 
 
 class AcknowledgedOut(BaseModel):
@@ -101,12 +100,9 @@ def listed(request: HttpRequest) -> Any:
         if status not in IncidentStatus.values:
             raise errors.Invalid(f"status: one of {', '.join(IncidentStatus.values)}.")
         found = found.of_status(IncidentStatus(status))
-    limit = whole(request, "limit", PAGE, MAX_PAGE)
-    if request.GET.get("cursor"):
-        found = found.filter(pk__lt=whole(request, "cursor", 0, MAX_ID))
-    page = list(found[: limit + 1])
-    more = str(page[limit - 1].pk) if len(page) > limit else None
-    return {"incidents": [_out(row, IncidentOut) for row in page[:limit]], "next_cursor": more}
+    page = CursorPage.of(request)
+    rows, next_cursor = page.cut(page.newest_first(found)[: page.reads])
+    return {"incidents": [_out(row, IncidentOut) for row in rows], "next_cursor": next_cursor}
 
 
 @router.get("/incidents/{incident_id}", response=WholeIncidentOut)
@@ -128,7 +124,7 @@ def acknowledge(
     """Take it on: nobody is reminded of it any more. Who has it already keeps it."""
     user = require(request, "alerts.acknowledge_incident")
     before = find(incident_id)
-    taken = incidents.acknowledge([before.pk], by=user.get_username(), remark=data.remark)
+    taken = incidents_acknowledge.acknowledge([before.pk], by=user.get_username(), remark=data.remark)
     now = taken[0] if taken else find(incident_id)
     if now.status == IncidentStatus.RESOLVED:
         raise NotOpen(f"Incident {now.pk} has resolved; only an open one can be acknowledged.", incident_id=now.pk)

@@ -1,6 +1,6 @@
 """What is refused about incidents. Pure."""
 
-from jobs.errors import JobsiteError
+from jobsite.lib.errors import JobsiteError
 
 
 class NotOpen(JobsiteError):

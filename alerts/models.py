@@ -48,7 +48,7 @@ class IncidentQuerySet(models.QuerySet["Incident"]):
 
 
 class Incident(models.Model):
-    """Something that needs a human, from the moment it opened until it resolved. `alerts.incidents` writes them."""
+    """Something that needs a human, from the moment it opened until it resolved. Written by `alerts.incidents`."""
 
     cause = models.CharField(max_length=20, choices=Cause)
     # What it is about, within its cause: a kind, or nothing where one incident is for the whole house. While it is open

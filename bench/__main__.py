@@ -17,7 +17,7 @@ from rich.console import Console
 from bench import bars, database, jobsite_server, load, machine, page, peers_environment, peers_run
 from bench.contenders import Bench
 from bench.places import RESULTS
-from jobsite.postgres import CannotStart
+from jobsite.dev.postgres import CannotStart
 
 #: In the order of a whole run; each is a module in bench/scenarios.
 SCENARIOS = ("lifecycle", "snapshot", "size", "enqueue", "pickup", "sweep", "growth", "client")

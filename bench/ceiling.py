@@ -110,7 +110,7 @@ def _learn(token: str, limit: int) -> tuple[Sent, tuple[int, str], list[Lease], 
     from django.db import connection
     from django.test import RequestFactory
 
-    from jobsite.requests import Entry
+    from jobsite.entry import Entry
 
     make = RequestFactory(headers={"Authorization": f"Bearer {token}", "Host": "127.0.0.1"})
     site = Entry(WSGIHandler())

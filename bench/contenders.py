@@ -13,7 +13,7 @@ from bench.jobsite_server import Fleet, Site
 from bench.places import ROOT
 
 #: Until the server has `POST /exchange`, its bots make a call for each thing.
-SCRIPT = "exchange" if (ROOT / "jobs/sql/exchange.sql").exists() else "calls"
+SCRIPT = "exchange" if (ROOT / "jobs/lifecycle/sql/exchange.sql").exists() else "calls"
 
 
 @dataclass

@@ -12,7 +12,7 @@ import psutil
 import psycopg
 
 from bench.places import DATA
-from jobsite import postgres
+from jobsite.dev import postgres
 
 #: The same for all. Durability is PostgreSQL's default and said here so that nobody need wonder; the memory is such
 #: that tables of a bench fit, and the log such that no checkpoint falls into a measurement by its size alone.

@@ -11,7 +11,7 @@ def main() -> None:
     django.setup()
     from django.db import connection
 
-    from jobs.sweep import sweep
+    from jobs.sweep.run import sweep
 
     connection.ensure_connection()
     print("ready", flush=True)

@@ -8,20 +8,14 @@ from django.contrib.admin import ShowFacets
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils.html import format_html_join
-from django.utils.http import url_has_allowed_host_and_scheme
 
 from bots import roster
 from bots.models import ApiKey, Bot
-from bots.shown import NONE, age, badge
-
-
-def many(n: int, one: str, more: str = "") -> str:
-    """`1 bot`, `2 bots`."""
-    return f"{n} {one if n == 1 else more or one + 's'}"
+from jobsite.lib.admin import GuardedActions, count_of
+from jobsite.lib.badges import NONE, age, badge
 
 
 def show_token(admin_: admin.ModelAdmin, request: HttpRequest, owner: object, token: str) -> HttpResponse:
@@ -35,23 +29,6 @@ def show_token(admin_: admin.ModelAdmin, request: HttpRequest, owner: object, to
     response = TemplateResponse(request, "admin/bots/token.html", context)
     response["Cache-Control"] = "no-store"
     return response
-
-
-class GuardedActions(admin.ModelAdmin):
-    """Answers 403 to an action that the user may not use. Django by itself says "no action selected" and 302."""
-
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        action = request.POST.get("action")
-        ours = {name if isinstance(name, str) else name.__name__ for name in self.actions or ()}
-        if action in ours and action not in self.get_actions(request):
-            raise PermissionDenied
-        title = {"title": str(self.opts.verbose_name_plural)[:1].upper() + str(self.opts.verbose_name_plural)[1:]}
-        response = super().changelist_view(request, title | (extra_context or {}))
-        # A button on a page of its own does what the list's action does, and comes back to where it was.
-        back = request.POST.get("back", "")
-        if response.status_code == 302 and url_has_allowed_host_and_scheme(back, {request.get_host()}):
-            return redirect(back)
-        return response
 
 
 class BotAdmin(GuardedActions):
@@ -119,7 +96,7 @@ class BotAdmin(GuardedActions):
         done = roster.pause(bots, by=request.user.get_username())
         for bot in changing:
             self.log_change(request, bot, "Paused.")
-        self.message_user(request, f"Paused {many(done, 'bot')}; each finishes what it holds.")
+        self.message_user(request, f"Paused {count_of(done, 'bot')}; each finishes what it holds.")
 
     @admin.action(description="Resume: new jobs again", permissions=["pause"])
     def resume(self, request: HttpRequest, bots: QuerySet[Bot]) -> None:
@@ -127,7 +104,7 @@ class BotAdmin(GuardedActions):
         done = roster.resume(bots, by=request.user.get_username())
         for bot in changing:
             self.log_change(request, bot, "Resumed.")
-        self.message_user(request, f"Resumed {many(done, 'bot')}.")
+        self.message_user(request, f"Resumed {count_of(done, 'bot')}.")
 
     @admin.action(description="Clear quarantine", permissions=["pause"])
     def clear_quarantine(self, request: HttpRequest, bots: QuerySet[Bot]) -> None:
@@ -135,7 +112,7 @@ class BotAdmin(GuardedActions):
         done = roster.clear_quarantine(bots, by=request.user.get_username())
         for bot in changing:
             self.log_change(request, bot, "Quarantine cleared.")
-        self.message_user(request, f"Cleared the quarantine of {many(done, 'bot')}.")
+        self.message_user(request, f"Cleared the quarantine of {count_of(done, 'bot')}.")
 
     @admin.action(description="Revoke tokens: these bots cannot call any more", permissions=["rotate"])
     def revoke_tokens(self, request: HttpRequest, bots: QuerySet[Bot]) -> None:
@@ -143,7 +120,7 @@ class BotAdmin(GuardedActions):
         done = roster.revoke(bots, by=request.user.get_username())
         for bot in changing:
             self.log_change(request, bot, "Token revoked.")
-        self.message_user(request, f"Revoked {many(done, 'token')}.", messages.WARNING)
+        self.message_user(request, f"Revoked {count_of(done, 'token')}.", messages.WARNING)
 
     def get_urls(self) -> Any:
         rotate = path("<int:bot_id>/rotate/", self.admin_site.admin_view(self.rotate), name="bots_bot_rotate")
@@ -222,4 +199,4 @@ class ApiKeyAdmin(GuardedActions):
         done = roster.revoke_keys(keys, by=request.user.get_username())
         for key in changing:
             self.log_change(request, key, "Revoked.")
-        self.message_user(request, f"Revoked {many(done, 'key')}.", messages.WARNING)
+        self.message_user(request, f"Revoked {count_of(done, 'key')}.", messages.WARNING)

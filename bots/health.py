@@ -1,27 +1,19 @@
-"""Grading: what a lease's age says about its bot. Pure: ages and limits come in, a grade goes out.
-
-Each held job gives up to three signals (DESIGN section 6): unstarted, silent, overdue. Past its limit a signal makes
-the bot `potentially_stuck`; past `UNHEALTHY_AT` times the limit, `unhealthy`.
-"""
+"""Grading: what a lease's age says about its bot. Pure: ages and limits come in, a grade goes out."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import lru_cache
 from operator import itemgetter
 from typing import Literal
 
 from bots.states import HealthStatus
+from jobsite.lib.durations import words
 
 #: How many times its limit a signal must reach before the bot is unhealthy and the kind's policy acts.
 UNHEALTHY_AT = 3
-
 Signal = Literal["unstarted", "silent", "overdue"]
-
 _RANK = {HealthStatus.NORMAL: 0, HealthStatus.POTENTIALLY_STUCK: 1, HealthStatus.UNHEALTHY: 2}
-
-
 #: How a signal is said, before the age.
 _SAID: dict[Signal, str] = {
     "unstarted": "claimed but not started for", "silent": "silent for", "overdue": "running for",
@@ -126,15 +118,3 @@ def next_look(lease: Lease, limits: Limits) -> timedelta:
         if limit * times > age
     ]
     return min(ahead, default=limits.heartbeat_within)
-
-
-def words(age: timedelta) -> str:
-    """An age as people say it: `45 s`, `6 m 10 s`, `2 h 5 m`, `3 d 4 h`."""
-    return _words(max(0, int(age.total_seconds())))
-
-
-@lru_cache(maxsize=4096)
-def _words(seconds: int) -> str:
-    units = [("d", seconds // 86400), ("h", seconds // 3600 % 24), ("m", seconds // 60 % 60), ("s", seconds % 60)]
-    first = next((i for i, (_, n) in enumerate(units) if n), len(units) - 1)
-    return " ".join(f"{n} {unit}" for unit, n in units[first : first + 2] if n) or "0 s"

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from bots import deeds, tokens
+from bots import audit, tokens
 from bots.models import ApiKey, Bot
 
 
@@ -32,7 +32,7 @@ def register(
         token_digest=token.digest,
         token_prefix=token.prefix,
     )
-    deeds.tell("register", [{"bot": bot.name, "bot_id": bot.pk}], by=by)
+    audit.tell("register", [{"bot": bot.name, "bot_id": bot.pk}], by=by)
     return bot, token.text
 
 
@@ -76,7 +76,7 @@ def _change(verb: str, bots: QuerySet[Bot], by: str, reason: str = "", **fields:
         locked = bots.order_by("pk").select_for_update(no_key=True, of=("self",))
         rows = [{"bot": name, "bot_id": pk} for pk, name in locked.values_list("pk", "name")]
         changed = Bot.objects.filter(pk__in=[row["bot_id"] for row in rows]).update(**fields)
-        deeds.tell(verb, rows, by=by, reason=reason)
+        audit.tell(verb, rows, by=by, reason=reason)
     return changed
 
 
@@ -84,7 +84,7 @@ def create_key(user: User, name: str = "", *, by: str = "") -> tuple[ApiKey, str
     """A new key that acts as `user`, and its text, which is shown this once."""
     token = tokens.new(tokens.KEY_PREFIX)
     key = ApiKey.objects.create(user=user, name=name, prefix=token.prefix, digest=token.digest)
-    deeds.tell("create", [{"key": key.pk, "of": user.get_username()}], by=by)
+    audit.tell("create", [{"key": key.pk, "of": user.get_username()}], by=by)
     return key, token.text
 
 
@@ -94,5 +94,5 @@ def revoke_keys(keys: QuerySet[ApiKey], *, by: str = "") -> int:
         good = keys.filter(revoked_at=None).order_by("pk").select_for_update(no_key=True, of=("self",))
         rows = [{"key": pk, "of": user} for pk, user in good.values_list("pk", "user__username")]
         revoked = ApiKey.objects.filter(pk__in=[row["key"] for row in rows]).update(revoked_at=Now())
-        deeds.tell("revoke", rows, by=by)
+        audit.tell("revoke", rows, by=by)
     return revoked

@@ -2,18 +2,17 @@
 
 from datetime import timedelta
 
-from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
 from bots.models import NAME_LENGTH, Bot
-from jobs.queries import JobQuerySet
-from jobs.states import AT_REST, ENDING, FINISHED, HELD, Actor, JobStatus, LeaseSpan, Meter, Policy, Span, Verb
+from jobs.states import AT_REST, ENDING, FINISHED, HELD, Actor, JobStatus, Policy, Verb
 from jobs.stats.models import JobRollup, Learned, RollupState
+from jobs.time_limits import past_a_limit
 
-__all__ = ["Job", "JobEvent", "JobKind", "JobRollup", "Learned", "RollupState", "SweepRun"]
+__all__ = ["Job", "JobEvent", "JobKind", "JobQuerySet", "JobRollup", "Learned", "RollupState", "SweepRun"]
 
 KEY_LENGTH = 200
 NOTE_LENGTH = 500
@@ -90,11 +89,44 @@ class JobKind(models.Model):
         return self.name
 
 
+class JobQuerySet(models.QuerySet["Job"]):
+    """Questions about jobs."""
+
+    def pending(self) -> "JobQuerySet":
+        """Jobs that nobody holds and that are not finished."""
+        return self.filter(status=JobStatus.PENDING)
+
+    def claimable(self) -> "JobQuerySet":
+        """Pending jobs whose time has come and whose kind is not paused, in the order in which they are claimed."""
+        return self.pending().filter(run_at__lte=Now(), kind__paused=False).order_by("-priority", "run_at", "id")
+
+    def held(self) -> "JobQuerySet":
+        """Jobs under a lease."""
+        return self.filter(status__in=HELD)
+
+    def held_by(self, bot: "Bot") -> "JobQuerySet":
+        """The jobs this bot holds."""
+        # Held if and only if somebody holds it (constraint `job_held_has_lease`).
+        return self.filter(claimed_by=bot)
+
+    def due(self) -> "JobQuerySet":
+        """Leases at which the sweep must look now."""
+        return self.held().filter(deadline_at__lte=Now())
+
+    def stuck(self) -> "JobQuerySet":
+        """Leases past one of their limits now: unstarted, silent or overdue (DESIGN section 6)."""
+        return self.held().filter(past_a_limit())
+
+    def finished(self) -> "JobQuerySet":
+        """Jobs that have ended."""
+        return self.filter(status__in=FINISHED)
+
+
 class Job(models.Model):
     """One unit of work. Only `jobs.lifecycle` changes the state of one."""
 
-    # No foreign key in the database is checked for each job: jobs/sql/guard_kind.sql and guard_bot.sql do it for each
-    # kind and bot that goes.
+    # No foreign key in the database is checked for each job: jobs/lifecycle/sql/guard_kind.sql and guard_bot.sql
+    # do it for each kind and bot that is deleted.
     kind = models.ForeignKey(
         JobKind, on_delete=models.PROTECT, related_name="jobs", db_index=False, db_constraint=False
     )
@@ -187,11 +219,11 @@ class Job(models.Model):
             models.Index(name="job_deadline", fields=["deadline_at"], condition=Q(status__in=HELD)),
             # Not by status, as `job_deadline` is: PostgreSQL might take that one for this, and read all that is held.
             models.Index(name="job_held_by", fields=["claimed_by"], condition=Q(claimed_by__isnull=False)),
-            # The lists' (`jobs.stretches`). Not of what is held, so that a claim need not write it. Read backwards,
-            # newest first: new jobs have the highest ids, and at the end of their stretch they fill its pages; at its
-            # beginning (`-id`) they would split them.
+            # The lists' (`jobs.lists.index_merge`). Not of what is held, so that a claim need not write it. Read
+            # backwards, newest first: new jobs have the highest ids, and at the end of their stretch they fill
+            # its pages; at its beginning (`-id`) they would split them.
             models.Index(name="job_at_rest", fields=["status", "kind", "id"], condition=Q(status__in=AT_REST)),
-            # What of a kind ended first (`jobs.pruning`) and lately (the figures), and what a bot has finished.
+            # What of a kind ended first (`jobs.sweep.retention`) and lately (the figures), and what a bot has finished.
             models.Index(name="job_finished_of_kind", fields=["kind", "finished_at"], condition=Q(status__in=FINISHED)),
             models.Index(name="job_finished_by", fields=["finished_by", "-id"], condition=Q(finished_by__isnull=False)),
         ]
@@ -241,69 +273,6 @@ class JobEvent(models.Model):
         return f"{self.verb} of job {self.job_id}, attempt {self.attempt}"
 
 
-class Tally(models.Model):
-    """What ended in a minute, a quarter of an hour or an hour: of one kind, or of all (`kind` empty).
-
-    `jobs.figures` fills it from the jobs, once for each closed minute, so that no page has to count them. A kind's
-    name and not a key: the figures outlive what they count.
-    """
-
-    span = models.CharField(max_length=10, choices=Span)
-    start = models.DateTimeField()
-    kind = models.CharField(max_length=NAME_LENGTH, blank=True, default="", db_default="")
-    succeeded = models.PositiveIntegerField(default=0)
-    failed = models.PositiveIntegerField(default=0)
-    cancelled = models.PositiveIntegerField(default=0)
-    # Seconds, added up: how long jobs were due before they were claimed, and how long they ran; and how many of each.
-    waited = models.FloatField(default=0)
-    waits = models.PositiveIntegerField(default=0)
-    ran = models.FloatField(default=0)
-    # How many ran how long: one count for each of `figures.STEPS`, and one for what took longer.
-    runs = ArrayField(models.PositiveIntegerField(), default=list)
-
-    class Meta:
-        verbose_name = "tally"
-        verbose_name_plural = "tallies"
-        constraints = [
-            models.CheckConstraint(name="tally_span_valid", condition=Q(span__in=Span.values)),
-            models.UniqueConstraint(name="tally_once", fields=["span", "kind", "start"]),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.kind or 'all kinds'}, {self.span} from {self.start.isoformat()}"
-
-
-class LeaseTally(models.Model):
-    """How leases of a kind ended: in an hour, whoever held them; or in an hour or on a day, of one bot.
-
-    `jobs.leases` fills it, once for each closed minute. No foreign keys: the figures outlive what they count. `bot` is
-    0 in the rows of an hour, and for bots that are gone; a day begins at midnight in the site's time zone.
-    """
-
-    span = models.CharField(max_length=10, choices=LeaseSpan)
-    start = models.DateTimeField()
-    kind = models.CharField(max_length=NAME_LENGTH, blank=True, default="", db_default="")
-    bot = models.BigIntegerField(default=0, db_default=0)
-    succeeded = models.PositiveIntegerField(default=0, db_default=0)
-    failed = models.PositiveIntegerField(default=0, db_default=0)
-    cancelled = models.PositiveIntegerField(default=0, db_default=0)
-    # Given back unfinished: by operators, by the bots themselves, and taken by the sweep.
-    released = models.PositiveIntegerField(default=0, db_default=0)
-    handed_back = models.PositiveIntegerField(default=0, db_default=0)
-    expired = models.PositiveIntegerField(default=0, db_default=0)
-
-    class Meta:
-        verbose_name = "tally of leases"
-        verbose_name_plural = "tallies of leases"
-        constraints = [
-            models.CheckConstraint(name="leasetally_span_valid", condition=Q(span__in=LeaseSpan.values)),
-            models.UniqueConstraint(name="leasetally_once", fields=["span", "start", "kind", "bot"]),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.kind or 'all kinds'}, {self.span} from {self.start.isoformat()}, bot {self.bot or 'any'}"
-
-
 class SweepRun(models.Model):
     """The last full sweep that came to its end: one row, which `jobs.sweep` writes. A dry run is none, nor one kind's.
 
@@ -325,30 +294,3 @@ class SweepRun(models.Model):
 
     def __str__(self) -> str:
         return f"sweep of {self.finished_at.isoformat()}"
-
-
-class Metered(models.Model):
-    """One counter of `/metrics`, of one kind. `jobs.meter` adds to it, once for each closed minute; it only rises.
-
-    A kind's name and not a key: a counter outlives what it counts. `source` is what else tells one from another: who
-    did it, or how it ended.
-    """
-
-    name = models.CharField(max_length=10, choices=Meter)
-    kind = models.CharField(max_length=NAME_LENGTH, blank=True, default="", db_default="")
-    source = models.CharField(max_length=20, blank=True, default="", db_default="")
-    n = models.BigIntegerField(default=0, db_default=0)
-    # Of what is measured in seconds: their sum, and how many fell on each step of `meter.STEPS` and beyond the last.
-    seconds = models.FloatField(default=0, db_default=0)
-    steps = ArrayField(models.BigIntegerField(), default=list, db_default=[])
-    at = models.DateTimeField(db_default=Now(), help_text="The moment this figure is of.")
-
-    class Meta:
-        verbose_name = "counter"
-        constraints = [
-            models.CheckConstraint(name="metered_name_valid", condition=Q(name__in=Meter.values)),
-            models.UniqueConstraint(name="metered_once", fields=["name", "kind", "source"]),
-        ]
-
-    def __str__(self) -> str:
-        return " ".join(part for part in (self.name, self.kind, self.source) if part)

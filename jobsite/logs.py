@@ -1,4 +1,4 @@
-"""How log lines look: one JSON object each, or plain lines; with what `jobs.trail` says, and never with a token."""
+"""How log lines look: one JSON object each, or plain lines; with what `jobsite.lib.log_context` has, never a token."""
 
 import logging
 import re
@@ -10,7 +10,7 @@ from django.conf import settings
 from pythonjsonlogger.json import JsonFormatter as _JsonFormatter
 
 from bots import tokens
-from jobs import trail
+from jobsite.lib import log_context
 
 #: What is left of a secret.
 HIDDEN = "[hidden]"
@@ -42,7 +42,7 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
 
     Nothing else that libraries hang on a record: Django's own has the whole request.
     """
-    said = {**trail.bound(), **getattr(record, "said", {})}
+    said = {**log_context.bound(), **getattr(record, "said", {})}
     return {name: value for name, value in said.items() if not name.startswith("_") and value not in (None, "")}
 
 

@@ -30,8 +30,8 @@ from psycopg_pool import PoolTimeout
 from alerts import metrics as of_alerts
 from bots import auth, tokens
 from bots.models import ApiKey
-from jobs import metrics as of_jobs
-from jobs import waiting
+from jobs.stats import metrics as of_jobs
+from jobs.turns import waiting
 
 logger = logging.getLogger(__name__)
 

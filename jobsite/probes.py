@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from alerts import deadman
+from alerts.incidents import sweep_late
 from jobsite.metrics import metrics
 
 logger = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
     """
     try:
         missing = unapplied()
-        sweep = None if missing else deadman.standing()
+        sweep = None if missing else sweep_late.standing()
     except (DatabaseError, InterfaceError) as error:
         # The log gets the driver's words; they name hosts and users, and a probe is open to everybody.
         logger.warning("not ready: the database cannot be reached: %s", error)

@@ -15,7 +15,8 @@ from django.db import connection, models, transaction
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.recorder import MigrationRecorder
 
-from jobs.sql import FUNCTIONS, TRIGGERS, body, digest
+from jobs.lifecycle.statements import FUNCTIONS, SQL, TRIGGERS
+from jobsite.lib.sql import digest
 
 #: The apps whose tables are ours. Constraints of other people's apps are their affair.
 OURS = ("bots", "jobs", "alerts")
@@ -77,11 +78,11 @@ def compare(app: str | None = None) -> list[Compared]:
 
 
 def _compare_functions() -> Iterator[Compared]:
-    """The functions in jobs/sql, by the digests of their bodies."""
+    """The functions in jobs/lifecycle/sql, by the digests of their bodies."""
     for file, name in FUNCTIONS.items():
         there = _ask("SELECT prosrc FROM pg_proc WHERE proname = %s", name)
         in_database = f"a body with the digest {digest(there[0][0])}" if there else None
-        yield Compared("jobs", "(functions)", name, in_database, f"a body with the digest {digest(body(file))}")
+        yield Compared("jobs", "(functions)", name, in_database, f"a body with the digest {digest(SQL.body(file))}")
     for file, table in TRIGGERS.items():
         there = _ask(
             "SELECT tgname FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid "

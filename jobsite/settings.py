@@ -49,10 +49,10 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "jobsite.requests.RouteMiddleware",
+    "jobsite.entry.RouteMiddleware",
     "jobsite.probes.ProbesMiddleware",
     # Early, so that what the others refuse (a wrong Host, for one) reaches bots as a problem, too.
-    "jobs.api.problems.ApiMiddleware",
+    "jobsite.lib.problems.ApiMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -94,8 +94,8 @@ DATABASE_PREPARE = env.bool("DATABASE_PREPARE", default=True)
 def _database() -> dict[str, Any]:
     url = env.str("DATABASE_URL", default="")
     if not url:
-        # Development: a real PostgreSQL from a wheel, under .postgres/. See jobsite/postgres.py.
-        from jobsite import postgres
+        # Development: a real PostgreSQL from a wheel, under .postgres/. See jobsite/dev/postgres.py.
+        from jobsite.dev import postgres
 
         try:
             url = postgres.start(BASE_DIR / ".postgres")
@@ -226,7 +226,7 @@ INCIDENTS_KEPT = timedelta(days=env.int("INCIDENTS_KEPT_DAYS", default=90))
 
 # --- Claims ---------------------------------------------------------------------------------------------------
 
-# A claim that looks for jobs longer than this makes its process remember where it found some (jobs/floors.py).
+# A claim that looks for jobs longer than this makes its process remember where it found some (jobs/turns/frontier.py).
 CLAIM_SLOW = timedelta(milliseconds=env.int("CLAIM_SLOW_MS", default=20))
 
 # How many calls each process holds open while they wait for a job; the others are asked to come again.

@@ -8,9 +8,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "jobsite.settings")
 
 _django = get_wsgi_application()
 
-from jobs import waiting  # noqa: E402  after the apps are loaded
+from jobs.turns import waiting  # noqa: E402  after the apps are loaded
 from jobsite import metrics  # noqa: E402
-from jobsite.requests import Entry  # noqa: E402
+from jobsite.entry import Entry  # noqa: E402
 
 application = Entry(_django)
 

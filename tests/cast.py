@@ -12,7 +12,9 @@ from django.db import connection
 from bots import roster
 from bots.models import Bot
 from jobs import lifecycle
-from jobs.lifecycle import By, NewJob, Report
+from jobs.enqueue import insert
+from jobs.enqueue.new_job import NewJob
+from jobs.lifecycle import By, Report
 from jobs.models import Job
 
 #: Every moment in a lease's life, so that `age` can move them all.
@@ -63,7 +65,7 @@ class Lease:
 
 def enqueue_one(kind: str = "sum", **fields: Any) -> Job:
     """A new pending job."""
-    ((job_id, _),) = lifecycle.enqueue([NewJob(**({"kind": kind, "payload": {"numbers": [1, 2]}} | fields))])
+    ((job_id, _),) = insert.enqueue([NewJob(**({"kind": kind, "payload": {"numbers": [1, 2]}} | fields))])
     return Job.objects.get(pk=job_id)
 
 

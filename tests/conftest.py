@@ -30,7 +30,7 @@ def unused_port():
 @pytest.fixture(autouse=True)
 def no_listener_is_left(monkeypatch):
     """Each test has its own line of waiters, and the connection that listens for it ends with the test."""
-    from jobs import waiting
+    from jobs.turns import waiting
 
     line = waiting.Waiters()
     monkeypatch.setattr(waiting, "waiters", line)

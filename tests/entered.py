@@ -9,7 +9,7 @@ from django.http import HttpResponse
 from django.test import Client, testcases
 from django.test.client import ClientHandler
 
-from jobsite.requests import Entry
+from jobsite.entry import Entry
 
 
 class _Handler(ClientHandler):

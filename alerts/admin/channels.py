@@ -12,13 +12,13 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import path
 
-from alerts import outbox, sending
 from alerts.admin.forms import ChannelForm
+from alerts.delivery import dispatch, outbox
 from alerts.models import Channel, Delivery, new_secret
 from alerts.states import DeliveryStatus, Way
-from bots.admin import GuardedActions
-from bots.health import words
-from bots.shown import NONE, age, badge
+from jobsite.lib.admin import GuardedActions
+from jobsite.lib.badges import NONE, age, badge
+from jobsite.lib.durations import words
 
 #: How many deliveries a channel's page shows.
 LAST = 12
@@ -126,7 +126,7 @@ class ChannelAdmin(GuardedActions):
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         channel = self._channel(pk)
-        answer = sending.test(channel, request.user.get_username())
+        answer = dispatch.test(channel, request.user.get_username())
         said = f"The test was sent. {answer.said}" if answer.ok else f"The test was not sent. {answer.said}"
         self.message_user(request, said, messages.SUCCESS if answer.ok else messages.ERROR)
         self.log_change(request, channel, said)

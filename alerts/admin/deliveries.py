@@ -6,12 +6,12 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 
-from alerts import messages as texts
-from alerts import outbox
+from alerts.delivery import messages as texts
+from alerts.delivery import outbox
 from alerts.models import Delivery
 from alerts.states import Moment
-from bots.admin import GuardedActions, many
-from bots.shown import NONE, age, badge
+from jobsite.lib.admin import GuardedActions, count_of
+from jobsite.lib.badges import NONE, age, badge
 
 FIELDS = ("shown_status", "channel", "incident", "moment", "why", "tries", "made", "due", "sent", "uid", "text")
 
@@ -76,6 +76,6 @@ class DeliveryAdmin(GuardedActions):
     def retry(self, request: HttpRequest, rows: QuerySet[Delivery]) -> None:
         done = outbox.retry(rows)
         if done:
-            self.message_user(request, f"{many(done, 'message')} will be sent again, if still true.")
+            self.message_user(request, f"{count_of(done, 'message')} will be sent again, if still true.")
         else:
             self.message_user(request, "None of these was given up.", messages.WARNING)

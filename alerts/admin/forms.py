@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.utils.html import format_html, format_html_join
 
-from alerts import addresses
+from alerts.delivery import addresses
 from alerts.models import Channel
 from alerts.states import Way
 

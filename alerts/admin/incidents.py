@@ -10,12 +10,12 @@ from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 
-from alerts import incidents
-from alerts.contents import bots_in
+from alerts.delivery.links import bots_in
+from alerts.incidents import acknowledge as incidents_acknowledge
 from alerts.models import Incident, IncidentBot
 from alerts.states import IncidentStatus
-from bots.admin import GuardedActions, many
-from bots.shown import NONE, age, badge
+from jobsite.lib.admin import GuardedActions, count_of
+from jobsite.lib.badges import NONE, age, badge
 
 #: How many bots and notes an incident's page shows.
 BOTS, NOTES = 100, 200
@@ -38,7 +38,7 @@ class StatusFilter(admin.SimpleListFilter):
 class TakeOn(ActionForm):
     """What goes along with the action."""
 
-    remark = forms.CharField(required=False, max_length=incidents.REMARK_LENGTH, label="Remark")
+    remark = forms.CharField(required=False, max_length=incidents_acknowledge.REMARK_LENGTH, label="Remark")
 
 
 @admin.register(Incident)
@@ -103,11 +103,11 @@ class IncidentAdmin(GuardedActions):
     def acknowledge(self, request: HttpRequest, rows: QuerySet[Incident]) -> None:
         ids = list(rows.order_by().values_list("pk", flat=True).distinct())
         remark = request.POST.get("remark", "").replace("\0", "")
-        taken = incidents.acknowledge(ids, by=request.user.get_username(), remark=remark)
+        taken = incidents_acknowledge.acknowledge(ids, by=request.user.get_username(), remark=remark)
         for incident in taken:
             self.log_change(request, incident, "Acknowledged.")
         left = len(ids) - len(taken)
-        said = f"Acknowledged {many(len(taken), 'incident')}."
+        said = f"Acknowledged {count_of(len(taken), 'incident')}."
         if left:
             said += f" {left} {'was' if left == 1 else 'were'} resolved or somebody's already, and left alone."
         self.message_user(request, said, messages.SUCCESS if taken else messages.WARNING)
@@ -129,6 +129,6 @@ class IncidentAdmin(GuardedActions):
                 "may_see_deliveries": request.user.has_perm("alerts.view_delivery"),
                 "may_acknowledge": self.has_acknowledge_permission(request),
                 "may_release": request.user.has_perm("jobs.release_job"),
-                "remark_length": incidents.REMARK_LENGTH,
+                "remark_length": incidents_acknowledge.REMARK_LENGTH,
             }
         return super().change_view(request, object_id, form_url, extra)

@@ -5,7 +5,7 @@ from typing import Any
 from django import template
 from django.http import HttpRequest
 
-from alerts import deadman
+from alerts.incidents import sweep_late
 from alerts.models import Incident
 from alerts.states import Cause
 
@@ -22,7 +22,7 @@ def open_incidents(request: HttpRequest) -> dict[str, Any]:
     if not user.has_perm("alerts.view_incident"):
         return {"allowed": False}
     rows = list(Incident.objects.open().by_urgency()[: 2 * NAMED + 1])
-    sweep = deadman.standing()
+    sweep = sweep_late.standing()
     fresh = [row for row in rows if row.acknowledged_at is None]
     return {
         "allowed": True,

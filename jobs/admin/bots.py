@@ -9,13 +9,15 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 
-from bots.admin import BotAdmin, many
+from bots.admin import BotAdmin
 from bots.models import Bot
-from bots.shown import NONE
-from jobs import lifecycle, record
-from jobs.admin.interventions import INTERVENTIONS, asked, carry_out, confirmation
+from jobs import lifecycle
+from jobs.admin.actions import INTERVENTIONS, asked, carry_out, confirmation
 from jobs.lifecycle import By
 from jobs.models import Job, JobEvent
+from jobs.stats import bot_record
+from jobsite.lib.admin import count_of
+from jobsite.lib.badges import NONE
 
 #: How many of a bot's jobs and events its page shows.
 HELD, LAST = 100, 10
@@ -59,8 +61,8 @@ class HoldingBotAdmin(BotAdmin):
         told, changes = lifecycle.restart(bots, by=By.operator(request.user))  # type: ignore[arg-type]
         for bot in bots:
             self.log_change(request, bot, "Told to restart.")
-        released = many(len(changes), "job")
-        self.message_user(request, f"{many(told, 'bot')} will be told to restart. Released {released}.")
+        released = count_of(len(changes), "job")
+        self.message_user(request, f"{count_of(told, 'bot')} will be told to restart. Released {released}.")
         return None
 
     def _ask_before_restart(self, request: HttpRequest, bots: QuerySet[Bot]) -> HttpResponse:
@@ -93,10 +95,10 @@ class HoldingBotAdmin(BotAdmin):
             extra |= {
                 "title": bot.name,
                 "held_jobs": held,
-                "last_jobs": list(record.last_jobs(bot)[:LAST]),
+                "last_jobs": list(bot_record.last_jobs(bot)[:LAST]),
                 "last_events": JobEvent.objects.filter(bot=bot).order_by("-at").defer("detail")[:LAST],
-                "record": record.of(bot),
-                "fleet": record.of_fleet(),
+                "record": bot_record.of(bot),
+                "fleet": bot_record.of_fleet(),
                 "buttons": self._buttons(request, bot, bool(held)),
                 "may_release": self.has_release_permission(request),
                 "may_rotate": self.has_rotate_permission(request),

@@ -12,9 +12,9 @@ from django.urls import path, reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 
-from bots.shown import age
-from jobs.admin import patterns
+from jobs.admin import release_patterns
 from jobs.models import JobEvent
+from jobsite.lib.badges import age
 
 
 class CappedPaginator(Paginator):
@@ -75,11 +75,11 @@ class JobEventAdmin(admin.ModelAdmin):
 
     def patterns(self, request: HttpRequest) -> HttpResponse:
         """How often leases are given back, by what, and what stands out."""
-        return patterns.page(self, request)
+        return release_patterns.page(self, request)
 
     def patterns_csv(self, request: HttpRequest, table: str) -> Any:
         """One of its tables, as a file."""
-        return patterns.export(self, request, table)
+        return release_patterns.export(self, request, table)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return Newest

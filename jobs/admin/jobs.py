@@ -15,18 +15,22 @@ from django.utils.html import format_html
 from django.utils.safestring import mark_safe
 from django.utils.timezone import get_current_timezone_name
 
-from bots.admin import GuardedActions
-from bots.shown import NONE, age, badge
-from jobs import explain, lifecycle, listing, story, stretches
-from jobs.admin import files, walk
+from jobs.admin import all_matching
+from jobs.admin import export as admin_export
+from jobs.admin import upload as admin_upload
+from jobs.admin.actions import INTERVENTIONS, Intervention, asked, carry_out, confirmation
 from jobs.admin.events import CappedPaginator
-from jobs.admin.interventions import INTERVENTIONS, Intervention, asked, carry_out, confirmation
-from jobs.admin.joblist import JobList
-from jobs.admin.newjob import Indented, NewJobForm
-from jobs.lifecycle import NewJob
-from jobs.listing import Question
+from jobs.admin.job_list import JobList
+from jobs.admin.new_job_form import Indented, NewJobForm
+from jobs.enqueue import insert
+from jobs.enqueue.new_job import NewJob
+from jobs.explain import timeline, why
+from jobs.lists import index_merge, job_list
+from jobs.lists.job_list import Question
 from jobs.models import Job
 from jobs.states import HELD, RETRYABLE
+from jobsite.lib.admin import GuardedActions
+from jobsite.lib.badges import NONE, age, badge
 
 #: How many events of a job its page shows.
 TOLD = 300
@@ -40,7 +44,7 @@ class JobAdmin(GuardedActions):
     paginator = CappedPaginator
     show_full_result_count = False
     show_facets = ShowFacets.NEVER
-    list_per_page = listing.PAGE
+    list_per_page = job_list.PAGE
     list_display = ["shown_id", "shown_kind", "shown_status", "holder", "held", "heard", "done", "tries", "priority"]
     list_display_links = ["shown_id"]
     search_fields = ["key"]
@@ -128,14 +132,14 @@ class JobAdmin(GuardedActions):
         return False
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
-        """For the admin's own choosers; the list has `jobs.listing`."""
+        """For the admin's own choosers; the list has `jobs.lists.job_list`."""
         named = Question(text=search_term).named
         return (queryset if named is None else queryset.filter(pk__in=named)), False
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """A new job of a kind starts as the last one of it was."""
         kind = request.GET.get("kind", "").replace("\0", "")
-        last = Job.objects.filter(pk__in=stretches.ids(stretches.of(kind=kind), 1)).first() if kind else None
+        last = Job.objects.filter(pk__in=index_merge.ids(index_merge.of(kind=kind), 1)).first() if kind else None
         return {"kind": kind} | ({"payload": last.payload, "priority": last.priority} if last else {})
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
@@ -154,7 +158,7 @@ class JobAdmin(GuardedActions):
     def save_model(self, request: HttpRequest, obj: Job, form: forms.ModelForm, change: bool) -> None:
         data = form.cleaned_data
         new = NewJob(obj.kind_id, obj.payload, obj.priority, data["run_at"], obj.key, data["max_attempts"])
-        ((obj.pk, _),) = lifecycle.enqueue([new])
+        ((obj.pk, _),) = insert.enqueue([new])
 
     # --- Interventions ---
 
@@ -207,13 +211,13 @@ class JobAdmin(GuardedActions):
         given, fault = asked(request, intervention)
         if request.POST.get("confirmed") and not fault:
             if across:
-                return walk.step(self, request, intervention, question, given)
+                return all_matching.step(self, request, intervention, question, given)
             carry_out(self, request, intervention, list(jobs.order_by().values_list("pk", flat=True)), given)
             return None
         fault = fault if request.POST.get("confirmed") else ""
-        matching = listing.matching(question, intervention.statuses) if across else None
+        matching = job_list.matching(question, intervention.statuses) if across else None
         if across:
-            jobs = walk.newest(question, intervention.statuses)
+            jobs = all_matching.newest(question, intervention.statuses)
         return confirmation(self, request, intervention, jobs, request.get_full_path(), matching=matching, fault=fault)
 
     # --- Pages of our own ---
@@ -231,11 +235,11 @@ class JobAdmin(GuardedActions):
 
     def upload(self, request: HttpRequest) -> HttpResponse:
         """Load a file of jobs, after a look at what is wrong with it."""
-        return files.upload(self, request)
+        return admin_upload.upload(self, request)
 
     def export(self, request: HttpRequest) -> Any:
         """What a list shows, as a file."""
-        return files.export(self, request)
+        return admin_export.export(self, request)
 
     def one(self, request: HttpRequest, job_id: int, name: str) -> HttpResponse:
         """The same for a single job, from its own page: GET asks, POST does."""
@@ -263,8 +267,8 @@ class JobAdmin(GuardedActions):
             one = Job.objects.filter(pk=job.pk)
             extra |= {
                 "title": f"{job.kind_id} job {job.pk}",
-                "timeline": story.timeline(job, reversed(events)),
-                "explained": explain.explain(job),
+                "timeline": timeline.timeline(job, reversed(events)),
+                "explained": why.explain(job),
                 "buttons": [
                     {
                         "intervention": i,

@@ -10,11 +10,12 @@ from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from bots import deeds
-from bots.admin import GuardedActions, many
-from bots.shown import NONE, badge
-from jobs import figures, learned, story
+from bots import audit
+from jobs.explain import policy
 from jobs.models import JobKind
+from jobs.stats import counts, learned, series
+from jobsite.lib.admin import GuardedActions, count_of
+from jobsite.lib.badges import NONE, badge
 
 
 class KindList(ChangeList):
@@ -22,7 +23,7 @@ class KindList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        spreads = figures.spreads()
+        spreads = series.spreads()
         self.result_list = list(self.result_list)
         for kind in self.result_list:
             kind.spread = spreads.get(kind.name)
@@ -62,23 +63,23 @@ class JobKindAdmin(GuardedActions):
 
     @admin.display(description="ended, last day")
     def last_day(self, kind: JobKind) -> str:
-        spread: figures.Spread | None = getattr(kind, "spread", None)
-        return NONE if spread is None else str(figures.Count(spread.succeeded + spread.failed + spread.cancelled))
+        spread: series.Spread | None = getattr(kind, "spread", None)
+        return NONE if spread is None else str(counts.Count(spread.succeeded + spread.failed + spread.cancelled))
 
     @admin.display(description="failed")
     def failing(self, kind: JobKind) -> str:
-        spread: figures.Spread | None = getattr(kind, "spread", None)
+        spread: series.Spread | None = getattr(kind, "spread", None)
         share = None if spread is None else spread.failure_share
         return NONE if share is None else f"{share * 100:.1f} %"
 
     @admin.display(description="run time, mean")
     def middle(self, kind: JobKind) -> str:
-        spread: figures.Spread | None = getattr(kind, "spread", None)
+        spread: series.Spread | None = getattr(kind, "spread", None)
         return NONE if spread is None or spread.mean is None else f"{spread.mean:.1f} s"
 
     @admin.display(description="run within")
     def runs_within(self, kind: JobKind) -> str:
-        return story.run_limit_shortly(kind)
+        return policy.run_limit_shortly(kind)
 
     def save_model(self, request: HttpRequest, obj: JobKind, form: forms.ModelForm, change: bool) -> None:
         # Only what the form changes: the sweep may have learned a new limit since the page was made.
@@ -89,7 +90,7 @@ class JobKindAdmin(GuardedActions):
 
     def get_form(self, request: HttpRequest, obj: JobKind | None = None, change: bool = False, **kwargs: Any) -> Any:
         # What each field comes to, in words, beside the field.
-        kwargs["help_texts"] = (story.policy(obj) if obj is not None else {}) | kwargs.get("help_texts", {})
+        kwargs["help_texts"] = (policy.policy(obj) if obj is not None else {}) | kwargs.get("help_texts", {})
         return super().get_form(request, obj, change, **kwargs)
 
     def change_view(
@@ -100,16 +101,16 @@ class JobKindAdmin(GuardedActions):
         if kind is not None:
             window = request.GET.get("span", "day")
             extra |= {
-                "spread": figures.spreads(kind=kind.name).get(kind.name),
+                "spread": series.spreads(kind=kind.name).get(kind.name),
                 "recent": learned.of(kind.name),
-                "run_limit": story.run_limit(kind),
+                "run_limit": policy.run_limit(kind),
                 "teaching": {
                     "enough": learned.ENOUGH,
                     "times": learned.TIMES,
                     "share": round(learned.SHARE * 100),
                     "least": learned.LEAST,
                 },
-                "window": window if window in figures.WINDOWS else "day",
+                "window": window if window in series.WINDOWS else "day",
                 "may_pause": self.has_pause_permission(request),
             }
         return super().change_view(request, object_id, form_url, extra)
@@ -136,7 +137,7 @@ class JobKindAdmin(GuardedActions):
         paused = verb == "pause"
         changing = list(kinds.filter(paused=not paused))
         kinds.filter(pk__in=[kind.pk for kind in changing]).update(paused=paused)
-        deeds.tell(verb, [{"kind": kind.name} for kind in changing], by=request.user.get_username())
+        audit.tell(verb, [{"kind": kind.name} for kind in changing], by=request.user.get_username())
         for kind in changing:
             self.log_change(request, kind, f"{done}.")
-        self.message_user(request, f"{done} {many(len(changing), 'kind')}.")
+        self.message_user(request, f"{done} {count_of(len(changing), 'kind')}.")

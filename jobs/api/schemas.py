@@ -3,14 +3,14 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from bots.models import MAX_CLAIM, NAME_LENGTH
 from bots.states import BotStatus, HealthStatus
-from jobs.api.paths import MAX_ID
-from jobs.intake import JobIn
+from jobs.enqueue.new_job import JobIn
 from jobs.models import KIND_PATTERN, NOTE_LENGTH, REASON_LENGTH
 from jobs.states import JobStatus
+from jobsite.lib.params import MAX_ID, Input
 
 #: The most jobs one bulk call takes.
 MAX_BULK = 10_000
@@ -21,12 +21,6 @@ MAX_KINDS = 200
 
 Kind = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH, pattern=KIND_PATTERN.replace(r"\Z", "$"))]
 Attempt = Annotated[int, Field(ge=1, le=2**31 - 1, description="The attempt, as the claim gave it.")]
-
-
-class Input(BaseModel):
-    """What a caller sends."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class ClaimIn(Input):

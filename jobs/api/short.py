@@ -16,14 +16,16 @@ from pydantic import TypeAdapter, ValidationError
 from bots import tokens
 from bots.auth import bearer
 from bots.models import Bot
-from jobs import lifecycle, trail, waiting
+from jobs import lifecycle
 from jobs.api import schemas
-from jobs.api.bodies import whole
-from jobs.api.doors import INSTANCE_LENGTH
+from jobs.api.auth import INSTANCE_LENGTH
 from jobs.api.turns import check, come_again, failures, wanted
-from jobs.errors import Invalid
-from jobs.intake import is_plain
 from jobs.lifecycle import PlainTurn
+from jobs.turns import waiting
+from jobsite.lib import log_context
+from jobsite.lib.bodies import whole
+from jobsite.lib.errors import Invalid
+from jobsite.lib.strict_json import is_plain
 
 _BODIES: dict[str, TypeAdapter[Any]] = {
     "/api/v1/claim": TypeAdapter(schemas.ClaimIn),
@@ -115,7 +117,7 @@ def _answer(
     digest: bytes, data: schemas.ExchangeIn | None, ask: schemas.ClaimIn | None, instance: str
 ) -> Answer | None:
     # Whose token it is, is asked only where a line is written.
-    trail.bind(_digest=digest)
+    log_context.bind(_digest=digest)
     done = _dump(data.completed) if data and data.completed else None
     beats = _dump(data.heartbeats) if data and data.heartbeats else None
     ask_for = wanted(ask) if ask else None
@@ -158,7 +160,7 @@ def _wait(digest: bytes, turn: PlainTurn, ask: schemas.ClaimIn, instance: str, h
         # No longer plain: the bot hears why at its next call.
         return again, again is None or again.claimed > 0 or not again.room
 
-    again, waited = trail.waited(lambda: waiting.until_found(look, turn.kinds, ask.wait))
+    again, waited = log_context.waited(lambda: waiting.until_found(look, turn.kinds, ask.wait))
     if not waited:
         come_again(headers, ask.wait)
     return again or turn

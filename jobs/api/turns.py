@@ -10,12 +10,14 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Body, Router
 
 from bots.models import Bot
-from jobs import lifecycle, trail, waiting
+from jobs import lifecycle
 from jobs.api import schemas
-from jobs.api.doors import bot_of, bots_only, instance_of
-from jobs.errors import Invalid
-from jobs.intake import check_json
+from jobs.api.auth import bot_of, bots_only, instance_of
 from jobs.lifecycle import Exchanged, Report, Turn, Wanted
+from jobs.turns import waiting
+from jobsite.lib import log_context
+from jobsite.lib.errors import Invalid
+from jobsite.lib.strict_json import check_json
 
 router = Router(auth=bots_only, tags=["Bots"])
 
@@ -66,7 +68,7 @@ def _take_turn(request: HttpRequest, response: HttpResponse, turn: Turn, wait: f
         again = lifecycle.exchange(bot, Turn(claim=turn.claim), instance=instance)
         return again, bool(again.jobs) or not again.room
 
-    again, waited = trail.waited(lambda: waiting.until_found(look, kinds, wait))
+    again, waited = log_context.waited(lambda: waiting.until_found(look, kinds, wait))
     if not waited:
         come_again(response, wait)
     return done if again is None else Exchanged(done.accepted, done.rejected, again.jobs, again.room)

@@ -9,9 +9,9 @@ left on each page lets a claim and its completion stay on the page of their job.
 
 from django.db import migrations
 
-from jobs.sql import function
+from jobs.lifecycle.statements import SQL
 
-#: Of the function's body at this time (`jobs.sql.digest`). Who changes `exchange.sql` adds a migration that makes the
+#: Of the function's body at this time (`jobsite.lib.sql.digest`). Who changes `exchange.sql` adds a migration that makes the
 #: function again, with the new digest: a test compares the last one with the file, and `check_schema` the database.
 EXCHANGE = "c537c4faa544"
 
@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.RunSQL(
-            function("exchange"),
+            SQL.function("exchange"),
             # The first was called otherwise (see 0009).
             "DROP FUNCTION IF EXISTS jobs_turns; DROP FUNCTION IF EXISTS jobs_exchange",
         ),

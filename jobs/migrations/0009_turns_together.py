@@ -6,7 +6,7 @@ before call it until they are restarted. Nothing calls it after that.
 
 from django.db import migrations
 
-from jobs.sql import function
+from jobs.lifecycle.statements import SQL
 
 EXCHANGE = "9880f123d630"
 
@@ -16,8 +16,8 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.RunSQL(
-            function("exchange"),
+            SQL.function("exchange"),
             # The column goes next, so it must not be named.
-            function("exchange").replace(" k.learned_run_within,", ""),
+            SQL.function("exchange").replace(" k.learned_run_within,", ""),
         )
     ]

@@ -3,7 +3,7 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
-from jobs.sql import function
+from jobs.lifecycle.statements import SQL
 
 DROP = "DROP FUNCTION {} CASCADE"
 
@@ -19,8 +19,8 @@ class Migration(migrations.Migration):
         # Rather give up, and be run again, than queue behind a long transaction with every bot queueing behind us.
         migrations.RunSQL("SET LOCAL lock_timeout = '5s'", migrations.RunSQL.noop),
         # The guards first: there is no moment without either.
-        migrations.RunSQL(function("guard_bot"), DROP.format("jobs_guard_bot")),
-        migrations.RunSQL(function("guard_kind"), DROP.format("jobs_guard_kind")),
+        migrations.RunSQL(SQL.function("guard_bot"), DROP.format("jobs_guard_bot")),
+        migrations.RunSQL(SQL.function("guard_kind"), DROP.format("jobs_guard_kind")),
         migrations.AlterField(
             "job", "kind",
             unchecked("jobs.jobkind", on_delete=django.db.models.deletion.PROTECT, related_name="jobs"),

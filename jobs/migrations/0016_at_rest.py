@@ -3,7 +3,7 @@
 from django.contrib.postgres.operations import AddIndexConcurrently, RemoveIndexConcurrently
 from django.db import migrations, models
 
-from jobs.sql import function
+from jobs.lifecycle.statements import SQL
 
 
 class Migration(migrations.Migration):
@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
             ),
         ),
         # It looked where `job_of_kind` was. What it did before is right, too, and slow: there is no way back to make.
-        migrations.RunSQL(function("guard_kind"), migrations.RunSQL.noop),
+        migrations.RunSQL(SQL.function("guard_kind"), migrations.RunSQL.noop),
         RemoveIndexConcurrently(model_name="job", name="job_of_status"),
         RemoveIndexConcurrently(model_name="job", name="job_of_kind"),
     ]

@@ -5,7 +5,7 @@ Web processes of the code before call it as they did. There is no way back to ma
 
 from django.db import migrations
 
-from jobs.sql import function
+from jobs.lifecycle.statements import SQL
 
 EXCHANGE = "17a7c1c2c0c6"
 
@@ -13,4 +13,4 @@ EXCHANGE = "17a7c1c2c0c6"
 class Migration(migrations.Migration):
     dependencies = [("jobs", "0016_at_rest")]
 
-    operations = [migrations.RunSQL(function("exchange"), migrations.RunSQL.noop)]
+    operations = [migrations.RunSQL(SQL.function("exchange"), migrations.RunSQL.noop)]

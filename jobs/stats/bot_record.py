@@ -7,12 +7,11 @@ from statistics import median
 from django.db.models import BooleanField, ExpressionWrapper, Q
 from django.db.models.functions import Now
 
-from bots.conditions import unplanned
 from bots.models import Bot
-from jobs.models import Job, JobEvent
-from jobs.queries import JobQuerySet
+from jobs.models import Job, JobEvent, JobQuerySet
 from jobs.states import JobStatus, Verb
 from jobs.stats.series import spreads
+from jobsite.lib.planner import unplanned
 
 #: How many of a bot's last jobs its record is made from.
 LOOKED_AT = 300

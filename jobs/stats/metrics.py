@@ -19,9 +19,9 @@ from jobsite.lib import histogram
 #: The statuses that are counted as they are now; how many jobs ended is a counter.
 LIVE = (JobStatus.PENDING, *HELD)
 #: Counters that are told apart by one more label: the column of the rollup for each of its values.
-BY_STATUS = {status: str(status) for status in (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED)}
-FAILED_BY = {Actor.BOT: "attempts_failed", Actor.SWEEP: "given_up"}
-RELEASED_BY = {Actor.OPERATOR: "released", Actor.BOT: "handed_back", Actor.SWEEP: "requeued"}
+BY_STATUS = {status.value: status.value for status in (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED)}
+FAILED_BY = {Actor.BOT.value: "attempts_failed", Actor.SWEEP.value: "given_up"}
+RELEASED_BY = {Actor.OPERATOR.value: "released", Actor.BOT.value: "handed_back", Actor.SWEEP.value: "requeued"}
 
 Totals = Mapping[str, JobRollup]
 
@@ -128,7 +128,7 @@ def _counters(
     family = CounterMetricFamily(name, text, labels=["kind", label])
     for kind in kinds:
         for value, column in columns.items():
-            family.add_metric([kind, str(value)], _value(totals, kind, column))
+            family.add_metric([kind, value], _value(totals, kind, column))
     return family
 
 

@@ -8,8 +8,8 @@ from bots.models import NAME_LENGTH
 from jobs.states import Span
 
 
-def _count(**more: str) -> models.BigIntegerField:
-    return models.BigIntegerField(default=0, db_default=0, **more)
+def _count(help_text: str = "") -> models.BigIntegerField:
+    return models.BigIntegerField(default=0, db_default=0, help_text=help_text)
 
 
 def _times() -> models.JSONField:
@@ -34,13 +34,13 @@ class JobRollup(models.Model):
     failed = _count()
     cancelled = _count()
     # Leases that ended before their job was done, by how.
-    attempts_failed = _count(help_text="Reported as failed by the bot.")
-    given_up = _count(help_text="Ended by the sweep for good, by the kind's policy.")
-    expired = _count(help_text="Ended by the sweep.")
-    requeued = _count(help_text="Of those that expired: the job went back to pending.")
-    released = _count(help_text="Released by an operator.")
-    handed_back = _count(help_text="Given back by the bot.")
-    cancelled_held = _count(help_text="The job was cancelled while a bot held it.")
+    attempts_failed = _count("Reported as failed by the bot.")
+    given_up = _count("Ended by the sweep for good, by the kind's policy.")
+    expired = _count("Ended by the sweep.")
+    requeued = _count("Of those that expired: the job went back to pending.")
+    released = _count("Released by an operator.")
+    handed_back = _count("Given back by the bot.")
+    cancelled_held = _count("The job was cancelled while a bot held it.")
     # Leases that ended, in all ways; and those that were given, in the totals only.
     leases_ended = _count()
     leases_given = _count()

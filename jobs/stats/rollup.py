@@ -193,7 +193,7 @@ def _forget(now: datetime, until: datetime) -> None:
 
 
 def _beginning(until: datetime) -> datetime:
-    """The minute of the first end that there is anything of; not longer ago than what is kept, and not after `until`."""
+    """The minute of the first end on record; not longer ago than what is kept, and not after `until`."""
     jobs = JobKind.objects.annotate(ended=first_end()).aggregate(first=Min("ended"))["first"]
     events = JobEvent.objects.filter(verb__in=ENDING).aggregate(first=Min("at"))["first"]
     first = min((moment for moment in (jobs, events) if moment is not None), default=until)

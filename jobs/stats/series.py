@@ -1,4 +1,4 @@
-"""The figures of the charts: what ended in each stretch of the last hour, day or week, and how long jobs of a kind ran."""
+"""The figures of the charts: what ended in each stretch of an hour, day or week, and how long jobs of a kind ran."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -10,26 +10,29 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from bots import shown
-from bots.health import words
-from jobs import charts, figures, folded, overview, story
-from jobs.learned import ERROR, SHARE, Recent
+from jobs.explain import timeline
+from jobs.lists import home as lists_home
 from jobs.models import Job, JobKind
 from jobs.states import Verb
+from jobs.stats import counts, series
+from jobs.stats.learned import SHARE, Recent
+from jobs.stats.times import ERROR
+from jobsite.lib import badges, charts, json_view
+from jobsite.lib.durations import words
 
 register = template.Library()
 
-badge = register.filter("badge", shown.badge)
-age = register.filter("age", shown.age)
+badge = register.filter("badge", badges.badge)
+age = register.filter("age", badges.age)
 seconds = register.filter("seconds", charts.seconds)
 duration = register.filter("duration", words)
-fold = register.filter("fold", folded.fold)
+fold = register.filter("fold", json_view.fold)
 
 
 @register.filter
 def family(state: str) -> str:
     """The family of a state: the class of its colour and icon."""
-    return shown.FAMILIES.get(state, "wait")
+    return badges.FAMILIES.get(state, "wait")
 
 
 @register.filter
@@ -81,31 +84,31 @@ def home(request: HttpRequest) -> dict[str, Any]:
     if not (user.has_perm("jobs.view_job") and user.has_perm("bots.view_bot")):
         return {"allowed": False}
     window = request.GET.get("span", "hour")
-    window = window if window in figures.WINDOWS else "hour"
-    statuses, releases = figures.by_status()
+    window = window if window in series.WINDOWS else "hour"
+    statuses, releases = counts.by_status()
     return {
         "allowed": True,
-        "needs": overview.needs_now(),
+        "needs": lists_home.needs_now(),
         "may_release": user.has_perm("jobs.release_job"),
-        "fleet": overview.fleet(),
+        "fleet": lists_home.fleet(),
         "statuses": statuses,
         "releases": releases,
-        "oldest": figures.oldest_pending()[:12],
-        "recent": overview.interventions(),
+        "oldest": counts.oldest_pending()[:12],
+        "recent": lists_home.interventions(),
         "now": timezone.now(),
     } | pictures(window)
 
 
 def pictures(window: str, kind: str = "") -> dict[str, Any]:
     """The charts of one window, of one kind or of all, with the figures behind them."""
-    bars = figures.series(window, kind)
+    bars = series.series(window, kind)
     shape = "%a %H:%M" if window == "week" else "%H:%M"
     ends = (timezone.localtime(bars[0].start).strftime(shape), timezone.localtime(bars[-1].start).strftime(shape))
     done, failed = sum(bar.succeeded for bar in bars), sum(bar.failed for bar in bars)
     of = f" of {kind}" if kind else ""
     return {
         "window": window,
-        "windows": list(figures.WINDOWS),
+        "windows": list(series.WINDOWS),
         "bars": bars,
         "done": done,
         "failed": failed,
@@ -150,7 +153,7 @@ def quoted(pk: str) -> str:
 @register.filter
 def look(verb: str) -> str:
     """The family in which a verb stands in a timeline."""
-    return story.LOOKS.get(Verb(verb), "wait")
+    return timeline.LOOKS.get(Verb(verb), "wait")
 
 
 @register.filter
@@ -187,7 +190,7 @@ def longest_of(recent: Recent, per_cent: int) -> str:
 
 
 @register.simple_tag
-def distribution(spread: figures.Spread) -> SafeString:
+def distribution(spread: series.Spread) -> SafeString:
     """How many jobs ran how long, as bars, from the first step that has any to the last."""
     steps = spread.steps
     some = [n for n, (_, count) in enumerate(steps) if count]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 class Buckets:
     """Buckets by their upper edges, in rising order.
 
-    Bucket n has what is longer than edge n - 1 and at most edge n. One bucket more has what is longer than the last edge.
+    Bucket n has what is above edge n - 1 and at most edge n. One bucket more has what is above the last edge.
     """
 
     edges: tuple[float, ...]
@@ -54,13 +54,15 @@ def added(rows: Iterable[Mapping[str, int]]) -> Counter[int]:
     return sums
 
 
+#: Most rows are new, or have nothing to add: those need no sum.
+_ADDED = """CASE WHEN {first} = '{{}}' THEN {second} WHEN {second} = '{{}}' THEN {first} ELSE (
+            SELECT jsonb_object_agg(bucket, n)
+            FROM (SELECT key AS bucket, sum(value::bigint) AS n
+                  FROM (SELECT * FROM jsonb_each_text({first})
+                        UNION ALL SELECT * FROM jsonb_each_text({second})) AS parts
+                  GROUP BY key) AS sums) END"""
+
+
 def added_sql(first: str, second: str) -> str:
-    """The sum of two such objects as an SQL expression. Both are jsonb; where one is empty the other is not read."""
-    return (
-        f"CASE WHEN {first} = '{{}}' THEN {second} WHEN {second} = '{{}}' THEN {first} ELSE (\n"
-        f"            SELECT jsonb_object_agg(bucket, n) FROM (\n"
-        f"                SELECT key AS bucket, sum(value::bigint) AS n\n"
-        f"                FROM (SELECT * FROM jsonb_each_text({first}) UNION ALL SELECT * FROM jsonb_each_text({second}))"
-        f" AS parts\n"
-        f"                GROUP BY key) AS sums) END"
-    )
+    """The sum of two such objects as an SQL expression. Both are expressions of type jsonb."""
+    return _ADDED.format(first=first, second=second)

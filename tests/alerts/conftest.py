@@ -2,7 +2,7 @@
 
 import pytest
 
-from alerts import outbox
+from alerts.delivery import outbox
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ from typing import Any
 
 from django.db import connection
 
-from alerts import incidents
-from alerts.incidents import Pass
+from alerts.incidents import reconcile
+from alerts.incidents.reconcile import Pass
 from alerts.models import Incident, IncidentNote
-from jobs.sweep import sweep
+from jobs.sweep.run import sweep
 
 MOMENTS = {
     "alerts_incident": ("opened_at", "changed_at", "back_at", "acknowledged_at", "resolved_at", "clear_since"),
@@ -26,7 +26,7 @@ def minutes_pass(minutes: float) -> None:
 
 def look() -> Pass:
     """One pass over the house as it is."""
-    seen = incidents.watch()
+    seen = reconcile.watch()
     assert seen is not None
     return seen
 

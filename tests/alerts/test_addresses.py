@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from alerts import addresses
+from alerts.delivery import addresses
 from alerts.states import Way
 
 SECRET = "Zq8RkX2vLm5TyWc9"

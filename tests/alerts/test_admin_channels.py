@@ -8,7 +8,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
-from alerts import outbox
+from alerts.delivery import outbox
 from alerts.models import Channel, Delivery
 from alerts.states import DeliveryStatus, Moment
 from tests.far_side import Receiver, a_channel, an_incident

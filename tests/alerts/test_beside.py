@@ -6,9 +6,8 @@ from concurrent.futures import Future
 import pytest
 from django.db import OperationalError
 
-from alerts import timing
-from alerts.management import beside
-from alerts.sending import Sent
+from alerts.delivery import background, timing
+from alerts.delivery.dispatch import Sent
 
 
 def test_only_so_many_passes_go_on_at_once_and_all_of_them_end_with_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,8 +20,8 @@ def test_only_so_many_passes_go_on_at_once_and_all_of_them_end_with_the_loop(mon
         halt.result(60)
         return Sent(sent=1)
 
-    monkeypatch.setattr(beside, "send_due", send_due)
-    with beside.Beside(ended.append, pytest.fail) as sending:
+    monkeypatch.setattr(background, "send_due", send_due)
+    with background.Beside(ended.append, pytest.fail) as sending:
         for _ in range(timing.BESIDE + 3):
             sending.go()
         for _ in range(timing.BESIDE):
@@ -45,8 +44,8 @@ def test_a_database_that_goes_away_is_said_and_the_next_pass_begins_all_the_same
         said.append(str(error))
         heard.release()
 
-    monkeypatch.setattr(beside, "send_due", send_due)
-    with beside.Beside(pytest.fail, failed) as sending:
+    monkeypatch.setattr(background, "send_due", send_due)
+    with background.Beside(pytest.fail, failed) as sending:
         for _ in range(2):
             sending.go()
             assert heard.acquire(timeout=60)

@@ -9,12 +9,12 @@ from django.core.management import call_command
 from django.db.models import F
 from django.urls import reverse
 
-from alerts import deadman, incidents
+from alerts.incidents import reconcile, sweep_late
 from alerts.models import Incident
 from alerts.states import Cause, Severity
 from bots.models import Bot
 from jobs.models import SweepRun
-from jobs.sweep import sweep
+from jobs.sweep.run import sweep
 from tests.alerts.passing import look, minutes_pass, notes_of, the_one
 
 pytestmark = pytest.mark.django_db
@@ -38,27 +38,27 @@ def command():
 
 def test_a_sweep_that_ran_just_now_is_not_late(ada):
     last_sweep(4)
-    assert not deadman.standing().late
-    assert str(deadman.standing()).endswith(", 4 m ago")
+    assert not sweep_late.standing().late
+    assert str(sweep_late.standing()).endswith(", 4 m ago")
 
 
 def test_a_sweep_that_has_not_finished_for_too_long_is_late(settings):
     last_sweep(6)
-    assert deadman.standing().late
+    assert sweep_late.standing().late
     settings.SWEEP_LATE_AFTER = timedelta(minutes=10)
-    assert not deadman.standing().late
+    assert not sweep_late.standing().late
 
 
 def test_where_none_has_ever_run_it_is_late_when_the_first_bot_has_waited_for_one(ada):
-    assert not deadman.standing().late
+    assert not sweep_late.standing().late
     Bot.objects.update(created_at=F("created_at") - timedelta(minutes=6))
-    assert deadman.standing().late
-    assert str(deadman.standing()) == "none has ever finished"
+    assert sweep_late.standing().late
+    assert str(sweep_late.standing()) == "none has ever finished"
 
 
 def test_a_house_without_bots_waits_for_no_sweep(db):
-    assert deadman.standing() == deadman.Standing(None, None)
-    assert not deadman.standing().late
+    assert sweep_late.standing() == sweep_late.Standing(None, None)
+    assert not sweep_late.standing().late
 
 
 # --- The incident ---------------------------------------------------------------------------------------------
@@ -66,7 +66,7 @@ def test_a_house_without_bots_waits_for_no_sweep(db):
 
 def test_a_timer_that_is_not_the_sweeps_opens_the_incident_once(told):
     last_sweep(125)
-    seen = [incidents.check_sweep() for _ in range(3)]
+    seen = [reconcile.check_sweep() for _ in range(3)]
     assert [one.opened for one in seen] == [1, 0, 0]
     incident = the_one()
     assert (incident.cause, incident.severity) == (Cause.UNSWEPT, Severity.CRITICAL)
@@ -77,17 +77,17 @@ def test_a_timer_that_is_not_the_sweeps_opens_the_incident_once(told):
 
 def test_while_the_sweep_runs_the_timer_opens_nothing_and_resolves_nothing(ada):
     last_sweep(1)
-    assert incidents.check_sweep().opened == 0
+    assert reconcile.check_sweep().opened == 0
     last_sweep(6)
-    incidents.check_sweep()
+    reconcile.check_sweep()
     last_sweep(1)
-    incidents.check_sweep()
+    reconcile.check_sweep()
     assert (the_one().status, the_one().clear_since) == ("open", None)
 
 
 def test_the_next_sweep_says_that_it_runs_again_and_the_incident_resolves(told):
     last_sweep(6)
-    incidents.check_sweep()
+    reconcile.check_sweep()
     command()
     # This sweep still names the gap before it; the next sees none.
     assert the_one().title == "The sweep did not run"

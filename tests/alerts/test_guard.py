@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from alerts.far import Apart
+from alerts.delivery.process import Apart
 from alerts.states import Way
 from tests.far_side import Receiver, a_receiver, close
 

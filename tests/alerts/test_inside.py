@@ -2,7 +2,7 @@
 
 import pytest
 
-from alerts.inside import is_inside
+from alerts.delivery.networks import is_inside
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 from django.utils import timezone
 
-from alerts import messages
+from alerts.delivery import messages
 from alerts.models import Incident
 from alerts.states import Moment
 from bots.models import Bot

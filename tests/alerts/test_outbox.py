@@ -7,9 +7,9 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from alerts import outbox
+from alerts.delivery import outbox
+from alerts.delivery.outbox import Passed, Ready, remind, tell
 from alerts.models import Channel, Delivery, Incident
-from alerts.outbox import Passed, Ready, remind, tell
 from alerts.states import DeliveryStatus, Moment, Severity
 from tests.far_side import a_channel, an_incident, changed, resolved
 

@@ -7,7 +7,7 @@ from django.db import connection
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
-from alerts import deadman
+from alerts.incidents import sweep_late
 from alerts.models import Incident, IncidentBot
 from bots.models import Bot
 from tests.alerts.passing import look, minutes_pass
@@ -103,5 +103,5 @@ def test_how_it_stands_with_the_sweep_is_one_question(house: None) -> None:
 
     SweepRun.objects.create(started_at=Now(), finished_at=Now(), took=0)
     with CaptureQueriesContext(connection) as queries:
-        deadman.standing()
+        sweep_late.standing()
     assert len(queries) == 1

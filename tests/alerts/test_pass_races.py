@@ -3,9 +3,9 @@
 import pytest
 from django.db import IntegrityError, OperationalError, connection, transaction
 
-from alerts import findings, incidents
+from alerts.incidents import acknowledge, detectors, reconcile
 from alerts.models import Incident
-from jobs.sweep import sweep
+from jobs.sweep.run import sweep
 from tests.alerts.passing import look, the_one
 from tests.cast import make_older, take_one
 from tests.race import PATIENCE, racers
@@ -23,25 +23,25 @@ def stuck(ada):
 
 def test_while_one_pass_is_under_way_another_does_not_begin_and_does_not_wait(stuck, monkeypatch):
     others = []
-    real = findings.look
+    real = detectors.look
 
     def looked(*args, **kwargs):
         found = real(*args, **kwargs)
         if not others:
-            others.append(run.go(incidents.watch))
-            others.append(run.go(incidents.check_sweep))
+            others.append(run.go(reconcile.watch))
+            others.append(run.go(reconcile.check_sweep))
             assert [other.result(PATIENCE) for other in others] == [None, None]
         return found
 
     with racers() as run:
-        monkeypatch.setattr(findings, "look", looked)
+        monkeypatch.setattr(detectors, "look", looked)
         assert look().opened == 1
     assert the_one().state == 1
 
 
 def test_many_passes_at_once_open_one_incident_and_tell_it_once(stuck, told):
     with racers() as run:
-        passes = [run.go(incidents.watch) for _ in range(8)]
+        passes = [run.go(reconcile.watch) for _ in range(8)]
         done = [future.result(PATIENCE) for future in passes]
     assert sum(one.opened for one in done if one is not None) == 1
     assert the_one().bots.count() == 1
@@ -55,7 +55,7 @@ def test_the_database_itself_refuses_a_second_one(stuck):
 
 
 def test_a_pass_that_breaks_leaves_nothing_behind_and_the_next_makes_it_good(stuck, told, monkeypatch):
-    from alerts import outbox
+    from alerts.delivery import outbox
 
     def breaks(incident, moment):
         raise RuntimeError("the outbox is full")
@@ -63,7 +63,7 @@ def test_a_pass_that_breaks_leaves_nothing_behind_and_the_next_makes_it_good(stu
     with monkeypatch.context() as broken:
         broken.setattr(outbox, "tell", breaks)
         with pytest.raises(RuntimeError):
-            incidents.watch()
+            reconcile.watch()
     assert not Incident.objects.exists()
     assert look().opened == 1
     assert len(told) == 1
@@ -76,7 +76,7 @@ def test_an_acknowledgement_that_comes_in_between_is_not_overwritten(stuck, olga
     with racers() as run:
         with transaction.atomic():
             Incident.objects.select_for_update().get(pk=incident.pk)
-            passing = run.go_and_block(incidents.watch)
+            passing = run.go_and_block(reconcile.watch)
             Incident.objects.filter(pk=incident.pk).update(acknowledged_at="2026-01-01T00:00Z", acknowledged_by="olga")
         passing.result(PATIENCE)
     assert the_one().acknowledged_by == "olga"
@@ -88,18 +88,18 @@ def test_an_acknowledgement_waits_for_a_pass_and_then_counts(stuck):
     with racers() as run:
         with transaction.atomic():
             Incident.objects.select_for_update().get(pk=incident.pk)
-            taking = run.go_and_block(lambda: incidents.acknowledge([incident.pk], by="olga"))
+            taking = run.go_and_block(lambda: acknowledge.acknowledge([incident.pk], by="olga"))
         assert [i.pk for i in taking.result(PATIENCE)] == [incident.pk]
 
 
 def test_a_session_that_keeps_an_incident_locked_does_not_hold_a_pass_up_for_ever(stuck, monkeypatch):
     look()
     incident = the_one()
-    monkeypatch.setattr(incidents, "PATIENCE", "50ms")
+    monkeypatch.setattr(reconcile, "PATIENCE", "50ms")
     with racers() as run, transaction.atomic():
         Incident.objects.select_for_update().get(pk=incident.pk)
         with pytest.raises(OperationalError, match="lock timeout"):
-            run.go(incidents.watch).result(PATIENCE)
+            run.go(reconcile.watch).result(PATIENCE)
 
 
 def test_the_lock_ends_with_the_pass(stuck):
@@ -109,6 +109,6 @@ def test_the_lock_ends_with_the_pass(stuck):
             "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s "
             # The tests beside this one have their own databases in the same server.
             "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
-            [incidents.LOCK],
+            [reconcile.LOCK],
         )
         assert cursor.fetchone() == (0,)

@@ -10,7 +10,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from alerts import outbox, pruning
+from alerts.delivery import outbox
+from alerts.incidents import retention
 from alerts.models import Channel, Delivery, Incident, IncidentBot, IncidentNote
 from alerts.states import DeliveryStatus, Moment
 from tests.cast import enqueue_one
@@ -46,18 +47,18 @@ def test_what_was_over_long_ago_goes_with_all_that_belongs_to_it() -> None:
     for incident in (old, young):
         outbox.tell(incident, Moment.OPENED)
     Delivery.objects.update(status=DeliveryStatus.SENT, sent_at=timezone.now())
-    assert pruning.prune() == 1
+    assert retention.prune() == 1
     assert left() == {young}
     for model in (IncidentBot, IncidentNote, Delivery):
         assert {row.incident_id for row in model.objects.all()} == {young.pk}
     assert Channel.objects.count() == 1
-    assert pruning.prune() == 0
+    assert retention.prune() == 0
 
 
 def test_what_is_open_stays_however_old_it_is() -> None:
     old = over(400)
     changed(old, resolved_at=None)
-    assert pruning.prune() == 0
+    assert retention.prune() == 0
     assert left() == {old}
 
 
@@ -65,10 +66,10 @@ def test_what_a_channel_is_still_to_be_told_of_stays() -> None:
     channel = a_channel(ADDRESS)
     old = over(91)
     outbox.tell(old, Moment.OPENED)
-    assert pruning.prune() == 0
+    assert retention.prune() == 0
     # It is in no use any more: nobody will be told.
     Channel.objects.filter(pk=channel.pk).update(enabled=False)
-    assert pruning.prune() == 1
+    assert retention.prune() == 1
 
 
 @pytest.mark.parametrize("status", [DeliveryStatus.SENT, DeliveryStatus.DROPPED, DeliveryStatus.GIVEN_UP])
@@ -76,25 +77,25 @@ def test_what_was_told_or_given_up_keeps_nothing(status: DeliveryStatus) -> None
     a_channel(ADDRESS)
     outbox.tell(over(91), Moment.OPENED)
     Delivery.objects.update(status=status)
-    assert pruning.prune() == 1
+    assert retention.prune() == 1
 
 
 def test_nought_days_keep_everything(settings: Any) -> None:
     settings.INCIDENTS_KEPT = timedelta(0)
     over(4000)
-    assert pruning.prune() == 0
+    assert retention.prune() == 0
 
 
 def test_what_may_come_back_stays(settings: Any) -> None:
     settings.INCIDENT_REOPEN_WITHIN = timedelta(days=100)
     over(95)
-    assert pruning.prune() == 0
+    assert retention.prune() == 0
 
 
 def test_one_sweep_takes_the_oldest_and_not_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pruning, "AT_ONCE", 2)
+    monkeypatch.setattr(retention, "AT_ONCE", 2)
     youngest, _, _ = over(91), over(93), over(92)
-    assert pruning.prune() == 2
+    assert retention.prune() == 2
     assert left() == {youngest}
 
 
@@ -103,9 +104,9 @@ def test_two_at_once_do_not_wait_for_each_other_and_take_each_once() -> None:
     for n in range(20):
         over(91 + n)
     with racers() as run:
-        done = [run.go(pruning.prune) for _ in range(3)]
+        done = [run.go(retention.prune) for _ in range(3)]
         counts = [one.result(60) for one in done]
-    assert sum(counts) + pruning.prune() == 20
+    assert sum(counts) + retention.prune() == 20
     assert not left()
 
 
@@ -117,7 +118,7 @@ def test_it_costs_what_goes_and_not_what_is_there() -> None:
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE alerts_incident")
         with CaptureQueriesContext(connection) as queries:
-            pruning.prune()
+            retention.prune()
         (asked,) = (query["sql"] for query in queries if query["sql"].startswith("SELECT"))
         cursor.execute("EXPLAIN " + asked)
         plan = "\n".join(row[0] for row in cursor.fetchall())

@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.utils import timezone
 
-from alerts import outbox
+from alerts.delivery import outbox
+from alerts.delivery.outbox import Passed
+from alerts.delivery.timing import quiet_until
 from alerts.models import Channel, Delivery
-from alerts.outbox import Passed
 from alerts.states import Moment, Severity
-from alerts.timing import quiet_until
 from tests.far_side import a_channel, an_incident, changed, resolved
 
 VIENNA = ZoneInfo("Europe/Vienna")

@@ -16,7 +16,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from alerts import outbox
+from alerts.delivery import outbox
 from alerts.models import Channel, Delivery
 from alerts.states import DeliveryStatus, Moment
 from tests.cast import database_url

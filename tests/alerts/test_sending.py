@@ -10,9 +10,9 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from alerts import outbox, sending, timing
+from alerts.delivery import dispatch, outbox, timing
+from alerts.delivery.dispatch import send_due
 from alerts.models import Channel, Delivery
-from alerts.sending import send_due
 from alerts.states import DeliveryStatus, Moment, Severity
 from bots.models import Bot
 from jobs import lifecycle
@@ -167,7 +167,7 @@ def test_a_critical_incident_looks_like_a_failure(receiver: Receiver) -> None:
 def test_a_receiver_that_never_answers_holds_up_no_other(
     receiver: Receiver, another_receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("alerts.far.SEND_WITHIN", timedelta(seconds=6))
+    monkeypatch.setattr("alerts.delivery.process.SEND_WITHIN", timedelta(seconds=6))
     dead, well = a_channel(receiver.url(), name="dead"), a_channel(another_receiver.url(), name="well")
     order: list[str] = []
     another_receiver.answer = lambda got: (order.append("well"), (200, b"", {}))[1]
@@ -260,7 +260,7 @@ def test_in_one_channel_messages_come_in_the_order_they_happened(receiver: Recei
 def test_a_test_says_that_it_is_one_and_brings_back_the_answer(receiver: Receiver) -> None:
     channel = a_channel(receiver.url())
     receiver.answer = (202, b"thank you", {})
-    answer = sending.test(channel, "olga")
+    answer = dispatch.test(channel, "olga")
     assert (answer.ok, answer.said) == (True, "202 Accepted: thank you")
     said = json.loads(receiver.got[0].body)
     assert (said["test"], said["incident"]["id"]) == (True, 0)
@@ -275,7 +275,7 @@ def test_a_test_that_fails_brings_back_why_without_secrets(receiver: Receiver) -
         return 403, f"bad token zq8rkx2vlm5t in {got.path}".encode(), {}
 
     receiver.answer = echo
-    answer = sending.test(channel, "olga")
+    answer = dispatch.test(channel, "olga")
     assert not answer.ok
     assert "403 Forbidden: bad token ****" in answer.said
     channel.refresh_from_db()

@@ -285,7 +285,7 @@ def test_a_paused_bot_that_is_stuck_on_what_it_holds_is_an_incident(ada):
 
 
 def test_a_sweep_of_one_kind_judges_only_that_kind(ada, bob):
-    from alerts import incidents
+    from alerts.incidents import reconcile
 
     divided = silent(bob, kind="divide")
     summed = silent(ada)
@@ -293,12 +293,12 @@ def test_a_sweep_of_one_kind_judges_only_that_kind(ada, bob):
     divided.heartbeat()
     summed.heartbeat()
     lifecycle.regrade(Bot.objects.all())
-    incidents.watch(kind="sum")
+    reconcile.watch(kind="sum")
     clear = dict(Incident.objects.values_list("about", "clear_since"))
     assert clear["sum"] is not None
     assert clear["divide"] is None
     Bot.objects.update(quarantined_at=Now() - timedelta(minutes=1))
-    incidents.watch(kind="sum")
+    reconcile.watch(kind="sum")
     assert Incident.objects.count() == 2
 
 

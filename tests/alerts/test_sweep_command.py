@@ -17,12 +17,13 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError, ProgrammingError, connection
 from rich.console import Console
 
-from alerts import timing
+from alerts.delivery import timing
 from alerts.management.commands import sweep_stuck
 from alerts.models import Delivery, Incident
 from bots.models import Bot
 from jobs import sweep
 from jobs.models import SweepRun
+from jobs.sweep import result, run
 from tests.cast import bot_named, database_url, make_older, take_one
 from tests.far_side import Receiver, a_channel
 
@@ -68,7 +69,7 @@ def test_the_line_says_how_long_it_took_and_when_it_was(ada: Bot) -> None:
 def test_on_a_terminal_a_table_says_what_was_done_to_which_job_and_why(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweep, "NAMED", 2)
+    monkeypatch.setattr(result, "NAMED", 2)
     monkeypatch.setattr(sweep_stuck, "Console", functools.partial(Console, width=150))
     leases = [take_one(bot_named(f"bot {n}")) for n in range(3)]
     for lease in leases:
@@ -99,10 +100,10 @@ def test_the_record_of_a_sweep_has_its_incidents_unless_a_later_sweep_is_on_reco
     make_older(take_one(ada), 3)
     call_command("sweep_stuck", stdout=StringIO())
     assert SweepRun.objects.get().counts["incidents_opened"] == 1
-    earlier = sweep.sweep()
-    sweep.sweep()
+    earlier = run.sweep()
+    run.sweep()
     earlier.incidents_opened = 7
-    sweep.record_incidents(earlier)
+    duties.record_incidents(earlier)
     assert SweepRun.objects.get().counts["incidents_opened"] == 0
 
 
@@ -116,7 +117,7 @@ def test_a_sweep_of_one_kind_opens_incidents_of_that_kind_alone(ada: Bot) -> Non
 
 @pytest.mark.django_db
 def test_a_sweep_that_fails_says_so_in_one_line_and_with_its_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(**options: Any) -> sweep.Swept:
+    def fails(**options: Any) -> result.Swept:
         raise OperationalError("server closed the connection\n\tunexpectedly")
 
     monkeypatch.setattr(sweep_stuck, "sweep", fails)

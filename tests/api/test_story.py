@@ -7,9 +7,9 @@ import httpx
 import pytest
 
 from bots.models import Bot
-from jobs import sweep
 from jobs.models import Job, JobEvent
 from jobs.states import Verb
+from jobs.sweep import run
 from tests.cast import make_older
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,7 +41,7 @@ def test_a_stuck_job_is_released_and_another_bot_does_it(
 
     # ada hangs: past the limit, and not yet so far that the sweep itself takes the job from her.
     make_older(Job.objects.get(), 3)
-    assert sweep.sweep().potentially_stuck == 1
+    assert run.sweep().potentially_stuck == 1
     sick = api(olga_key, f"/bots/{ada.pk}").json()
     assert (sick["health_status"], sick["stuck_job"]) == ("potentially_stuck", lease["id"])
     assert sick["health_reason"].startswith("silent for 3 m") and "limit 2 m" in sick["health_reason"]
@@ -100,7 +100,7 @@ def test_a_job_nobody_releases_goes_back_by_the_sweep_and_counts(api: Api, ada_t
     api(olga_key, "/jobs", {"kind": "sum"})
     (lease,) = api(ada_token, "/claim", {}).json()["jobs"]
     make_older(Job.objects.get(), 7)
-    assert sweep.sweep().expired == 1
+    assert run.sweep().expired == 1
     late = api(ada_token, f"/jobs/{lease['id']}/heartbeat", {"attempt": 1})
     assert (late.status_code, late.json()["ended_by"], late.json()["verb"]) == (409, "the sweep", "expire")
     (again,) = api(bob_token, "/claim", {}).json()["jobs"]

@@ -6,6 +6,7 @@ import pytest
 
 from bots import health
 from bots.states import HealthStatus
+from jobsite.lib import durations
 
 NORMAL, POTENTIALLY_STUCK, UNHEALTHY = HealthStatus.NORMAL, HealthStatus.POTENTIALLY_STUCK, HealthStatus.UNHEALTHY
 LIMITS = health.Limits(timedelta(minutes=5), timedelta(minutes=2), timedelta(minutes=10))
@@ -90,4 +91,4 @@ def test_signals_far_past_their_limits_are_named_silent_first() -> None:
      (86_400 + 61, "1 d")],
 )  # fmt: skip
 def test_an_age_is_said_as_people_say_it(seconds: float, said: str) -> None:
-    assert health.words(timedelta(seconds=seconds)) == said
+    assert durations.words(timedelta(seconds=seconds)) == said

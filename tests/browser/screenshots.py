@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from alerts import incidents
+from alerts.incidents import reconcile
 from alerts.models import Incident
 from bots.models import Bot
 from jobs.models import Job
-from jobsite import seeding
+from jobsite.dev import seeding
 from tests.browser.people import come_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, serialized_rollback=False)]
@@ -20,7 +20,7 @@ def test_screenshots(browser, live_server, olga):
     seeding.seed(60_000, 48, lambda n: None)
     stuck = Job.objects.stuck().order_by("heartbeat_at").first()
     bot = Bot.objects.exclude(stuck_job=None).order_by("name").first()
-    incidents.watch()
+    reconcile.watch()
     incident = Incident.objects.filter(cause="stuck").first()
     assert stuck and bot and incident
     pages = {

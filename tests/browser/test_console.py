@@ -5,10 +5,11 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from jobs import lifecycle, sweep
-from jobs.admin import walk
+from jobs import lifecycle
+from jobs.admin import all_matching
 from jobs.models import Job, JobKind
 from jobs.states import JobStatus
+from jobs.sweep import run
 from jobs.templatetags.console import PLACES
 from tests.browser.people import come_in
 from tests.cast import enqueue_one, take_one
@@ -31,7 +32,7 @@ def test_a_bot_that_gets_stuck_is_seen_on_home_within_one_refresh_and_nothing_is
     olgas.locator("#chart-figures summary").click()
     olgas.locator("#all-bots").focus()
     age(lease, 3)
-    sweep.sweep()
+    run.sweep()
     needs = olgas.get_by_role("region", name="What needs you now")
     expect(needs).to_contain_text("silent for 3 m", timeout=15_000)
     expect(needs.get_by_role("link", name=f"Release job {lease.id}")).to_be_visible()
@@ -127,7 +128,7 @@ def test_a_file_with_a_bad_line_is_looked_at_and_its_good_jobs_are_loaded(olgas,
 
 
 def test_all_that_match_are_released_with_a_bar_that_runs_by_itself(olgas, ada, monkeypatch):
-    monkeypatch.setattr(walk, "STEP", 10)
+    monkeypatch.setattr(all_matching, "STEP", 10)
     for _ in range(55):
         take_one(ada)
     olgas.goto("/admin/jobs/job/?view=held")
@@ -169,7 +170,7 @@ def test_with_the_keyboard_only_a_job_is_found_and_released(olgas, ada):
 
 
 def test_with_scripts_off_every_way_still_works(browser, live_server, olga, ada, monkeypatch):
-    monkeypatch.setattr(walk, "STEP", 2)
+    monkeypatch.setattr(all_matching, "STEP", 2)
     leases = [take_one(ada) for _ in range(4)]
     leases[3].fail(retry=False)
     context = browser.new_context(base_url=live_server.url, java_script_enabled=False)

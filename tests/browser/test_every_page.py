@@ -7,12 +7,14 @@ from axe_playwright_python.sync_playwright import Axe
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from alerts import incidents, outbox
+from alerts.delivery import outbox
+from alerts.incidents import acknowledge, reconcile
 from alerts.models import Channel, Delivery, Incident
 from alerts.states import Moment
 from bots.models import ApiKey, Bot
-from jobs import figures, leases, lifecycle, sweep
+from jobs import figures, leases, lifecycle
 from jobs.lifecycle import By
+from jobs.sweep import run
 from tests.browser.people import come_in
 from tests.cast import bot_named, enqueue_one, take_one
 from tests.far_side import a_channel, an_incident
@@ -66,15 +68,15 @@ def house(db, olga, ada, bob, age):
     lifecycle.release([released.id], by=By.operator(olga), reason="carl is slow")
     released.complete("late")
     age(stuck, 3)
-    sweep.sweep()
+    run.sweep()
     figures.keep_tally()
     leases.keep(timezone.now() + timedelta(minutes=2))
-    incidents.watch()
+    reconcile.watch()
     Bot.objects.filter(name="carl").update(quarantined_at=Now())
     enqueue_one(kind="divide", run_at=timezone.now() - timedelta(hours=2))
-    incidents.watch()
-    incidents.acknowledge([Incident.objects.get(cause="waiting").pk], by="olga", remark="it is batch night")
-    incidents.acknowledge([Incident.objects.get(cause="quarantined").pk], by="olga")
+    reconcile.watch()
+    acknowledge.acknowledge([Incident.objects.get(cause="waiting").pk], by="olga", remark="it is batch night")
+    acknowledge.acknowledge([Incident.objects.get(cause="quarantined").pk], by="olga")
     Incident.objects.filter(cause="quarantined").update(resolved_at=Now())
     chat, hook = some_channels()
     ApiKey.objects.create(user=olga, prefix="jsk_", digest=b"x" * 32)

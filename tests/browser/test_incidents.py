@@ -2,8 +2,8 @@
 
 import pytest
 
-from alerts import incidents
-from jobs import sweep
+from alerts.incidents import reconcile
+from jobs.sweep import run
 from tests.alerts.passing import the_one
 from tests.browser.people import log_in
 from tests.cast import make_older, take_one
@@ -14,8 +14,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, seria
 def test_taking_an_incident_on_and_releasing_its_job(page, olga, ada):
     lease = take_one(ada)
     make_older(lease, 3)
-    sweep.sweep()
-    incidents.watch()
+    run.sweep()
+    reconcile.watch()
     log_in(page, olga)
     card = page.get_by_role("region", name="Open incidents")
     card.get_by_role("button", name="Acknowledge ada is stuck on a sum job").click()
@@ -27,15 +27,15 @@ def test_taking_an_incident_on_and_releasing_its_job(page, olga, ada):
     page.get_by_role("link", name=f"Release job {lease.id}").click()
     page.get_by_role("button", name="Release").click()
     page.get_by_text("Released 1 job.").wait_for()
-    incidents.watch()
+    reconcile.watch()
     page.goto(f"/admin/alerts/incident/{the_one().pk}/change/")
     page.get_by_text(f"Released job {lease.id}.").wait_for()
 
 
 def test_a_remark_goes_into_the_history(page, olga, ada):
     make_older(take_one(ada), 3)
-    sweep.sweep()
-    incidents.watch()
+    run.sweep()
+    reconcile.watch()
     log_in(page, olga)
     page.goto(f"/admin/alerts/incident/{the_one().pk}/change/")
     page.get_by_label("Remark").fill("I restart it")

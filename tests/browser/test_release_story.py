@@ -4,11 +4,12 @@ import pytest
 from django.test import Client
 from playwright.sync_api import expect
 
-from jobs import lifecycle, sweep
+from jobs import lifecycle
 from jobs.errors import LeaseLost
 from jobs.lifecycle import By, Report
 from jobs.models import Job
 from jobs.states import JobStatus
+from jobs.sweep import run
 from tests.browser.people import log_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, serialized_rollback=False)]
@@ -18,7 +19,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, seria
 def stuck(transactional_db, ada, held_by, age):
     lease = held_by(ada)
     age(lease, 3)
-    sweep.sweep()
+    run.sweep()
     return lease
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from alerts import addresses, outbox, timing
 from alerts.admin.forms import ChannelForm
+from alerts.delivery import addresses, outbox, timing
+from alerts.delivery.dispatch import send_due
+from alerts.delivery.signing import headers
 from alerts.models import Channel, Delivery, Incident
-from alerts.sending import send_due
-from alerts.signing import headers
 from alerts.states import Moment
 from tests.docs.reading import table, text_of, word
 from tests.far_side import Receiver, a_channel, an_incident

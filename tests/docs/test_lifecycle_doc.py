@@ -9,6 +9,7 @@ from jobs import backoff, learned, lifecycle
 from jobs.lifecycle import SWEEP, By
 from jobs.models import Job, JobEvent, JobKind
 from jobs.states import CANCELLABLE, FINISHED, HELD, RETRYABLE, Actor, JobStatus, Policy, Verb
+from jobsite.lib import durations
 from tests.docs.reading import table, text_of, word, words
 
 DOC = "docs/lifecycle.md"
@@ -74,7 +75,7 @@ def test_limits_and_defaults_are_the_codes():
     for name, default in shown.items():
         real = fields[name].get_default()
         if isinstance(real, timedelta):
-            real = health.words(real)
+            real = durations.words(real)
         assert default == ("empty" if real is None else str(real)), name
 
 

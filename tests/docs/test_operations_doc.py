@@ -5,13 +5,16 @@ import re
 from datetime import timedelta
 from typing import get_args
 
-from alerts import findings, heartbeat, incidents, rates
+from alerts import ping
+from alerts.incidents import detectors, failure_rate, reconcile
 from alerts.models import Channel, Delivery, Incident
 from alerts.states import Cause
 from bots import health
 from bots.models import ApiKey, Bot
-from jobs import learned, verdicts
+from jobs import learned
 from jobs.models import JobKind
+from jobs.sweep import verdicts
+from jobsite.lib import durations
 from tests.docs.reading import ROOT, table, text_of, word
 
 DOC = "docs/operations.md"
@@ -68,9 +71,9 @@ def test_variables_of_make_serve_are_listed():
 def test_health_table_is_the_codes(settings):
     for row in table(DOC, "signal", "limit", "default"):
         limit = JobKind._meta.get_field(word(row["limit"])).get_default() or settings.DEFAULT_RUN_WITHIN
-        assert row["default"].removesuffix(", or learned") == health.words(limit)
+        assert row["default"].removesuffix(", or learned") == durations.words(limit)
         if row["at three times the limit"]:
-            assert f"at {health.words(health.UNHEALTHY_AT * limit)}" in row["at three times the limit"]
+            assert f"at {durations.words(health.UNHEALTHY_AT * limit)}" in row["at three times the limit"]
     policies = {word(row["limit"]): row["at three times the limit"] for row in table(DOC, "signal", "limit", "default")}
     assert JobKind().when_silent == "release" and "expires" in policies["heartbeat_within"]
     assert JobKind().when_overdue == "flag" and "`flag`" in policies["run_within"]
@@ -103,16 +106,18 @@ def test_causes_are_the_codes_in_their_order():
 
 def test_figures_of_incidents_are_the_codes(settings):
     text = " ".join(text_of(DOC).split())
-    assert f"at least {rates.MIN_ENDED} ended and {rates.MIN_FAILED} failed" in text
-    assert f"at least {rates.MIN_PAST} ended on the day before" in text and rates.MIN_TIMES == 2
-    assert f"grown by {rates.MIN_GROWTH * 100:.0f} points" in text
-    assert f"at {rates.SURE} standard deviations" in text and rates.STILL == 2
-    assert f"The last {health.words(findings.LATELY).replace(' m', ' minutes')}" in text and findings.PAST.days == 1
-    assert findings.CRITICAL_SHARE == 0.5 and health.UNHEALTHY_AT == 3
+    assert f"at least {failure_rate.MIN_ENDED} ended and {failure_rate.MIN_FAILED} failed" in text
+    assert f"at least {failure_rate.MIN_PAST} ended on the day before" in text and failure_rate.MIN_TIMES == 2
+    assert f"grown by {failure_rate.MIN_GROWTH * 100:.0f} points" in text
+    assert f"at {failure_rate.SURE} standard deviations" in text and failure_rate.STILL == 2
+    assert (
+        f"The last {durations.words(detectors.LATELY).replace(' m', ' minutes')}" in text and detectors.PAST.days == 1
+    )
+    assert detectors.CRITICAL_SHARE == 0.5 and health.UNHEALTHY_AT == 3
     assert timedelta(minutes=3) == settings.INCIDENT_CLEAR_FOR and "for 3 minutes (`INCIDENT_CLEAR_SECONDS`)" in text
     assert timedelta(minutes=15) == settings.INCIDENT_REOPEN_WITHIN
-    assert f"at most {2**incidents.MOST_DOUBLINGS} times" in text
-    assert f"It gets {heartbeat.TIMEOUT:.0f} seconds" in text
+    assert f"at most {2**reconcile.MOST_DOUBLINGS} times" in text
+    assert f"It gets {ping.TIMEOUT:.0f} seconds" in text
 
 
 def test_permissions_named_here_exist():

@@ -6,7 +6,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 
-from jobs.admin import walk
+from jobs.admin import all_matching
 from jobs.models import Job, JobEvent
 from jobs.states import JobStatus
 from tests.cast import enqueue_one, take_one
@@ -57,7 +57,7 @@ def test_a_priority_that_is_none_is_said_and_changes_nothing(asking, priority):
 
 
 def test_all_that_match_are_previewed_and_then_done_step_by_step(asking, ada, monkeypatch):
-    monkeypatch.setattr(walk, "STEP", 3)
+    monkeypatch.setattr(all_matching, "STEP", 3)
     for _ in range(7):
         take_one(ada).fail(retry=False)
     other = take_one(ada, kind="divide")
@@ -81,7 +81,7 @@ def test_all_that_match_are_previewed_and_then_done_step_by_step(asking, ada, mo
 
 
 def test_it_can_be_stopped_and_says_how_far_it_came(asking, ada, monkeypatch):
-    monkeypatch.setattr(walk, "STEP", 2)
+    monkeypatch.setattr(all_matching, "STEP", 2)
     leases = [take_one(ada) for _ in range(6)]
     url = f"{LIST}?view=held"
     html = asking.post(url, form("release_jobs", select_across="1", confirmed="yes")).content.decode()
@@ -92,7 +92,7 @@ def test_it_can_be_stopped_and_says_how_far_it_came(asking, ada, monkeypatch):
 
 
 def test_jobs_that_come_in_meanwhile_were_not_meant(asking, ada, monkeypatch):
-    monkeypatch.setattr(walk, "STEP", 2)
+    monkeypatch.setattr(all_matching, "STEP", 2)
     for _ in range(3):
         enqueue_one()
     html = asking.post(LIST, form("cancel_jobs", select_across="1", confirmed="yes")).content.decode()

@@ -81,7 +81,7 @@ def test_who_may_not_add_jobs_uploads_none(client, vera):
 
 
 def test_an_export_has_what_the_filter_shows(asking, ada, monkeypatch):
-    monkeypatch.setattr("jobs.admin.files.BATCH", 2)
+    monkeypatch.setattr("jobs.admin.upload.BATCH", 2)
     failed = [take_one(ada, payload={"n": n}) for n in range(5)]
     for lease in failed:
         lease.fail("it broke", retry=False)

@@ -8,9 +8,11 @@ from django.utils import timezone
 
 from bots import roster
 from bots.models import Bot
-from jobs import figures, lifecycle, overview, sweep
+from jobs import figures, lifecycle
 from jobs.lifecycle import By
+from jobs.lists import home as lists_home
 from jobs.models import JobKind
+from jobs.sweep import run
 from tests.cast import bot_named, enqueue_one, make_older, take_one
 
 HOME = reverse("admin:index")
@@ -52,17 +54,17 @@ def test_a_bot_has_a_tile_with_the_word_that_matters_most(ada, bob):
     take_one(ada)
     stuck = take_one(bob)
     make_older(stuck, 3)
-    sweep.sweep()
+    run.sweep()
     roster.pause(Bot.objects.filter(pk=carl.pk))
     Bot.objects.filter(pk=dora.pk).update(status="down")
-    words = {bot.name: word for bot, word in overview.fleet().tiles}
+    words = {bot.name: word for bot, word in lists_home.fleet().tiles}
     assert words == {"ada": "busy", "bob": "potentially_stuck", "carl": "paused", "dora": "down"}
 
 
 def test_the_rank_in_the_database_is_the_same_word(ada, bob):
     roster.pause(Bot.objects.filter(pk=ada.pk))
-    for bot in overview.ranked(Bot.objects.all()):
-        assert bot.rank[1:] == overview.standing(bot)
+    for bot in lists_home.ranked(Bot.objects.all()):
+        assert bot.rank[1:] == lists_home.standing(bot)
 
 
 def test_what_waits_longest_is_there_for_each_kind_and_says_when_its_kind_is_paused(home):

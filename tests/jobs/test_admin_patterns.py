@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from jobs import leases
-from jobs.admin.patterns import TABLES
+from jobs.admin.release_patterns import TABLES
 from jobs.lifecycle import By
 from jobs.models import LeaseTally
 from tests.cast import bot_named, take_one

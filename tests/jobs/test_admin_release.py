@@ -5,9 +5,10 @@ from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 
 from bots.models import Bot
-from jobs import lifecycle, sweep
+from jobs import lifecycle
 from jobs.models import Job, JobEvent
 from jobs.states import JobStatus, Verb
+from jobs.sweep import run
 
 LIST = reverse("admin:jobs_job_changelist")
 
@@ -22,7 +23,7 @@ def stuck(ada, held_by, age):
     """A job that ada stopped working on, as the sweep sees it."""
     lease = held_by(ada)
     age(lease, 3)
-    sweep.sweep()
+    run.sweep()
     ada.refresh_from_db()
     assert ada.health_status == "potentially_stuck"
     assert ada.stuck_job_id == lease.id

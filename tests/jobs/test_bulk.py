@@ -8,17 +8,19 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from jobs import bulk, lifecycle, waiting
-from jobs.bulk import load
-from jobs.errors import BadRequest
-from jobs.intake import BadLine
+from jobs import lifecycle
+from jobs.enqueue import load as enqueue_load
+from jobs.enqueue.files import BadLine
+from jobs.enqueue.load import load
+from jobs.enqueue.new_job import NewJob
 from jobs.models import Job, JobKind
-from jobs.rows import NewJob
+from jobs.turns import waiting
+from jobsite.lib.errors import BadRequest
 from tests.cast import enqueue_one
 
 pytestmark = pytest.mark.django_db
 
-Load = Callable[..., bulk.Loaded]
+Load = Callable[..., enqueue_load.Loaded]
 
 
 @pytest.fixture(params=[True, False], ids=["quick", "slow"])

@@ -7,10 +7,11 @@ import pytest
 from django.db import OperationalError, connection, transaction
 from psycopg.errors import DeadlockDetected
 
-from jobs import lifecycle
-from jobs.lifecycle import Enqueued
+from jobs.enqueue import insert
+from jobs.enqueue.copy import Rows
+from jobs.enqueue.insert import Enqueued
+from jobs.enqueue.new_job import NewJob
 from jobs.models import Job, JobKind
-from jobs.rows import NewJob, Rows
 from tests.cast import enqueue_one
 from tests.race import PATIENCE, racers
 
@@ -22,7 +23,7 @@ def many(jobs: list[NewJob]) -> Enqueued:
     with Rows() as rows:
         for job in jobs:
             rows.add(job)
-        return lifecycle.enqueue_rows(rows, ids=True)
+        return insert.enqueue_rows(rows, ids=True)
 
 
 def keyed(numbers: range) -> list[NewJob]:
@@ -46,7 +47,7 @@ def test_the_same_keys_from_two_producers_are_one_job_each(db: None) -> None:
 def test_the_same_keys_and_new_kinds_in_opposite_orders_all_come_in(
     db: None, monkeypatch: pytest.MonkeyPatch, sorted_rows: int
 ) -> None:
-    monkeypatch.setattr(lifecycle, "SORTED_ROWS", sorted_rows)
+    monkeypatch.setattr(insert, "SORTED_ROWS", sorted_rows)
     jobs = [NewJob(f"kind {n % 7}", n, key=f"{n:04}") for n in range(400)]
     ready = threading.Barrier(4)
 
@@ -64,8 +65,8 @@ def test_the_same_keys_and_new_kinds_in_opposite_orders_all_come_in(
 
 def wait_for_each_other(monkeypatch: pytest.MonkeyPatch, tries: int) -> tuple[Callable[[], Enqueued], Job]:
     """A long list that takes the key `b` and then wants `a`, while we hold `a` and want `b`."""
-    monkeypatch.setattr(lifecycle, "SORTED_ROWS", 0)
-    monkeypatch.setattr(lifecycle, "TRIES", tries)
+    monkeypatch.setattr(insert, "SORTED_ROWS", 0)
+    monkeypatch.setattr(insert, "TRIES", tries)
     return lambda: many([NewJob("sum", 1, key="b"), NewJob("sum", 2, key="a")]), enqueue_one()
 
 
@@ -77,9 +78,9 @@ def test_who_had_to_give_way_does_it_again(db: None, monkeypatch: pytest.MonkeyP
             with connection.cursor() as cursor:
                 # We are patient, so that it is the other whom PostgreSQL ends.
                 cursor.execute("SET LOCAL deadlock_timeout = '60s'")
-            ((mine, _),) = lifecycle.enqueue([NewJob("sum", "mine", key="a")])
+            ((mine, _),) = insert.enqueue([NewJob("sum", "mine", key="a")])
             other = run.go_and_block(bring)
-            ((also, _),) = lifecycle.enqueue([NewJob("sum", "mine", key="b")])
+            ((also, _),) = insert.enqueue([NewJob("sum", "mine", key="b")])
         if tries == 1:
             with pytest.raises(OperationalError) as caught:
                 other.result(PATIENCE)

@@ -18,10 +18,11 @@ import pytest
 from django.db import connection
 
 from bots import roster
-from jobs import lifecycle, sweep
-from jobs.lifecycle import NewJob
+from jobs.enqueue import insert
+from jobs.enqueue.new_job import NewJob
 from jobs.models import Job, JobEvent, JobKind
 from jobs.states import Verb
+from jobs.sweep import run
 from tests.jobs.chaos_client import MOST_REPORTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,14 +91,14 @@ class Fleet:
 @pytest.mark.parametrize("way", ["calls", "exchange"])
 def test_every_job_ends_once_and_no_lease_is_ever_held_by_two(server, tmp_path, way):
     JobKind.objects.create(name="double", heartbeat_within=timedelta(seconds=20), max_attempts=1000)
-    lifecycle.enqueue([NewJob("double", {"n": n}) for n in range(JOBS)])
+    insert.enqueue([NewJob("double", {"n": n}) for n in range(JOBS)])
     fleet = Fleet(server, tmp_path, way)
     for n in range(CLIENTS):
         fleet.start(n)
     killed, last, until = 0, time.monotonic(), time.monotonic() + PATIENCE
     while Job.objects.exclude(status="succeeded").exists():
         assert time.monotonic() < until, Counter(Job.objects.values_list("status", flat=True))
-        sweep.sweep()
+        run.sweep()
         if time.monotonic() - last > 1:
             n = random.randrange(CLIENTS)
             fleet.kill(n)

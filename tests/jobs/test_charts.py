@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from jobs import charts
-from jobs.charts import Line
+from jobsite.lib import charts
+from jobsite.lib.charts import Line
 
 
 @pytest.mark.parametrize(("most", "top"), [(0, 1), (1, 1), (3, 5), (7, 10), (12, 20), (480, 500), (5001, 10_000)])

@@ -11,9 +11,9 @@ from bots.models import Bot
 from bots.states import BotStatus
 from jobs import lifecycle
 from jobs.errors import InstanceReplaced
-from jobs.floors import LONGEST, Floors
 from jobs.models import Job, JobKind
 from jobs.states import JobStatus
+from jobs.turns.frontier import LONGEST, Floors
 from tests.cast import bot_named, enqueue_one, make_older, take_one
 
 pytestmark = pytest.mark.django_db
@@ -164,9 +164,9 @@ def clock(settings: Any, monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [1000.0]
     monkeypatch.setattr(lifecycle, "floors", Floors())
     monkeypatch.setattr(lifecycle.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr("jobs.floors.PER_JOB", 0)
+    monkeypatch.setattr("jobs.turns.frontier.PER_JOB", 0)
     # However quick it was, the next look from the beginning is LONGEST away.
-    monkeypatch.setattr("jobs.floors.SHARE", 10**9)
+    monkeypatch.setattr("jobs.turns.frontier.SHARE", 10**9)
     return now
 
 

@@ -11,10 +11,12 @@ import pytest
 from django.db import connection
 
 from bots.models import Bot
-from jobs import lifecycle, waiting
-from jobs.lifecycle import NewJob
+from jobs import lifecycle
+from jobs.enqueue import insert
+from jobs.enqueue.new_job import NewJob
 from jobs.models import Job, JobEvent
 from jobs.states import JobStatus
+from jobs.turns import waiting
 from jobsite_client import Bot as Runner
 from jobsite_client import Client
 
@@ -62,7 +64,7 @@ def wait_until(true):
 
 
 def test_real_jobs_come_back_with_their_results(demo):
-    lifecycle.enqueue(
+    insert.enqueue(
         [
             NewJob("sum", {"numbers": [1, 2]}),
             NewJob("multiply", {"numbers": [10**40, 10**40]}),
@@ -81,7 +83,7 @@ def test_real_jobs_come_back_with_their_results(demo):
 
 
 def test_sigterm_hands_the_job_back_without_counting_it(demo):
-    lifecycle.enqueue([NewJob("sum", {"numbers": [1, 2]})])
+    insert.enqueue([NewJob("sum", {"numbers": [1, 2]})])
     bot = demo("--slow", "600", "--grace", "0.1")
     wait_until(lambda: Job.objects.held().exists())
     bot.send_signal(signal.SIGTERM)
@@ -92,7 +94,7 @@ def test_sigterm_hands_the_job_back_without_counting_it(demo):
 
 
 def test_a_bot_that_crashed_gives_its_job_back_as_soon_as_it_is_started_again(demo):
-    lifecycle.enqueue([NewJob("sum", {"numbers": [1, 2]})])
+    insert.enqueue([NewJob("sum", {"numbers": [1, 2]})])
     crashed = demo("--crash")
     assert crashed.wait(PATIENCE) != 0
     assert Job.objects.held_by(Bot.objects.get(name="ada")).count() == 1
@@ -102,7 +104,7 @@ def test_a_bot_that_crashed_gives_its_job_back_as_soon_as_it_is_started_again(de
 
 
 def test_jobs_held_ready_are_done_in_batches_and_one_bad_result_fails_alone(live_server, ada_token):
-    lifecycle.enqueue([NewJob("sum", {"n": n}) for n in range(300)])
+    insert.enqueue([NewJob("sum", {"n": n}) for n in range(300)])
     calls = []
 
     class Counting(Client):
@@ -135,7 +137,7 @@ def test_the_claim_that_a_stopped_bot_left_behind_gets_nothing(demo):
     wait_until(lambda: len(waiting.waiters) == 1)
     bot.send_signal(signal.SIGTERM)
     assert bot.wait(PATIENCE) == 0
-    lifecycle.enqueue([NewJob("sum", {"numbers": [1, 2]})])
+    insert.enqueue([NewJob("sum", {"numbers": [1, 2]})])
     wait_until(lambda: len(waiting.waiters) == 0)
     job = Job.objects.get()
     assert (job.status, job.attempt) == (JobStatus.PENDING, 0)

@@ -15,12 +15,13 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from bots.models import Bot
-from jobs import figures, leases, listing, overview
+from jobs import figures, leases
 from jobs.admin.events import CappedPaginator
+from jobs.lists import home, job_list
 from jobs.models import Job, JobKind, SweepRun
-from jobs.patterns import handbacks
-from jobs.sql import statement
+from jobs.release_patterns import samples
 from jobs.states import JobStatus
+from jobs.stats.statements import SQL as STATS
 from tests.alerts.passing import an_incident
 from tests.jobs.test_plans import FILL, history  # noqa: F401  the fixture
 
@@ -84,10 +85,10 @@ def console(client: Client, olga: User, history: Bot, monkeypatch: pytest.Monkey
         cursor.execute(EVENTS)
         cursor.execute("ANALYZE jobs_jobevent")
     # In the same proportion to the table as they are to ten million jobs.
-    small = ((figures, "COUNTED"), (listing, "SAMPLE"), (listing, "SEARCHED"), (handbacks, "LOOKED"))
+    small = ((figures, "COUNTED"), (job_list, "SAMPLE"), (job_list, "SEARCHED"), (samples, "LOOKED"))
     for module, name in small:
         monkeypatch.setattr(module, name, 100)
-    monkeypatch.setattr(handbacks, "SEARCHED", 1000)
+    monkeypatch.setattr(samples, "SEARCHED", 1000)
     monkeypatch.setattr(CappedPaginator, "MOST", 300)
     figures.keep_tally()
     leases.keep()
@@ -171,7 +172,7 @@ def test_home_folds_a_large_fleet_and_stays_small(console: Client) -> None:
     said = html.decode()
     assert len(queries) <= MOST_QUERIES
     assert len(html) <= MOST_BYTES
-    assert said.count('class="tile ') == overview.TILES
+    assert said.count('class="tile ') == home.TILES
     assert "Fleet: 10002 bots" in said
     assert "sick: unhealthy" in said
     assert "5001 idle" in said
@@ -188,7 +189,7 @@ def test_hand_backs_are_found_by_when_they_ended_and_their_kinds_by_key(console:
     (looked,) = [sql for sql in queries if "claimed_at" in sql and "jobs_jobevent" in sql]
     assert "jobevent_ended_at" in plan(looked)
     assert "jobs_job_pkey" in plan(looked)
-    assert f"of the newest {handbacks.LOOKED}" in said
+    assert f"of the newest {samples.LOOKED}" in said
     of_bot, _ = asked(console, PATTERNS + "?bot=ada")
     (looked,) = [sql for sql in of_bot if "claimed_at" in sql and "jobs_jobevent" in sql]
     assert "jobevent_by_bot" in plan(looked)
@@ -197,7 +198,7 @@ def test_hand_backs_are_found_by_when_they_ended_and_their_kinds_by_key(console:
 def test_adding_up_a_minute_of_leases_reads_that_minute_alone(console: Client) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            "EXPLAIN " + statement("leases"),
+            "EXPLAIN " + STATS.text("leases"),
             {
                 "since": "2026-01-01 12:00Z",
                 "until": "2026-01-01 12:01Z",

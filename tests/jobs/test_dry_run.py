@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from bots.models import Bot
 from jobs import lifecycle
 from jobs.models import Job, JobEvent, JobKind
-from jobs.sweep import sweep
+from jobs.sweep.run import sweep
 from tests.cast import bot_named, make_older, take_one
 
 pytestmark = pytest.mark.django_db

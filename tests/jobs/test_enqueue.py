@@ -2,8 +2,8 @@
 
 import pytest
 
-from jobs import lifecycle
-from jobs.lifecycle import NewJob
+from jobs.enqueue import insert
+from jobs.enqueue.new_job import NewJob
 from jobs.models import Job, JobKind
 from jobs.states import JobStatus
 
@@ -13,11 +13,11 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(params=[0, 10**9], ids=["by copy", "in one statement"], autouse=True)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Many jobs take another way into the table than few. What comes of them is the same."""
-    monkeypatch.setattr(lifecycle, "COPY_FROM", request.param)
+    monkeypatch.setattr(insert, "COPY_FROM", request.param)
 
 
 def test_a_new_job_is_pending_and_due(db: None) -> None:
-    ((job_id, created),) = lifecycle.enqueue([NewJob("sum", {"numbers": [1]})])
+    ((job_id, created),) = insert.enqueue([NewJob("sum", {"numbers": [1]})])
     job = Job.objects.get()
     assert created
     assert (job.pk, job.status, job.attempt, job.payload) == (job_id, JobStatus.PENDING, 0, {"numbers": [1]})
@@ -25,46 +25,46 @@ def test_a_new_job_is_pending_and_due(db: None) -> None:
 
 
 def test_a_kind_comes_into_being_with_its_first_job(db: None) -> None:
-    lifecycle.enqueue([NewJob("new", {}), NewJob("new", {})])
+    insert.enqueue([NewJob("new", {}), NewJob("new", {})])
     assert JobKind.objects.get().name == "new"
 
 
 def test_a_job_has_its_kinds_attempts_unless_it_brings_its_own(db: None) -> None:
     JobKind.objects.create(name="sum", max_attempts=7)
-    lifecycle.enqueue([NewJob("sum", {}), NewJob("sum", {}, max_attempts=2)])
+    insert.enqueue([NewJob("sum", {}), NewJob("sum", {}, max_attempts=2)])
     assert list(Job.objects.order_by("id").values_list("max_attempts", flat=True)) == [7, 2]
 
 
 def test_the_same_key_again_is_the_job_that_is_there(db: None) -> None:
-    ((first, _),) = lifecycle.enqueue([NewJob("sum", {"numbers": [1]}, key="k")])
-    assert lifecycle.enqueue([NewJob("sum", {"numbers": [2]}, key="k")]) == [(first, False)]
+    ((first, _),) = insert.enqueue([NewJob("sum", {"numbers": [1]}, key="k")])
+    assert insert.enqueue([NewJob("sum", {"numbers": [2]}, key="k")]) == [(first, False)]
     assert Job.objects.get().payload == {"numbers": [1]}
 
 
 def test_the_same_key_of_another_kind_is_another_job(db: None) -> None:
-    lifecycle.enqueue([NewJob("sum", {}, key="k"), NewJob("divide", {}, key="k")])
+    insert.enqueue([NewJob("sum", {}, key="k"), NewJob("divide", {}, key="k")])
     assert Job.objects.count() == 2
 
 
 def test_the_same_key_twice_in_one_call_is_one_job(db: None) -> None:
-    (first, new), (second, again) = lifecycle.enqueue([NewJob("sum", {}, key="k"), NewJob("sum", {}, key="k")])
+    (first, new), (second, again) = insert.enqueue([NewJob("sum", {}, key="k"), NewJob("sum", {}, key="k")])
     assert first == second
     assert (new, again) == (True, False)
 
 
 def test_jobs_without_a_key_are_never_the_same(db: None) -> None:
-    lifecycle.enqueue([NewJob("sum", {}), NewJob("sum", {}), NewJob("sum", {}, key="")])
+    insert.enqueue([NewJob("sum", {}), NewJob("sum", {}), NewJob("sum", {}, key="")])
     assert Job.objects.filter(key=None).count() == 3
 
 
 def test_ids_come_back_in_the_order_given(db: None) -> None:
-    ((old, _),) = lifecycle.enqueue([NewJob("sum", {}, key="old")])
-    rows = lifecycle.enqueue([NewJob("sum", {"n": 1}), NewJob("sum", {}, key="old"), NewJob("sum", {"n": 2})])
+    ((old, _),) = insert.enqueue([NewJob("sum", {}, key="old")])
+    rows = insert.enqueue([NewJob("sum", {"n": 1}), NewJob("sum", {}, key="old"), NewJob("sum", {"n": 2})])
     assert [created for _, created in rows] == [True, False, True]
     assert rows[1][0] == old
     assert [Job.objects.get(pk=pk).payload for pk, created in rows if created] == [{"n": 1}, {"n": 2}]
 
 
 def test_a_payload_that_is_jsons_null_is_a_payload(db: None) -> None:
-    lifecycle.enqueue([NewJob("sum", None)])
+    insert.enqueue([NewJob("sum", None)])
     assert Job.objects.get().payload is None

@@ -15,11 +15,12 @@ from django.test.utils import CaptureQueriesContext
 
 from bots.models import Bot
 from bots.states import BotStatus, HealthStatus
-from jobs import lifecycle, sweep
+from jobs import lifecycle
 from jobs.api import short
 from jobs.lifecycle import SWEEP, By
 from jobs.models import Job, JobEvent, JobKind
 from jobs.states import JobStatus, Verb
+from jobs.sweep import run
 from tests.api.calls import refused, send
 from tests.cast import Lease, bot_named, enqueue_one, make_older, take_one
 
@@ -238,7 +239,7 @@ def test_a_process_that_was_replaced_is_told_and_nothing_of_its_turn_is_done(tur
 def test_a_bot_that_was_stuck_is_well_again_with_its_report(turn: Turn, ada: Bot) -> None:
     lease = take_one(ada)
     make_older(lease, 3)
-    sweep.sweep()
+    run.sweep()
     assert Bot.objects.get(pk=ada.pk).health_status == HealthStatus.POTENTIALLY_STUCK
     assert turn(ada, completed=[said(lease)]).json()["accepted"] == [lease.id]
     bot = Bot.objects.get(pk=ada.pk)

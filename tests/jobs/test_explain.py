@@ -8,10 +8,12 @@ from django.utils import timezone
 
 from bots import roster
 from bots.models import Bot
-from jobs import explain, learned, lifecycle, overview
+from jobs import learned, lifecycle
+from jobs.explain import why as explain_why
 from jobs.lifecycle import By
+from jobs.lists import takers
 from jobs.models import Job, JobKind
-from jobs.sweep import sweep
+from jobs.sweep.run import sweep
 from tests.cast import bot_named, enqueue_one, make_older, take_one
 
 pytestmark = pytest.mark.django_db
@@ -19,7 +21,7 @@ pytestmark = pytest.mark.django_db
 
 def told(job):
     """The answer for a job or a lease."""
-    return explain.explain(Job.objects.select_related("kind", "claimed_by", "finished_by").get(pk=job.id))
+    return explain_why.explain(Job.objects.select_related("kind", "claimed_by", "finished_by").get(pk=job.id))
 
 
 def loosely(text):
@@ -81,10 +83,10 @@ def test_a_pending_job_behind_others_says_behind_how_many(ada, bob):
 
 
 def test_what_is_before_a_job_is_counted_only_so_far(ada, monkeypatch):
-    monkeypatch.setattr(overview, "BEFORE", 2)
+    monkeypatch.setattr(takers, "BEFORE", 2)
     for _ in range(4):
         job = enqueue_one()
-    monkeypatch.setattr(overview.before, "__defaults__", (2,))
+    monkeypatch.setattr(takers.before, "__defaults__", (2,))
     assert said(job, "before it") == ["at least 2 due jobs of its kind"]
 
 

@@ -8,11 +8,12 @@ from django.urls import reverse
 
 from bots import health, roster
 from bots.models import Bot
-from jobs import explain, lifecycle
+from jobs import lifecycle
+from jobs.explain import why
 from jobs.lifecycle import By
 from jobs.models import Job, JobEvent
 from jobs.states import Actor, JobStatus, Verb
-from jobs.sweep import sweep
+from jobs.sweep.run import sweep
 from tests.cast import bot_named, make_older, take_one
 
 pytestmark = pytest.mark.django_db
@@ -137,7 +138,7 @@ def test_a_job_that_hung_three_bots_ends_as_failed_with_their_names(ada, bob):
     last = job.events.order_by("-id").first()
     assert (last.verb, last.actor, last.to_status) == (Verb.EXPIRE, Actor.SWEEP, JobStatus.FAILED)
     assert last.reason.endswith("; the job hung 3 bots: ada, bob, carl")
-    assert explain.explain(job).why.startswith("It hung 3 bots: ada, bob, carl; ")
+    assert why.explain(job).why.startswith("It hung 3 bots: ada, bob, carl; ")
 
 
 def test_the_three_are_named_also_when_it_was_the_last_attempt_anyway(ada, bob):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobs.floors import LONGEST, MOST_RANKS, SHARE, Floors, Look, Place
+from jobs.turns.frontier import LONGEST, MOST_RANKS, SHARE, Floors, Look, Place
 
 SLOW, QUICK = 0.5, 0.001
 KEY = ((), None)

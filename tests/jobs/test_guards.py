@@ -5,7 +5,9 @@ from django.db import IntegrityError, connection, transaction
 
 from bots.models import Bot
 from jobs import lifecycle
-from jobs.lifecycle import By, NewJob, Report
+from jobs.enqueue import insert
+from jobs.enqueue.new_job import NewJob
+from jobs.lifecycle import By, Report
 from jobs.models import Job, JobKind
 from tests.cast import Lease, enqueue_one, take_one
 from tests.race import PATIENCE, racers
@@ -78,12 +80,12 @@ def test_a_kind_without_jobs_may_go() -> None:
     assert not JobKind.objects.exists()
 
 
-@pytest.mark.parametrize("many", [1, lifecycle.COPY_FROM], ids=["a few", "by COPY"])
+@pytest.mark.parametrize("many", [1, insert.COPY_FROM], ids=["a few", "by COPY"])
 def test_a_kind_that_gets_jobs_meanwhile_is_not_deleted(many: int) -> None:
     kind = JobKind.objects.create(name="sum")
     with racers() as run:
         with transaction.atomic():
-            lifecycle.enqueue([NewJob("sum", {})] * many)
+            insert.enqueue([NewJob("sum", {})] * many)
             deleting = run.go_and_block(lambda: delete(kind))
         with pytest.raises(IntegrityError, match="has jobs"):
             deleting.result(PATIENCE)
@@ -95,6 +97,6 @@ def test_a_kind_that_is_being_deleted_comes_into_being_again_for_new_jobs() -> N
     with racers() as run:
         with transaction.atomic():
             delete(kind)
-            coming = run.go_and_block(lambda: lifecycle.enqueue([NewJob("sum", {})]))
+            coming = run.go_and_block(lambda: insert.enqueue([NewJob("sum", {})]))
         coming.result(PATIENCE)
     assert Job.objects.get().kind.max_attempts == 3

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from jobs.errors import BadRequest, Invalid
-from jobs.intake import BadFile, BadLine, JobIn, check_json, loads, read_csv, read_ndjson
-from jobs.lifecycle import NewJob
+from jobs.enqueue.files import BadFile, BadLine, read_csv, read_ndjson
+from jobs.enqueue.new_job import JobIn, NewJob
+from jobsite.lib.errors import BadRequest, Invalid
+from jobsite.lib.strict_json import check_json, loads
 
 
 @pytest.mark.parametrize(

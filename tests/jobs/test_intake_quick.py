@@ -4,10 +4,12 @@ import random
 
 import pytest
 
-from jobs import intake
-from jobs.errors import BadRequest, Invalid
-from jobs.intake import MAX_DEPTH, BadLine, JobIn
-from jobs.rows import NewJob
+from jobs.enqueue import files
+from jobs.enqueue.files import BadLine
+from jobs.enqueue.new_job import JobIn, NewJob
+from jobsite.lib import strict_json
+from jobsite.lib.errors import BadRequest, Invalid
+from jobsite.lib.strict_json import MAX_DEPTH
 
 SEEDS = [
     b'{"kind":"a"}',
@@ -106,13 +108,13 @@ TOKENS = [
 def careful(line: bytes) -> NewJob | None:
     """The job on this line as `POST /jobs` reads it, if it is one."""
     try:
-        return JobIn.model_validate(intake.loads(line)).to_new()
+        return JobIn.model_validate(strict_json.loads(line)).to_new()
     except (BadRequest, Invalid, ValueError):
         return None
 
 
 def agrees(line: bytes) -> None:
-    read = intake._on_line(1, line)
+    read = files._on_line(1, line)
     # `repr`, because 1 == 1.0 == True.
     assert repr(None if isinstance(read, BadLine) else read) == repr(careful(line)), line[:200]
 
@@ -139,8 +141,8 @@ def test_both_ways_read_the_same_whatever_befalls_a_line() -> None:
 
 
 def test_a_plain_line_takes_the_quick_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(intake, "loads")
-    assert intake._on_line(1, b'{"kind":"a","payload":{"numbers":[1,2]},"key":"k"}') == NewJob(
+    monkeypatch.delattr(strict_json, "loads")
+    assert files._on_line(1, b'{"kind":"a","payload":{"numbers":[1,2]},"key":"k"}') == NewJob(
         "a", {"numbers": [1, 2]}, key="k"
     )
 
@@ -160,5 +162,5 @@ def test_a_plain_line_takes_the_quick_way(monkeypatch: pytest.MonkeyPatch) -> No
     ids=repr,
 )
 def test_depth_is_that_of_the_json_and_not_of_brackets_in_its_texts(text: bytes, deep: bool) -> None:
-    assert intake._deep(text) is deep
-    assert intake.is_plain(text) is not deep
+    assert files._deep(text) is deep
+    assert strict_json.is_plain(text) is not deep

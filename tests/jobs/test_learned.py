@@ -11,11 +11,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from bots.health import Usual
-from jobs import explain, figures, learned, lifecycle, story
+from jobs import figures, learned, lifecycle
+from jobs.explain import policy, why
 from jobs.learned import BLOCK, ENOUGH, ERROR, LEAST, TIMES, Recent
 from jobs.models import Job, JobKind, Learned
-from jobs.queries import limit_of
-from jobs.sweep import sweep
+from jobs.sweep.run import sweep
+from jobs.time_limits import limit_of
 from tests.cast import make_older, take_one
 from tests.race import PATIENCE, racers
 
@@ -225,7 +226,7 @@ def test_the_same_limit_counts_for_claims_heartbeats_the_sweep_and_what_is_shown
     make_older(claimed, seconds / 60 * 2)
     sweep()
     assert (claimed.job.status, beating.job.status) == ("failed", "processing")
-    assert story.policy(kind)["run_within"].startswith(f"Running for longer than {explain.words(limit)}:")
+    assert policy.policy(kind)["run_within"].startswith(f"Running for longer than {why.words(limit)}:")
 
 
 @pytest.mark.django_db
@@ -261,7 +262,7 @@ def test_the_kinds_page_shows_the_limit_and_what_it_was_learned_from(client, olg
     assert "none yet: 60 of the 100 successes it needs" in said
     learned.learn([{"kind": "sum", "bucket": bucket(100), "n": 60}])
     said = client.get(url).content.decode()
-    limit = explain.words(JobKind.objects.get().learned_run_within)
+    limit = why.words(JobKind.objects.get().learned_run_within)
     assert f"How long a job may run: {limit}, learned from its own successes" in said
     assert "120 successes" in said
     assert 'aria-label="How many of the last 120 successes ran how long.' in said

@@ -12,7 +12,7 @@ from django.utils import timezone
 from jobs import leases, lifecycle
 from jobs.lifecycle import By
 from jobs.models import JobEvent, LeaseTally
-from jobs.patterns.handbacks import given_back
+from jobs.release_patterns.samples import given_back
 from jobs.states import LeaseSpan
 from tests.cast import enqueue_one, take_one
 from tests.race import PATIENCE, racers

@@ -5,10 +5,12 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from jobs import lifecycle, listing
-from jobs.lifecycle import NewJob
-from jobs.listing import Question, page
-from jobs.search import parse
+from jobs import lifecycle
+from jobs.enqueue import insert
+from jobs.enqueue.new_job import NewJob
+from jobs.lists import job_list
+from jobs.lists.job_list import Question, page
+from jobs.lists.search import parse
 from tests.cast import enqueue_one, take_one
 
 pytestmark = pytest.mark.django_db
@@ -30,14 +32,14 @@ def test_each_view_shows_its_own(ada, age):
     assert ids(Question(view="scheduled")) == [later.pk]
     assert ids(Question(view="failed")) == [failed.id]
     assert ids(Question()) == [failed.id, stuck.id, held.id, later.pk, waiting.pk]
-    views = listing.counts(Question()).views
+    views = job_list.counts(Question()).views
     assert {name: count.n for name, count in views.items()} == {
         "stuck": 1, "held": 2, "pending": 2, "scheduled": 1, "failed": 1, "all": 5,
     }  # fmt: skip
 
 
 def test_pages_go_on_where_the_last_one_ended_and_come_back(monkeypatch):
-    monkeypatch.setattr(listing, "PAGE", 3)
+    monkeypatch.setattr(job_list, "PAGE", 3)
     jobs = [enqueue_one().pk for _ in range(8)]
     first = page(Question())
     assert [job.pk for job in first.jobs] == jobs[:-4:-1]
@@ -75,7 +77,7 @@ def test_a_number_in_a_payload_is_found_as_number_and_as_text():
 
 
 def test_a_search_looks_only_so_far_and_offers_to_look_on(monkeypatch):
-    monkeypatch.setattr(listing, "SEARCHED", 4)
+    monkeypatch.setattr(job_list, "SEARCHED", 4)
     wanted = enqueue_one(payload={"customer": 17})
     for _ in range(5):
         enqueue_one()
@@ -88,7 +90,7 @@ def test_a_search_looks_only_so_far_and_offers_to_look_on(monkeypatch):
 
 
 def test_a_kind_within_a_status_is_found_however_far_back_it_is(ada, monkeypatch):
-    monkeypatch.setattr(listing, "SEARCHED", 4)
+    monkeypatch.setattr(job_list, "SEARCHED", 4)
     old = take_one(ada, kind="divide")
     old.fail(retry=False)
     for _ in range(6):
@@ -121,7 +123,7 @@ def test_a_kind_within_a_status_is_found(ada):
     take_one(ada).fail(retry=False)
     enqueue_one(kind="divide")
     assert ids(Question(view="failed", kind="divide")) == [failed.id]
-    assert dict(listing.counts(Question(view="failed")).kinds) == {"divide": "1", "sum": "1"}
+    assert dict(job_list.counts(Question(view="failed")).kinds) == {"divide": "1", "sum": "1"}
 
 
 @pytest.mark.parametrize(
@@ -141,5 +143,5 @@ def test_words_are_taken_apart_as_written():
 def test_scheduled_jobs_are_listed_soonest_first_whatever_their_priority():
     now = timezone.now()
     new = [NewJob("sum", {}, priority=p, run_at=now + timedelta(minutes=m)) for p, m in ((0, 30), (9, 20), (-4, 10))]
-    (a, _), (b, _), (c, _) = lifecycle.enqueue(new)
+    (a, _), (b, _), (c, _) = insert.enqueue(new)
     assert ids(Question(view="scheduled")) == [c, b, a]

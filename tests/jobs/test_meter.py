@@ -14,7 +14,7 @@ from jobs import lifecycle, meter
 from jobs.lifecycle import By
 from jobs.models import Job, JobKind, Metered
 from jobs.states import Meter
-from jobs.sweep import sweep
+from jobs.sweep.run import sweep
 from tests.cast import Lease, bot_named, database_url, enqueue_one, make_older, take_one
 from tests.jobs.test_console_cost import EVENTS
 from tests.jobs.test_plans import history, plan  # noqa: F401  the fixture

@@ -8,9 +8,9 @@ from django.db import connection
 from jobs import leases, lifecycle
 from jobs.lifecycle import By
 from jobs.models import LeaseTally
-from jobs.patterns import handbacks
-from jobs.patterns.answer import answer
-from jobs.patterns.question import COUNTED, Question, midnight
+from jobs.release_patterns import samples
+from jobs.release_patterns.params import COUNTED, Question, midnight
+from jobs.release_patterns.report import answer
 from jobs.states import LeaseSpan
 from tests.cast import bot_named, take_one
 
@@ -224,8 +224,8 @@ def test_a_bot_that_lost_twenty_at_once_is_not_a_pattern(ada, bob, olga):
 
 def test_reasons_that_differ_only_in_figures_are_one(told):
     rows = answer(asked()).looked.rows
-    assert handbacks.reasons(rows) == [("silent for … on sum job …, limit …", 2), ("it hangs", 1)]
-    assert handbacks.whos(rows) == [("the sweep", 2), ("olga", 1)]
+    assert samples.reasons(rows) == [("silent for … on sum job …, limit …", 2), ("it hangs", 1)]
+    assert samples.whos(rows) == [("the sweep", 2), ("olga", 1)]
 
 
 @pytest.mark.parametrize(
@@ -241,17 +241,17 @@ def test_reasons_that_differ_only_in_figures_are_one(told):
     ],
 )  # fmt: skip
 def test_a_reason_is_told_without_what_differs(reason, said):
-    assert handbacks.plain(reason) == said
+    assert samples.plain(reason) == said
 
 
 def test_how_long_leases_had_been_held(ada):
     for held in (5, 60, 61, 100_000):
         given(take_one(ada), NOON, held=held)
     leases.keep(NOON + timedelta(minutes=5))
-    found = handbacks.held_for(answer(asked()).looked.rows)
+    found = samples.held_for(answer(asked()).looked.rows)
     assert {step: n for step, n in found.steps if n} == {10: 1, 60: 1, 120: 1, None: 1}
     assert (found.middle, found.known) == (60.5, 4)
-    assert handbacks.held_for([]).middle is None
+    assert samples.held_for([]).middle is None
 
 
 def test_a_job_that_comes_back_has_its_story(ada, bob, olga):
@@ -266,22 +266,22 @@ def test_a_job_that_comes_back_has_its_story(ada, bob, olga):
         given(lease, NOON - timedelta(hours=2 - n), by=By.operator(olga))
     leases.keep(NOON + timedelta(minutes=5))
     found = answer(asked())
-    (job,) = handbacks.jobs_again(found.looked.rows, found.names)
+    (job,) = samples.jobs_again(found.looked.rows, found.names)
     assert (job.id, job.times, job.kind, job.last) == (lease.id, 3, "sum", NOON - timedelta(hours=1))
     assert job.story == "by 3 different bots: carl, bob, ada"
-    assert handbacks.bots_again(found.looked.rows) == []
+    assert samples.bots_again(found.looked.rows) == []
 
 
 def test_a_bot_that_comes_back_has_its_story(told, ada):
-    (bot,) = handbacks.bots_again(answer(asked()).looked.rows)
+    (bot,) = samples.bots_again(answer(asked()).looked.rows)
     assert (bot.id, bot.times, bot.kind, bot.story) == (ada.pk, 2, "sum", "2 different jobs, on 2 days")
 
 
 def test_only_the_newest_are_looked_at_and_it_is_said_how_far_that_reaches(told, monkeypatch):
     assert answer(asked()).looked.all
-    monkeypatch.setattr(handbacks, "LOOKED", 2)
+    monkeypatch.setattr(samples, "LOOKED", 2)
     looked = answer(asked()).looked
     assert (len(looked.rows), looked.all, looked.since) == (2, False, NOON - timedelta(hours=3))
-    monkeypatch.setattr(handbacks, "SEARCHED", 1)
+    monkeypatch.setattr(samples, "SEARCHED", 1)
     looked = answer(asked()).looked
     assert (len(looked.rows), looked.all, looked.since) == (1, False, NOON - timedelta(hours=2))

@@ -10,10 +10,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from bots.models import Bot
-from jobs import lifecycle, sweep
+from jobs import lifecycle
 from jobs.lifecycle import Wanted
+from jobs.lifecycle.statements import SQL
 from jobs.models import Job
-from jobs.sql import statement
+from jobs.sweep import run
 from tests.cast import enqueue_one, take_one
 
 pytestmark = pytest.mark.django_db
@@ -95,7 +96,7 @@ def explain(sql: str) -> str:
 
 def plan(name: str, **params: Any) -> str:
     with connection.cursor() as cursor:
-        cursor.execute("EXPLAIN " + statement(name), params)
+        cursor.execute("EXPLAIN " + SQL.text(name), params)
         return "\n".join(row[0] for row in cursor.fetchall())
 
 
@@ -160,7 +161,7 @@ def test_a_failure_reads_its_job_by_its_key(history: Bot) -> None:
 
 def test_what_is_due_is_read_from_the_index_of_deadlines(history: Bot) -> None:
     with CaptureQueriesContext(connection) as queries:
-        sweep.sweep()
+        run.sweep()
     (due,) = [query["sql"] for query in queries if 'ORDER BY "jobs_job"."deadline_at"' in query["sql"]]
     said = explain(due)
     assert "Index Scan using job_deadline" in said
@@ -175,11 +176,11 @@ def plans(queries: CaptureQueriesContext) -> dict[str, str]:
 
 def test_a_sweep_with_nothing_due_reads_indexes_alone(history: Bot, fleet: None) -> None:
     with CaptureQueriesContext(connection) as queries:
-        swept = sweep.sweep()
+        swept = run.sweep()
     # Those not seen for an hour are down from now on; the next sweep finds them so.
     assert (swept.checked, swept.unhealthy, swept.down) == (0, 20, 20)
     with CaptureQueriesContext(connection) as queries:
-        sweep.sweep()
+        run.sweep()
     said = plans(queries)
     assert len(said) == len(set(said)) == 6
     assert "Seq Scan" not in "".join(said.values())
@@ -194,7 +195,7 @@ def test_a_batch_finds_its_leases_by_their_keys_whatever_the_statistics_say(
 ) -> None:
     make_due(200, analyze=not stale)
     with CaptureQueriesContext(connection) as queries:
-        swept = sweep.sweep()
+        swept = run.sweep()
     assert (swept.checked, swept.expired) == (200, 200)
     said = plans(queries)
     assert len(said) > 10
@@ -207,7 +208,7 @@ def test_a_batch_finds_its_leases_by_their_keys_whatever_the_statistics_say(
 def test_an_expiry_counts_a_bots_events_by_their_index(history: Bot, fleet: None) -> None:
     make_due(200)
     with CaptureQueriesContext(connection) as queries:
-        sweep.sweep()
+        run.sweep()
     (expired,) = [query["sql"] for query in queries if 'AS "expired"' in query["sql"]]
     assert "jobevent_by_bot" in explain(expired)
 
@@ -216,7 +217,7 @@ def test_the_bots_a_batchs_jobs_have_hung_are_found_by_the_jobs_history(history:
     make_due(200)
     Job.objects.held().update(attempt=3)
     with CaptureQueriesContext(connection) as queries:
-        sweep.sweep()
+        run.sweep()
     (hung,) = [query["sql"] for query in queries if '"bots_bot"."name"' in query["sql"] and "'retry'" in query["sql"]]
     said = explain(hung)
     assert "jobevent_by_job" in said

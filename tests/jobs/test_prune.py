@@ -11,11 +11,13 @@ from django.utils import timezone
 
 from bots.models import Bot
 from bots.states import HealthStatus
-from jobs import figures, leases, lifecycle, meter, pruning
+from jobs import figures, leases, lifecycle, meter
 from jobs.lifecycle import By
 from jobs.models import Job, JobEvent, JobKind, LeaseTally, SweepRun, Tally
 from jobs.states import JobStatus, LeaseSpan, Meter, Span
-from jobs.sweep import Swept, sweep
+from jobs.sweep import retention
+from jobs.sweep.result import Swept
+from jobs.sweep.run import sweep
 from tests.cast import Lease, enqueue_one, make_older, take_one
 from tests.jobs.test_plans import explain
 from tests.race import racers
@@ -63,10 +65,10 @@ def test_each_kind_keeps_its_finished_jobs_for_as_long_as_it_says(ada: Bot) -> N
     old, young = ended(ada, 31), ended(ada, 29)
     short, shorter = ended(ada, 8, "divide"), ended(ada, 6, "divide")
     keep("divide", days=7)
-    assert pruning.prune() == 2
+    assert retention.prune() == 2
     assert left() == {young.id, shorter.id}
     assert not Job.objects.filter(pk__in=[old.id, short.id])
-    assert pruning.prune() == 0
+    assert retention.prune() == 0
 
 
 @pytest.mark.parametrize("status", [JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED])
@@ -80,14 +82,14 @@ def test_whatever_way_a_job_ended_it_goes(ada: Bot, olga: Any, status: JobStatus
         lifecycle.cancel([lease.id], by=By.operator(olga))
     make_older(lease, 31 * DAY)
     assert lease.job.status == status
-    assert pruning.prune() == 1
+    assert retention.prune() == 1
 
 
 def test_what_has_not_ended_stays_however_old_it_is(ada: Bot) -> None:
     pending, held = enqueue_one(), take_one(ada)
     make_older(pending, 400 * DAY)
     make_older(held, 400 * DAY)
-    assert pruning.prune() == 0
+    assert retention.prune() == 0
     assert left() == {pending.pk, held.id}
 
 
@@ -101,7 +103,7 @@ def test_a_jobs_history_goes_with_it_and_no_other(ada: Bot) -> None:
         Job.objects.filter(pk=lease.id).update(status="failed", finished_at=timezone.now())
     make_older(leases[0], 31 * DAY)
     assert {event.job_id for event in JobEvent.objects.all()} == {lease.id for lease in leases}
-    assert pruning.prune() == 1
+    assert retention.prune() == 1
     assert {event.job_id for event in JobEvent.objects.all()} == {leases[1].id}
 
 
@@ -109,7 +111,7 @@ def test_a_bot_that_was_stuck_on_it_keeps_its_grade_and_names_it_no_more(ada: Bo
     old = ended(ada, 31)
     told = {"health_status": HealthStatus.UNHEALTHY, "health_reason": "silent for a long time"}
     Bot.objects.filter(pk=ada.pk).update(stuck_job=old.id, **told)
-    assert pruning.prune() == 1
+    assert retention.prune() == 1
     ada.refresh_from_db()
     assert (ada.stuck_job_id, ada.health_status) == (None, HealthStatus.UNHEALTHY)
     with connection.cursor() as cursor:
@@ -120,7 +122,7 @@ def test_a_bot_that_was_stuck_on_it_keeps_its_grade_and_names_it_no_more(ada: Bo
 def test_a_key_may_be_used_again_afterwards(ada: Bot) -> None:
     old = ended(ada, 31, key="march")
     assert enqueue_one(key="march").pk == old.id
-    pruning.prune()
+    retention.prune()
     assert enqueue_one(key="march").pk != old.id
 
 
@@ -129,10 +131,10 @@ def test_a_job_that_was_sent_back_is_not_old_any_more(ada: Bot, olga: Any) -> No
     lease.fail(retry=False)
     make_older(lease, 31 * DAY)
     lifecycle.retry([lease.id], by=By.operator(olga))
-    assert pruning.prune() == 0
+    assert retention.prune() == 0
     # And when it ends again, that is what counts.
     take_again(ada)
-    assert pruning.prune() == 0
+    assert retention.prune() == 0
     assert left() == {lease.id}
 
 
@@ -149,11 +151,11 @@ def test_whoever_is_sending_a_job_back_is_not_waited_for_and_loses_nothing(ada: 
     other = ended(ada, 31)
     with racers() as run, transaction.atomic():
         assert lifecycle.retry([lease.id], by=By.operator(olga))
-        assert run.go(pruning.prune).result(60) == 1
+        assert run.go(retention.prune).result(60) == 1
     assert left() == {lease.id}
     assert lease.job.status == JobStatus.PENDING
     assert other.id not in left()
-    assert pruning.prune() == 0
+    assert retention.prune() == 0
 
 
 @pytest.mark.django_db(transaction=True)
@@ -163,7 +165,7 @@ def test_a_late_report_of_a_job_that_is_being_deleted_fails_nothing(ada: Bot, ol
     make_older(lease, 31 * DAY)
     JobEvent.objects.update(at=timezone.now() - timedelta(days=31))
     with racers() as run, transaction.atomic():
-        assert pruning.prune() == 1
+        assert retention.prune() == 1
         # The job is there still for everybody else.
         outcome = run.go(lease.complete).result(60)
     assert lease.id in outcome.rejected
@@ -177,20 +179,20 @@ def test_a_job_to_whose_history_somebody_adds_stays_for_now(ada: Bot, olga: Any)
     make_older(lease, 31 * DAY)
     with racers() as run, transaction.atomic():
         lease.complete()
-        assert run.go(pruning.prune).result(60) == 0
+        assert run.go(retention.prune).result(60) == 0
     assert set(JobEvent.objects.values_list("verb", flat=True)) == {"cancel", "late"}
-    assert pruning.prune() == 1
+    assert retention.prune() == 1
     assert not JobEvent.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)
 def test_two_at_once_share_the_work(ada: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pruning, "BATCH", 3)
+    monkeypatch.setattr(retention, "BATCH", 3)
     for _ in range(20):
         ended(ada, 31)
     with racers() as run:
-        counts = [one.result(60) for one in [run.go(pruning.prune) for _ in range(3)]]
-    assert sum(counts) + pruning.prune() == 20
+        counts = [one.result(60) for one in [run.go(retention.prune) for _ in range(3)]]
+    assert sum(counts) + retention.prune() == 20
     assert not left()
 
 
@@ -202,13 +204,13 @@ def test_nothing_goes_before_all_figures_have_it(ada: Bot) -> None:
     lease = take_one(ada)
     keep("sum", seconds=0)
     lease.complete()
-    assert pruning.prune() == 0
+    assert retention.prune() == 0
     later = now + timedelta(minutes=5)
     for one in (figures.keep_tally, leases.keep, meter.keep):
         # One of them lags behind: the job stays.
-        assert pruning.prune() == 0
+        assert retention.prune() == 0
         one(later)
-    assert pruning.prune() == 1
+    assert retention.prune() == 1
     add_up(now + timedelta(minutes=10))
     assert meter.readings()[Meter.FINISHED]["sum", "succeeded"].n == 1
     assert Tally.objects.get(span=Span.HOUR, kind="sum").succeeded == 1
@@ -218,8 +220,8 @@ def test_nothing_goes_before_all_figures_have_it(ada: Bot) -> None:
 def test_without_figures_nothing_goes(ada: Bot) -> None:
     ended(ada, 31)
     Tally.objects.all().delete()
-    assert pruning.added_up() is None
-    assert pruning.prune() == 0
+    assert retention.added_up() is None
+    assert retention.prune() == 0
 
 
 def test_no_counter_falls_and_none_stops_rising(ada: Bot) -> None:
@@ -233,7 +235,7 @@ def test_no_counter_falls_and_none_stops_rising(ada: Bot) -> None:
     keep("sum", seconds=0)
     add_up(now + timedelta(minutes=5))
     before = counters()
-    assert pruning.prune() == 2
+    assert retention.prune() == 2
     add_up(now + timedelta(minutes=10))
     assert counters() == before
     take_one(ada)
@@ -245,7 +247,7 @@ def test_no_counter_falls_and_none_stops_rising(ada: Bot) -> None:
 def test_no_length_of_time_is_too_much(ada: Bot, keep_for: timedelta) -> None:
     ended(ada, 31)
     JobKind.objects.update(keep_for=keep_for)
-    assert pruning.prune() == (1 if keep_for < timedelta(0) else 0)
+    assert retention.prune() == (1 if keep_for < timedelta(0) else 0)
 
 
 # --- The sweep -------------------------------------------------------------------------------------------------
@@ -271,7 +273,7 @@ def test_a_full_sweep_prunes_and_says_so_and_no_other_does(ada: Bot, caplog: pyt
 
 def test_a_sweep_deletes_so_many_and_the_next_goes_on(ada: Bot, settings: Any, monkeypatch: Any) -> None:
     settings.PRUNE_MOST = 5
-    monkeypatch.setattr(pruning, "BATCH", 2)
+    monkeypatch.setattr(retention, "BATCH", 2)
     oldest = [ended(ada, 40 - n).id for n in range(4)]
     least = [ended(ada, 31, "divide").id for n in range(3)]
     asked: list[int] = []
@@ -342,7 +344,7 @@ def read() -> dict[str, tuple[int, int]]:
 
 def test_it_reads_what_goes_and_not_what_is_kept(history: None) -> None:
     before = read()
-    assert pruning.prune(100) == 100
+    assert retention.prune(100) == 100
     after = read()
     # No scan of the table; of the index what goes, and for each kind a look or two.
     assert after["jobs_job"][1] == before["jobs_job"][1]
@@ -353,7 +355,7 @@ def test_it_reads_what_goes_and_not_what_is_kept(history: None) -> None:
 def test_a_sweep_with_nothing_to_prune_looks_once_at_each_kind(history: None) -> None:
     keep("divide", days=3000)
     before = read()
-    assert pruning.prune() == 0
+    assert retention.prune() == 0
     after = read()
     assert after["jobs_job"][1] == before["jobs_job"][1]
     assert after["job_finished_of_kind"][0] - before["job_finished_of_kind"][0] <= 4
@@ -366,7 +368,7 @@ def test_it_uses_indexes_whatever_the_statistics_say(history: None, stale: bool)
         with connection.cursor() as cursor:
             cursor.execute("DELETE FROM pg_statistic WHERE starelid = 'jobs_job'::regclass")
     with CaptureQueriesContext(connection) as queries:
-        pruning.prune(100)
+        retention.prune(100)
     asked = [query["sql"] for query in queries if "jobs_job" in query["sql"]]
     assert len(asked) == 3
     for sql in asked:
@@ -378,10 +380,10 @@ def test_it_uses_indexes_whatever_the_statistics_say(history: None, stale: bool)
 def test_a_second_batch_does_not_read_again_what_the_first_deleted(
     history: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pruning, "BATCH", 100)
+    monkeypatch.setattr(retention, "BATCH", 100)
     since: list[Any] = []
     verb = lifecycle.prune
     monkeypatch.setattr(lifecycle, "prune", lambda kind, **how: since.append(how["since"]) or verb(kind, **how))
-    assert pruning.prune() == 500
+    assert retention.prune() == 500
     assert since[0] is None
     assert all(since[1:])

@@ -8,8 +8,9 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError
 
 from bots.models import Bot
-from jobs import lifecycle, pruning
+from jobs import lifecycle
 from jobs.models import Job, JobEvent, Tally
+from jobs.sweep import retention
 from tests.cast import take_one
 from tests.jobs.test_prune import added_up, ended, keep  # noqa: F401  the fixture
 
@@ -33,7 +34,7 @@ def backlog(ada: Bot) -> None:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
-    monkeypatch.setattr(pruning, "BATCH", 2)
+    monkeypatch.setattr(retention, "BATCH", 2)
     settings.PRUNE_MOST = 1
 
 

@@ -10,11 +10,13 @@ from django.db import connection, transaction
 
 from bots.models import Bot
 from jobs import lifecycle
+from jobs.enqueue import insert
+from jobs.enqueue.new_job import NewJob
 from jobs.errors import InstanceReplaced, LeaseLost
-from jobs.lifecycle import By, NewJob
+from jobs.lifecycle import By
 from jobs.models import Job, JobEvent
 from jobs.states import JobStatus, Verb
-from jobs.sweep import sweep
+from jobs.sweep.run import sweep
 from tests.cast import Lease, bot_named, enqueue_one, make_older, take_one
 from tests.race import PATIENCE, in_order, racers
 
@@ -39,7 +41,7 @@ def test_a_job_that_another_claim_has_in_hand_is_passed_over_and_not_waited_for(
 
 def test_many_claims_at_once_hand_out_every_job_once(db: None) -> None:
     bots = [bot_named(f"bot {n}") for n in range(6)]
-    lifecycle.enqueue([NewJob("sum", {}) for _ in range(120)])
+    insert.enqueue([NewJob("sum", {}) for _ in range(120)])
     ready = threading.Barrier(len(bots))
 
     def work(bot: Bot) -> list[int]:
@@ -194,8 +196,8 @@ def test_the_same_key_from_two_producers_is_one_job(db: None) -> None:
     enqueue_one()
     with racers() as run:
         with transaction.atomic():
-            ((mine, created),) = lifecycle.enqueue(new)
-            other = run.go_and_block(lambda: lifecycle.enqueue(new))
+            ((mine, created),) = insert.enqueue(new)
+            other = run.go_and_block(lambda: insert.enqueue(new))
         assert created
         assert other.result(PATIENCE) == [(mine, False)]
 
@@ -251,7 +253,7 @@ def test_bots_that_report_while_their_jobs_are_released_never_wait_for_each_othe
             lifecycle.release(Job.objects.held().values_list("id", flat=True), by=by)
             lifecycle.regrade(Bot.objects.all())
 
-    lifecycle.enqueue([NewJob("sum", {}, max_attempts=1000) for _ in range(60)])
+    insert.enqueue([NewJob("sum", {}, max_attempts=1000) for _ in range(60)])
     with connection.cursor() as cursor:
         cursor.execute("UPDATE jobs_jobkind SET backoff = interval '0'")
     with racers() as run:

@@ -7,10 +7,11 @@ import pytest
 from bots.models import Bot
 from bots.states import BotStatus, HealthStatus
 from jobs import lifecycle
-from jobs.errors import LeaseLost, NotFound
+from jobs.errors import LeaseLost
 from jobs.lifecycle import By, Report
 from jobs.models import Job, JobEvent, JobKind
 from jobs.states import JobStatus, Verb
+from jobsite.lib.errors import NotFound
 from tests.cast import Lease, make_older, take_one
 
 pytestmark = pytest.mark.django_db

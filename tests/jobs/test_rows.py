@@ -4,9 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from jobs import lifecycle, rows
+from jobs.enqueue import copy, insert
+from jobs.enqueue.copy import Rows
+from jobs.enqueue.new_job import NewJob
 from jobs.models import Job, JobKind
-from jobs.rows import NewJob, Rows
 
 pytestmark = pytest.mark.django_db
 
@@ -35,7 +36,7 @@ def test_every_character_comes_back(key: bool) -> None:
     with Rows() as new:
         for job in jobs:
             new.add(job)
-        assert lifecycle.enqueue_rows(new).created == len(jobs)
+        assert insert.enqueue_rows(new).created == len(jobs)
     assert [(job.payload, job.key) for job in Job.objects.order_by("id")] == [(job.payload, job.key) for job in jobs]
 
 
@@ -46,7 +47,7 @@ def test_what_a_job_does_not_say_is_filled_in_and_what_it_says_stands() -> None:
     with Rows() as new:
         for some in fields:
             new.add(NewJob(**({"kind": "sum", "payload": {}, "priority": -5} | some)))  # type: ignore[arg-type]
-        lifecycle.enqueue_rows(new)
+        insert.enqueue_rows(new)
     jobs = list(Job.objects.order_by("id"))
     assert [(job.run_at == moment, job.max_attempts) for job in jobs] == [
         (False, 7), (True, 7), (False, 2), (True, 2), (False, 7)
@@ -62,19 +63,19 @@ def test_kinds_that_differ_in_their_attempts_each_give_their_own() -> None:
         for kind in ("sum", "new", "sum"):
             new.add(NewJob(kind, {}))
         new.add(NewJob("sum", {}, max_attempts=1))
-        lifecycle.enqueue_rows(new)
+        insert.enqueue_rows(new)
     assert list(Job.objects.order_by("id").values_list("max_attempts", flat=True)) == [7, 3, 7, 1]
 
 
 def test_many_rows_are_kept_on_disk_and_are_all_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows, "BLOCK_ROWS", 10)
-    monkeypatch.setattr(rows, "MEMORY_BYTES", 100)
-    monkeypatch.setattr(lifecycle, "COPY_BLOCKS", 2)
+    monkeypatch.setattr(copy, "BLOCK_ROWS", 10)
+    monkeypatch.setattr(copy, "MEMORY_BYTES", 100)
+    monkeypatch.setattr(insert, "COPY_BLOCKS", 2)
     with Rows() as new:
         for n in range(95):
             new.add(NewJob("sum", n))
         assert len(list(new.blocks())) == 10
-        done = lifecycle.enqueue_rows(new, ids=True)
+        done = insert.enqueue_rows(new, ids=True)
     assert [(job.pk, job.payload) for job in Job.objects.order_by("id")] == [
         (job_id, n) for n, (job_id, _) in enumerate(done.jobs or [])
     ]
@@ -82,11 +83,11 @@ def test_many_rows_are_kept_on_disk_and_are_all_there(monkeypatch: pytest.Monkey
 
 
 def test_many_rows_with_keys_are_added_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lifecycle, "INCOMING_PAGES", 1)
+    monkeypatch.setattr(insert, "INCOMING_PAGES", 1)
     with Rows() as new:
         for n in range(600):
             new.add(NewJob("sum", {"n": n, "text": "x" * 100}, key=f"{n % 500}"))
-        done = lifecycle.enqueue_rows(new, ids=True)
+        done = insert.enqueue_rows(new, ids=True)
     assert (done.created, done.existing) == (500, 100)
     assert [job.payload["n"] for job in Job.objects.order_by("id")] == list(range(500))
     jobs = done.jobs or []

@@ -6,7 +6,7 @@ from math import comb
 
 import pytest
 
-from jobs.patterns.standing_out import LEVEL, at_least, dispersion, standings, wilson
+from jobs.release_patterns.outliers import LEVEL, at_least, dispersion, standings, wilson
 
 
 @pytest.mark.parametrize(

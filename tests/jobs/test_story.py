@@ -4,9 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from jobs import folded, lifecycle, story
+from jobs import lifecycle
+from jobs.explain import policy, timeline
 from jobs.lifecycle import By
 from jobs.models import Job, JobKind
+from jobsite.lib import json_view
 from tests.cast import take_one
 
 pytestmark = pytest.mark.django_db
@@ -14,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 def titles(lease):
     job = Job.objects.select_related("claimed_by", "finished_by").get(pk=lease.id)
-    return [step.title for step in story.timeline(job, job.events.select_related("bot").order_by("id"))]
+    return [step.title for step in timeline.timeline(job, job.events.select_related("bot").order_by("id"))]
 
 
 def test_a_timeline_has_each_attempt_its_bot_its_end_and_late_results(ada, bob, olga):
@@ -31,13 +33,13 @@ def test_a_timeline_has_each_attempt_its_bot_its_end_and_late_results(ada, bob, 
 
 
 def test_a_kinds_policy_is_said_in_words():
-    said = story.policy(JobKind(name="sum", when_silent="fail", heartbeat_within=timedelta(minutes=1)))
+    said = policy.policy(JobKind(name="sum", when_silent="fail", heartbeat_within=timedelta(minutes=1)))
     assert said["heartbeat_within"] == "No heartbeat for 1 m: its bot is potentially stuck; for 3 m: unhealthy."
     assert said["when_silent"] == "After 3 m of silence the sweep ends the job as failed."
 
 
 def test_json_is_shown_escaped_and_what_is_long_is_folded():
-    said = folded.fold({"a": "<script>", "deep": {"list": list(range(40))}})
+    said = json_view.fold({"a": "<script>", "deep": {"list": list(range(40))}})
     assert "&lt;script&gt;" in said and "<script>" not in said
     assert "<details><summary>[ 40 entries ]</summary>" in said
-    assert "<pre" in folded.fold(list(range(10_000)))
+    assert "<pre" in json_view.fold(list(range(10_000)))

@@ -15,7 +15,8 @@ from bots.states import BotStatus, HealthStatus
 from jobs import lifecycle
 from jobs.models import Job, JobEvent, JobKind
 from jobs.states import JobStatus, Policy, Verb
-from jobs.sweep import Swept, sweep
+from jobs.sweep.result import Swept
+from jobs.sweep.run import sweep
 from tests.cast import Lease, bot_named, make_older, take_one
 
 pytestmark = pytest.mark.django_db

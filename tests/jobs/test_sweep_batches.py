@@ -13,9 +13,12 @@ from django.test.utils import CaptureQueriesContext
 from bots.models import Bot
 from bots.states import BotStatus, HealthStatus
 from jobs import lifecycle, sweep
-from jobs.lifecycle import NewJob
+from jobs.enqueue import insert
+from jobs.enqueue.new_job import NewJob
 from jobs.models import Job, JobEvent, JobKind
 from jobs.states import JobStatus, Policy, Verb
+from jobs.sweep import result
+from jobs.sweep import run as sweep_run
 from tests.cast import Lease, bot_named, enqueue_one, make_older, take_one
 from tests.race import PATIENCE, racers
 
@@ -47,7 +50,7 @@ def test_a_batch_costs_the_same_few_statements_whatever_it_holds() -> None:
         all_sorts(name, each)
         with CaptureQueriesContext(connection) as queries:
             # Counted when the one batch is done; what comes after it looks at the bots of earlier sweeps, too.
-            swept = sweep.sweep(each_batch=lambda swept, queries=queries: asked.append(len(queries)))  # type: ignore[misc]
+            swept = sweep_run.sweep(each_batch=lambda swept, queries=queries: asked.append(len(queries)))  # type: ignore[misc]
         assert (swept.checked, swept.expired, swept.failed, swept.flagged) == (8 * each, 2 * each, 2 * each, 2 * each)
     assert len(asked) == 2
     assert asked[0] == asked[1] < 30
@@ -57,7 +60,7 @@ def test_a_batch_costs_the_same_few_statements_whatever_it_holds() -> None:
 def test_a_sweep_does_not_read_what_the_jobs_are_about() -> None:
     all_sorts("some", 1)
     with CaptureQueriesContext(connection) as queries:
-        sweep.sweep()
+        sweep_run.sweep()
     read = [query["sql"].split("FROM")[0] for query in queries if query["sql"].startswith("SELECT")]
     assert read
     assert not [sql for sql in read if "payload" in sql or '"result"' in sql or '"error"' in sql]
@@ -67,7 +70,7 @@ def test_a_sweep_does_not_read_what_the_jobs_are_about() -> None:
 def test_each_sort_of_lease_meets_what_it_should_in_one_batch() -> None:
     leases = all_sorts("a", 3)
     before = {lease.id: lease.job.deadline_at for lease in leases}
-    sweep.sweep()
+    sweep_run.sweep()
     by_kind: dict[str, set[tuple[str, bool]]] = {}
     for job in Job.objects.filter(pk__in=before):
         put_off = job.deadline_at is not None and job.deadline_at > before[job.pk]
@@ -98,11 +101,11 @@ def test_a_whole_fleet_that_falls_silent_is_stuck_then_unhealthy_and_well_again(
     for lease in leases:
         make_older(lease, 3)
     Bot.objects.update(last_seen_at=Now() - settings.BOT_DOWN_AFTER * 2)
-    swept = sweep.sweep()
+    swept = sweep_run.sweep()
     assert (swept.checked, swept.potentially_stuck, swept.unhealthy, swept.down) == (10, 5, 0, 5)
     for lease in leases:
         make_older(lease, 4)
-    swept = sweep.sweep()
+    swept = sweep_run.sweep()
     assert (swept.expired, swept.potentially_stuck, swept.unhealthy, swept.down) == (10, 0, 5, 5)
     for bot in Bot.objects.all():
         lifecycle.see(bot)
@@ -121,7 +124,7 @@ def test_every_due_lease_is_looked_at_once_however_many_are_listed_at_once(
     # Some were claimed at the very same moment, as in one big claim.
     at = Job.objects.values_list("deadline_at", flat=True).order_by("deadline_at")[3]
     Job.objects.filter(pk__in=[lease.id for lease in leases[2:6]]).update(deadline_at=at)
-    swept = sweep.sweep()
+    swept = sweep_run.sweep()
     assert (swept.checked, swept.expired) == (7, 7)
 
 
@@ -129,12 +132,12 @@ def test_every_due_lease_is_looked_at_once_however_many_are_listed_at_once(
 def test_a_sweep_names_the_first_of_what_it_did_and_a_dry_run_all_of_it(
     ada: Bot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweep, "NAMED", 2)
+    monkeypatch.setattr(result, "NAMED", 2)
     for n in range(5):
         make_older(take_one(bot_named(f"bot {n}")), 7)
-    foreseen = sweep.sweep(dry_run=True)
+    foreseen = sweep_run.sweep(dry_run=True)
     assert (len(foreseen.actions), foreseen.unnamed, foreseen.expired) == (5, 0, 5)
-    swept = sweep.sweep()
+    swept = sweep_run.sweep()
     assert (len(swept.actions), swept.unnamed, swept.expired) == (2, 3, 5)
 
 
@@ -149,9 +152,9 @@ def test_a_bot_whose_row_is_locked_holds_up_nobody_and_is_swept_the_next_time(
     with racers() as run, transaction.atomic():
         # A session that somebody forgot: it will not let go of ada while the sweep is there.
         Bot.objects.select_for_update().get(pk=ada.pk)
-        assert run.go(sweep.sweep).result(PATIENCE).expired == 1
+        assert run.go(sweep_run.sweep).result(PATIENCE).expired == 1
         assert (hers.job.status, his.job.status) == (JobStatus.PROCESSING, JobStatus.PENDING)
-    assert sweep.sweep().expired == 1
+    assert sweep_run.sweep().expired == 1
     assert hers.job.status == JobStatus.PENDING
 
 
@@ -162,7 +165,7 @@ def test_a_bot_whose_row_was_only_locked_by_a_claim_is_swept_at_the_second_try(a
     with racers() as run:
         with transaction.atomic():
             Bot.objects.select_for_update(no_key=True).get(pk=ada.pk)
-            swept = run.go_and_block(sweep.sweep)
+            swept = run.go_and_block(sweep_run.sweep)
         assert swept.result(PATIENCE).expired == 1
     assert lease.job.status == JobStatus.PENDING
 
@@ -173,16 +176,16 @@ def test_bots_claim_between_the_batches_of_a_sweep(settings: Any) -> None:
     bots = [bot_named(f"bot {n}") for n in range(4)]
     for bot in bots:
         make_older(take_one(bot, max_attempts=1), 7)
-    lifecycle.enqueue([NewJob("sum", {}) for _ in range(20)])
+    insert.enqueue([NewJob("sum", {}) for _ in range(20)])
     claimed = []
     with racers() as run:
 
-        def all_claim(swept: sweep.Swept) -> None:
+        def all_claim(swept: result.Swept) -> None:
             # The sweep waits here for all of them, so none may wait for the sweep.
             claims: list[Callable[[], Any]] = [lambda bot=bot: lifecycle.claim(bot) for bot in bots]  # type: ignore[misc]
             claimed.extend(job for claim in claims for job in run.go(claim).result(PATIENCE))
 
-        assert sweep.sweep(each_batch=all_claim).expired == 4
+        assert sweep_run.sweep(each_batch=all_claim).expired == 4
     assert len(claimed) == 8
 
 
@@ -193,10 +196,10 @@ def test_a_job_that_was_reported_after_the_list_was_made_is_left_alone(ada: Bot,
     for lease in (first, second):
         make_older(lease, 7)
 
-    def report(swept: sweep.Swept) -> None:
+    def report(swept: result.Swept) -> None:
         second.complete(3)
 
-    assert sweep.sweep(each_batch=report).expired == 1
+    assert sweep_run.sweep(each_batch=report).expired == 1
     assert (first.job.status, second.job.status) == (JobStatus.PENDING, JobStatus.SUCCEEDED)
 
 
@@ -207,13 +210,13 @@ def test_batches_are_done_several_at_a_time(settings: Any, monkeypatch: pytest.M
     together = threading.Barrier(3)
     do = sweep._do
 
-    def do_when_three_are_here(swept: sweep.Swept, batch: list[sweep.Due], **how: Any) -> list[sweep.Due]:
+    def do_when_three_are_here(swept: result.Swept, batch: list[sweep.Due], **how: Any) -> list[sweep.Due]:
         together.wait(PATIENCE)
         return do(swept, batch, **how)
 
     monkeypatch.setattr(sweep, "_do", do_when_three_are_here)
     seen: list[int] = []
-    swept = sweep.sweep(each_batch=lambda swept: seen.append(swept.checked))
+    swept = sweep_run.sweep(each_batch=lambda swept: seen.append(swept.checked))
     assert (swept.checked, swept.expired, swept.failed, swept.flagged) == (24, 6, 6, 6)
     assert seen == list(range(2, 25, 2))
     # 18 are past a limit by which something is done; those only looked at are named, too.
@@ -236,7 +239,7 @@ def test_what_goes_wrong_in_one_batch_ends_the_sweep_and_takes_back_nothing_else
 
     monkeypatch.setattr(sweep, "_act", act_twice)
     with pytest.raises(OSError, match="no space left"):
-        sweep.sweep()
+        sweep_run.sweep()
     assert 2 <= Job.objects.due().count() <= 22
 
 
@@ -244,7 +247,7 @@ def test_what_goes_wrong_in_one_batch_ends_the_sweep_and_takes_back_nothing_else
 def test_other_jobs_of_an_expired_ones_bot_do_not_hide_that_it_can_be_claimed(ada: Bot, bob: Bot) -> None:
     lost, kept = take_one(ada), take_one(ada)
     make_older(lost, 7)
-    sweep.sweep()
+    sweep_run.sweep()
     ada.refresh_from_db()
     # Its worst job now is one in order.
     assert (ada.status, ada.health_status, ada.stuck_job_id) == (BotStatus.BUSY, HealthStatus.NORMAL, None)

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from bots.models import Bot
 from jobs import sweep as sweeping
 from jobs.models import SweepRun
-from jobs.sweep import sweep
+from jobs.sweep.run import sweep
 from tests.cast import make_older, take_one
 
 pytestmark = pytest.mark.django_db

@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from jobs.together import GoAlone, Together
+from jobs.turns.combining import GoAlone, Together
 from tests.race import PATIENCE
 
 

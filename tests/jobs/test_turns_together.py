@@ -13,7 +13,7 @@ from jobs import lifecycle
 from jobs.lifecycle import SWEEP, PlainTurn, Wanted
 from jobs.models import Job, JobEvent, JobKind
 from jobs.states import JobStatus
-from jobs.together import GoAlone
+from jobs.turns.combining import GoAlone
 from tests.cast import Lease, bot_named, enqueue_one, take_one
 from tests.race import PATIENCE, racers
 

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from jobs.patterns.standing_out import LEVEL
-from jobs.patterns.verdict import Figures, judge, looks, of_one, per_cent, sentences
+from jobs.release_patterns.conclusions import Figures, judge, looks, of_one, per_cent, sentences
+from jobs.release_patterns.outliers import LEVEL
 
 BOTS = [str(n) for n in range(1, 13)]
 KINDS = ["resize", "mail", "report"]

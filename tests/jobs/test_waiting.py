@@ -19,10 +19,13 @@ from django.db import connection
 from django.test import Client
 
 from bots.models import Bot
-from jobs import lifecycle, waiting
-from jobs.lifecycle import By, NewJob
+from jobs import lifecycle
+from jobs.enqueue import insert
+from jobs.enqueue.new_job import NewJob
+from jobs.lifecycle import By
 from jobs.models import JobKind
-from jobs.waiting import ANY, Waiters
+from jobs.turns import waiting
+from jobs.turns.waiting import ANY, Waiters
 from tests.api.calls import send
 from tests.cast import bot_named, database_url, enqueue_one, take_one
 
@@ -181,7 +184,7 @@ def test_what_is_released_retried_resumed_or_becomes_due_is_found(
     comes_by(lambda: lifecycle.release([lease.id], by=by))
     comes_by(lambda: lifecycle.retry([lease.id], by=by))
     soon = datetime.now(UTC) + timedelta(seconds=0.5)
-    comes_by(lambda: lifecycle.enqueue([NewJob("sum", {}, run_at=soon)]))
+    comes_by(lambda: insert.enqueue([NewJob("sum", {}, run_at=soon)]))
     JobKind.objects.filter(name="sum").update(paused=True)
     enqueue_one()
     comes_by(lambda: JobKind.objects.filter(name="sum").update(paused=False))

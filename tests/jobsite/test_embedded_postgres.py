@@ -155,7 +155,7 @@ def test_a_path_with_a_space_and_a_quote_is_no_hindrance(place):
 
 
 def test_the_socket_is_open_to_nobody_else(directory):
-    from jobsite import postgres
+    from jobsite.dev import postgres
 
     user = User(directory)
     assert postgres._socket_directory(directory).stat().st_mode & 0o077 == 0
@@ -178,7 +178,7 @@ def test_without_the_wheel_the_message_says_what_to_do(directory):
 def test_exec_hands_the_address_to_a_command(directory):
     command = [sys.executable, "-c", "import os; print(os.environ['DATABASE_URL'])"]
     done = subprocess.run(
-        [sys.executable, "-m", "jobsite.postgres", "exec", str(directory), "--", *command],
+        [sys.executable, "-m", "jobsite.dev.postgres", "exec", str(directory), "--", *command],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.stdout.startswith("postgres://postgres@/jobsite?host="), done.stderr

@@ -14,10 +14,10 @@ from django.test import Client
 
 from bots.models import Bot
 from jobs import lifecycle
-from jobs.api import bodies
 from jobs.lifecycle import By
 from jobs.models import Job
-from jobsite.requests import Entry
+from jobsite.entry import Entry
+from jobsite.lib import bodies
 from tests.api.calls import refused, send
 from tests.cast import database_url, enqueue_one
 

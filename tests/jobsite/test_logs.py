@@ -18,10 +18,11 @@ from django.utils import timezone
 
 from bots import roster, tokens
 from bots.models import ApiKey, Bot
-from jobs import lifecycle, trail
-from jobs.api import fleet, short
+from jobs import lifecycle
+from jobs.api import bots, short
 from jobs.lifecycle import By
 from jobsite import logs, metrics
+from jobsite.lib import log_context
 from tests.cast import enqueue_one, make_older, take_one
 
 pytestmark = pytest.mark.django_db
@@ -86,7 +87,7 @@ def test_what_libraries_hang_on_a_record_is_left_out(lines: Lines) -> None:
 
 def test_in_development_a_line_is_for_people() -> None:
     formatter = logs.LineFormatter("{levelname} {message}", style="{")
-    with trail.begin(request_id="r1", _digest=b"x"):
+    with log_context.begin(request_id="r1", _digest=b"x"):
         record = logging.LogRecord("x", logging.INFO, "", 1, "released %s", (7,), None)
         assert formatter.format(record) == "INFO released 7 [request_id=r1]"
 
@@ -127,7 +128,7 @@ def test_each_answer_has_a_request_id_of_its_own(client: Client, ada_token: str)
 
 def test_nothing_of_a_request_is_left_for_the_next(client: Client, ada_token: str) -> None:
     post(client, "/claim", ada_token)
-    assert trail.bound() == {}
+    assert log_context.bound() == {}
 
 
 def test_a_claim_leaves_no_line(client: Client, ada: Bot, ada_token: str, lines: Lines) -> None:
@@ -193,10 +194,10 @@ def test_a_claim_that_waits_for_jobs_is_not_slow(
     observed: list[float] = []
 
     def an_hour(wait: Callable[[], Any]) -> Any:
-        trail.bind(_waited=3600.0)
+        log_context.bind(_waited=3600.0)
         return None, True
 
-    monkeypatch.setattr(trail, "waited", an_hour)
+    monkeypatch.setattr(log_context, "waited", an_hour)
     monkeypatch.setattr(metrics, "observe", lambda method, route, status, seconds: observed.append(seconds))
     assert post(client, "/claim", ada_token, {"wait": 30}).status_code == 200
     assert lines() == []
@@ -362,7 +363,7 @@ def test_no_token_gets_into_the_log_whatever_it_is_sent_in(
                 client.get(path, {"token": secret}, headers=bearer(secret))
             lifecycle.release([lease.id], by=By("operator", "olga"), reason=f"her token is {secret}")  # type: ignore[arg-type]
             client.get("/api/v1/jobs", headers={"authorization": f"Basic {secret}"})
-        for where, name in ((lifecycle, "complete"), (lifecycle, "exchange_plainly"), (fleet, "require")):
+        for where, name in ((lifecycle, "complete"), (lifecycle, "exchange_plainly"), (bots, "require")):
             monkeypatch.setattr(where, name, fail_with_all)
         for secret in secrets[:2]:
             post(client, "/claim", secret, {})

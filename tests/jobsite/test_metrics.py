@@ -20,13 +20,13 @@ from django.utils import timezone
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from alerts import outbox
+from alerts.delivery import outbox
 from alerts.states import Moment
 from bots.models import Bot
 from jobs import lifecycle, meter
 from jobs.lifecycle import By
 from jobs.models import JobKind
-from jobs.sweep import sweep
+from jobs.sweep.run import sweep
 from jobsite import metrics
 from tests.cast import bot_named, enqueue_one, make_older, take_one
 from tests.far_side import a_channel, an_incident

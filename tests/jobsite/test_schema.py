@@ -10,8 +10,9 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
-from jobs.sql import body, digest, function
+from jobs.lifecycle.statements import SQL
 from jobsite import schema
+from jobsite.lib.sql import digest
 
 pytestmark = pytest.mark.django_db
 
@@ -148,7 +149,7 @@ def test_comparing_leaves_nothing_behind() -> None:
 
 def test_a_function_that_is_not_what_the_code_says_is_found() -> None:
     with connection.cursor() as cursor:
-        cursor.execute(function("exchange").replace("plain := false;", "plain := true;", 1))
+        cursor.execute(SQL.function("exchange").replace("plain := false;", "plain := true;", 1))
     (drift,) = [c for c in schema.compare("jobs") if c.drift]
     assert (drift.name, drift.drift) == ("jobs_turns", "not what the code says")
     assert all("digest" in side for side in drift.sides) and len(set(drift.sides)) == 2
@@ -163,4 +164,4 @@ def test_a_guard_that_is_gone_is_found() -> None:
 def test_the_last_migration_of_a_function_is_of_the_function_as_it_is() -> None:
     files = sorted((Path(__file__).resolve().parents[2] / "jobs" / "migrations").glob("0*.py"))
     digests = [found[1] for file in files if (found := re.search(r'^EXCHANGE = "(\w+)"', file.read_text(), re.M))]
-    assert digests[-1] == digest(body("exchange")), "exchange.sql has changed: add a migration that makes it again"
+    assert digests[-1] == digest(SQL.body("exchange")), "exchange.sql has changed: add a migration that makes it again"

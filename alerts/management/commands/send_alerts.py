@@ -5,9 +5,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from alerts import incidents
-from alerts.sending import Sent, send_due
-from jobs.management.loop import DATABASE_AWAY, again_and_again, one_line, seconds, time_now
+from alerts.delivery.dispatch import Sent, send_due
+from alerts.incidents import reconcile
+from jobsite.lib.loop import DATABASE_AWAY, again_and_again, one_line, seconds, time_now
 
 
 class Command(BaseCommand):
@@ -34,7 +34,7 @@ class Command(BaseCommand):
     def _once(self, as_json: bool) -> Sent:
         began = time.monotonic()
         # The sweep cannot say that it does not run; this is the timer that can.
-        incidents.check_sweep()
+        reconcile.check_sweep()
         sent = send_due()
         if as_json:
             self.stdout.write(json.dumps(sent.counts()))

@@ -10,15 +10,18 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.table import Table
 
-from alerts import deadman, heartbeat, incidents, pruning, timing
-from alerts.management.beside import Beside
-from alerts.sending import Sent, send_due
+from alerts import ping
+from alerts.delivery import timing
+from alerts.delivery.background import Beside
+from alerts.delivery.dispatch import Sent, send_due
+from alerts.incidents import reconcile, retention, sweep_late
 from bots.models import Bot
-from jobs import figures, leases, meter
-from jobs import sweep as sweeping
-from jobs.management.loop import DATABASE_AWAY, again_and_again, one_line, seconds, time_now
 from jobs.models import JobKind
-from jobs.sweep import Act, Swept, record_incidents, sweep
+from jobs.sweep import result as sweeping
+from jobs.sweep.duties import record_incidents
+from jobs.sweep.result import Act, Swept
+from jobs.sweep.run import sweep
+from jobsite.lib.loop import DATABASE_AWAY, again_and_again, one_line, seconds, time_now
 
 
 class Command(BaseCommand):
@@ -84,26 +87,22 @@ class Command(BaseCommand):
 def _sweep(kind: str | None, dry_run: bool) -> Swept:
     """Sweep, and what belongs to each sweep that is not a dry run: the console's figures, incidents, a heartbeat."""
     try:
-        before = deadman.standing()
+        before = sweep_late.standing()
         swept = sweep(kind=kind, dry_run=dry_run)
         if dry_run:
             return swept
-        # The console's figures and the counters of /metrics: every minute that has closed, once.
-        figures.keep_tally()
-        leases.keep()
-        meter.keep()
-        seen = incidents.watch(kind=kind, before=before)
+        seen = reconcile.watch(kind=kind, before=before)
         if seen is not None:
             swept.incidents_opened, swept.incidents_resolved = seen.opened, seen.resolved
         if kind is None:
             record_incidents(swept)
-            pruning.prune()
+            retention.prune()
     except DATABASE_AWAY:
         if kind is None and not dry_run:
-            heartbeat.beat(failed=True)
+            ping.beat(failed=True)
         raise
     if kind is None:
-        heartbeat.beat()
+        ping.beat()
     return swept
 
 

@@ -10,8 +10,8 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from jobs.bulk import Loaded, load
-from jobs.intake import BadFile, read_csv, read_ndjson
+from jobs.enqueue.files import BadFile, read_csv, read_ndjson
+from jobs.enqueue.load import Loaded, load
 
 
 class Command(BaseCommand):

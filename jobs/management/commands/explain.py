@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.core.serializers.json import DjangoJSONEncoder
 
-from jobs.explain import Explained, explain
+from jobs.explain.why import Explained, explain
 from jobs.models import Job
 
 

@@ -10,9 +10,10 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from jobs import pruning
-from jobs.management.loop import DATABASE_AWAY, one_line
-from jobs.pruning import Old
+from jobs.stats import rollup
+from jobs.sweep import retention
+from jobs.sweep.retention import Old
+from jobsite.lib.loop import DATABASE_AWAY, one_line
 
 
 class Command(BaseCommand):
@@ -40,13 +41,13 @@ class Command(BaseCommand):
             self.stderr.write(f"{took:.1f} s, {_figure(round(sum(gone.values()) / max(took, 0.001)))} jobs a second")
 
     def _work(self, gone: dict[str, int], dry_run: bool) -> None:
-        before = pruning.added_up()
+        before = rollup.complete_until()
         if before is None:
             raise CommandError(
                 "The figures have not added up any jobs yet, and what is deleted before would be missing in them. "
                 "Run manage.py sweep_stuck first. Nothing was deleted."
             )
-        kinds = pruning.old(before)
+        kinds = retention.old(before)
         if dry_run:
             gone.update({each.kind: each.count() for each in kinds})
         else:
@@ -55,7 +56,7 @@ class Command(BaseCommand):
 
     def _say_what_waits(self, before: datetime) -> None:
         """Old jobs that stay for now: with a sweep that runs there are some only where `keep_for` is very short."""
-        waiting = [each.kind for each in pruning.old() if each.until > before]
+        waiting = [each.kind for each in retention.old() if each.until > before]
         if waiting:
             self.stderr.write(
                 f"What ended since {before:%Y-%m-%d %H:%M} UTC is not in the figures yet and stays until a sweep has "
@@ -73,7 +74,7 @@ def _prune(kinds: list[Old], gone: dict[str, int]) -> None:
                 gone[kind] = gone.get(kind, 0) + n
                 show(n)
 
-            pruning.prune_kind(each, each_batch=count)
+            retention.prune_kind(each, each_batch=count)
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""Notifications: the outbox, what a message says, and how it is sent."""

@@ -1,0 +1,1 @@
+"""Incidents: detect current problems, open and resolve incidents, acknowledge and delete them."""

@@ -1,0 +1,68 @@
+"""What happens to an incident's jobs, as lines of its history: releases, expiries, retries, and who did them."""
+
+from datetime import datetime, timedelta
+
+from alerts.incidents.members import Roll
+from alerts.models import Incident, IncidentNote
+from jobs.models import JobEvent
+from jobs.states import Actor, Verb
+from jobsite.lib.planner import among
+
+#: How many jobs one line names.
+NAMED = 10
+#: What the sweep did to a job so shortly before an incident opened belongs to it: it is why it opened.
+LATELY = timedelta(minutes=2)
+#: What ends a lease, or starts a job afresh. A bot's own reports are its job's story and not the incident's.
+VERBS = {
+    Verb.RELEASE: "released",
+    Verb.EXPIRE: "gave back",
+    Verb.FAIL: "ended as failed",
+    Verb.CANCEL: "cancelled",
+    Verb.RETRY: "sent back",
+    Verb.ACCEPT: "accepted the late result of",
+}
+
+
+def follow(notes: list[IncidentNote], incidents: list[Incident], roll: Roll, now: datetime) -> None:
+    """Add a note for each thing that was done to jobs of these incidents, and mark it as noted.
+
+    What one person did with many jobs for one reason is one note.
+    """
+    jobs = roll.jobs()
+    by_id = {incident.pk: incident for incident in incidents}
+    if not jobs:
+        return
+    events = JobEvent.objects.filter(
+        among("job_id", jobs),
+        id__gt=min(incident.noted_event for incident in incidents),
+        at__gte=min(incident.opened_at for incident in incidents) - LATELY,
+        verb__in=VERBS,
+        actor__in=(Actor.OPERATOR, Actor.SWEEP),
+    )
+    lines: dict[tuple[int, str, str, str], list[int]] = {}
+    last: dict[int, int] = {}
+    for pk, job, verb, actor, by, reason, at in events.order_by("pk").values_list(
+        "pk", "job", "verb", "actor", "by", "reason", "at"
+    ):
+        for incident_id in jobs[job]:
+            incident = by_id[incident_id]
+            if pk <= incident.noted_event:
+                continue
+            last[incident_id] = pk
+            if at < incident.opened_at - (LATELY if actor == Actor.SWEEP else timedelta(0)):
+                continue
+            key = (incident_id, by if actor == Actor.OPERATOR else "", verb, reason if actor == Actor.OPERATOR else "")
+            lines.setdefault(key, []).append(job)
+    for (incident_id, by, verb, reason), ids in lines.items():
+        notes.append(IncidentNote(incident=by_id[incident_id], at=now, by=by, text=_line(by, verb, ids, reason)))
+    for incident_id, pk in last.items():
+        by_id[incident_id].noted_event = pk
+
+
+def _line(by: str, verb: str, ids: list[int], reason: str) -> str:
+    ids = list(dict.fromkeys(ids))
+    named = ", ".join(map(str, ids[:NAMED])) + (f" and {len(ids) - NAMED} more" if len(ids) > NAMED else "")
+    # Who did it stands beside the note.
+    done = VERBS[Verb(verb)]
+    said = f"{done[:1].upper() + done[1:] if by else f'The sweep {done}'} job{'s' if len(ids) != 1 else ''} {named}"
+    return f"{said}: {reason}" if reason else f"{said}."

@@ -1,0 +1,156 @@
+"""What operators call about bots, and `GET /stuck`: what needs a human now."""
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest
+from ninja import Body, Router, Status
+
+from bots import roster
+from bots.models import Bot
+from bots.states import BotStatus, HealthStatus
+from jobs import lifecycle
+from jobs.api import schemas
+from jobs.api.auth import people_only, require
+from jobs.api.jobs import job_out
+from jobs.errors import NameTaken
+from jobs.lifecycle import By
+from jobs.models import Job
+from jobsite.lib.cursor_page import CursorPage
+from jobsite.lib.errors import Invalid, NotFound
+from jobsite.lib.params import bot_id_in, only_known
+
+router = Router(auth=people_only, tags=["Fleet"])
+
+#: The most stuck jobs and bots one answer lists; the summary counts them all.
+MAX_STUCK = 1000
+
+
+def bot_out(bot: Bot) -> dict[str, Any]:
+    """A bot as `BotOut`."""
+    fields = (
+        "id", "name", "status", "health_status", "health_reason", "last_seen_at", "kinds", "capacity", "expected",
+        "paused", "version", "created_at",
+    )  # fmt: skip
+    return {name: getattr(bot, name) for name in fields} | {
+        "stuck_job": bot.stuck_job_id,
+        "quarantined": bot.quarantined_at is not None,
+        "quarantine_reason": bot.quarantine_reason,
+    }
+
+
+def find(bot_id: int) -> Bot:
+    """The bot. NotFound otherwise."""
+    bot = Bot.objects.filter(pk=bot_id).first()
+    if bot is None:
+        raise NotFound(f"There is no bot {bot_id}.")
+    return bot
+
+
+@router.get("/bots", response=schemas.BotsOut)
+def bots(request: HttpRequest) -> Any:
+    """Bots in the order they were registered. Filters: `status`, `health`; `limit` and `cursor` page."""
+    require(request, "bots.view_bot")
+    only_known(request, ("status", "health", "limit", "cursor"))
+    found = Bot.objects.order_by("id")
+    for name, column, choices in (("status", "status", BotStatus), ("health", "health_status", HealthStatus)):
+        if value := request.GET.get(name):
+            if value not in choices.values:
+                raise Invalid(f"{name}: one of {', '.join(choices.values)}.")
+            found = found.filter(**{column: value})
+    page = CursorPage.of(request)
+    rows, next_cursor = page.cut(page.oldest_first(found)[: page.reads])
+    return {"bots": [bot_out(bot) for bot in rows], "next_cursor": next_cursor}
+
+
+@router.post("/bots", response={201: schemas.NewBotOut})
+def register(request: HttpRequest, data: schemas.BotIn) -> Any:
+    """Register a bot. The answer holds its token, shown this once."""
+    user = require(request, "bots.add_bot")
+    try:
+        Bot(name=data.name, kinds=data.kinds, capacity=data.capacity).clean_fields()
+        with transaction.atomic():
+            bot, token = roster.register(**data.model_dump(), by=user.get_username())
+    except IntegrityError:
+        raise NameTaken(f"name: there is a bot called {data.name!r} already.") from None
+    except ValidationError as error:
+        raise Invalid("; ".join(f"{f}: {' '.join(m)}" for f, m in error.message_dict.items())) from None
+    bot.refresh_from_db()
+    return Status(201, bot_out(bot) | {"token": token})
+
+
+@router.get("/bots/{bot_id}", response=schemas.BotOut)
+def bot(request: HttpRequest, bot_id: str) -> Any:
+    """One bot."""
+    require(request, "bots.view_bot")
+    return bot_out(find(bot_id_in(bot_id)))
+
+
+@router.post("/bots/{bot_id}/expect", response=schemas.BotChangeOut)
+def expect(request: HttpRequest, bot_id: str, data: schemas.ExpectIn) -> Any:
+    """Whether this bot is missed when it stops calling: `expected` true or false."""
+    user = require(request, "bots.change_bot")
+    bot = find(bot_id_in(bot_id))
+    changed = roster.expect(Bot.objects.filter(pk=bot.pk), data.expected, by=user.get_username(), reason=data.reason)
+    what = "is missed when it stops calling" if data.expected else "may be gone, and is not missed"
+    status = "expected" if data.expected else "not_expected"
+    return _said(bot, status, f"Bot {bot.name} {what}" + ("." if changed else "; so it was before."))
+
+
+@router.post("/bots/{bot_id}/pause", response=schemas.BotChangeOut)
+def pause(request: HttpRequest, bot_id: str, data: schemas.ReasonIn = Body(default_factory=schemas.ReasonIn)) -> Any:
+    """No new jobs for this bot; it finishes what it holds."""
+    who = {"by": require(request, "bots.pause_bot").get_username(), "reason": data.reason}
+    bot = find(bot_id_in(bot_id))
+    changed = roster.pause(Bot.objects.filter(pk=bot.pk), **who)
+    return _said(bot, "paused", f"Bot {bot.name} gets no new jobs" + ("." if changed else "; it was paused before."))
+
+
+@router.post("/bots/{bot_id}/resume", response=schemas.BotChangeOut)
+def resume(request: HttpRequest, bot_id: str, data: schemas.ReasonIn = Body(default_factory=schemas.ReasonIn)) -> Any:
+    """New jobs again for this bot, and an end to its quarantine."""
+    who = {"by": require(request, "bots.pause_bot").get_username(), "reason": data.reason}
+    bot = find(bot_id_in(bot_id))
+    roster.resume(Bot.objects.filter(pk=bot.pk), **who)
+    roster.clear_quarantine(Bot.objects.filter(pk=bot.pk), **who)
+    return _said(bot, "resumed", f"Bot {bot.name} gets new jobs.")
+
+
+@router.post("/bots/{bot_id}/restart", response=schemas.BotChangeOut)
+def restart(request: HttpRequest, bot_id: str, data: schemas.ReasonIn = Body(default_factory=schemas.ReasonIn)) -> Any:
+    """Release what this bot holds and tell it, at its next call, to start again."""
+    user = require(request, "bots.restart_bot")
+    bot = find(bot_id_in(bot_id))
+    _, changes = lifecycle.restart(Bot.objects.filter(pk=bot.pk), by=By.operator(user), reason=data.reason)
+    released = [change.id for change in changes]
+    return _said(bot, "restarting", f"Bot {bot.name} will be told to restart; {len(released)} jobs were released.") | {
+        "released": released
+    }
+
+
+def _said(bot: Bot, status: str, message: str) -> dict[str, Any]:
+    return {"bot_id": bot.pk, "status": status, "message": message}
+
+
+@router.get("/stuck", response=schemas.StuckOut)
+def stuck(request: HttpRequest) -> Any:
+    """Everything stuck now, with the evidence: leases past a limit, and bots that are unwell or down."""
+    require(request, "jobs.view_job", "bots.view_bot")
+    jobs = Job.objects.stuck().select_related("claimed_by").order_by("heartbeat_at")
+    grades = {
+        watch.lease.job_id: watch.grade.reason
+        for watch in lifecycle.watched(Job.objects.filter(pk__in=list(jobs.values_list("pk", flat=True)[:MAX_STUCK])))
+    }
+    unwell = Bot.objects.stuck() | Bot.objects.filter(status=BotStatus.DOWN)
+    return {
+        "jobs": [job_out(job) | {"reason": grades.get(job.pk, "")} for job in jobs[:MAX_STUCK]],
+        "bots": [bot_out(bot) for bot in unwell.order_by("name")[:MAX_STUCK]],
+        "summary": {
+            "jobs": jobs.count(),
+            "bots": unwell.count(),
+            "potentially_stuck": Bot.objects.filter(health_status=HealthStatus.POTENTIALLY_STUCK).count(),
+            "unhealthy": Bot.objects.filter(health_status=HealthStatus.UNHEALTHY).count(),
+            "down": Bot.objects.filter(status=BotStatus.DOWN).count(),
+        },
+    }

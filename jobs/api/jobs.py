@@ -1,0 +1,155 @@
+"""What producers and operators call about jobs, and the one path that bots share with them: release."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from ninja import Body, Router, Status
+
+from bots.models import NAME_LENGTH, Bot
+from jobs import lifecycle
+from jobs.api import schemas
+from jobs.api.auth import bot_of, either, people_only, require
+from jobs.enqueue import insert
+from jobs.enqueue.new_job import JobIn
+from jobs.errors import NotCancellable, NotReleasable, NotRetryable
+from jobs.explain import why
+from jobs.lifecycle import By, Change, Report
+from jobs.lists import index_merge
+from jobs.models import Job, JobEvent
+from jobs.states import HELD, JobStatus
+from jobsite.lib.cursor_page import CursorPage
+from jobsite.lib.errors import Invalid, JobsiteError, NotFound
+from jobsite.lib.params import job_id_in, only_known
+
+router = Router(auth=people_only, tags=["Jobs"])
+shared = Router(auth=either, tags=["Jobs"])
+
+
+def job_out(job: Job) -> dict[str, Any]:
+    """A job as `JobOut`. The bot must have been selected with it."""
+    fields = (
+        "id", "status", "payload", "priority", "run_at", "key", "attempt", "max_attempts", "claimed_at", "started_at",
+        "heartbeat_at", "deadline_at", "finished_at", "created_at", "progress", "progress_note", "result", "error",
+    )  # fmt: skip
+    return {name: getattr(job, name) for name in fields} | {
+        "kind": job.kind_id,
+        "claimed_by": job.claimed_by_id,
+        "bot": job.claimed_by.name if job.claimed_by else None,
+    }
+
+
+def find(job_id: int) -> Job:
+    """The job, with its bot. NotFound otherwise."""
+    job = Job.objects.select_related("claimed_by").filter(pk=job_id).first()
+    if job is None:
+        raise NotFound(f"There is no job {job_id}.")
+    return job
+
+
+@router.post("/jobs", response={201: schemas.JobOut, 200: schemas.JobOut})
+def enqueue(request: HttpRequest, data: JobIn) -> Any:
+    """Add a job. The same `key` of the same kind again answers 200 with the job that is there."""
+    require(request, "jobs.add_job")
+    ((job_id, created),) = insert.enqueue([data.to_new()])
+    return Status(201 if created else 200, job_out(find(job_id)))
+
+
+@router.get("/jobs", response=schemas.JobsOut)
+def jobs(request: HttpRequest) -> Any:
+    """Jobs, newest first. Filters: `status`, `kind`, `bot` (who holds it: id or name); `limit` and `cursor` page."""
+    require(request, "jobs.view_job")
+    only_known(request, ("status", "kind", "bot", "limit", "cursor"))
+    found, statuses = Job.objects.all(), JobStatus.values
+    if status := request.GET.get("status"):
+        if status not in JobStatus.values:
+            raise Invalid(f"status: one of {', '.join(JobStatus.values)}.")
+        statuses = [status]
+    kind = _text(request, "kind")
+    if bot := _text(request, "bot"):
+        by_id = bot.isascii() and bot.isdigit() and len(bot) <= 18
+        found = found.filter(claimed_by=Bot.objects.filter(**({"pk": bot} if by_id else {"name": bot})).first())
+        statuses = [status for status in statuses if status in HELD]
+    page = CursorPage.of(request)
+    ids = index_merge.ids(index_merge.of(page.newest_first(found), statuses=statuses, kind=kind), page.reads)
+    rows, next_cursor = page.cut(Job.objects.select_related("claimed_by").filter(pk__in=ids).order_by("-id"))
+    return {"jobs": [job_out(job) for job in rows], "next_cursor": next_cursor}
+
+
+def _text(request: HttpRequest, name: str) -> str:
+    text = request.GET.get(name, "")
+    if len(text) > NAME_LENGTH or "\0" in text:
+        raise Invalid(f"{name}: at most {NAME_LENGTH} characters, and no NUL.")
+    return text
+
+
+@router.get("/jobs/{job_id}", response=schemas.JobOut)
+def job(request: HttpRequest, job_id: str) -> Any:
+    """One job."""
+    require(request, "jobs.view_job")
+    return job_out(find(job_id_in(job_id)))
+
+
+@router.get("/jobs/{job_id}/events", response=schemas.EventsOut)
+def events(request: HttpRequest, job_id: str) -> Any:
+    """What happened to a job, oldest first: interventions, and attempts that did not end well."""
+    require(request, "jobs.view_job")
+    found = JobEvent.objects.filter(job=find(job_id_in(job_id))).order_by("id")
+    return {"events": list(found.values(*schemas.EventOut.model_fields))}
+
+
+@router.get("/jobs/{job_id}/explain", response=schemas.ExplainedOut)
+def explained(request: HttpRequest, job_id: str) -> Any:
+    """Why a job is where it is, with the evidence: the same answer as `manage.py explain` and the job's page give."""
+    require(request, "jobs.view_job")
+    return why.explain(find(job_id_in(job_id))).as_dict()
+
+
+@shared.post("/jobs/{job_id}/release", response=schemas.ChangeOut | schemas.ReportOut)
+def release(
+    request: HttpRequest, job_id: str, data: schemas.ReleaseIn = Body(default_factory=schemas.ReleaseIn)
+) -> Any:
+    """Give a lease back unfinished. A bot names its own `attempt`; an operator may give a `reason`."""
+    number = job_id_in(job_id)
+    caller: Any = bot_of(request)
+    if isinstance(caller, Bot):
+        if data.attempt is None:
+            raise Invalid("attempt: a bot names the attempt it gives back.")
+        outcome = lifecycle.hand_back([Report(number, data.attempt)], by=By.bot(caller), reason=data.reason)
+        outcome.only(number)
+        return {"status": "released", "job_id": number, "attempt": data.attempt}
+    if data.attempt is not None:
+        raise Invalid("attempt: only a bot names an attempt; an operator releases whoever holds the job.")
+    by = By.operator(require(request, "jobs.release_job"))
+    changes = lifecycle.release([number], by=by, reason=data.reason)
+    return _changed("released", number, changes, NotReleasable, "only a claimed or processing job can be released")
+
+
+@router.post("/jobs/{job_id}/cancel", response=schemas.ChangeOut)
+def cancel(request: HttpRequest, job_id: str, data: schemas.ReasonIn = Body(default_factory=schemas.ReasonIn)) -> Any:
+    """End a job on purpose. A bot that holds it learns so at its next heartbeat or report."""
+    number, by = job_id_in(job_id), By.operator(require(request, "jobs.cancel_job"))
+    changes = lifecycle.cancel([number], by=by, reason=data.reason)
+    return _changed("cancelled", number, changes, NotCancellable, "only a job that has not ended can be cancelled")
+
+
+@router.post("/jobs/{job_id}/retry", response=schemas.ChangeOut)
+def retry(request: HttpRequest, job_id: str, data: schemas.ReasonIn = Body(default_factory=schemas.ReasonIn)) -> Any:
+    """Send a failed or cancelled job back to pending, with all its attempts before it."""
+    number, by = job_id_in(job_id), By.operator(require(request, "jobs.retry_job"))
+    changes = lifecycle.retry([number], by=by, reason=data.reason)
+    return _changed("retried", number, changes, NotRetryable, "only a failed or cancelled job can be retried")
+
+
+def _changed(done: str, job_id: int, changes: list[Change], refusal: type[JobsiteError], rule: str) -> dict[str, Any]:
+    if not changes:
+        status = find(job_id).status
+        raise refusal(f"Job {job_id} is {status}; {rule}.", job_id=job_id, job_status=status)
+    (change,) = changes
+    held = f"; bot {change.bot_name} held it" if change.bot_name else ""
+    return {
+        "status": done,
+        "job_id": job_id,
+        "bot_id": change.bot,
+        "previous_status": change.previous_status,
+        "message": f"Job {job_id} was {change.previous_status} and is {change.status} now{held}.",
+    }

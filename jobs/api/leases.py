@@ -1,0 +1,95 @@
+"""What bots call about one job, and a process saying hello. Claim and exchange are in `turns`."""
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from ninja import Body, Router
+
+from jobs import lifecycle
+from jobs.api import schemas
+from jobs.api.auth import bot_of, bots_only, instance_of
+from jobs.lifecycle import By, Report
+from jobsite.lib import log_context
+from jobsite.lib.params import job_id_in
+from jobsite.lib.strict_json import check_json
+
+router = Router(auth=bots_only, tags=["Bots"])
+
+
+def _lease(job_id: str, data: schemas.LeaseIn) -> int:
+    """The job; log lines say it from here on, and which attempt the bot means."""
+    log_context.bind(attempt=data.attempt)
+    return job_id_in(job_id)
+
+
+@router.post("/jobs/{job_id}/start", response=schemas.RenewedOut)
+def start(request: HttpRequest, job_id: str, data: schemas.LeaseIn) -> Any:
+    """Begin to work on a job that was claimed with `start: false`."""
+    report = Report(_lease(job_id, data), data.attempt)
+    return _renewed(request, *lifecycle.start([report], by=By.bot(bot_of(request))))
+
+
+@router.post("/jobs/{job_id}/heartbeat", response=schemas.RenewedOut)
+def heartbeat(request: HttpRequest, job_id: str, data: schemas.HeartbeatIn) -> Any:
+    """Renew the lease, with progress and a note if you like. `409 lease_lost` means: stop working on it."""
+    report = Report(_lease(job_id, data), data.attempt, progress=data.progress, note=data.note)
+    return _renewed(request, *lifecycle.heartbeat([report], by=By.bot(bot_of(request))))
+
+
+def _renewed(request: HttpRequest, leases: list[lifecycle.Renewed], outcome: lifecycle.Outcome) -> dict[str, Any]:
+    for job_id in outcome.rejected:
+        outcome.only(job_id)
+    (lease,) = leases
+    restart = lifecycle.take_restart(bot_of(request), instance_of(request))
+    return {
+        "job_id": lease.id,
+        "attempt": lease.attempt,
+        "status": lease.status,
+        "deadline_at": lease.deadline_at,
+        "restart": restart,
+    }
+
+
+@router.post("/jobs/{job_id}/complete", response=schemas.ReportOut)
+def complete(request: HttpRequest, job_id: str, data: schemas.CompleteIn) -> Any:
+    """The job is done. Saying so twice is fine; saying so too late is `409 lease_lost`, and the result is kept."""
+    check_json(data.result, "result", settings.MAX_RESULT_BYTES)
+    report = Report(_lease(job_id, data), data.attempt, result=data.result)
+    return _reported("succeeded", report, lifecycle.complete([report], by=By.bot(bot_of(request))))
+
+
+@router.post("/jobs/{job_id}/fail", response=schemas.ReportOut)
+def fail(request: HttpRequest, job_id: str, data: schemas.FailIn) -> Any:
+    """The attempt failed. The job is tried again after a backoff while attempts are left, unless `retry` is false."""
+    report = Report(_lease(job_id, data), data.attempt, error=data.error, retry=data.retry)
+    return _reported("failed", report, lifecycle.fail([report], by=By.bot(bot_of(request))))
+
+
+def _reported(status: str, report: Report, outcome: lifecycle.Outcome) -> dict[str, Any]:
+    outcome.only(report.id)
+    return {"status": status, "job_id": report.id, "attempt": report.attempt}
+
+
+@router.post("/heartbeat", response=schemas.BotHeartbeatOut)
+def bot_heartbeat(
+    request: HttpRequest, data: schemas.BotHeartbeatIn = Body(default_factory=schemas.BotHeartbeatIn)
+) -> Any:
+    """The bot itself is alive. It renews no lease: each job needs its own heartbeat."""
+    bot = bot_of(request)
+    lifecycle.see(bot, version=data.version, always=True)
+    return {"paused": bot.paused, "restart": lifecycle.take_restart(bot, instance_of(request))}
+
+
+@router.post("/hello", response=schemas.HelloOut)
+def hello(request: HttpRequest, data: schemas.HelloIn) -> Any:
+    """A bot process starts. With `alone`, what its earlier lives still held goes back to the queue at once."""
+    bot = bot_of(request)
+    changes = lifecycle.hello(bot, instance=data.instance, version=data.version, alone=data.alone)
+    return {
+        "bot_id": bot.pk,
+        "name": bot.name,
+        "instance": data.instance,
+        "released": [change.id for change in changes],
+        "paused": bot.paused,
+    }

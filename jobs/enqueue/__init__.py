@@ -1,0 +1,1 @@
+"""How jobs come into being: what producers send, checked and inserted."""

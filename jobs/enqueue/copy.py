@@ -1,0 +1,103 @@
+"""Encode new jobs as rows of text for PostgreSQL's COPY."""
+
+from collections import Counter
+from collections.abc import Iterator
+from tempfile import SpooledTemporaryFile
+from types import TracebackType
+from typing import Self
+
+from pydantic_core import to_json
+
+from jobs.enqueue.new_job import NewJob
+
+#: Rows, and bytes of them, that are put together before they are written.
+BLOCK_ROWS, BLOCK_BYTES = 1000, 1024 * 1024
+#: Beyond this the rows are kept on disk and not in memory.
+MEMORY_BYTES = 8 * 1024 * 1024
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+#: A cell with nothing in it.
+NOTHING = b"\\N"
+
+
+def row_of(job: NewJob, now: bytes = NOTHING, max_attempts: bytes = NOTHING) -> bytes:
+    """A job's row: kind, payload, priority, key, run_at, max_attempts. What the job does not say stands as given."""
+    payload = to_json(job.payload)
+    if b"\\" in payload:
+        payload = payload.replace(b"\\", b"\\\\")
+    if job.run_at is not None:
+        now = job.run_at.isoformat().encode()
+    if job.max_attempts is not None:
+        max_attempts = b"%d" % job.max_attempts
+    key = job.key.translate(_ESCAPES).encode() if job.key else NOTHING
+    return b"%b\t%b\t%d\t%b\t%b\t%b\n" % (job.kind.encode(), payload, job.priority, key, now, max_attempts)
+
+
+class Rows:
+    """Any number of new jobs, in order, and what has to be known of them all before the first can be added.
+
+    While they come in, the database is not touched: no transaction is open, and no row locked, while somebody takes
+    an hour to send them. A context manager; what is on disk goes with it.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.kinds: set[str] = set()
+        #: How many of each kind are to run at once.
+        self.due = Counter[str]()
+        #: Whether any has a key; whether any takes its kind's `max_attempts`.
+        self.keyed = self.by_kind = False
+        self._rows: list[bytes] = []
+        self._weight = 0
+        #: The bytes of each block in the file.
+        self._blocks: list[int] = []
+        self._file = SpooledTemporaryFile(max_size=MEMORY_BYTES)  # noqa: SIM115  closed by __exit__
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._file.close()
+
+    def add(self, job: NewJob) -> None:
+        """Put `job` after the others. Its payload must be what JSON can say."""
+        text = row_of(job)
+        self.count += 1
+        self.kinds.add(job.kind)
+        if job.run_at is None:
+            self.due[job.kind] += 1
+        if job.key:
+            self.keyed = True
+        if job.max_attempts is None:
+            self.by_kind = True
+        self._rows.append(text)
+        self._weight += len(text)
+        if len(self._rows) >= BLOCK_ROWS or self._weight >= BLOCK_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        block = b"".join(self._rows)
+        self._blocks.append(len(block))
+        self._file.write(block)
+        self._rows.clear()
+        self._weight = 0
+
+    def blocks(self) -> Iterator[bytes]:
+        """All rows, in blocks of whole ones."""
+        if self._rows:
+            self._flush()
+        self._file.seek(0)
+        for size in self._blocks:
+            yield self._file.read(size)
+
+
+def filled(block: bytes, *, now: bytes, max_attempts: bytes) -> bytes:
+    """A block of rows of which none has a key, with `now` and `max_attempts` where they say nothing of their own."""
+    # No cell but these three can be `\N`, and no cell holds a bare tab: what is replaced is what is meant.
+    block = block.replace(b"\t\\N\t\\N\t\\N\n", b"\t\\N\t%b\t%b\n" % (now, max_attempts))
+    block = block.replace(b"\t\\N\t\\N\t", b"\t\\N\t%b\t" % now)
+    return block.replace(b"\t\\N\n", b"\t%b\n" % max_attempts)
+
+
+def with_ids(block: bytes, ids: Iterator[int]) -> bytes:
+    """A block of rows, each with the next of `ids` before it."""
+    return b"".join([b"%d\t%b\n" % (job_id, row) for row, job_id in zip(block[:-1].split(b"\n"), ids, strict=False)])

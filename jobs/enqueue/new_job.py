@@ -1,0 +1,86 @@
+"""A new job as producers send it, with the rules for each of its fields."""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any, NamedTuple
+
+from django.conf import settings
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+)
+from pydantic_core import PydanticCustomError
+
+from bots.models import NAME_LENGTH
+from jobs.models import KEY_LENGTH, KIND_PATTERN, MAX_ATTEMPTS_LIMIT, PRIORITY_LIMIT
+from jobsite.lib.strict_json import first_fault, is_small_and_plain, unkeepable
+
+#: Moments outside these years cannot be shown in every time zone, and nobody means them.
+YEARS = (1970, 9000)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
+
+
+def _json_payload(value: Any) -> Any:
+    if is_small_and_plain(value, settings.MAX_PAYLOAD_BYTES):
+        return value
+    fault = first_fault(value, settings.MAX_PAYLOAD_BYTES)
+    if fault is not None:
+        at = f"at {fault.place}: " if fault.place else ""
+        raise PydanticCustomError("json", "{fault}", {"fault": at + fault.message})
+    return value
+
+
+def _iso(value: Any) -> Any:
+    # Pydantic would take numbers, and text with a number in it, as seconds since 1970.
+    if value is not None and not (isinstance(value, datetime) or (isinstance(value, str) and _DATE.match(value))):
+        raise PydanticCustomError("iso", "Use an ISO 8601 time with its offset, such as 2026-11-05T09:00:00Z")
+    return value
+
+
+def _sane(moment: datetime) -> datetime:
+    if not YEARS[0] < moment.year < YEARS[1]:
+        raise PydanticCustomError("year", "Use a time between the years {0} and {1}", {"0": YEARS[0], "1": YEARS[1]})
+    return moment.astimezone(UTC)
+
+
+def _no_nul(text: str) -> str:
+    if message := unkeepable(text):
+        raise PydanticCustomError("nul", "{fault}", {"fault": message})
+    return text
+
+
+class NewJob(NamedTuple):
+    """A job to be. `max_attempts` None: the kind's; `run_at` None: now; `key` None or empty: it has none."""
+
+    kind: str
+    payload: Any
+    priority: int = 0
+    run_at: datetime | None = None
+    key: str | None = None
+    max_attempts: int | None = None
+
+
+class JobIn(BaseModel):
+    """A job as producers send it. Unknown fields and wrong types are refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    # Rust's `$` is the very end of the text, which Python writes `\Z`.
+    kind: str = Field(min_length=1, max_length=NAME_LENGTH, pattern=KIND_PATTERN.replace(r"\Z", "$"), examples=["sum"])
+    payload: Annotated[Any, AfterValidator(_json_payload)] = Field(default_factory=dict, description="Any JSON.")
+    priority: int = Field(0, ge=-PRIORITY_LIMIT, le=PRIORITY_LIMIT, description="Higher goes first.")
+    run_at: Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_iso), AfterValidator(_sane)] | None = Field(
+        None, description="Not before this moment. Without it: now."
+    )
+    key: Annotated[str, Field(min_length=1, max_length=KEY_LENGTH), AfterValidator(_no_nul)] | None = Field(
+        None, description="The same key of the same kind is the same job."
+    )
+    max_attempts: int | None = Field(None, ge=1, le=MAX_ATTEMPTS_LIMIT, description="Without it: the kind's.")
+
+    def to_new(self) -> NewJob:
+        """What `lifecycle.enqueue` takes."""
+        return NewJob(self.kind, self.payload, self.priority, self.run_at, self.key, self.max_attempts)

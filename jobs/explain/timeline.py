@@ -1,0 +1,98 @@
+"""A job's history as steps of a timeline."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from jobs.models import Job, JobEvent
+from jobs.states import Actor, JobStatus, Verb
+from jobsite.lib.durations import words
+
+#: The family of colour and icon in which each verb stands in a timeline.
+LOOKS = {
+    Verb.RELEASE: "warn", Verb.EXPIRE: "bad", Verb.FAIL: "bad", Verb.RETRY: "wait", Verb.CANCEL: "wait",
+    Verb.FLAG: "warn", Verb.LATE: "warn", Verb.ACCEPT: "good", Verb.PRIORITISE: "wait",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Step:
+    """One moment of a job's life."""
+
+    at: datetime | None
+    look: str
+    title: str
+    text: str = ""
+    bot_id: int | None = None
+    bot: str = ""
+
+
+def timeline(job: Job, events: Iterable[JobEvent]) -> list[Step]:
+    """From enqueue to now: each attempt, its bot, the last sign of life, how it ended, and late results."""
+    steps = [Step(job.created_at, "wait", "enqueued", f"priority {job.priority}" if job.priority else "")]
+    told: set[int] = set()
+    for event in events:
+        if event.verb in (Verb.RELEASE, Verb.EXPIRE, Verb.FAIL, Verb.CANCEL) and event.attempt not in told:
+            steps.extend(_attempt(event))
+            told.add(event.attempt)
+        steps.append(_event(event))
+    if job.claimed_by is not None:
+        steps.extend(_lease(job))
+    elif job.status == JobStatus.SUCCEEDED and job.attempt not in told:
+        bot = str(job.finished_by or "a bot")
+        if job.claimed_at:
+            waited = words(max(job.claimed_at - job.run_at, timedelta(0)))
+            steps.append(Step(job.claimed_at, "work", f"claimed by {bot}", f"attempt {job.attempt}, after {waited}"))
+        ran = f"ran for {words(job.finished_at - job.started_at)}" if job.started_at and job.finished_at else ""
+        steps.append(Step(job.finished_at, "good", f"completed by {bot}", ran, job.finished_by_id, bot))
+    # A claim is known only from what ended it or holds on, and has its place before what happened meanwhile.
+    return sorted(steps, key=lambda step: step.at or timezone.now())
+
+
+def _attempt(event: JobEvent) -> list[Step]:
+    """What an event that ended an attempt knows of its beginning."""
+    detail: dict[str, Any] = event.detail or {}
+    claimed, heard = (_moment(detail.get(name)) for name in ("claimed_at", "heartbeat_at"))
+    if claimed is None or event.bot is None:
+        return []
+    steps = [Step(claimed, "work", f"claimed by {event.bot}", f"attempt {event.attempt}", event.bot_id, str(event.bot))]
+    if heard is not None and heard > claimed:
+        progress = f", at {detail['progress']} %" if detail.get("progress") is not None else ""
+        steps.append(Step(heard, "work", "last sign of life", f"from {event.bot}{progress}"))
+    return steps
+
+
+def _lease(job: Job) -> list[Step]:
+    bot = str(job.claimed_by)
+    steps = [Step(job.claimed_at, "work", f"claimed by {bot}", f"attempt {job.attempt}", job.claimed_by_id, bot)]
+    if job.started_at and job.claimed_at and job.started_at > job.claimed_at:
+        steps.append(Step(job.started_at, "work", "started"))
+    if job.heartbeat_at and job.heartbeat_at > (job.started_at or job.heartbeat_at - timedelta(1)):
+        said = [] if job.progress is None else [f"{job.progress} %"]
+        said += [job.progress_note] if job.progress_note else []
+        steps.append(Step(job.heartbeat_at, "work", "last heartbeat", ", ".join(said)))
+    return steps
+
+
+def _event(event: JobEvent) -> Step:
+    who = {Actor.OPERATOR: event.by, Actor.SWEEP: "the sweep"}.get(Actor(event.actor), str(event.bot or event.by))
+    past = {
+        Verb.RELEASE: "released", Verb.EXPIRE: "expired", Verb.FAIL: "failed", Verb.RETRY: "sent back",
+        Verb.CANCEL: "cancelled", Verb.FLAG: "flagged", Verb.LATE: "late result", Verb.ACCEPT: "late result accepted",
+        Verb.PRIORITISE: "priority changed",
+    }[Verb(event.verb)]  # fmt: skip
+    text = event.reason
+    if event.verb == Verb.PRIORITISE:
+        text = f"from {event.detail.get('from')} to {event.detail.get('to')}" + (f": {text}" if text else "")
+    if event.from_status != event.to_status:
+        text = f"{event.from_status} → {event.to_status}" + (f": {text}" if text else "")
+    of = f"attempt {event.attempt} " if event.attempt and event.verb not in (Verb.RETRY, Verb.PRIORITISE) else ""
+    return Step(event.at, LOOKS[Verb(event.verb)], f"{of}{past} by {who}".strip(), text)
+
+
+def _moment(text: str | None) -> datetime | None:
+    return parse_datetime(text) if text else None

@@ -1,0 +1,279 @@
+"""Why is this job where it is? One answer for `manage.py explain`, the job's page and `GET /jobs/{id}/explain`.
+
+A sentence or two, and under it the evidence: one line for each thing that was looked at, with its figures.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from bots import health
+from jobs import lifecycle
+from jobs.explain.policy import run_limit
+from jobs.lifecycle import Watched
+from jobs.lists import takers
+from jobs.models import Job, JobEvent, JobKind
+from jobs.states import FINISHED, HELD, Actor, JobStatus, Verb
+from jobs.stats import learned
+from jobs.sweep import forecast, verdicts
+from jobsite.lib.badges import exact
+from jobsite.lib.durations import words
+
+#: How many of a job's last events the answer names.
+NAMED = 10
+#: What ended an attempt other than well, in words.
+PAST = {Verb.RELEASE: "released", Verb.EXPIRE: "taken back", Verb.FAIL: "failed", Verb.CANCEL: "cancelled"}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One thing that was looked at: its name, what was found in words, and the figures."""
+
+    about: str
+    says: str
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Explained:
+    """The answer."""
+
+    job: int
+    kind: str
+    status: str
+    why: str
+    evidence: list[Evidence]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The answer for programs; moments are datetimes, durations seconds."""
+        return asdict(self)
+
+
+def explain(job: Job) -> Explained:
+    """Why `job` is where it is. Its kind, its holder and who finished it are best selected with it."""
+    events = list(job.events.select_related("bot").order_by("-id")[:NAMED])
+    found = {**dict.fromkeys(HELD, _held), **dict.fromkeys(FINISHED, _finished)}.get(JobStatus(job.status), _pending)
+    why, evidence = found(job, events)
+    return Explained(job.pk, job.kind_id, str(job.status), why, evidence)
+
+
+def _ago(moment: datetime) -> str:
+    return f"{words(timezone.now() - moment)} ago ({exact(moment)})"
+
+
+def _in(moment: datetime) -> str:
+    """A moment relative to now, and absolute."""
+    ahead = moment - timezone.now()
+    return f"in {words(ahead)} ({exact(moment)})" if ahead > timedelta(0) else _ago(moment)
+
+
+def _who(event: JobEvent) -> str:
+    return "the sweep" if event.actor == Actor.SWEEP else event.by or str(event.bot or "its bot")
+
+
+# --- Pending --------------------------------------------------------------------------------------------------
+
+
+def _pending(job: Job, events: Sequence[JobEvent]) -> tuple[str, list[Evidence]]:
+    bots = takers.takers(job.kind_id)
+    ahead, now = takers.before(job), timezone.now()
+    most = "at least " if ahead >= takers.BEFORE else ""
+    kind = f"paused: none of the jobs of kind {job.kind_id} is handed out" if job.kind.paused else "not paused"
+    due = f"since {_ago(job.run_at)}" if job.run_at <= now else _in(job.run_at)
+    evidence = [
+        *_last(events),
+        Evidence("kind", kind, {"paused": job.kind.paused}),
+        Evidence("due", due, {"run_at": job.run_at}),
+        Evidence("bots", _said_of(bots, job.kind_id), bots),
+        Evidence("before it", f"{most}{ahead} due jobs of its kind", {"jobs": ahead, "at_least": bool(most)}),
+        _attempts(job, events),
+    ]
+    return _why_pending(job, events, bots, f"{most}{ahead}" if ahead else ""), evidence
+
+
+def _why_pending(job: Job, events: Sequence[JobEvent], bots: dict[str, int], before: str) -> str:
+    said, last = "", events[0] if events else None
+    if last is not None and last.verb in (Verb.RELEASE, Verb.EXPIRE, Verb.FAIL, Verb.RETRY):
+        past = "sent back" if last.verb == Verb.RETRY else PAST[Verb(last.verb)]
+        said = f"It was {past} by {_who(last)} {words(timezone.now() - last.at)} ago. "
+    if job.kind.paused:
+        return f"{said}Kind {job.kind_id} is paused, so none of its jobs is handed out."
+    if job.run_at > timezone.now():
+        return f"{said}It is not due yet: its time comes {_in(job.run_at)}."
+    if not bots["all"]:
+        return f"{said}No bot takes jobs of kind {job.kind_id}."
+    if not bots["ready"]:
+        return f"{said}None of the bots that take its kind can take a job now: {_reasons(bots)}."
+    queue = f"Jobs of its kind that go before it: {before}" if before else "It is the next of its kind"
+    others = f"; others: {_reasons(bots)}" if bots["ready"] < bots["all"] else ""
+    return f"{said}{queue}. Bots that can take it: {bots['ready']} of {bots['all']}, idle: {bots['idle']}{others}."
+
+
+def _reasons(bots: dict[str, int]) -> str:
+    """Why bots cannot take a job, and how many for each reason; a bot stands under its first."""
+    found = ((bots[name], name.replace("_", " ")) for name in takers.CANNOT)
+    return ", ".join(f"{n} {name}" for n, name in found if n)
+
+
+def _said_of(bots: dict[str, int], kind: str) -> str:
+    if not bots["all"]:
+        return f"none takes jobs of kind {kind}"
+    others = _reasons(bots)
+    return f"{bots['all']} take its kind: {bots['ready']} can take a job now, {bots['idle']} of them idle" + (
+        f"; {others}" if others else ""
+    )
+
+
+# --- Held -----------------------------------------------------------------------------------------------------
+
+
+def _held(job: Job, events: Sequence[JobEvent]) -> tuple[str, list[Evidence]]:
+    watches = lifecycle.watched(Job.objects.filter(pk=job.pk))
+    if not watches:
+        return "It is changing hands just now; ask again.", []
+    watch = watches[0]
+    lease, grade = watch.lease, watch.grade
+    heard = words(lease.silent_for)
+    said = f"{job.claimed_by} has held it for {words(lease.claimed_for)}; its last heartbeat was {heard} ago."
+    if grade.signal is None:
+        said = f"{said} All is within its limits."
+    else:
+        said = f"{said} It is {str(grade.status).replace('_', ' ')}: {grade.reason}."
+    plan = forecast.ahead(job, watch)
+    flagged = any(event.verb == Verb.FLAG and event.attempt == job.attempt for event in events)
+    done = {"wait", "flag"} if flagged else {"wait"}
+    next_act = next((step for step in plan if step.does not in done), None)
+    if next_act is not None:
+        said = f"{said} {_when(next_act.at)} {next_act.who} {next_act.what}."
+    progress = "none told" if job.progress is None else f"{job.progress} %"
+    evidence = [
+        Evidence(
+            "held by", f"{job.claimed_by}, since {_ago(job.claimed_at)}" if job.claimed_at else str(job.claimed_by),
+            {"bot": str(job.claimed_by), "bot_id": job.claimed_by_id, "claimed_at": job.claimed_at},
+        ),
+        Evidence(
+            "started", f"{_ago(job.started_at)}" if job.started_at else "not yet", {"started_at": job.started_at}
+        ),
+        Evidence(
+            "last heartbeat", _ago(job.heartbeat_at) if job.heartbeat_at else "none", {"heartbeat_at": job.heartbeat_at}
+        ),
+        Evidence(
+            "progress", f"{progress}{': ' + job.progress_note if job.progress_note else ''}",
+            {"progress": job.progress, "note": job.progress_note},
+        ),
+        _limits(job.kind, watch),
+        *([_usual(job.kind_id, watch.usual)] if watch.usual else []),
+        *map(_then, plan),
+        Evidence("the sweep looks", _in(job.deadline_at) if job.deadline_at else "never", {"at": job.deadline_at}),
+        *_last(events),
+        _attempts(job, events),
+    ]  # fmt: skip
+    return said, evidence
+
+
+def _when(moment: datetime) -> str:
+    ahead = moment - timezone.now()
+    return f"If nothing changes, in {words(ahead)}" if ahead > timedelta(0) else "At its next run"
+
+
+def _limits(kind: JobKind, watch: Watched) -> Evidence:
+    limits, run = watch.limits, run_limit(kind)
+    says = f"silent after {words(limits.heartbeat_within)}, overdue after {run}"
+    if watch.lease.running_for is None:
+        says = f"to be started within {words(limits.start_within)}; then {says}"
+    seconds = {name: value.total_seconds() for name, value in asdict(limits).items()}
+    return Evidence("limits", says, seconds)
+
+
+def _then(step: forecast.Foreseen) -> Evidence:
+    figures = {"at": step.at, "signal": step.signal, "does": step.does, "becomes": step.becomes}
+    return Evidence("then", f"{_in(step.at)}, {step}", figures)
+
+
+# --- Finished -------------------------------------------------------------------------------------------------
+
+
+def _finished(job: Job, events: Sequence[JobEvent]) -> tuple[str, list[Evidence]]:
+    evidence = [*_last(events), _ended(job, events)]
+    if job.started_at and job.finished_at:
+        evidence.append(_ran(job))
+    if job.claimed_at:
+        waited = max(job.claimed_at - job.run_at, timedelta(0))
+        evidence.append(Evidence("waited", f"{words(waited)} from due to claimed", {"seconds": waited.total_seconds()}))
+    if job.error.strip():
+        evidence.append(Evidence("error", _short(job.error)))
+    return _why_finished(job, events), [*evidence, _attempts(job, events)]
+
+
+def _why_finished(job: Job, events: Sequence[JobEvent]) -> str:
+    last = events[0] if events else None
+    if job.status == JobStatus.SUCCEEDED:
+        by = f"{job.finished_by} completed it" if job.finished_by else "It was completed"
+        return f"{by} at attempt {job.attempt}."
+    if job.status == JobStatus.CANCELLED:
+        return f"{last.by} cancelled it{': ' + last.reason if last.reason else ''}." if last else "It was cancelled."
+    used = job.attempt - job.uncounted
+    error = _short(job.error)
+    if last is not None and last.verb == Verb.EXPIRE and job.error.startswith(verdicts.HUNG):
+        return f"It {error}."
+    if used >= job.max_attempts:
+        return f"Its attempts, {job.max_attempts}, are used up. The last ended with: {error}"
+    return f"It was not to be tried again, at attempt {used} of {job.max_attempts}. It ended with: {error}"
+
+
+def _short(error: str) -> str:
+    return error.strip().splitlines()[-1][:200] if error.strip() else "no error was given"
+
+
+def _ended(job: Job, events: Sequence[JobEvent]) -> Evidence:
+    last = next((event for event in events if event.to_status == job.status), None)
+    who = str(job.finished_by) if job.finished_by else _who(last) if last else "nobody known"
+    held = f", held by {last.bot}" if last is not None and last.bot is not None and str(last.bot) != who else ""
+    when = f" {_ago(job.finished_at)}" if job.finished_at else ""
+    figures = {"by": who, "bot": str(last.bot) if last and last.bot else who, "at": job.finished_at}
+    return Evidence("ended", f"{job.status} by {who}{held},{when}", figures)
+
+
+def _ran(job: Job) -> Evidence:
+    """How long it ran, against the usual for its kind."""
+    ran = (job.finished_at or timezone.now()) - (job.started_at or timezone.now())
+    known = learned.of(job.kind_id)
+    says = f"for {words(ran)}" if ran >= timedelta(seconds=1) else f"for {ran.total_seconds() * 1000:.0f} ms"
+    if known.usual is None:
+        return Evidence("ran", says, {"seconds": ran.total_seconds()})
+    quicker = known.within(ran.total_seconds())
+    usual = health.compared(known.usual, job.kind_id)
+    says = f"{says}, longer than {quicker} of the last {known.jobs} of its kind; {usual}"
+    return Evidence("ran", says, {"seconds": ran.total_seconds(), "quicker": quicker, "of": known.jobs})
+
+
+# --- What all of them have ------------------------------------------------------------------------------------
+
+
+def _usual(kind: str, usual: health.Usual) -> Evidence:
+    figures = {"quick": usual.quick, "of": usual.jobs, "under": usual.under.total_seconds()}
+    return Evidence("usual", health.compared(usual, kind), figures)
+
+
+def _last(events: Sequence[JobEvent]) -> list[Evidence]:
+    if not events:
+        return []
+    last = events[0]
+    says = f"{last.verb} by {_who(last)}, {_ago(last.at)}{': ' + last.reason if last.reason else ''}"
+    figures = {"verb": last.verb, "by": _who(last), "at": last.at, "reason": last.reason}
+    return [Evidence("last event", says, figures)]
+
+
+def _attempts(job: Job, events: Sequence[JobEvent]) -> Evidence:
+    used, bots = job.attempt - job.uncounted, Counter[str]()
+    for event in events:
+        if event.verb in PAST and event.bot is not None:
+            bots[f"{PAST[Verb(event.verb)]} under {event.bot}"] += 1
+    ends = ", ".join(f"{said} ({n} times)" if n > 1 else said for said, n in bots.items())
+    says = f"{used} of {job.max_attempts} used" + (f"; {job.uncounted} not counted" if job.uncounted else "")
+    figures = {"attempt": job.attempt, "used": used, "max_attempts": job.max_attempts, "uncounted": job.uncounted}
+    return Evidence("attempts", says + (f"; {ends}" if ends else ""), figures)

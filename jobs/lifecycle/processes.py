@@ -1,0 +1,66 @@
+"""The processes of a bot: hello, the last sight of one, and restarts."""
+
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+
+from bots import audit
+from bots.models import Bot
+from jobs.models import Job
+from jobs.states import HELD, Verb
+
+if TYPE_CHECKING:
+    pass
+from jobs.lifecycle.moves import end, release
+from jobs.lifecycle.statements import run
+from jobs.lifecycle.values import By, Change
+
+
+def see(bot: Bot, *, version: str | None = None, always: bool = False) -> None:
+    """A bot has called. `always` writes even when the last sight is recent."""
+    run("see", bot=bot.pk, version=version, always=always or version is not None, every=settings.LAST_SEEN_EVERY)
+
+
+def hello(bot: Bot, *, instance: str, version: str | None = None, alone: bool = True) -> list[Change]:
+    """A bot process starts. With `alone`, what the bot's earlier lives still held goes back at once."""
+    by = By.bot(bot)
+    with transaction.atomic():
+        changes = []
+        if alone:
+            # Under the lock a claim takes: a claim by an older life either is seen below or is refused from here on.
+            Bot.objects.select_for_update(no_key=True).get(pk=bot.pk)
+            Bot.objects.filter(pk=bot.pk).update(instance=instance, restart_requested_at=None)
+        else:
+            Bot.objects.filter(pk=bot.pk).update(instance="", restart_requested_at=None)
+        see(bot, version=version, always=True)
+    if alone:
+        reason = f"bot {bot.name} was started again; an earlier process of it held this job"
+        earlier = Job.objects.held_by(bot).exclude(instance=instance).values_list("id", "attempt")
+        rows = [{"id": i, "attempt": a, "bot": bot.pk, "reason": reason} for i, a in earlier]
+        with transaction.atomic():
+            changes = end(Verb.RELEASE, rows, HELD, by) if rows else []
+    return changes
+
+
+def take_restart(bot: Bot, instance: str) -> bool:
+    """Whether an operator has asked this bot to restart. A bot that never says hello is told once."""
+    if bot.restart_requested_at is None:
+        return False
+    if not instance:
+        Bot.objects.filter(pk=bot.pk, restart_requested_at=bot.restart_requested_at).update(restart_requested_at=None)
+    return True
+
+
+def restart(bots: QuerySet[Bot], *, by: By, reason: str = "") -> tuple[int, list[Change]]:
+    """What these bots hold goes back, and each is told to restart at its next call. Returns (bots, jobs)."""
+    with transaction.atomic():
+        ids = list(bots.values_list("pk", flat=True))
+        held = list(Job.objects.held().filter(claimed_by__in=ids).values_list("id", flat=True))
+        changes = release(held, by=by, reason=reason or "its bot was told to restart")
+        names = list(bots.order_by("pk").select_for_update(no_key=True).values_list("pk", "name"))
+        told = Bot.objects.filter(pk__in=ids).update(restart_requested_at=Now())
+        audit.tell("restart", [{"bot": name, "bot_id": pk} for pk, name in names], by=by.name, reason=reason)
+    return told, changes

@@ -1,0 +1,1 @@
+"""Lists of jobs and bots at a bounded cost: the job list, its search, Home, and who can take a kind."""

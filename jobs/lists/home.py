@@ -1,0 +1,127 @@
+"""What Home shows: what needs an operator now, the fleet, and what operators did last."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.models import Count, Q, QuerySet, Value
+from django.db.models.expressions import Case, When
+
+from bots.health import Grade
+from bots.models import Bot
+from bots.states import BotStatus, HealthStatus
+from jobs import lifecycle
+from jobs.models import Job, JobEvent
+from jobs.states import Actor
+
+#: How many stuck jobs and bots Home names; the lists behind it have them all.
+NAMED = 8
+#: How many bots have a tile of their own; of a larger fleet, those that are worst off.
+TILES = 240
+#: How many interventions Home names.
+RECENT = 8
+
+
+@dataclass(frozen=True)
+class StuckJob:
+    """A lease past one of its limits, with the evidence in a sentence."""
+
+    id: int
+    kind: str
+    bot: Bot
+    grade: Grade
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What needs an operator now: the worst first."""
+
+    jobs: list[StuckJob]
+    bots: list[Bot]
+    more: bool
+
+    @property
+    def calm(self) -> bool:
+        return not self.jobs and not self.bots
+
+
+def needs_now() -> Needs:
+    """Stuck leases with their evidence, and bots that need somebody for another reason."""
+    worst = Job.objects.stuck().order_by("heartbeat_at").values("pk")[: NAMED + 1]
+    watched = lifecycle.watched(Job.objects.filter(pk__in=worst))
+    # One query for the bots of these jobs and for those that are unwell or in quarantine.
+    unwell = ~Q(health_status=HealthStatus.NORMAL) | Q(quarantined_at__isnull=False)
+    found = Bot.objects.filter(unwell | Q(pk__in=[watch.bot_id for watch in watched])).order_by("name")
+    bots = {bot.pk: bot for bot in found[: NAMED * 3]}
+    jobs = [
+        StuckJob(watch.lease.job_id, watch.lease.kind, bots[watch.bot_id], watch.grade)
+        for watch in watched
+        if watch.bot_id in bots
+    ]
+    jobs = sorted((job for job in jobs if job.grade.signal), key=lambda job: -job.grade.ratio)
+    named = {job.bot.pk for job in jobs}
+    others = [
+        bot
+        for bot in bots.values()
+        if bot.pk not in named and (bot.quarantined_at or bot.health_status != HealthStatus.NORMAL)
+    ]
+    return Needs(jobs[:NAMED], others[:NAMED], len(jobs) > NAMED or len(others) > NAMED)
+
+
+def standing(bot: Bot) -> str:
+    """The one word for how a bot is doing that matters most: health, then quarantine, then status."""
+    if bot.health_status == HealthStatus.UNHEALTHY:
+        return str(HealthStatus.UNHEALTHY)
+    if bot.quarantined_at is not None:
+        return "quarantined"
+    if bot.health_status != HealthStatus.NORMAL:
+        return str(bot.health_status)
+    if bot.status == BotStatus.DOWN:
+        return str(BotStatus.DOWN)
+    return "paused" if bot.paused else str(bot.status)
+
+
+def ranked(bots: QuerySet[Bot]) -> QuerySet[Any]:
+    """Bots with their `standing` as a word in the database, too, the worst first."""
+    word = Case(
+        When(health_status=HealthStatus.UNHEALTHY, then=Value("1unhealthy")),
+        When(quarantined_at__isnull=False, then=Value("2quarantined")),
+        When(health_status=HealthStatus.POTENTIALLY_STUCK, then=Value("3potentially_stuck")),
+        When(status=BotStatus.DOWN, then=Value("4down")),
+        When(paused=True, then=Value("5paused")),
+        When(status=BotStatus.BUSY, then=Value("6busy")),
+        default=Value("7idle"),
+    )
+    return bots.annotate(rank=word)
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """The fleet as tiles, one a bot while they are few enough, and how many there are of each standing."""
+
+    tiles: list[tuple[Bot, str]]
+    total: int
+    #: `(standing, how many)`, the worst first.
+    counts: list[tuple[str, int]] = field(default_factory=list)
+
+    @property
+    def folded(self) -> int:
+        return self.total - len(self.tiles)
+
+
+def fleet() -> Fleet:
+    """Every bot, or of a large fleet the worst off and the figures of the rest."""
+    bots = ranked(Bot.objects.all())
+    shown = list(bots.order_by("rank", "name").defer("kinds", "token_digest")[: TILES + 1])
+    if len(shown) <= TILES:
+        words = [standing(bot) for bot in shown]
+        counts = [(word, words.count(word)) for word in dict.fromkeys(words)]
+        by_name = sorted(zip(shown, words, strict=True), key=lambda pair: pair[0].name)
+        return Fleet(by_name, len(shown), counts)
+    groups = bots.order_by("rank").values_list("rank").annotate(n=Count("pk"))
+    counts = [(rank[1:], n) for rank, n in groups]
+    return Fleet([(bot, standing(bot)) for bot in shown[:TILES]], sum(n for _, n in counts), counts)
+
+
+def interventions() -> list[JobEvent]:
+    """What operators did last."""
+    return list(JobEvent.objects.filter(actor=Actor.OPERATOR).order_by("-at").defer("detail")[:RECENT])

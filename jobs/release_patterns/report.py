@@ -1,0 +1,296 @@
+"""The answer to a question about release patterns, at a bounded cost.
+
+Counts and shares come from the rollup (`jobs.stats.rollup`), reasons and repeats from the newest hand-backs, what
+stands out from the verdict. No table of jobs is read or counted.
+"""
+
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import lru_cache
+
+from django.db.models import Expression, F, QuerySet, Sum
+from django.db.models.expressions import Combinable
+from django.db.models.functions import ExtractHour, ExtractIsoWeekDay, TruncDay
+from django.utils import timezone
+
+from bots.models import Bot
+from jobs.models import JobRollup
+from jobs.release_patterns import samples
+from jobs.release_patterns.conclusions import Figures, Verdict, judge, of_one, sentences
+from jobs.release_patterns.outliers import Counts, dispersion
+from jobs.release_patterns.params import Question, midnight
+from jobs.release_patterns.samples import HandBack, Looked
+from jobs.states import Span
+from jobs.stats import rollup
+from jobsite.lib.clock import database_now
+from jobsite.lib.planner import among
+
+#: Weekdays are compared when there are so many days: with fewer, one bad day would be a bad weekday.
+WEEKDAYS_FROM = timedelta(days=14)
+#: Up to so long a range, what happened when is shown by the hour.
+BY_HOUR = timedelta(days=3)
+#: How many rows of a table the page shows; the file has them all.
+SHOWN = 15
+GONE = "a bot that is gone"
+#: In seconds. Hours begin at a quarter of an hour of UTC everywhere.
+QUARTER = 900
+#: Ways to give a lease back, in words.
+WAYS = {
+    "released": "released by operators",
+    "expired": "taken back by the sweep",
+    "handed_back": "handed back by bots",
+}
+#: The rollup's columns of each way: those events that `samples.SOURCES` names.
+COLUMNS = {"released": ("released",), "expired": ("expired", "given_up"), "handed_back": ("handed_back",)}
+#: The rollup's columns of all leases that ended.
+ENDED = ("succeeded", "attempts_failed", "cancelled_held", *(name for names in COLUMNS.values() for name in names))
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One stretch of time."""
+
+    start: datetime
+    given: int
+    leases: int
+
+
+@dataclass(frozen=True)
+class Patterns:
+    """The answer. `cells`: counts by `(bot, kind)`; `heat`: by `(weekday, hour)`, Monday is 1. `names`: bots, by id.
+
+    `since`, `until`: what the figures are of. `marked`: something is added up. `kinds`: those of the range. `hourly`:
+    bars are hours, and not days.
+    """
+
+    question: Question
+    since: datetime
+    until: datetime
+    marked: bool
+    verdict: Verdict
+    said: list[str]
+    names: dict[str, str]
+    cells: dict[tuple[str, str], Counts]
+    kinds: list[str]
+    ways: list[tuple[str, int]]
+    bars: list[Bar]
+    heat: dict[tuple[int, int], Counts]
+    looked: Looked
+    bot: Bot | None
+    unknown_bot: bool
+    hourly: bool
+
+
+def answer(question: Question, now: datetime | None = None) -> Patterns:
+    """Everything the page shows, in at most eight queries."""
+    mark = rollup.added_until()
+    since, until = question.span(mark or now or database_now())
+    bot = Bot.objects.filter(name=question.bot).only("pk", "name").first() if question.bot else None
+    unknown = bool(question.bot) and bot is None
+    pk = bot.pk if bot else None
+    rows = _by_bot(since, until, finely=question.range == "24h")
+    of_kind = {pair: row for pair, row in rows.items() if question.kind in ("", pair[1]) and not unknown}
+    cells = {(str(b), k): (sum(row[way] for way in question.ways), row["leases"]) for (b, k), row in of_kind.items()}
+    looked = samples.look(since, until, question.ways, kind=question.kind, bot=pk)
+    looked = replace(looked, rows=[]) if unknown else looked
+    times = {} if bot or unknown else _by_time(since, until, question)
+    # A bot's hours are kept for two days only.
+    hourly = question.range == "24h" or (bot is None and until - since <= BY_HOUR)
+    bars = [] if unknown else _bars(since, until, question, pk, hourly)
+    verdict = judge(_figures(cells, times, looked, bars, until))
+    names = _names(verdict, looked, bot)
+    if bot is None:
+        said = sentences(verdict, names, cells)
+    else:
+        verdict, said = of_one(str(pk), verdict, cells, names)
+        cells = {pair: counts for pair, counts in cells.items() if pair[0] == str(pk)}
+    own = [row for (b, _), row in of_kind.items() if pk in (None, b)]
+    return Patterns(
+        question, since, until, mark is not None, verdict, said, names, cells,
+        kinds=sorted({kind for _, kind in rows}),
+        ways=[(word, sum(row[way] for row in own)) for way, word in WAYS.items()],
+        bars=bars,
+        heat=_heat(times, looked.rows if bot else []),
+        looked=looked, bot=bot, unknown_bot=unknown, hourly=hourly,
+    )  # fmt: skip
+
+
+# --- From the rollup --------------------------------------------------------------------------------------------
+
+
+def _added(columns: tuple[str, ...]) -> Combinable:
+    first, *others = (F(column) for column in columns)
+    whole: Combinable = first
+    for other in others:
+        whole += other
+    return whole
+
+
+def _rows(since: datetime, until: datetime, span: Span) -> QuerySet[JobRollup]:
+    # Those of all kinds together would count everything twice.
+    return JobRollup.objects.filter(span=span, start__gte=since, start__lt=until).exclude(kind="")
+
+
+def _by_bot(since: datetime, until: datetime, *, finely: bool) -> dict[tuple[int, str], dict[str, int]]:
+    """By bot and kind: what was given back in each way, and `leases`, all that ended."""
+    rows = _rows(since, until, Span.BOT_HOUR if finely else Span.BOT_DAY)
+    sums = {f"sum_{way}": Sum(_added(COLUMNS[way])) for way in WAYS}
+    grouped = rows.values_list("bot", "kind").annotate(ended=Sum(_added(ENDED)), **sums).order_by()
+    return {(bot, kind): dict(zip(("leases", *WAYS), row, strict=True)) for bot, kind, *row in grouped}
+
+
+def _by_time(since: datetime, until: datetime, question: Question) -> dict[tuple[int, int, str], Counts]:
+    """By weekday (Monday is 1), hour and kind, in the site's time zone."""
+    zone = timezone.get_default_timezone()
+    rows = _rows(since, until, Span.HOUR)
+    if question.kind:
+        rows = rows.filter(kind=question.kind)
+    weekday, hour = ExtractIsoWeekDay("start", tzinfo=zone), ExtractHour("start", tzinfo=zone)
+    grouped = rows.values_list(weekday, hour, "kind").annotate(**_sums(question)).order_by()
+    return {(day, of_day, kind): (given, n) for day, of_day, kind, given, n in grouped}
+
+
+def _sums(question: Question) -> dict[str, Expression]:
+    given = tuple(column for way in question.ways for column in COLUMNS[way])
+    return {"given": Sum(_added(given)), "ended": Sum(_added(ENDED))}
+
+
+def _bars(since: datetime, until: datetime, question: Question, bot: int | None, hourly: bool) -> list[Bar]:
+    """What happened when: by the hour in a short range, by the day in a longer one, and nothing left out."""
+    zone = timezone.get_default_timezone()
+    span = Span.HOUR if bot is None else Span.BOT_HOUR if hourly else Span.BOT_DAY
+    rows = _rows(since, until, span)
+    if question.kind:
+        rows = rows.filter(kind=question.kind)
+    if bot is not None:
+        rows = rows.filter(bot=bot)
+    # Hours as they are: there are two of one name when the clocks go back.
+    at = F("start") if hourly else TruncDay("start", tzinfo=zone)
+    grouped = rows.annotate(at=at).values_list("at").annotate(**_sums(question)).order_by()
+    starts = _stretches(since.astimezone(UTC), until, hourly)
+    found: dict[datetime, Counts] = dict.fromkeys(starts, (0, 0))
+    for moment, given, n in grouped:
+        # By moments of UTC, since a local hour that comes twice is equal to no moment of another zone (PEP 495). A row
+        # is of the bar in which it begins: those of another time zone, before, may not begin with one.
+        start = starts[max(0, bisect_right(starts, moment.astimezone(UTC)) - 1)]
+        found[start] = (found[start][0] + given, found[start][1] + n)
+    return [Bar(timezone.localtime(start), *counts) for start, counts in found.items()]
+
+
+def _stretches(since: datetime, until: datetime, hourly: bool) -> list[datetime]:
+    """Where each hour, or each day in the site's time zone, begins. A day may have 23 or 25 hours."""
+    if hourly:
+        hours = -((since - until) // timedelta(hours=1))
+        return [since + timedelta(hours=n) for n in range(hours)]
+    days = [timezone.localdate(since)]
+    while midnight(days[-1] + timedelta(days=1)) < until:
+        days.append(days[-1] + timedelta(days=1))
+    return [midnight(day) for day in days]
+
+
+def _heat(times: Mapping[tuple[int, int, str], Counts], rows: list[HandBack]) -> dict[tuple[int, int], Counts]:
+    """By weekday and hour: from the rollup, or, of one bot, from what was looked at; then without all leases."""
+    found: dict[tuple[int, int], Counts] = {}
+    for (weekday, hour, _), (given, n) in times.items():
+        before = found.get((weekday, hour), (0, 0))
+        found[(weekday, hour)] = (before[0] + given, before[1] + n)
+    for row in rows:
+        pair = _clock(row.at)[1:]
+        found[pair] = (found.get(pair, (0, 0))[0] + 1, 0)
+    return found
+
+
+# --- What the verdict needs ------------------------------------------------------------------------------------
+
+
+def _figures(
+    cells: Mapping[tuple[str, str], Counts],
+    times: Mapping[tuple[int, int, str], Counts],
+    looked: Looked,
+    bars: list[Bar],
+    until: datetime,
+) -> Figures:
+    busy = [bar.start for bar in bars if bar.leases]
+    begun = max(busy[0], looked.since) if busy else until
+    days = Counter(start.isoweekday() for start in {day.date() for day in busy if day.date() >= begun.date()})
+    whole = until - busy[0] if busy else timedelta(0)
+    return Figures(
+        bots=cells,
+        hours=_summed(times, lambda weekday, hour: hour),
+        weekdays=_summed(times, lambda weekday, hour: weekday) if whole >= WEEKDAYS_FROM else {},
+        bunched=_bunched(looked.rows, (until - begun).total_seconds(), days),
+        share_of=_share_of(looked.rows),
+    )
+
+
+def _summed(
+    times: Mapping[tuple[int, int, str], Counts], which: Callable[[int, int], int]
+) -> dict[tuple[str, str], Counts]:
+    found: dict[tuple[str, str], Counts] = {}
+    for (weekday, hour, kind), (given, n) in times.items():
+        pair = (str(which(weekday, hour)), kind)
+        before = found.get(pair, (0, 0))
+        found[pair] = (before[0] + given, before[1] + n)
+    return found
+
+
+def _bunched(rows: list[HandBack], seconds: float, days: Counter[int]) -> dict[str, dict[str, float]]:
+    """The dispersion of each value: of bots and kinds over windows of ten minutes, of hours and weekdays over days.
+
+    `seconds`: how long the rows reach back; `days`: on how many of each weekday there were leases meanwhile.
+    """
+    counts: dict[str, dict[str, Counter[object]]] = {
+        sort: defaultdict(Counter) for sort in ("bot", "kind", "hour", "weekday")
+    }
+    for row in rows:
+        day, weekday, hour = _clock(row.at)
+        window = int(row.at.timestamp()) // samples.WINDOW
+        counts["bot"][str(row.bot or 0)][window] += 1
+        counts["kind"][row.kind][window] += 1
+        counts["hour"][str(hour)][day] += 1
+        counts["weekday"][str(weekday)][day] += 1
+    found: dict[str, dict[str, float]] = {}
+    for sort, of_sort in counts.items():
+        for value, seen in of_sort.items():
+            windows = seconds / samples.WINDOW
+            if sort in ("hour", "weekday"):
+                windows = days[int(value)] if sort == "weekday" else days.total()
+            found.setdefault(sort, {})[value] = dispersion(seen.values(), windows)
+    return found
+
+
+def _clock(moment: datetime) -> tuple[date, int, int]:
+    """The day, weekday and hour of a moment where the site is."""
+    return _clock_of(int(moment.timestamp()) // QUARTER, timezone.get_default_timezone())
+
+
+@lru_cache(maxsize=4096)
+def _clock_of(quarter: int, zone: tzinfo) -> tuple[date, int, int]:
+    local = datetime.fromtimestamp(quarter * QUARTER, tz=zone)
+    return local.date(), local.isoweekday(), local.hour
+
+
+def _share_of(rows: list[HandBack]) -> Callable[[frozenset[str], str, str], float]:
+    """Which share of what was given back in an hour, or on a weekday, came from some bots."""
+    seen: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for row in rows:
+        _, weekday, hour = _clock(row.at)
+        seen[("hour", str(hour))][str(row.bot or 0)] += 1
+        seen[("weekday", str(weekday))][str(row.bot or 0)] += 1
+
+    def share(bots: frozenset[str], sort: str, value: str) -> float:
+        those = seen.get((sort, value))
+        return sum(those[bot] for bot in bots) / those.total() if those else 0.0
+
+    return share
+
+
+def _names(verdict: Verdict, looked: Looked, bot: Bot | None) -> dict[str, str]:
+    """The names of the bots that are shown."""
+    ids = {int(one.value) for one in verdict.bots if one.given}
+    ids |= {row.bot for row in looked.rows if row.bot is not None} | ({bot.pk} if bot else set())
+    found = {str(pk): name for pk, name in Bot.objects.filter(among("pk", ids)).values_list("pk", "name")}
+    return {"0": GONE} | found

@@ -1,0 +1,52 @@
+"""Run a sweep: grade what is due, act by each kind's policy, and record what happened."""
+
+import secrets
+from collections.abc import Callable
+
+from jobs.sweep.batches import Due, due_batches, make_durable, retry_busy, sweep_batches
+from jobs.sweep.duties import follow_up
+from jobs.sweep.fleet import count_bots, sweep_bots
+from jobs.sweep.preview import preview_bots, preview_leases
+from jobs.sweep.result import Swept
+from jobsite.lib import log_context
+from jobsite.lib.clock import database_now
+
+
+def sweep(
+    *, kind: str | None = None, dry_run: bool = False, each_batch: Callable[[Swept], None] | None = None
+) -> Swept:
+    """Look at every lease that is due, then at every bot that is unwell or unseen.
+
+    `kind` limits the leases to one kind. `dry_run` changes nothing and fills `actions` all the same. `each_batch` is
+    called with the running figures after each batch; what it raises ends the sweep, with that batch done, and those
+    that were under way. Batches are done `SWEEP_WORKERS` at a time, unless a transaction is open around the sweep.
+    """
+    with log_context.begin(sweep=secrets.token_hex(4)):
+        return _sweep(kind, dry_run, each_batch)
+
+
+def _sweep(kind: str | None, dry_run: bool, each_batch: Callable[[Swept], None] | None) -> Swept:
+    began = database_now()
+    swept = Swept(began=began)
+    busy: list[Due] = []
+    would_expire: dict[int, list[int]] = {}
+    if dry_run:
+        for batch in due_batches(kind, began):
+            preview_leases(swept, batch, would_expire)
+            if each_batch:
+                each_batch(swept)
+        preview_bots(swept, would_expire)
+    else:
+        for part, left in sweep_batches(due_batches(kind, began)):
+            swept.add(part)
+            busy += left
+            if each_batch:
+                each_batch(swept)
+        retry_busy(swept, busy)
+        sweep_bots(swept, began)
+        if swept.checked:
+            make_durable()
+    count_bots(swept)
+    if not dry_run:
+        follow_up(swept, full=kind is None)
+    return swept

@@ -1,0 +1,41 @@
+"""The time limits of a kind: as expressions for the database, and for a kind that has been read."""
+
+from datetime import timedelta
+from typing import Protocol
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q, Value
+from django.db.models.functions import Coalesce, Now
+
+from jobs.states import JobStatus
+
+
+class HasRunLimit(Protocol):
+    """A kind that has been read."""
+
+    run_within: timedelta | None
+    learned_run_within: timedelta | None
+
+
+def run_limit(kind: str = "") -> Coalesce:
+    """How long a job may run: its kind's own limit, else the learned one, else the site's. `kind`: where the kind is.
+
+    For the ORM; `deadline.sql` says the same, and `limit_of` does for a kind that has been read.
+    """
+    default = Value(settings.DEFAULT_RUN_WITHIN, output_field=models.DurationField())
+    return Coalesce(F(f"{kind}run_within"), F(f"{kind}learned_run_within"), default)
+
+
+def limit_of(kind: HasRunLimit) -> timedelta:
+    """The same for one kind."""
+    return kind.run_within or kind.learned_run_within or settings.DEFAULT_RUN_WITHIN
+
+
+def past_a_limit() -> Q:
+    """A condition on jobs: it is held, and has reached one of its limits (`bots.health` says how far)."""
+    return (
+        Q(status=JobStatus.CLAIMED, claimed_at__lte=Now() - F("kind__start_within"))
+        | Q(status=JobStatus.PROCESSING, heartbeat_at__lte=Now() - F("kind__heartbeat_within"))
+        | Q(status=JobStatus.PROCESSING, started_at__lte=Now() - run_limit("kind__"))
+    )

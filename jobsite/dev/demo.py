@@ -1,0 +1,251 @@
+"""`make run`: the whole of Jobsite on one machine, with sample jobs and three bots, one of which will hang.
+
+This only starts and stops programs that anybody can start by hand. What must last between runs (the database, the
+operator's password, the bots' tokens) is under `.postgres/` and `.run/`, so a second run goes on where the first ended.
+"""
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from jobsite.dev import postgres
+
+ROOT = Path(__file__).resolve().parent.parent
+RUN = ROOT / ".run"
+BIN = Path(sys.executable).parent
+OPERATOR = "operator"
+#: The three bots and what is special about each; `stubborn` takes a job and goes silent for ten minutes.
+BOTS = {
+    "steady": ["--slow", "0.5"],
+    "swift": ["--slow", "0.2", "--concurrency", "2"],
+    "stubborn": ["--slow", "0.5", "--hang", "600", "--on-job", "5"],
+}
+#: A short limit for the demo's kinds, so that a newcomer need not wait: silent after 20 s. What is silent stays where
+#: it is (policy `flag`), to be released whenever the newcomer comes to look.
+HEARTBEAT_WITHIN = 20
+#: Seconds a program is given to end by itself.
+GRACE = 15
+
+
+@dataclass
+class Program:
+    """One program of the demo. Bots that end are started again, later each time."""
+
+    name: str
+    command: list[str]
+    again: bool = False
+    env: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+    falls: int = 0
+    next_start: float = 0.0
+
+    def start(self, env: dict[str, str]) -> None:
+        """Start it in a session of its own, so that Ctrl-C reaches us first and we stop things in order."""
+        with (RUN / f"{self.name}.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command, cwd=ROOT, env=env | self.env, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def stop(self) -> None:
+        """Ask it to end, and insist after a while."""
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+class Stopped(Exception):
+    """Ctrl-C or SIGTERM."""
+
+
+def say(text: str = "") -> None:
+    """One line for the person who watches."""
+    print(text, flush=True)
+
+
+def secret(name: str, make: str) -> str:
+    """The secret kept in `.run/<name>`; `make` is kept there when there is none. Only its owner may read it."""
+    path = RUN / name
+    if not path.exists():
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(make + "\n")
+    return path.read_text().strip()
+
+
+def manage(env: dict[str, str], *arguments: str, quiet: bool = True) -> str:
+    """Run a `manage.py` command to its end and return its output. Exits with what it said when it fails."""
+    out = subprocess.PIPE if quiet else None
+    done = subprocess.run(
+        [sys.executable, "manage.py", *arguments], cwd=ROOT, env=env, stdout=out, stderr=out, text=True, check=False
+    )
+    if done.returncode:
+        sys.exit(f"manage.py {arguments[0]} failed:\n{done.stdout or ''}{done.stderr or ''}")
+    return done.stdout or ""
+
+
+PREPARE = """
+from datetime import timedelta
+import os
+from pathlib import Path
+from django.contrib.auth.models import User
+from bots import roster
+from bots.models import Bot
+from jobs.models import JobKind
+
+operator, new = User.objects.get_or_create(
+    username=os.environ["DEMO_OPERATOR"], defaults={"is_staff": True, "is_superuser": True})
+if new or not operator.check_password(os.environ["DEMO_PASSWORD"]):
+    operator.set_password(os.environ["DEMO_PASSWORD"])
+    operator.save()
+for kind in ("sum", "subtract", "multiply", "divide", "checksum", "wordcount"):
+    JobKind.objects.get_or_create(name=kind, defaults={
+        "heartbeat_within": timedelta(seconds=int(os.environ["DEMO_HEARTBEAT"])), "backoff": timedelta(seconds=2),
+        "when_silent": "flag"})
+for name in os.environ["DEMO_BOTS"].split():
+    path = Path(os.environ["DEMO_RUN"]) / f"{name}.token"
+    bot = Bot.objects.filter(name=name).first()
+    if bot is not None and path.exists():
+        continue
+    token = roster.rotate(bot) if bot else roster.register(name=name)[1]
+    path.touch(0o600)
+    path.write_text(token)
+"""
+
+
+def prepare(env: dict[str, str]) -> str:
+    """Migrate, make the operator and the bots, load the sample jobs. Returns the operator's password."""
+    password = secret("password", secrets.token_urlsafe(12))
+    say("Migrating the database …")
+    manage(env, "migrate", "--no-input", "-v", "0")
+    manage(env, "collectstatic", "--no-input", "-v", "0")
+    names = {
+        "DEMO_OPERATOR": OPERATOR,
+        "DEMO_PASSWORD": password,
+        "DEMO_BOTS": " ".join(BOTS),
+        "DEMO_RUN": str(RUN),
+        "DEMO_HEARTBEAT": str(HEARTBEAT_WITHIN),
+    }
+    manage(env | names, "shell", "-v", "0", "-c", PREPARE)
+    say("Loading the sample jobs …")
+    manage(env, "enqueue", "client/examples/jobs.ndjson", quiet=False)
+    return password
+
+
+def programs(port: int, url: str) -> list[Program]:
+    """Everything that runs, in the order in which it is started; it is stopped the other way round."""
+    web = [str(BIN / "granian"), "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)]
+    web += ["--workers", "1", "--blocking-threads", "16", "--no-ws", "jobsite.wsgi:application"]
+    sweep = [sys.executable, "manage.py", "sweep_stuck", "--loop", "5"]
+    bots = []
+    for name, flags in BOTS.items():
+        bot = [sys.executable, "client/examples/demo_bot.py", "--url", url, "--root", str(ROOT)]
+        bots.append(Program(f"bot-{name}", [*bot, "--token-file", str(RUN / f"{name}.token"), *flags], again=True))
+    return [Program("web", web), Program("sweep", sweep, again=True), *bots]
+
+
+def answers(port: int) -> bool:
+    """Whether somebody listens on this port of this machine."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def wait_for(web: Program, port: int) -> None:
+    """Wait until the web server listens. Exits with the end of its log when it does not."""
+    until = time.monotonic() + 30
+    while not answers(port):
+        ended = web.process is not None and web.process.poll() is not None
+        if ended or time.monotonic() > until:
+            sys.exit("The web server did not start:\n" + (RUN / "web.log").read_text(errors="replace")[-2000:])
+        time.sleep(0.1)
+
+
+def watch(running: list[Program], env: dict[str, str]) -> None:
+    """Until we are told to stop: say when a program ended, and start again those that are to go on."""
+    while True:
+        for program in running:
+            if program.process is not None and program.process.poll() is not None:
+                code, program.process = program.process.returncode, None
+                if not program.again:
+                    sys.exit(f"{program.name} ended ({code}). Its log: .run/{program.name}.log")
+                program.falls += 1
+                pause = min(2**program.falls, 60)
+                program.next_start = time.monotonic() + pause
+                say(f"{program.name} ended ({code}) and will be started again in {pause} s.")
+            elif program.process is None and time.monotonic() >= program.next_start:
+                program.start(env)
+        time.sleep(0.5)
+
+
+def main() -> int:
+    """Run the demo until Ctrl-C. Returns the exit code."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Stopped
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    port = int(os.environ.get("PORT") or 8000)
+    if answers(port):
+        say(f"Port {port} is taken. Stop what listens there, or choose another: make run PORT={port + 1}")
+        return 1
+    RUN.mkdir(mode=0o700, exist_ok=True)
+    running: list[Program] = []
+    try:
+        url = f"http://127.0.0.1:{port}"
+        env = dict(os.environ) | {
+            "DEBUG": "0",
+            "HTTPS": "0",
+            "SECRET_KEY": secret("secret-key", secrets.token_urlsafe(50)),
+        }
+        if not env.get("DATABASE_URL"):
+            env["DATABASE_URL"] = postgres.start(ROOT / ".postgres")
+        password = prepare(env)
+        for program in programs(port, url):
+            running.append(program)
+            program.start(env)
+            if program.name == "web":
+                wait_for(program, port)
+        introduce(url, password)
+        watch(running, env)
+    except postgres.CannotStart as error:
+        say(str(error))
+        return 1
+    except Stopped:
+        say("\nStopping …")
+    finally:
+        # A second Ctrl-C must not leave half of it running.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        for program in reversed(running):
+            program.stop()
+    say("Stopped. `make run` goes on from here.")
+    return 0
+
+
+def introduce(url: str, password: str) -> None:
+    """Where to look."""
+    say()
+    say(f"  Jobsite runs at   {url}/admin/")
+    say(f"  Log in as         {OPERATOR}   password   {password}   (kept in .run/password)")
+    say(f"  The API's docs    {url}/api/v1/docs")
+    say()
+    say(f"  Three bots work. Soon `stubborn` hangs on a job; {HEARTBEAT_WITHIN} s later it is potentially stuck.")
+    say("  Open the admin, press Release, and see another bot finish the job. Logs: .run/*.log. Ctrl-C stops it all.")
+    say()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,132 @@
+"""Around every request: a number for it, what its log lines say of it, how long it took, and a line if it was bad."""
+
+import logging
+import random
+import re
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError
+from django.http import HttpRequest, HttpResponse
+from psycopg_pool import PoolTimeout
+
+from bots import tokens
+from bots.models import Bot
+from jobs.api import short
+from jobs.api.short import Answer
+from jobs.turns import waiting
+from jobsite import metrics, probes
+from jobsite.lib import log_context, problems
+
+logger = logging.getLogger("jobsite.requests")
+
+#: What a caller may call its own request. What might be a token is none.
+SANE = re.compile(rf"(?!{tokens.BOT_PREFIX}|{tokens.KEY_PREFIX})[A-Za-z0-9][A-Za-z0-9._:-]{{0,63}}\Z")
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+#: Answered before Django looks for a route.
+EXACT = frozenset(probes.PATHS) | frozenset(short.PATHS)
+#: The route of what has none.
+UNMATCHED = "unmatched"
+
+
+class Entry:
+    """The site as the web server calls it: nothing is answered without what is done here.
+
+    Bots' plain turns are answered at once (`jobs.api.short`), everything else by `django`.
+    """
+
+    def __init__(self, django: WSGIApplication) -> None:
+        self._django = django
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        began = time.perf_counter()
+        given = environ.get("HTTP_X_REQUEST_ID")
+        # To tell one from another; it does not matter who could guess it.
+        number = given if given and SANE.match(given) else f"{random.getrandbits(64):016x}"
+        with log_context.begin(request_id=number) as said:
+            answer = _short_way(environ) if environ["PATH_INFO"] in short.PATHS else None
+            if answer is None:
+                return self._by_django(environ, start_response, began, said)
+            said["_route"] = environ["PATH_INFO"]
+            _answered(environ, answer.status, began, said)
+            # As Django does at the end of a request.
+            waiting.give_back_connection()
+        start_response(f"{answer.status} {answer.reason}", [*answer.headers.items(), ("X-Request-ID", number)])
+        return [answer.body]
+
+    def _by_django(
+        self, environ: WSGIEnvironment, start_response: StartResponse, began: float, said: dict[str, Any]
+    ) -> Iterable[bytes]:
+        status = 0
+
+        def start(line: str, headers: list[tuple[str, str]], *failed: Any) -> Any:
+            nonlocal status
+            status = int(line.partition(" ")[0])
+            return start_response(line, [*headers, ("X-Request-ID", said["request_id"])], *failed)
+
+        body = self._django(environ, start)
+        _answered(environ, status, began, said)
+        return body
+
+
+def _short_way(environ: WSGIEnvironment) -> Answer | None:
+    try:
+        return short.answer(environ)
+    except Exception as error:
+        return Answer.of(problems.problem_of(environ["REQUEST_METHOD"], environ["PATH_INFO"], error))
+
+
+class RouteMiddleware:
+    """Stands first in Django and says which route a request took."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        log_context.bind(_route=route_of(request))
+        # Or Django would write one more line, which would not know the request's number any more.
+        response._has_been_logged = True  # type: ignore[attr-defined]
+        return response
+
+
+def route_of(request: HttpRequest) -> str:
+    """The template of the path and never the path, so that there is a bounded number of them."""
+    if request.path_info in EXACT:
+        return request.path_info
+    match = getattr(request, "resolver_match", None)
+    if match is not None:
+        return f"/{match.route}"
+    if request.path_info.startswith(settings.STATIC_URL):
+        return settings.STATIC_URL
+    return UNMATCHED
+
+
+def _answered(environ: WSGIEnvironment, status: int, began: float, said: dict[str, Any]) -> None:
+    """Count the request, and write a line when it was bad or slow."""
+    seconds = max(0.0, time.perf_counter() - began - said.get("_waited", 0.0))
+    method, route = environ["REQUEST_METHOD"], said.get("_route", UNMATCHED)
+    metrics.observe(method if method in METHODS else "other", route, status, seconds)
+    bad = status >= 400 and route not in probes.PATHS
+    if not bad and seconds < settings.SLOW_REQUEST.total_seconds():
+        return
+    if "_digest" in said and "bot" not in said and status != 503:
+        _name_the_bot(said)
+    fields = {"method": method, "route": route, "path": environ["PATH_INFO"][:200], "status": status}
+    level = logging.ERROR if status >= 500 else logging.WARNING
+    what = "was slow" if status < 400 else "failed" if status >= 500 else "was refused"
+    extra = {"said": fields | {"seconds": round(seconds, 4)}}
+    logger.log(level, "%s %s %s: %d in %.3f s", method, route, what, status, seconds, extra=extra)
+
+
+def _name_the_bot(said: dict[str, Any]) -> None:
+    """The short way knows a bot only by its token's digest. Its name is asked here, where a line is written."""
+    try:
+        bot = Bot.objects.filter(token_digest=said["_digest"]).values_list("name", "pk").first()
+    except (DatabaseError, InterfaceError, PoolTimeout):
+        return
+    if bot is not None:
+        said["bot"], said["bot_id"] = bot

@@ -1,0 +1,42 @@
+"""How states and ages are shown in the console. Each state has a colour, an icon and a word (docs/console.md)."""
+
+from datetime import datetime
+
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+
+from jobsite.lib.durations import words
+
+#: Which of the five families a state belongs to: the family is its colour and its icon, the word is its own.
+FAMILIES = {
+    "pending": "wait", "claimed": "work", "processing": "work", "succeeded": "good", "failed": "bad",
+    "cancelled": "wait", "idle": "wait", "busy": "work", "down": "bad", "normal": "good",
+    "potentially_stuck": "warn", "unhealthy": "bad", "paused": "warn", "quarantined": "bad",
+    "waiting": "wait", "sent": "good", "dropped": "wait", "given_up": "bad", "well": "good", "failing": "bad",
+    "off": "wait", "not_used_yet": "wait", "warning": "warn", "critical": "bad",
+    "open": "bad", "acknowledged": "work", "resolved": "good",
+}  # fmt: skip
+
+#: What stands where there is nothing to show. On a phone such a cell is left out.
+NONE = mark_safe('<span class="none">–</span>')
+
+
+def badge(state: str) -> SafeString:
+    """A state as a badge: its family's colour and icon, and its word."""
+    return format_html('<span class="badge {}">{}</span>', FAMILIES.get(state, "wait"), state.replace("_", " "))
+
+
+def exact(moment: datetime) -> str:
+    """The moment to the second, in the site's time zone, with the zone's name."""
+    return timezone.localtime(moment).strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def age(moment: datetime | None) -> SafeString:
+    """How long ago (or in how long), with the exact time and zone behind it. A dash for never."""
+    if moment is None:
+        return NONE
+    delta = timezone.now() - moment
+    text = words(delta) if delta.total_seconds() >= 0 else f"in {words(-delta)}"
+    iso = moment.isoformat(timespec="seconds")
+    return format_html('<time datetime="{}" title="{}" data-age>{}</time>', iso, exact(moment), text)

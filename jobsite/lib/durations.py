@@ -1,0 +1,16 @@
+"""Durations in words."""
+
+from datetime import timedelta
+from functools import lru_cache
+
+
+def words(age: timedelta) -> str:
+    """An age as people say it: `45 s`, `6 m 10 s`, `2 h 5 m`, `3 d 4 h`."""
+    return _words(max(0, int(age.total_seconds())))
+
+
+@lru_cache(maxsize=4096)
+def _words(seconds: int) -> str:
+    units = [("d", seconds // 86400), ("h", seconds // 3600 % 24), ("m", seconds // 60 % 60), ("s", seconds % 60)]
+    first = next((i for i, (_, n) in enumerate(units) if n), len(units) - 1)
+    return " ".join(f"{n} {unit}" for unit, n in units[first : first + 2] if n) or "0 s"

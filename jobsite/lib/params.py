@@ -1,0 +1,55 @@
+"""What stands in a path or a query, checked."""
+
+from collections.abc import Collection
+
+from django.http import HttpRequest
+from pydantic import BaseModel, ConfigDict
+
+from jobsite.lib import log_context
+from jobsite.lib.errors import Invalid, NotFound
+
+#: The largest id a row can have.
+MAX_ID = 2**63 - 1
+
+
+class Input(BaseModel):
+    """What a caller sends."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+def id_in(text: str, what: str) -> int:
+    """The id of something as it stands in a path. NotFound, with `what` it is, for what cannot be one."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 19 and 0 < int(text) <= MAX_ID):
+        raise NotFound(f"There is no {what} {text[:50]!r}.")
+    return int(text)
+
+
+def job_id_in(text: str) -> int:
+    """The id of a job as it stands in a path. NotFound for what cannot be one."""
+    number = id_in(text, "job")
+    log_context.bind(job=number)
+    return number
+
+
+def bot_id_in(text: str) -> int:
+    """The id of a bot as it stands in a path. NotFound for what cannot be one."""
+    return id_in(text, "bot")
+
+
+def only_known(request: HttpRequest, known: Collection[str]) -> None:
+    """Invalid when the query has a parameter that the call does not know."""
+    unknown = sorted(set(request.GET) - set(known))
+    if unknown:
+        name = unknown[0][:100]
+        raise Invalid(f"{name}: there is no such filter; there are {', '.join(known)}.")
+
+
+def whole(request: HttpRequest, name: str, default: int, most: int) -> int:
+    """A whole number from 1 to `most` in the query. Invalid, naming it, otherwise."""
+    text = request.GET.get(name)
+    if text is None or text == "":
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= 19 and 1 <= int(text) <= most):
+        raise Invalid(f"{name}: a whole number from 1 to {most}.")
+    return int(text)

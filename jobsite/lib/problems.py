@@ -1,0 +1,140 @@
+"""Every error of the API as RFC 9457 `application/problem+json`, whoever raised it."""
+
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse
+from ninja import NinjaAPI
+from ninja.errors import HttpError, ValidationError
+from psycopg_pool import PoolTimeout
+
+from jobsite.lib import errors
+from jobsite.lib.bodies import check_length
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "/api/"
+
+
+def problem(error: errors.JobsiteError) -> HttpResponse:
+    """The response that tells of `error`. `type` is a relative reference to the chapter on errors in the docs."""
+    body = {
+        "type": f"/api/v1/docs#{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "code": error.code,
+        **error.extra,
+    }
+    response = HttpResponse(json.dumps(body), status=error.status, content_type="application/problem+json")
+    if error.status == 401:
+        response["WWW-Authenticate"] = 'Bearer realm="jobsite"'
+    if error.status == 503:
+        response["Retry-After"] = "1"
+    return response
+
+
+def _field(loc: tuple[Any, ...]) -> str:
+    """A field's name as the caller wrote it: `jobs[3].kind`, `limit`."""
+    # The first is where (body, query, path), the second the name of our own parameter for a body.
+    parts = loc[2:] if loc and loc[0] == "body" else loc[1:]
+    name = ""
+    for part in parts:
+        name += f"[{part}]" if isinstance(part, int) else f"{'.' if name else ''}{part}"
+    return name or "body"
+
+
+def invalid(found: list[dict[str, Any]]) -> errors.Invalid:
+    """One error that names every field which is wrong, from pydantic's list."""
+    # What pydantic was given is left out: it may be huge, and it may be secret.
+    named = [{"field": _field(tuple(e["loc"])), "message": str(e["msg"])[:500]} for e in found[:20]]
+    return errors.Invalid("; ".join(f"{e['field'][:200]}: {e['message']}" for e in named), errors=named)
+
+
+def register(api: NinjaAPI) -> None:
+    """Teach `api` to answer with problems."""
+
+    @api.exception_handler(errors.JobsiteError)
+    def _(request: HttpRequest, exc: errors.JobsiteError) -> HttpResponse:
+        return problem(exc)
+
+    @api.exception_handler(ValidationError)
+    def _(request: HttpRequest, exc: ValidationError) -> HttpResponse:
+        return problem(invalid(exc.errors))
+
+    @api.exception_handler(HttpError)
+    def _(request: HttpRequest, exc: HttpError) -> HttpResponse:
+        # Ninja wraps what the parser says.
+        if isinstance(exc.__cause__, errors.JobsiteError):
+            return problem(exc.__cause__)
+        return problem(errors.BadRequest(str(exc)))
+
+    @api.exception_handler(Http404)
+    def _(request: HttpRequest, exc: Http404) -> HttpResponse:
+        return problem(errors.NotFound(str(exc) or "There is no such thing."))
+
+    @api.exception_handler(Exception)
+    def _(request: HttpRequest, exc: Exception) -> HttpResponse:
+        return problem_of(request.method, request.path, exc)
+
+
+def problem_of(method: str | None, path: str, exc: Exception) -> HttpResponse:
+    """The problem that tells of whatever was raised by a call. What nobody expected is written down."""
+    return problem(exc if isinstance(exc, errors.JobsiteError) else _unexpected(method, path, exc))
+
+
+def _unexpected(method: str | None, path: str, exc: Exception) -> errors.JobsiteError:
+    if isinstance(exc, PoolTimeout | OperationalError | InterfaceError):
+        logger.error("%s %s: the database cannot be reached: %s", method, path, exc)
+        return errors.Unavailable("The database cannot be reached just now. Nothing was changed; try again.")
+    logger.error("%s %s failed", method, path, exc_info=exc)
+    return errors.ServerError("Something went wrong here, and it has been written down. It is safe to try again.")
+
+
+class ApiMiddleware:
+    """Refuses over-long bodies before they are read, and turns Django's own 404, 405 and 500 into problems."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if not request.path_info.startswith(PREFIX):
+            return self.get_response(request)
+        try:
+            check_length(request)
+        except errors.JobsiteError as error:
+            return problem(error)
+        response = self.get_response(request)
+        if response.status_code >= 400 and response.get("Content-Type") != "application/problem+json":
+            return self._replace(request, response)
+        return response
+
+    def process_exception(self, request: HttpRequest, exc: Exception) -> HttpResponse | None:
+        if not request.path_info.startswith(PREFIX):
+            return None
+        if isinstance(exc, RequestDataTooBig):
+            return problem(errors.TooLarge("The body is too long."))
+        if isinstance(exc, Http404 | PermissionDenied | SuspiciousOperation | BadRequest):
+            # Django has an answer of its own to these, which `_replace` puts into our form: nobody's server failed.
+            return None
+        return problem_of(request.method, request.path, exc)
+
+    def _replace(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        if response.status_code == 404:
+            return problem(errors.NotFound(f"There is nothing at {request.path_info[:200]}."))
+        if response.status_code == 403:
+            return problem(errors.Forbidden("This is not allowed here."))
+        if response.status_code == 405:
+            allow = response.get("Allow", "")
+            new = problem(errors.MethodNotAllowed(f"{request.method} is not allowed here; use {allow}."))
+            new["Allow"] = allow
+            return new
+        if response.status_code == 400:
+            return problem(errors.BadRequest("The request cannot be read. Check its Host header and its body."))
+        if response.status_code >= 500:
+            return problem(errors.ServerError("Something went wrong here, and it has been written down."))
+        return response

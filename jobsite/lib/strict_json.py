@@ -1,0 +1,158 @@
+"""Read JSON strictly: nothing that PostgreSQL cannot keep, nothing nested too deep, no number out of range."""
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import to_json
+
+from jobsite.lib.errors import BadRequest, Invalid
+
+#: How deep JSON may be nested. PostgreSQL and Python both take more; nothing that is meant does.
+MAX_DEPTH = 100
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
+_SQUARE, _NO_BRACKET = bytes.maketrans(b"{}", b"[]"), bytes(c for c in range(256) if c not in b"[]{}")
+
+
+def loads(text: bytes) -> Any:
+    """JSON in UTF-8, with nothing in it that PostgreSQL cannot keep.
+
+    BadRequest when it is not JSON (NaN and Infinity are not), is nested too deep or has a number out of range;
+    Invalid, naming the place, for a NUL character or half of a surrogate pair.
+    """
+    try:
+        value = json.loads(text.decode("utf-8"), parse_constant=_no_constant, parse_float=_finite)
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"This is not UTF-8: byte {error.start + 1} cannot be read.") from None
+    except json.JSONDecodeError as error:
+        raise BadRequest(f"This is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from None
+    except RecursionError:
+        raise BadRequest(f"The JSON is nested deeper than {MAX_DEPTH} levels.") from None
+    except ValueError:
+        # Python reads no integer of more than 4 300 digits, and PostgreSQL keeps none of more than 131 072.
+        raise BadRequest("The JSON has a number with too many digits.") from None
+    # Nearly everything has none of these, and then there is nothing to walk through.
+    if b"\\u0000" in text or b"\\ud" in text or b"\\uD" in text or _deep(text):
+        fault = first_fault(value)
+        if fault is not None and fault.deep:
+            raise BadRequest(f"The JSON is nested deeper than {MAX_DEPTH} levels.")
+        if fault is not None:
+            raise _invalid(fault.place or "body", fault.message)
+    return value
+
+
+#: What makes a closer look at JSON worth while: NUL, half of a surrogate pair, a number that may be out of range.
+_DOUBTFUL = re.compile(rb"\\u0000|\\u[dD][89a-fA-F]|[eE][+-]?[0-9]{3}|[0-9]{300}|NaN|Infinity")
+
+
+def is_plain(text: bytes) -> bool:
+    """Whether JSON in `text` surely holds nothing that `loads` would refuse, beyond what any parser refuses.
+
+    False may be a false alarm (a text that looks like a large number, say); then `loads` is to be asked.
+    """
+    return not _DOUBTFUL.search(text) and not _deep(text)
+
+
+def _deep(text: bytes) -> bool:
+    """Whether JSON that could be read is nested deeper than it may be."""
+    if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
+        return False
+    # Only the brackets, all of one sort; then the innermost pairs go, level by level.
+    brackets = _STRING.sub(b"", text).translate(_SQUARE, _NO_BRACKET)
+    for _ in range(MAX_DEPTH):
+        if not brackets:
+            return False
+        brackets = brackets.replace(b"[]", b"")
+    return bool(brackets)
+
+
+def check_json(value: Any, field: str, max_bytes: int) -> None:
+    """Invalid, naming `field`, when PostgreSQL could not keep `value` as JSON or it is longer than `max_bytes`."""
+    fault = first_fault(value, max_bytes)
+    if fault is not None:
+        separator = "" if not fault.place or fault.place.startswith("[") else "."
+        raise _invalid(f"{field}{separator}{fault.place}", fault.message)
+
+
+@dataclass(frozen=True)
+class _Fault:
+    """What is wrong with a JSON value, and where in it."""
+
+    place: str
+    message: str
+    deep: bool = False
+
+
+def _invalid(field: str, message: str) -> Invalid:
+    return Invalid(f"{field}: {message}", errors=[{"field": field, "message": message}])
+
+
+def _no_constant(name: str) -> Any:
+    raise BadRequest(f"This is not JSON: {name} is not a JSON number.")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise BadRequest(f"The JSON has a number that is out of range: {text[:40]}.")
+    return number
+
+
+def first_fault(value: Any, max_bytes: int | None = None) -> _Fault | None:
+    """The first thing in `value` that cannot be kept. A loop and no recursion: the nesting is the caller's."""
+    # A place is a linked list (parent, key), so that it costs nothing until somebody asks.
+    todo: list[tuple[Any, int, Any]] = [(value, 0, None)]
+    while todo:
+        item, depth, place = todo.pop()
+        if isinstance(item, str):
+            if message := unkeepable(item):
+                return _Fault(_name(place), message)
+        elif isinstance(item, dict | list):
+            if depth == MAX_DEPTH:
+                return _Fault("", f"nested deeper than {MAX_DEPTH} levels", deep=True)
+            if isinstance(item, dict):
+                for key in item:
+                    if message := unkeepable(key):
+                        return _Fault(_name(place), f"a name in it {message.removeprefix('it ')}")
+            pairs = item.items() if isinstance(item, dict) else enumerate(item)
+            todo.extend((child, depth + 1, (place, key)) for key, child in pairs)
+        elif isinstance(item, float) and not math.isfinite(item):
+            return _Fault(_name(place), f"{item} is not a JSON number")
+    if max_bytes is not None:
+        size = len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+        if size > max_bytes:
+            return _Fault("", f"too long: {size} bytes, at most {max_bytes}")
+    return None
+
+
+def is_small_and_plain(value: Any, max_bytes: int) -> bool:
+    """Whether a quick look finds `value` good. Nearly everything is; `first_fault` has the last word on the rest."""
+    try:
+        text = to_json(value)
+    except ValueError:
+        return False
+    # Numbers may be written in more than one way, none of them twice as long as another.
+    return (
+        2 * len(text) <= max_bytes
+        and text.count(b"[") + text.count(b"{") <= MAX_DEPTH
+        and not (b"\\u0000" in text or b"NaN" in text or b"Infinity" in text)
+    )
+
+
+def unkeepable(text: str) -> str:
+    if "\0" in text:
+        return "it holds a NUL character, which PostgreSQL cannot keep"
+    # isascii() is one look at a flag, and encoding is only for the rest.
+    if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
+        return "it holds half of a surrogate pair, which is not a character"
+    return ""
+
+
+def _name(place: Any) -> str:
+    parts: list[str] = []
+    while place is not None:
+        place, key = place
+        parts.append(f"[{key}]" if isinstance(key, int) else f".{key}")
+    return "".join(reversed(parts)).removeprefix(".")[:200]
