@@ -23,7 +23,7 @@ from alerts.models import Delivery, Incident
 from bots.models import Bot
 from jobs import sweep
 from jobs.models import SweepRun
-from jobs.sweep import result, run
+from jobs.sweep import duties, result, run
 from tests.cast import bot_named, database_url, make_older, take_one
 from tests.far_side import Receiver, a_channel
 

@@ -12,8 +12,9 @@ from alerts.incidents import acknowledge, reconcile
 from alerts.models import Channel, Delivery, Incident
 from alerts.states import Moment
 from bots.models import ApiKey, Bot
-from jobs import figures, leases, lifecycle
+from jobs import lifecycle
 from jobs.lifecycle import By
+from jobs.stats import rollup
 from jobs.sweep import run
 from tests.browser.people import come_in
 from tests.cast import bot_named, enqueue_one, take_one
@@ -69,8 +70,7 @@ def house(db, olga, ada, bob, age):
     released.complete("late")
     age(stuck, 3)
     run.sweep()
-    figures.keep_tally()
-    leases.keep(timezone.now() + timedelta(minutes=2))
+    rollup.add_closed_minutes(timezone.now() + timedelta(minutes=2))
     reconcile.watch()
     Bot.objects.filter(name="carl").update(quarantined_at=Now())
     enqueue_one(kind="divide", run_at=timezone.now() - timedelta(hours=2))
