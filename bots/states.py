@@ -1,4 +1,4 @@
-"""The states a bot can be in. The database's CHECK constraints are built from these same lists."""
+"""The states a bot can be in. Pure. The database's CHECK constraints are built from these same lists."""
 
 from django.db.models import TextChoices
 

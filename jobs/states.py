@@ -1,4 +1,4 @@
-"""The states of a job, the verbs that move it, and who may say them.
+"""The states of a job, the verbs that move it, and who may say them. Pure.
 
 The database's CHECK constraints, the API's filters and the admin's are all built from these lists.
 """

@@ -6,7 +6,7 @@ Two shares of failed jobs are compared: lately, and in the past (`jobsite.lib.pr
 from jobsite.lib.proportions import Share, newcombe_growth
 
 #: How sure we are before we say so, in standard deviations. Where nothing has changed, fewer than one independent look
-#: in ten thousand says otherwise (tests/alerts/test_rates.py).
+#: in ten thousand says otherwise (tests/alerts/incidents/test_failure_rate.py).
 SURE = 4.5
 #: How sure we must be that it goes on. Lower, so that a share near the line does not flicker.
 STILL = 2.0

@@ -1,4 +1,4 @@
-"""Calls that come at the same time are made as one. Knows nothing of what is called.
+"""Combine calls that come at the same time into one (flat combining). Pure: it knows nothing of what is called.
 
 A call to the database costs more by being made than by what it does. So of the threads that want the same sort of call
 one makes it, for all who stand in line at that moment; whoever comes meanwhile stands in the next line. Nobody waits

@@ -84,7 +84,7 @@ def test_the_rule_of_learned_limits_is_the_codes():
     assert f"There must be {learned.ENOUGH} successes for it" in text
     assert f"the last {learned.BLOCK} to 1 000 successes" in text and learned.BLOCK == 500
     assert f"A run time is known to within {learned.ERROR:.0%}".replace("%", " %") in text
-    # `tests/jobs/test_learned.py` tries these.
+    # `tests/jobs/stats/test_learned.py` tries these.
     assert "after 11 jobs, or, when it does more than 50 in a minute, with the next minute that closes" in text
     assert "1 000 jobs and those of three minutes" in text
     assert learned.TIMES * health.UNHEALTHY_AT == 9 and "nine times the 99th percentile" in text

@@ -17,7 +17,7 @@ from jobs import lifecycle
 from jobs.lifecycle import By
 from jobs.models import Job
 from jobsite.entry import Entry
-from jobsite.lib import bodies
+from jobsite.lib import bodies, log_context
 from tests.api.calls import refused, send
 from tests.cast import database_url, enqueue_one
 
@@ -138,7 +138,7 @@ def test_a_turn_that_must_come_by_https_is_sent_there_and_nothing_is_done(
 
 def test_both_ways_are_one_request_with_one_number(call: Callable[..., Said], monkeypatch: pytest.MonkeyPatch) -> None:
     seen = list[Any]()
-    monkeypatch.setattr(lifecycle, "exchange_plainly", lambda *_, **__: seen.append(lifecycle.trail.bound()))
+    monkeypatch.setattr(lifecycle, "exchange_plainly", lambda *_, **__: seen.append(log_context.bound()))
     assert call(Heard(), HTTP_X_REQUEST_ID="mine-1")[1]["X-Request-ID"] == "mine-1"
     assert seen[0]["request_id"] == "mine-1"
 

@@ -29,7 +29,7 @@ from jobs.turns.waiting import ANY, Waiters
 from tests.api.calls import send
 from tests.cast import bot_named, database_url, enqueue_one, take_one
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 #: Seconds after which something is wrong.
 PATIENCE = 20.0
 

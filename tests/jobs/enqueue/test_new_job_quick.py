@@ -162,5 +162,5 @@ def test_a_plain_line_takes_the_quick_way(monkeypatch: pytest.MonkeyPatch) -> No
     ids=repr,
 )
 def test_depth_is_that_of_the_json_and_not_of_brackets_in_its_texts(text: bytes, deep: bool) -> None:
-    assert files._deep(text) is deep
+    assert strict_json._deep(text) is deep
     assert strict_json.is_plain(text) is not deep

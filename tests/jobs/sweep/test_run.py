@@ -9,8 +9,8 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from bots.models import Bot
-from jobs import sweep as sweeping
 from jobs.models import SweepRun
+from jobs.sweep import run as sweeping
 from jobs.sweep.run import sweep
 from tests.cast import make_older, take_one
 
@@ -49,7 +49,7 @@ def test_a_sweep_that_breaks_off_is_not_on_record(ada: Bot, monkeypatch: pytest.
     def break_off(*args: Any) -> None:
         raise RuntimeError("the machine is gone")
 
-    monkeypatch.setattr(sweeping, "_look_at_bots", break_off)
+    monkeypatch.setattr(sweeping, "sweep_bots", break_off)
     with pytest.raises(RuntimeError):
         sweep()
     assert not SweepRun.objects.exists()

@@ -21,13 +21,12 @@ from alerts.delivery import timing
 from alerts.management.commands import sweep_stuck
 from alerts.models import Delivery, Incident
 from bots.models import Bot
-from jobs import sweep
 from jobs.models import SweepRun
-from jobs.sweep import duties, result, run
+from jobs.sweep import batches, duties, result, run
 from tests.cast import bot_named, database_url, make_older, take_one
 from tests.far_side import Receiver, a_channel
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 #: Nobody listens there.
 NOWHERE = "postgres://nobody:secret@127.0.0.1:1/none"
 
@@ -185,7 +184,7 @@ def test_sigterm_in_the_midst_of_a_batch_takes_that_batch_back(ada: Bot, monkeyp
     def stopped(*args: Any) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(sweep, "_quarantine", stopped)
+    monkeypatch.setattr(batches, "_quarantine", stopped)
     before = signal.getsignal(signal.SIGTERM)
     call_command("sweep_stuck", loop=5.0)
     assert lease.job.claimed_by == ada

@@ -14,7 +14,7 @@ from jobs.lifecycle import By
 from jobs.models import JobRollup, RollupState
 from jobs.stats import rollup
 from tests.cast import bot_named, take_one
-from tests.jobs.test_patterns import done, given
+from tests.jobs.release_patterns.test_report import done, given
 
 PAGE = reverse("admin:jobs_jobevent_patterns")
 

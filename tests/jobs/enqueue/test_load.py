@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from jobs import lifecycle
+from jobs.enqueue import insert
 from jobs.enqueue import load as enqueue_load
 from jobs.enqueue.files import BadLine
 from jobs.enqueue.load import load
@@ -26,7 +26,7 @@ Load = Callable[..., enqueue_load.Loaded]
 @pytest.fixture(params=[True, False], ids=["quick", "slow"])
 def loads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Load:
     """`load`, of what is there at once or of what comes by and by; both in blocks of two."""
-    monkeypatch.setattr(lifecycle, "BLOCK_ROWS", 2)
+    monkeypatch.setattr(insert, "BLOCK_ROWS", 2)
     return lambda items, **options: load(iter(items), quick=request.param, **options)
 
 

@@ -12,7 +12,7 @@ from alerts.delivery.process import Apart
 from alerts.states import Way
 from tests.far_side import Receiver, a_receiver, close
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def in_a_process(program: str) -> Any:
@@ -67,7 +67,7 @@ def test_a_redirect_to_an_address_inside_is_refused_too() -> None:
     try:
         (answer,) = in_a_process(f"""
 import json
-from alerts import apart, guard
+from alerts.delivery import sandbox as guard, worker as apart
 guard.is_inside = lambda host: host == "127.0.0.2"
 apart._load({{"apprise": True, "allow_private": False}})
 address = "{outside.url(scheme="json")}?redirect=yes"
@@ -106,7 +106,7 @@ def test_a_webhook_follows_no_redirect(receiver: Receiver, another_receiver: Rec
 def test_programs_files_and_local_sockets_are_out_of_reach(does: str, why: str, allow_private: bool) -> None:
     said = in_a_process(f"""
 import json
-from alerts import guard
+from alerts.delivery import sandbox as guard
 refused = []
 guard.keep(allow_private={allow_private}, refused=refused)
 try:
@@ -121,7 +121,7 @@ except guard.Refused as error:
 def test_datagrams_are_checked_as_well() -> None:
     said = in_a_process("""
 import json, socket
-from alerts import guard
+from alerts.delivery import sandbox as guard
 guard.keep(allow_private=False, refused=[])
 try:
     socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.1", 514))

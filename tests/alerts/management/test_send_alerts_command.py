@@ -22,7 +22,7 @@ from alerts.states import DeliveryStatus, Moment
 from tests.cast import database_url
 from tests.far_side import Got, Receiver, a_channel, an_incident, resolved
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 NOWHERE = "postgres://nobody:secret@127.0.0.1:1/none"
 LINE = r"reminders 0, sent 1, failed 0, given up 0, dropped 0, held 0; \d+\.\d s, \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\n"
 

@@ -23,9 +23,9 @@ from jobs.enqueue.new_job import NewJob
 from jobs.models import Job, JobEvent, JobKind
 from jobs.states import Verb
 from jobs.sweep import run
-from tests.jobs.chaos_client import MOST_REPORTS
+from tests.jobs.lifecycle.chaos_client import MOST_REPORTS
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 CLIENTS, JOBS = 16, 5000
 #: Seconds after which something is wrong. It takes a fraction of this.
 PATIENCE = 240

@@ -12,12 +12,12 @@ from django.test.utils import CaptureQueriesContext
 
 from bots.models import Bot
 from bots.states import BotStatus, HealthStatus
-from jobs import lifecycle, sweep
+from jobs import lifecycle
 from jobs.enqueue import insert
 from jobs.enqueue.new_job import NewJob
 from jobs.models import Job, JobEvent, JobKind
 from jobs.states import JobStatus, Policy, Verb
-from jobs.sweep import result
+from jobs.sweep import batches, result
 from jobs.sweep import run as sweep_run
 from tests.cast import Lease, bot_named, enqueue_one, make_older, take_one
 from tests.race import PATIENCE, racers
@@ -117,7 +117,7 @@ def test_a_whole_fleet_that_falls_silent_is_stuck_then_unhealthy_and_well_again(
 def test_every_due_lease_is_looked_at_once_however_many_are_listed_at_once(
     ada: Bot, monkeypatch: pytest.MonkeyPatch, listed: int
 ) -> None:
-    monkeypatch.setattr(sweep, "LISTED", listed)
+    monkeypatch.setattr(batches, "LISTED", listed)
     leases = [take_one(bot_named(f"bot {n}")) for n in range(7)]
     for lease in leases:
         make_older(lease, 7)
@@ -145,7 +145,7 @@ def test_a_sweep_names_the_first_of_what_it_did_and_a_dry_run_all_of_it(
 def test_a_bot_whose_row_is_locked_holds_up_nobody_and_is_swept_the_next_time(
     ada: Bot, bob: Bot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweep, "PATIENCE", "50ms")
+    monkeypatch.setattr(batches, "PATIENCE", "50ms")
     hers, his = take_one(ada), take_one(bob)
     for lease in (hers, his):
         make_older(lease, 7)
@@ -208,13 +208,13 @@ def test_batches_are_done_several_at_a_time(settings: Any, monkeypatch: pytest.M
     settings.SWEEP_BATCH, settings.SWEEP_WORKERS = 2, 3
     leases = all_sorts("some", 3)
     together = threading.Barrier(3)
-    do = sweep._do
+    do = batches._do
 
-    def do_when_three_are_here(swept: result.Swept, batch: list[sweep.Due], **how: Any) -> list[sweep.Due]:
+    def do_when_three_are_here(swept: result.Swept, batch: list[batches.Due], **how: Any) -> list[batches.Due]:
         together.wait(PATIENCE)
         return do(swept, batch, **how)
 
-    monkeypatch.setattr(sweep, "_do", do_when_three_are_here)
+    monkeypatch.setattr(batches, "_do", do_when_three_are_here)
     seen: list[int] = []
     swept = sweep_run.sweep(each_batch=lambda swept: seen.append(swept.checked))
     assert (swept.checked, swept.expired, swept.failed, swept.flagged) == (24, 6, 6, 6)
@@ -230,14 +230,14 @@ def test_what_goes_wrong_in_one_batch_ends_the_sweep_and_takes_back_nothing_else
 ) -> None:
     settings.SWEEP_BATCH, settings.SWEEP_WORKERS = 1, 2
     all_sorts("some", 3)
-    act, calls = sweep._act, itertools.count()
+    act, calls = batches._act, itertools.count()
 
     def act_twice(*given: Any) -> None:
         act(*given)
         if next(calls) == 2:
             raise OSError("no space left")
 
-    monkeypatch.setattr(sweep, "_act", act_twice)
+    monkeypatch.setattr(batches, "_act", act_twice)
     with pytest.raises(OSError, match="no space left"):
         sweep_run.sweep()
     assert 2 <= Job.objects.due().count() <= 22

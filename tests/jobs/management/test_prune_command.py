@@ -8,11 +8,11 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError
 
 from bots.models import Bot
-from jobs import lifecycle
+from jobs.lifecycle import retention as lifecycle_retention
 from jobs.models import Job, JobEvent, RollupState
 from jobs.sweep import retention
 from tests.cast import take_one
-from tests.jobs.test_prune import added_up, ended, keep  # noqa: F401  the fixture
+from tests.jobs.sweep.test_retention import added_up, ended, keep  # noqa: F401  the fixture
 
 pytestmark = pytest.mark.django_db
 
@@ -52,7 +52,7 @@ def test_a_dry_run_counts_by_kind_and_changes_nothing(backlog: None) -> None:
 
 
 def test_interrupted_it_leaves_whole_batches_done(backlog: None, small: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    verb, calls = lifecycle._run, []
+    verb, calls = lifecycle_retention.run, []
 
     def interrupted(name: str, **params: Any) -> Any:
         found = verb(name, **params)
@@ -61,7 +61,7 @@ def test_interrupted_it_leaves_whole_batches_done(backlog: None, small: None, mo
             raise KeyboardInterrupt
         return found
 
-    monkeypatch.setattr(lifecycle, "_run", interrupted)
+    monkeypatch.setattr(lifecycle_retention, "run", interrupted)
     with pytest.raises(CommandError, match=r"^Interrupted\. Pruned 4 jobs: divide 2, sum 2\.$") as raised:
         run()
     assert raised.value.returncode == 130
@@ -72,7 +72,7 @@ def test_interrupted_it_leaves_whole_batches_done(backlog: None, small: None, mo
 def test_when_the_database_goes_away_it_says_how_far_it_came(
     backlog: None, small: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    verb, calls = lifecycle._run, []
+    verb, calls = lifecycle_retention.run, []
 
     def lost(name: str, **params: Any) -> Any:
         calls.append(name)
@@ -80,7 +80,7 @@ def test_when_the_database_goes_away_it_says_how_far_it_came(
             raise OperationalError("the connection\nis lost")
         return verb(name, **params)
 
-    monkeypatch.setattr(lifecycle, "_run", lost)
+    monkeypatch.setattr(lifecycle_retention, "run", lost)
     with pytest.raises(CommandError, match=r"^Failed\. Pruned 2 jobs: divide 2\. the connection is lost$") as raised:
         run()
     assert raised.value.returncode == 1

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from jobs import lifecycle
+from jobs.enqueue import insert
 from jobs.models import Job, JobKind
 from tests.cast import database_url
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 GOOD = '{"kind": "sum", "payload": {"numbers": [1, 2]}}'
 
 pytestmark = pytest.mark.django_db
@@ -72,7 +72,7 @@ def test_a_bad_line_is_told_with_its_number_and_nothing_is_loaded(tmp_path: Path
 
 
 def test_a_bad_line_after_whole_blocks_takes_them_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lifecycle, "BLOCK_ROWS", 2)
+    monkeypatch.setattr(insert, "BLOCK_ROWS", 2)
     JobKind.objects.create(name="sum")
     load(file(tmp_path, GOOD, GOOD, GOOD, GOOD, "[]"))
     assert not Job.objects.exists()

@@ -11,6 +11,7 @@ from bots.models import Bot
 from bots.states import BotStatus
 from jobs import lifecycle
 from jobs.lifecycle import SWEEP, PlainTurn, Wanted
+from jobs.lifecycle import turn as turns
 from jobs.models import Job, JobEvent, JobKind
 from jobs.states import JobStatus
 from jobs.turns.combining import GoAlone
@@ -24,12 +25,12 @@ def turn(bot: Bot, ask: Wanted | None = Wanted(), done: list[Lease] | None = Non
     reports = json.dumps([{"id": lease.id, "attempt": lease.attempt} for lease in done]) if done else None
     digest = bytes(bot.token_digest or b"")
     takes = more.pop("takes", ())
-    text = lifecycle._said(ask, more.pop("instance", ""), digest=digest, done=reports, **more)
-    return lifecycle._Saying(text, digest, takes, lifecycle._asked(ask))
+    text = turns._said(ask, more.pop("instance", ""), digest=digest, done=reports, **more)
+    return turns._Saying(text, digest, takes, turns._asked(ask))
 
 
 def together(*turns: Any) -> list[PlainTurn | None]:
-    return lifecycle._exchange_together(turns)
+    return turns._exchange_together(turns)
 
 
 def ids(turned: PlainTurn | None) -> list[int]:
@@ -58,7 +59,7 @@ def test_each_gets_its_report_accepted_and_a_job_of_its_own() -> None:
 def test_what_failed_and_what_was_done_each_go_to_their_own() -> None:
     ada, bob = fleet(2)
     good, bad = take_one(ada), take_one(bob)
-    said = json.dumps([lifecycle._failing(bad.report(error="no disk", retry=False))])
+    said = json.dumps([turns._failing(bad.report(error="no disk", retry=False))])
     assert None not in together(turn(ada, done=[good]), turn(bob, failed=said))
     assert (good.job.status, bad.job.status, bad.job.error) == (JobStatus.SUCCEEDED, JobStatus.FAILED, "no disk")
     assert JobEvent.objects.get().by == bob.name
@@ -69,7 +70,7 @@ def test_a_failure_that_comes_too_late_is_nobody_elses_trouble() -> None:
     lost, held = take_one(ada), take_one(bob)
     lifecycle.release([lost.id], by=SWEEP)
     late, fine = together(
-        turn(ada, None, failed=json.dumps([lifecycle._failing(lost.report())])), turn(bob, None, done=[held])
+        turn(ada, None, failed=json.dumps([turns._failing(lost.report())])), turn(bob, None, done=[held])
     )
     assert late is None
     assert fine is not None
@@ -79,8 +80,8 @@ def test_a_failure_that_comes_too_late_is_nobody_elses_trouble() -> None:
 
 def test_it_is_one_statement(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    call = lifecycle._call_exchange
-    monkeypatch.setattr(lifecycle, "_call_exchange", lambda **params: calls.append(params) or call(**params))
+    call = turns._call_exchange
+    monkeypatch.setattr(turns, "_call_exchange", lambda **params: calls.append(params) or call(**params))
     assert None not in together(*(turn(bot) for bot in fleet(3)))
     assert len(calls) == 1
 
@@ -119,7 +120,7 @@ def test_a_bot_that_takes_other_kinds_than_was_believed_is_left_out_and_learned(
     Bot.objects.filter(pk=bob.pk).update(kinds=["divide"])
     got, other = together(turn(ada), turn(bob))
     assert (ids(got) != [], other) == (True, None)
-    assert lifecycle._takes[bytes(bob.token_digest or b"")] == ("divide",)
+    assert turns._takes[bytes(bob.token_digest or b"")] == ("divide",)
 
 
 def test_capacity_pause_and_quarantine_are_each_bots_own() -> None:
@@ -200,12 +201,12 @@ def test_nothing_of_any_turn_is_done_when_one_cannot_be() -> None:
 def test_a_large_turn_goes_on_though_those_before_it_hang() -> None:
     (ada,) = fleet(1)
     enqueue_one()
-    for _ in range(lifecycle.LARGE_AT_ONCE):
-        lifecycle._large.acquire()
+    for _ in range(turns.LARGE_AT_ONCE):
+        turns._large.acquire()
     try:
         turned = lifecycle.exchange_plainly(bytes(ada.token_digest or b""), Wanted(100))
     finally:
-        lifecycle._large.release(lifecycle.LARGE_AT_ONCE)
+        turns._large.release(turns.LARGE_AT_ONCE)
     assert turned is not None and turned.claimed == 1
 
 
@@ -217,10 +218,10 @@ def test_a_large_turn_leaves_its_place_to_others_however_it_ends(monkeypatch: py
         raise OperationalError("the connection was lost")
 
     with monkeypatch.context() as broken:
-        broken.setattr(lifecycle, "_call_exchange", fails)
+        broken.setattr(turns, "_call_exchange", fails)
         with pytest.raises(OperationalError):
             lifecycle.exchange_plainly(digest, Wanted(100))
     assert lifecycle.exchange_plainly(digest, Wanted(100)) is not None
-    taken = [lifecycle._large.acquire(blocking=False) for _ in range(lifecycle.LARGE_AT_ONCE)]
-    lifecycle._large.release(sum(taken))
+    taken = [turns._large.acquire(blocking=False) for _ in range(turns.LARGE_AT_ONCE)]
+    turns._large.release(sum(taken))
     assert all(taken)

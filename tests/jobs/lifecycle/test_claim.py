@@ -11,6 +11,7 @@ from bots.models import Bot
 from bots.states import BotStatus
 from jobs import lifecycle
 from jobs.errors import InstanceReplaced
+from jobs.lifecycle import turn
 from jobs.models import Job, JobKind
 from jobs.states import JobStatus
 from jobs.turns.frontier import LONGEST, Floors
@@ -162,8 +163,8 @@ def clock(settings: Any, monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Every look counts as slow, so claims start at floors. `clock[0]` is the time, in seconds, as they see it."""
     settings.CLAIM_SLOW = timedelta(0)
     now = [1000.0]
-    monkeypatch.setattr(lifecycle, "floors", Floors())
-    monkeypatch.setattr(lifecycle.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(turn, "floors", Floors())
+    monkeypatch.setattr(turn.time, "monotonic", lambda: now[0])
     monkeypatch.setattr("jobs.turns.frontier.PER_JOB", 0)
     # However quick it was, the next look from the beginning is LONGEST away.
     monkeypatch.setattr("jobs.turns.frontier.SHARE", 10**9)
