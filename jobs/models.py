@@ -50,7 +50,7 @@ class JobKind(models.Model):
     run_within = models.DurationField(
         null=True, blank=True, help_text="How long a job may run. Empty: learned from the kind's own successes."
     )
-    # Kept by `jobs.learned`, and here so that a claim has no other table to read. Empty: too few successes.
+    # Kept by `jobs.stats.learned`, and here so that a claim has no other table to read. Empty: too few successes.
     learned_run_within = models.DurationField(null=True, blank=True, editable=False)
     wait_within = models.DurationField(
         null=True,

@@ -201,31 +201,31 @@ SET n = m.n + EXCLUDED.n,
 HOME_BUCKETS = [24, 31, 39, 48, 57, 65, 74, 82, 91, 99, 108, 116, 125, 133, 141, 149, 158, 166, 167]
 METRICS_BUCKETS = [24, 43, 52, 71, 85, 101, 121, 134, 151, 168, 169]
 
-COPY_TALLY = """
-INSERT INTO jobs_jobrollup (span, start, kind, succeeded, failed, cancelled, waits, waited, ran, run_times)
-SELECT span, start, kind, succeeded, failed, cancelled, waits, waited, ran,
-       CASE WHEN span = 'hour' THEN (
+#: Hours of leases go further back than those of jobs.
+COPY_KINDS = """
+INSERT INTO jobs_jobrollup (span, start, kind, succeeded, failed, cancelled, waits, waited, ran, run_times,
+                            attempts_failed, cancelled_held, released, handed_back, expired, leases_ended)
+SELECT COALESCE(t.span, 'hour'), COALESCE(t.start, l.start), COALESCE(t.kind, l.kind),
+       GREATEST(t.succeeded, l.succeeded), COALESCE(t.failed, 0), COALESCE(t.cancelled, 0), COALESCE(t.waits, 0),
+       COALESCE(t.waited, 0), COALESCE(t.ran, 0),
+       CASE WHEN t.span = 'hour' THEN (
            SELECT COALESCE(jsonb_object_agg(bucket, n), '{}')
-           FROM unnest(runs, %(home)s::integer[]) AS u(n, bucket) WHERE n > 0)
-       ELSE '{}' END
-FROM jobs_tally
+           FROM unnest(t.runs, %(home)s::integer[]) AS u(n, bucket) WHERE n > 0)
+       ELSE '{}' END,
+       COALESCE(l.failed, 0), COALESCE(l.cancelled, 0), COALESCE(l.released, 0), COALESCE(l.handed_back, 0),
+       COALESCE(l.expired, 0),
+       COALESCE(l.succeeded + l.failed + l.cancelled + l.released + l.handed_back + l.expired, 0)
+FROM jobs_tally t
+FULL JOIN (SELECT * FROM jobs_leasetally WHERE span = 'hour') l
+       ON l.span = t.span AND l.start = t.start AND l.kind = t.kind
 """
-#: Hours of kinds are there already, of the last 35 days; these go further back.
-COPY_LEASES = """
-INSERT INTO jobs_jobrollup AS r (span, start, kind, bot, succeeded, attempts_failed, cancelled_held, released,
-                                 handed_back, expired, leases_ended)
+COPY_BOTS = """
+INSERT INTO jobs_jobrollup (span, start, kind, bot, succeeded, attempts_failed, cancelled_held, released, handed_back,
+                            expired, leases_ended)
 SELECT span, start, kind, bot, succeeded, failed, cancelled, released, handed_back, expired,
        succeeded + failed + cancelled + released + handed_back + expired
 FROM jobs_leasetally
-WHERE span <> 'mark'
-ON CONFLICT (span, start, kind, bot) DO UPDATE
-SET succeeded = GREATEST(r.succeeded, EXCLUDED.succeeded),
-    attempts_failed = EXCLUDED.attempts_failed,
-    cancelled_held = EXCLUDED.cancelled_held,
-    released = EXCLUDED.released,
-    handed_back = EXCLUDED.handed_back,
-    expired = EXCLUDED.expired,
-    leases_ended = EXCLUDED.leases_ended
+WHERE span IN ('bot_hour', 'bot_day')
 """
 COPY_METERED = """
 WITH times AS (
@@ -269,8 +269,10 @@ SELECT 1, %(until)s::timestamptz,
        (SELECT at FROM jobs_metered WHERE name = 'counted'),
        COALESCE((SELECT seconds FROM jobs_metered WHERE name = 'counted'), 0)
 """
+#: A sweep on a machine whose clock was ahead recorded a moment that has not come: nothing after now is added up.
 MARKS = """
-SELECT tally, leases, metered, GREATEST(tally, leases, metered)
+SELECT tally, leases, metered,
+       LEAST(GREATEST(tally, leases, metered), date_trunc('minute', clock_timestamp(), 'UTC') + interval '1 minute')
 FROM (SELECT (SELECT max(start) + interval '1 minute' FROM jobs_tally WHERE span = 'minute' AND kind = '') AS tally,
              (SELECT max(start) FROM jobs_leasetally WHERE span = 'mark') AS leases,
              (SELECT max(at) FROM jobs_metered WHERE name = 'mark') AS metered) AS marks
@@ -286,6 +288,7 @@ def fill(apps, schema_editor):
         cursor.execute(MARKS)
         *marks, until = cursor.fetchone()
         if until is None:
+            # Nothing was ever added up: the next sweep begins with what there is.
             return
         cursor.execute("SELECT kind FROM jobs_metered WHERE name = 'kind'")
         params = {
@@ -306,8 +309,8 @@ def fill(apps, schema_editor):
             # One that had not begun had nothing to add up, or begins now.
             if mark is not None and mark < until:
                 cursor.execute(statement, own | {"since": mark, "until": until})
-        cursor.execute(COPY_TALLY, {"home": HOME_BUCKETS})
-        cursor.execute(COPY_LEASES)
+        cursor.execute(COPY_KINDS, {"home": HOME_BUCKETS})
+        cursor.execute(COPY_BOTS)
         cursor.execute(COPY_METERED, {"metrics": METRICS_BUCKETS})
         cursor.execute(COPY_STATE, {"until": until})
 
