@@ -272,7 +272,9 @@ SELECT 1, %(until)s::timestamptz,
 #: A sweep on a machine whose clock was ahead recorded a moment that has not come: nothing after now is added up.
 MARKS = """
 SELECT tally, leases, metered,
-       LEAST(GREATEST(tally, leases, metered), date_trunc('minute', clock_timestamp(), 'UTC') + interval '1 minute')
+       CASE WHEN COALESCE(tally, leases, metered) IS NOT NULL THEN
+           LEAST(GREATEST(tally, leases, metered), date_trunc('minute', clock_timestamp(), 'UTC') + interval '1 minute')
+       END
 FROM (SELECT (SELECT max(start) + interval '1 minute' FROM jobs_tally WHERE span = 'minute' AND kind = '') AS tally,
              (SELECT max(start) FROM jobs_leasetally WHERE span = 'mark') AS leases,
              (SELECT max(at) FROM jobs_metered WHERE name = 'mark') AS metered) AS marks

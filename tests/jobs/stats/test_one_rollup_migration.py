@@ -171,6 +171,14 @@ def test_what_one_of_them_had_not_added_up_yet_is_in_all_figures_once(at_four: i
     assert rollup.added_until() > UNTIL  # type: ignore[operator]
 
 
+def test_figures_that_a_clock_ahead_ended_in_the_future_go_on_now(at_four: int) -> None:
+    ask("UPDATE jobs_metered SET at = at + interval '3 hours' WHERE name = 'mark'")
+    to_one()
+    until = rollup.added_until()
+    assert until is not None
+    assert until <= datetime.now(UTC) + MINUTE
+
+
 def test_a_database_without_figures_begins_as_a_new_one(at_four: int) -> None:
     for table in ("jobs_tally", "jobs_leasetally", "jobs_metered"):
         ask(f"DELETE FROM {table}")
