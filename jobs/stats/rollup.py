@@ -139,7 +139,11 @@ def _add_chunk(now: datetime | None) -> int:
 
 def _locked() -> bool:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
+        # To compile these statements takes longer than to run them; a minute of jobs is to stay in memory.
+        cursor.execute(
+            "SELECT pg_try_advisory_xact_lock(%s), set_config('jit', 'off', true), set_config('work_mem', '64MB', true)",
+            [LOCK],
+        )
         return bool(cursor.fetchone()[0])
 
 

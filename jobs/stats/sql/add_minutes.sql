@@ -8,9 +8,9 @@ WITH done AS MATERIALIZED (
     CROSS JOIN LATERAL (
         -- GREATEST passes over NULL: what was never claimed has not waited for no time.
         SELECT CASE WHEN claimed_at IS NOT NULL
-                    THEN GREATEST(EXTRACT(epoch FROM claimed_at - run_at), 0)::double precision END AS waited,
+                    THEN GREATEST(date_part('epoch', claimed_at - run_at), 0) END AS waited,
                CASE WHEN status = 'succeeded' AND started_at IS NOT NULL
-                    THEN GREATEST(EXTRACT(epoch FROM finished_at - started_at), 0)::double precision END AS ran) t
+                    THEN GREATEST(date_part('epoch', finished_at - started_at), 0) END AS ran) t
     WHERE {not_yet_added}
 ), ends (minute, kind, bot, verb, actor, to_status, leased, n, waits, waited, ran) AS MATERIALIZED (
     SELECT minute, kind, bot, 'complete', '', status, leased, count(*), count(waited),
@@ -43,38 +43,41 @@ WITH done AS MATERIALIZED (
            -- Rows of bots are about leases that ended; a late result that was accepted is the bot's, too.
            CASE WHEN verb = 'complete' THEN to_status = 'succeeded' ELSE leased END AS of_a_bot, waits, waited, ran
     FROM ends
+), minutes AS MATERIALIZED (
+    -- Hours and days are those of the site's time zone.
+    SELECT minute, date_bin('15 minutes', minute, 'epoch') AS quarter, date_trunc('hour', minute, %(zone)s) AS hour,
+           date_trunc('day', minute, %(zone)s) AS day, %(now)s::timestamptz - minute AS age
+    FROM (SELECT minute FROM ends GROUP BY minute) AS there
 ), spans AS (
     SELECT s.span, s.start, s.kind, s.bot, {sums}
     FROM counted c
+    JOIN minutes m USING (minute)
     CROSS JOIN LATERAL (VALUES
         ('minute', c.minute, c.kind, 0::bigint, %(keep_minute)s::interval),
         ('minute', c.minute, '', 0, %(keep_minute)s),
-        ('quarter', date_bin('15 minutes', c.minute, 'epoch'), c.kind, 0, %(keep_quarter)s),
-        ('quarter', date_bin('15 minutes', c.minute, 'epoch'), '', 0, %(keep_quarter)s),
-        -- Hours and days are those of the site's time zone.
-        ('hour', date_trunc('hour', c.minute, %(zone)s), c.kind, 0, %(keep_hour)s),
-        ('hour', date_trunc('hour', c.minute, %(zone)s), '', 0, %(keep_hour)s),
-        ('bot_hour', date_trunc('hour', c.minute, %(zone)s), c.kind, COALESCE(c.bot, 0), %(keep_bot_hour)s),
-        ('bot_day', date_trunc('day', c.minute, %(zone)s), c.kind, COALESCE(c.bot, 0), %(keep_bot_day)s),
-        ('total', 'epoch', CASE WHEN c.kind = ANY (%(labels)s::text[]) THEN c.kind ELSE %(other)s END, 0, NULL)
+        ('quarter', m.quarter, c.kind, 0, %(keep_quarter)s),
+        ('quarter', m.quarter, '', 0, %(keep_quarter)s),
+        ('hour', m.hour, c.kind, 0, %(keep_hour)s),
+        ('hour', m.hour, '', 0, %(keep_hour)s),
+        ('bot_hour', m.hour, c.kind, COALESCE(c.bot, 0), %(keep_bot_hour)s),
+        ('bot_day', m.day, c.kind, COALESCE(c.bot, 0), %(keep_bot_day)s),
+        ('total', 'epoch', CASE WHEN c.kind = ANY (%(labels)s::text[]) THEN c.kind ELSE %(other)s END, 0, m.age)
     ) AS s(span, start, kind, bot, keep)
-    WHERE (s.keep IS NULL OR c.minute >= %(now)s::timestamptz - s.keep)
-      AND (c.of_a_bot OR s.span NOT IN ('bot_hour', 'bot_day'))
+    WHERE m.age <= s.keep AND (c.of_a_bot OR s.span NOT IN ('bot_hour', 'bot_day'))
     GROUP BY 1, 2, 3, 4
-), times (measure, hour, kind, bucket, n) AS MATERIALIZED (
-    SELECT 'run', date_trunc('hour', minute, %(zone)s), kind, run_bucket, count(*)
-    FROM done WHERE run_bucket IS NOT NULL GROUP BY 2, 3, 4
+), times (measure, minute, kind, bucket, n) AS MATERIALIZED (
+    SELECT 'run', minute, kind, run_bucket, count(*) FROM done WHERE run_bucket IS NOT NULL GROUP BY 2, 3, 4
     UNION ALL
-    SELECT 'wait', date_trunc('hour', minute, %(zone)s), kind, wait_bucket, count(*)
-    FROM done WHERE wait_bucket IS NOT NULL GROUP BY 2, 3, 4
+    SELECT 'wait', minute, kind, wait_bucket, count(*) FROM done WHERE wait_bucket IS NOT NULL GROUP BY 2, 3, 4
 ), histograms AS (
     SELECT span, start, kind,
            COALESCE(jsonb_object_agg(bucket, n) FILTER (WHERE measure = 'wait'), '{}') AS wait_times,
            COALESCE(jsonb_object_agg(bucket, n) FILTER (WHERE measure = 'run'), '{}') AS run_times
     FROM (SELECT s.span, s.start, s.kind, t.measure, t.bucket, sum(t.n) AS n
           FROM times t
+          JOIN minutes m USING (minute)
           CROSS JOIN LATERAL (VALUES
-              ('hour', t.hour, t.kind), ('hour', t.hour, ''),
+              ('hour', m.hour, t.kind), ('hour', m.hour, ''),
               ('total', 'epoch', CASE WHEN t.kind = ANY (%(labels)s::text[]) THEN t.kind ELSE %(other)s END)
           ) AS s(span, start, kind)
           GROUP BY 1, 2, 3, 4, 5) AS summed
