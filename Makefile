@@ -3,8 +3,10 @@ PYTHON ?= python3
 PORT ?= 8000
 PG ?= embedded
 ARGS ?=
+NEWER ?= python3.13
 ROWS ?= 100000
-BIN = .venv/bin
+VENV ?= .venv
+BIN = $(VENV)/bin
 # Given on make's command line, it is for the programs too.
 export DATABASE_URL
 ifeq ($(strip $(DATABASE_URL)),)
@@ -13,56 +15,63 @@ endif
 export PORT
 
 .DEFAULT_GOAL = help
-.PHONY: help run test serve bench seed screenshots clean
+.PHONY: help install run test test-all serve bench seed screenshots clean
 
 help: ## List these commands.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-run: .venv/.dev ## The whole thing on this machine: server, three demo bots, sample jobs, sweeps. Ctrl-C stops it.
+install: $(VENV)/.run ## Install what the server needs into .venv.
+
+run: $(VENV)/.dev ## The whole thing on this machine: server, three demo bots, sample jobs, sweeps. Ctrl-C stops it.
 	@exec $(BIN)/python -m jobsite.dev.demo
 
-test: .venv/.dev ## Every test, on a real PostgreSQL. PG=system: Debian's own; ARGS="-k release": some of them.
+test: $(VENV)/.dev ## Every test, on a real PostgreSQL. PG=system: Debian's own; ARGS="-k release": some of them.
 ifeq ($(PG),system)
 	@$(BIN)/python -m jobsite.dev.postgres exec --bin system .postgres/system -- $(BIN)/python -m pytest $(ARGS)
 else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
 
+test-all: test ## The same again on Debian's PostgreSQL, and with Python 3.13. NEWER=/path/to/python3.13: another one.
+	@$(NEWER) -c 'import sys; sys.exit(sys.version_info < (3, 13))' || \
+		{ echo "There is no Python 3.13 as $(NEWER). Try: make test-all NEWER=/path/to/python3.13"; exit 1; }
+	@$(MAKE) test PG=system PYTHON="$(NEWER)" VENV=.venv-newer
+
 # What its processes say of themselves, for /metrics; of this start alone.
 serve: export PROMETHEUS_MULTIPROC_DIR ?= .run/metrics-$(PORT)
-serve: .venv/.run ## The web server as in production. Settings come from the environment or from .env.
+serve: $(VENV)/.run ## The web server as in production. Settings come from the environment or from .env.
 	@$(BIN)/python manage.py migrate --check
 	@$(BIN)/python manage.py collectstatic --noinput --verbosity 0
 	@mkdir -p "$$PROMETHEUS_MULTIPROC_DIR" && rm -f "$$PROMETHEUS_MULTIPROC_DIR"/*.db
 	@exec $(BIN)/granian --interface wsgi --host $${HOST:-0.0.0.0} --port $(PORT) --workers $${WEB_WORKERS:-1} \
 		--blocking-threads $${WEB_THREADS:-320} --backpressure 512 --no-ws jobsite.wsgi:application
 
-bench: .venv/.dev ## Measure beside other queues; needs wrk and Node. ARGS="lifecycle --quick"; see bench/README.md.
+bench: $(VENV)/.dev ## Measure beside other queues; needs wrk and Node. ARGS="lifecycle --quick"; see bench/README.md.
 	@$(BIN)/python -m bench $(ARGS)
 
-seed: .venv/.dev ## Fill the development database with a believable past: ROWS=1000000 of it.
+seed: $(VENV)/.dev ## Fill the development database with a believable past: ROWS=1000000 of it.
 	@DEBUG=1 $(BIN)/python manage.py migrate --verbosity 0
 	@DEBUG=1 $(BIN)/python manage.py seed $(ROWS)
 
-screenshots: .venv/.dev ## Make the pictures of the README and the docs anew, from a database of their own.
+screenshots: $(VENV)/.dev ## Make the pictures of the README and the docs anew, from a database of their own.
 	@$(BIN)/python -m pytest -n 0 tests/browser/screenshots.py
 
 clean: ## Remove what the other commands made: environment, database, caches.
-	rm -rf .venv .postgres .run .static .bench .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .venv-newer .postgres .run .static .bench .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.venv/bin/python:
+$(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Jobsite needs Python 3.11 or later; $(PYTHON) is older. Try: make PYTHON=python3.12 …"; exit 1; }
-	@echo "Making .venv …"
-	@$(PYTHON) -m venv .venv || \
-		{ rm -rf .venv; echo "Python's venv module is missing. On Debian: apt-get install python3-venv"; exit 1; }
+	@echo "Making $(VENV) …"
+	@$(PYTHON) -m venv $(VENV) || \
+		{ rm -rf $(VENV); echo "Python's venv module is missing. On Debian: apt-get install python3-venv"; exit 1; }
 
-.venv/.dev: .venv/bin/python requirements.txt requirements-dev.txt constraints.txt client/pyproject.toml
+$(VENV)/.dev: $(VENV)/bin/python requirements.txt requirements-dev.txt constraints.txt client/pyproject.toml
 	@echo "Installing what development needs …"
 	@$(BIN)/python -m pip install --disable-pip-version-check -r requirements-dev.txt
-	@touch .venv/.dev .venv/.run
+	@touch $(VENV)/.dev $(VENV)/.run
 
-.venv/.run: .venv/bin/python requirements.txt constraints.txt
+$(VENV)/.run: $(VENV)/bin/python requirements.txt constraints.txt
 	@echo "Installing what the server needs …"
 	@$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
-	@touch .venv/.run
+	@touch $(VENV)/.run

@@ -1,3 +1,5 @@
+"""Django app of alerts: incidents, and the notifications about them."""
+
 from django.apps import AppConfig
 
 

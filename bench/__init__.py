@@ -1,1 +1,1 @@
-"""What is measured, beside what it is compared with. `make bench`, and README.md in this folder."""
+"""Measure Jobsite beside its peers. See `make bench`, and README.md in this folder."""

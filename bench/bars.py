@@ -1,4 +1,4 @@
-"""The bars: what Jobsite must reach, against something measured in the same run on the same machine, or in itself."""
+"""Define the targets of Jobsite: against something measured in the same run on the same machine, or absolute."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ Results = dict[str, Any]
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar. `reached` takes the scenario's result; None when what it needs was not measured."""
+    """One target. `reached` takes the scenario's result; None when what it needs was not measured."""
 
     text: str
     scenario: str
     bound: float
     reached: Callable[[Any], float | None]
     unit: str = "×"
-    #: Whether `bound` is the most and not the least.
+    #: Whether `bound` is an upper bound.
     most: bool = False
 
     def met(self, value: float) -> bool:
-        """Whether this is good enough."""
+        """Say whether a value meets the target."""
         return value <= self.bound if self.most else value >= self.bound
 
 
@@ -43,12 +43,12 @@ def _overhead(result: Any) -> float | None:
     return ratio(ours, lifecycle.best(result, "psycopg", "batch", 100))
 
 
-def _kept(key: str) -> Callable[[Any], float | None]:
+def _ratio(key: str) -> Callable[[Any], float | None]:
     return lambda result: result["ratios"].get(key)
 
 
 def _pickup(share: str) -> Callable[[Any], float | None]:
-    # Bots that were turned away did not wait, so the figure would be that of something else.
+    # Bots that were turned away did not wait, so the figure would not be a pickup time.
     def reached(result: Any) -> float | None:
         value = result["from_answer"][share]
         return None if value is None or result["arrived"] < result["jobs"] else value * 1000
@@ -56,7 +56,7 @@ def _pickup(share: str) -> Callable[[Any], float | None]:
     return reached
 
 
-def _noticed(result: Any) -> float | None:
+def _slowdown(result: Any) -> float | None:
     return ratio(result["with"]["p99"], result["without"]["p99"])
 
 
@@ -64,18 +64,18 @@ BARS = [
     Bar("One job at a time over HTTP, against graphile-worker one at a time", "lifecycle", 0.9, _single),
     Bar("Batches of 100 over HTTP, against graphile-worker with its local queue", "lifecycle", 1.5, _batch),
     Bar("Batches of 100 over HTTP, against raw psycopg with the same statements", "lifecycle", 0.75, _overhead),
-    Bar("A snapshot held open for 500 000 jobs, against without", "snapshot", 0.8, _kept("batch")),
-    Bar("10 million finished rows, against an empty table", "size", 0.9, _kept("finished")),
-    Bar("Bulk enqueue, against the best peer", "enqueue", 2.0, _kept("best peer")),
+    Bar("A snapshot held open for 500 000 jobs, against without", "snapshot", 0.8, _ratio("batch")),
+    Bar("10 million finished rows, against an empty table", "size", 0.9, _ratio("finished")),
+    Bar("Bulk enqueue, against the best peer", "enqueue", 2.0, _ratio("best peer")),
     Bar("Idle pickup with 200 bots waiting, median", "pickup", 5, _pickup("p50"), "ms", most=True),
     Bar("Idle pickup with 200 bots waiting, 99th percentile", "pickup", 25, _pickup("p99"), "ms", most=True),
     Bar("A sweep of 20 000 due jobs among 100 000 held", "sweep", 2, lambda r: r["seconds"], "s", most=True),
-    Bar("99th percentile of 8 claiming bots during it, against before", "sweep", 2, _noticed, most=True),
+    Bar("99th percentile of 8 claiming bots during it, against before", "sweep", 2, _slowdown, most=True),
 ]
 
 
 def table(results: Results) -> Table | None:
-    """Every bar whose scenario was measured; None when there is none."""
+    """Tabulate every target whose scenario was measured; None when there is none."""
     rows = []
     for bar in BARS:
         if bar.scenario in results:

@@ -1,7 +1,7 @@
-"""The ceiling: what the server sends to PostgreSQL for an exchange, from psycopg in four processes, without a server.
+"""Measure the ceiling: the statements of an exchange sent by psycopg from four processes, without a web server.
 
-Nothing of that is written down here. Each process lets Jobsite answer two exchanges in its own memory, catches what the
-second sends to the database, and then sends the same again and again, with other reports.
+The statements are not written here. Each process lets Jobsite answer two exchanges in its own memory, records what the
+second sends to the database, and then repeats it with other reports.
 """
 
 import json
@@ -24,7 +24,7 @@ from bench.jobsite_server import environment
 from bench.load import Wrong
 
 PROCESSES = 4
-#: A job in an answer, whatever stands around it.
+#: A job in an answer, in any context.
 LEASE = re.compile(r'"id": ?(\d+).*?"attempt": ?(\d+)')
 
 Lease = tuple[int, int]
@@ -32,48 +32,48 @@ Lease = tuple[int, int]
 
 @dataclass
 class Sent:
-    """One statement as it was sent: by what sort of cursor, its text, its parameters."""
+    """One statement as it was sent: its class of cursor, its text, its parameters."""
 
     cursor: type[psycopg.Cursor[Any]]
     text: Any
     params: Sequence[Any]
 
     def place_of(self, leases: Sequence[Lease]) -> tuple[int, str] | None:
-        """Which parameter has the reports of these leases, a list in its JSON; and it with `HERE` in place of that.
+        """Find the parameter whose JSON has the reports of these leases; return it with `HERE` in place of them.
 
-        None: no parameter has it.
+        None: no parameter has them.
         """
         for place, value in enumerate(self.params):
             if isinstance(value, str) and value.startswith("["):
-                there = json.loads(value)
-                around = _without(there, leases)
-                if around != there:
+                parsed = json.loads(value)
+                around = _without(parsed, leases)
+                if around != parsed:
                     return place, json.dumps(around, separators=(",", ":"))
         return None
 
 
-#: Stands for the reports, as JSON writes it.
+#: Placeholder of the reports in JSON.
 HERE = '"<reports>"'
 
 
 def _without(value: Any, leases: Sequence[Lease]) -> Any:
-    """The value with the list of these leases, wherever it is in it, replaced by `HERE`."""
+    """Replace the list of these leases, wherever it is in the value, by `HERE`."""
     if isinstance(value, dict):
-        return {name: _without(one, leases) for name, one in value.items()}
+        return {name: _without(item, leases) for name, item in value.items()}
     if not isinstance(value, list):
         return value
-    if value and [(one.get("id"), one.get("attempt")) for one in value if isinstance(one, dict)] == list(leases):
+    if value and [(item.get("id"), item.get("attempt")) for item in value if isinstance(item, dict)] == list(leases):
         return json.loads(HERE)
-    return [_without(one, leases) for one in value]
+    return [_without(item, leases) for item in value]
 
 
 def written(leases: Sequence[Lease]) -> str:
-    """Reports of these leases as a bot writes them."""
+    """Write reports of these leases as a bot does."""
     return json.dumps([{"id": job, "attempt": attempt} for job, attempt in leases], separators=(",", ":"))
 
 
 def leases_in(rows: Sequence[Sequence[Any]]) -> list[Lease]:
-    """The jobs that an answer of the database holds, as JSON text or as values."""
+    """Read the jobs in rows of the database, as JSON text or as values."""
     text = "\n".join(
         value if isinstance(value, str) else json.dumps(value, default=str) for row in rows for value in row
     )
@@ -81,19 +81,19 @@ def leases_in(rows: Sequence[Sequence[Any]]) -> list[Lease]:
 
 
 @contextmanager
-def _caught() -> Iterator[list[Sent]]:
-    """What psycopg's cursors are given to execute meanwhile."""
+def _recorded() -> Iterator[list[Sent]]:
+    """Record what psycopg's cursors execute."""
     sent: list[Sent] = []
     execute = psycopg.Cursor.execute
 
-    def catch(self: Any, query: Any, params: Any = None, **options: Any) -> Any:
+    def record(self: Any, query: Any, params: Any = None, **options: Any) -> Any:
         if params is not None:
             sent.append(
                 Sent(psycopg.RawCursor if isinstance(self, psycopg.RawCursor) else psycopg.Cursor, query, params)
             )
         return execute(self, query, params, **options)
 
-    psycopg.Cursor.execute = catch  # type: ignore[method-assign]
+    psycopg.Cursor.execute = record  # type: ignore[method-assign]
     try:
         yield sent
     finally:
@@ -101,7 +101,7 @@ def _caught() -> Iterator[list[Sent]]:
 
 
 def _learn(token: str, limit: int) -> tuple[Sent, tuple[int, str], list[Lease], dict[str, Any]]:
-    """Two exchanges, answered here: `(what the second sent, where its reports are, its jobs, how to connect)`."""
+    """Answer two exchanges: `(the second's statement, the place of its reports, its jobs, connection options)`."""
     import django
 
     warnings.simplefilter("ignore")
@@ -130,11 +130,11 @@ def _learn(token: str, limit: int) -> tuple[Sent, tuple[int, str], list[Lease], 
         return [(job["id"], job["attempt"]) for job in json.loads(answer)["jobs"]]
 
     before = exchange([])
-    with _caught() as sent:
+    with _recorded() as sent:
         held = exchange(before)
     place = sent[0].place_of(before) if len(sent) == 1 else None
     if place is None:
-        raise Wrong(f"An exchange is not one statement with its reports as a list: {[one.text for one in sent]}")
+        raise Wrong(f"An exchange is not one statement with its reports as a list: {[s.text for s in sent]}")
     options = connection.get_connection_params().get("options", "")
     return sent[0], place, held, {"options": options} if options else {}
 
@@ -169,7 +169,7 @@ def _worker(url: str, token: str, limit: int, ready: Barrier, out: Any) -> None:
 
 
 def drive(server: Server, name: str, tokens: Sequence[str], *, limit: int) -> float:
-    """Jobs per second, claimed and completed, until nothing is left."""
+    """Claim and complete until nothing is left. Returns jobs per second."""
     context = multiprocessing.get_context("spawn")
     ready, out = context.Barrier(PROCESSES), context.Queue()
     processes = [
@@ -187,8 +187,8 @@ def drive(server: Server, name: str, tokens: Sequence[str], *, limit: int) -> fl
     for end in ends:
         if isinstance(end, str):
             raise Wrong(f"A process of the ceiling failed: {end}")
-    jobs, learnt = sum(end[2] for end in ends), PROCESSES * limit
-    there = server.ask(name, "SELECT count(*) FROM jobs_job WHERE status = 'succeeded'") - learnt
-    if jobs != there:
-        raise Wrong(f"The ceiling counted {jobs} jobs and the database {there}.")
+    jobs, prepared = sum(end[2] for end in ends), PROCESSES * limit
+    counted = server.ask(name, "SELECT count(*) FROM jobs_job WHERE status = 'succeeded'") - prepared
+    if jobs != counted:
+        raise Wrong(f"The ceiling counted {jobs} jobs and the database {counted}.")
     return rate(jobs, max(end[1] for end in ends) - min(end[0] for end in ends))

@@ -1,4 +1,4 @@
-"""A bot made with the client library, whose jobs do nothing: `client_bot.py CONCURRENCY PREFETCH`, until SIGTERM."""
+"""Run a bot of the client library whose jobs do nothing: `client_bot.py CONCURRENCY PREFETCH`, until SIGTERM."""
 
 import os
 import sys

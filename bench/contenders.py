@@ -1,4 +1,4 @@
-"""One measurement each of Jobsite, of the ceiling and of a peer, all on the one server."""
+"""Measure Jobsite, the ceiling or a peer once, all on the same server."""
 
 import sys
 import time
@@ -10,26 +10,25 @@ from bench import ceiling, jobsite_server, load, peers_run
 from bench.database import Server
 from bench.figures import rate
 from bench.jobsite_server import Fleet, Site
-from bench.places import ROOT
 
 #: Until the server has `POST /exchange`, its bots make a call for each thing.
-SCRIPT = "exchange" if (ROOT / "jobs/lifecycle/sql/exchange.sql").exists() else "calls"
+SCRIPT = "exchange"
 
 
 @dataclass
 class Bench:
-    """What a scenario works with."""
+    """What a scenario needs."""
 
     server: Server
     fleet: Fleet
     quick: bool = False
 
     def say(self, text: str) -> None:
-        """One line for whoever waits."""
+        """Print a line of progress."""
         print(f"  {text}", file=sys.stderr, flush=True)
 
     def fill(self, name: str, jobs: int) -> None:
-        """Put pending jobs of one kind into a database of Jobsite's."""
+        """Insert pending jobs of one kind."""
         self.server.run(name, jobsite_server.FILL % jobs)
         self.server.settle(name)
 
@@ -44,9 +43,9 @@ class Bench:
         jobs: int | None = None,
         seconds: float | None = None,
     ) -> dict[str, Any]:
-        """Let bots work over HTTP until nothing is left, or they did `jobs`, or for `seconds`; the figures.
+        """Run bots over HTTP until nothing is left, or they did `jobs`, or for `seconds`. Returns the figures.
 
-        Wrong when the database does not agree with what they counted.
+        Wrong when the database does not agree with the bots' count.
         """
         count = "SELECT count(*) FROM jobs_job WHERE status = 'succeeded'"
         before = self.server.ask(name, count)
@@ -54,7 +53,7 @@ class Bench:
         done = load.drive(site.url, script, self.fleet.tokens[:bots], limit=limit, jobs=jobs, seconds=seconds)
         took, cpu_after = time.monotonic() - began, self.server.cpu()
         there = self.server.ask(name, count) - before
-        # When time is up, reports may be on their way whose answers nobody waits for.
+        # When the time is up, the answers to the last reports are not waited for.
         if not done.jobs <= there <= done.jobs + (0 if seconds is None else bots * limit):
             raise load.Wrong(f"The bots counted {done.jobs} jobs and the database {there}.")
         return {
@@ -83,7 +82,7 @@ class Bench:
         script: str = SCRIPT,
         prepare: Callable[[str], None] | None = None,
     ) -> dict[str, Any]:
-        """Preload jobs, and let bots work them off over HTTP."""
+        """Preload jobs, and let bots complete them over HTTP."""
         with self.server.database("bench_jobsite", jobsite_server.TEMPLATE) as name:
             self.fill(name, jobs)
             if prepare:
@@ -92,12 +91,12 @@ class Bench:
                 return self.drive(site, name, bots=bots, limit=limit, script=script)
 
     def ceiling(self, jobs: int, *, limit: int) -> dict[str, Any]:
-        """The same from psycopg, with nothing between."""
+        """Do the same from psycopg alone."""
         with self.server.database("bench_ceiling", jobsite_server.TEMPLATE) as name:
             self.fill(name, jobs)
             return {"rate": ceiling.drive(self.server, name, self.fleet.tokens, limit=limit), "jobs": jobs}
 
     def peer(self, peer: peers_run.Peer, jobs: int, options: dict[str, Any]) -> dict[str, Any]:
-        """A peer, as it is told to be fast."""
+        """Measure a peer with these options."""
         jobs = max(1, int(jobs * peer.share))
         return {"rate": rate(jobs, peers_run.measure(self.server, peer, jobs, options)), "jobs": jobs}

@@ -1,4 +1,4 @@
-"""The one PostgreSQL that every contender of a run uses, with a database for each."""
+"""Run the PostgreSQL server that all contenders of a run share, with a database for each."""
 
 import os
 import sys
@@ -14,8 +14,8 @@ import psycopg
 from bench.places import DATA
 from jobsite.dev import postgres
 
-#: The same for all. Durability is PostgreSQL's default and said here so that nobody need wonder; the memory is such
-#: that tables of a bench fit, and the log such that no checkpoint falls into a measurement by its size alone.
+#: The same for all. Durability is PostgreSQL's default, repeated to make it visible. The memory holds the tables of the
+#: bench, and the log is large enough that its size causes no checkpoint in a measurement.
 OPTIONS = {
     "fsync": "on",
     "synchronous_commit": "on",
@@ -26,25 +26,25 @@ OPTIONS = {
     "max_connections": "300",
     "log_autovacuum_min_duration": "0",
 }
-#: What the results say about the server.
-TOLD = [
+#: The settings that the results have.
+REPORTED = [
     "server_version", "fsync", "synchronous_commit", "full_page_writes", "shared_buffers", "max_wal_size",
     "checkpoint_timeout", "autovacuum", "autovacuum_naptime", "work_mem", "jit",
 ]  # fmt: skip
 
 
 class Server:
-    """A PostgreSQL server. `started` when it is ours, so that its processes are here to be looked at."""
+    """A PostgreSQL server. `started` when the bench started it, so that it can read its processes' CPU times."""
 
     def __init__(self, url: str, started: bool) -> None:
         self.base, self.started = url, started
 
     def url(self, name: str) -> str:
-        """The URL of one database of it, for any driver."""
+        """Return the URL of one of its databases, for any driver."""
         return urlunsplit(urlsplit(self.base)._replace(path=f"/{name}"))
 
     def connect(self, name: str, **options: Any) -> psycopg.Connection[tuple[Any, ...]]:
-        """A connection that commits each statement."""
+        """Connect; each statement is committed."""
         return psycopg.connect(self.url(name), autocommit=True, **options)
 
     def run(self, name: str, *statements: str) -> None:
@@ -53,15 +53,15 @@ class Server:
             for statement in statements:
                 connection.execute(statement.encode())
 
-    def ask(self, name: str, question: str, params: Sequence[Any] = ()) -> Any:
-        """The first value of the first row."""
+    def ask(self, name: str, query: str, params: Sequence[Any] = ()) -> Any:
+        """Return the first value of the first row."""
         with self.connect(name) as connection:
-            row = connection.execute(question.encode(), params).fetchone()
+            row = connection.execute(query.encode(), params).fetchone()
         return row[0] if row else None
 
     @contextmanager
     def database(self, name: str, template: str = "template0") -> Iterator[str]:
-        """A new database, gone when it is left; its name. What uses it then is cut off."""
+        """Create a database, yield its name, and drop it in the end, with all its connections."""
         self.drop(name)
         self.run("postgres", f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         try:
@@ -70,23 +70,23 @@ class Server:
             self.drop(name)
 
     def drop(self, name: str) -> None:
-        """Drop a database, if it is there."""
+        """Drop a database, if it exists."""
         self.run("postgres", f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     def settle(self, name: str) -> None:
-        """Before each measurement, for everybody: statistics up to date, and nothing left to write out."""
+        """Update statistics and write everything out, before each measurement of every contender."""
         self.run(name, "VACUUM ANALYZE", "CHECKPOINT")
 
     def settings(self) -> dict[str, str]:
-        """The settings that matter, as they are in force."""
+        """Return the settings in force that matter."""
         with self.connect("postgres") as connection:
             rows = connection.execute(
-                "SELECT name, current_setting(name) FROM pg_settings WHERE name = ANY (%s)", [TOLD]
+                "SELECT name, current_setting(name) FROM pg_settings WHERE name = ANY (%s)", [REPORTED]
             )
             return dict(rows.fetchall())
 
     def cpu(self) -> float | None:
-        """Seconds of CPU that all its processes have used, those that have ended included. None: not ours."""
+        """Return the seconds of CPU that all its processes have used, ended ones included. None: not `started`."""
         if not self.started:
             return None
         pid = int((DATA / "data/postmaster.pid").read_text().splitlines()[0])
@@ -103,7 +103,7 @@ class Server:
 
 
 def start(binaries: str = "") -> Server:
-    """The server at DATABASE_URL, or one of our own; `binaries` `system` means Debian's. Ours stops when we end."""
+    """Use the server at DATABASE_URL, or start one with these binaries (`system`: Debian's), until the bench ends."""
     if given := os.environ.get("DATABASE_URL"):
         print("The server of DATABASE_URL is measured as it is.", file=sys.stderr)
         return Server(given, started=False)

@@ -1,11 +1,11 @@
-"""The arithmetic of the bench, and nothing else."""
+"""Calculate and format the figures of the bench. Pure."""
 
 import math
 from collections.abc import Sequence
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least `share` percent of `values` do not exceed (nearest rank)."""
+    """Return the smallest value that at least `share` percent of `values` do not exceed (nearest rank)."""
     if not values:
         raise ValueError("There is no percentile of nothing.")
     ordered = sorted(values)
@@ -13,7 +13,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def median(values: Sequence[float]) -> float:
-    """The middle value, or the mean of the two in the middle."""
+    """Return the middle value, or the mean of the two in the middle."""
     if not values:
         raise ValueError("There is no median of nothing.")
     ordered = sorted(values)
@@ -22,24 +22,24 @@ def median(values: Sequence[float]) -> float:
 
 
 def rate(jobs: int, seconds: float) -> float:
-    """Jobs per second."""
+    """Return jobs per second."""
     if seconds <= 0:
         raise ValueError(f"{jobs} jobs in {seconds} s cannot be.")
     return jobs / seconds
 
 
 def ratio(ours: float | None, theirs: float | None) -> float | None:
-    """`ours` as a multiple of `theirs`; None where one of them was not measured."""
+    """Return `ours` as a multiple of `theirs`; None where one of them was not measured."""
     return ours / theirs if ours is not None and theirs else None
 
 
 def spread(values: Sequence[float]) -> float:
-    """How far apart repeated figures are: (greatest - least) / median."""
+    """Return the spread of repeated figures: (greatest - least) / median."""
     return (max(values) - min(values)) / median(values) if median(values) else 0.0
 
 
 def figure(value: float | None, digits: int = 3) -> str:
-    """A number for people: three significant digits, thousands apart, `–` for what was not measured."""
+    """Format a number: three significant digits, thousands apart, `–` for what was not measured."""
     if value is None:
         return "–"
     if value == 0:
@@ -50,5 +50,5 @@ def figure(value: float | None, digits: int = 3) -> str:
 
 
 def size(count: int) -> str:
-    """The bytes of `count`, in MB."""
+    """Format bytes as MB."""
     return f"{figure(count / 1_000_000)} MB"

@@ -1,4 +1,4 @@
-"""Filling Jobsite's table with rows by the million, as if they had come in and been worked on long ago."""
+"""Fill the job table with millions of rows of the past."""
 
 from bench.database import Server
 
@@ -10,7 +10,7 @@ HELD = "held"
 HOLDERS = 1000
 
 _ROWS = {
-    # Behind everything that is measured, in the order of claims.
+    # After all measured jobs, in the order of claims.
     PENDING: "INSERT INTO jobs_job (kind_id, payload, priority) SELECT 'noop', '{}', -1 FROM generate_series(1, %d)",
     FINISHED: """
         INSERT INTO jobs_job (kind_id, payload, status, attempt, claimed_at, started_at, heartbeat_at, finished_at,
@@ -31,7 +31,7 @@ _ROWS = {
 
 
 def holders(server: Server, name: str, count: int) -> None:
-    """Bots without tokens, to hold jobs."""
+    """Create bots without tokens, to hold jobs."""
     server.run(
         name,
         "INSERT INTO bots_bot (name, kinds, last_seen_at, status, token_prefix) "
@@ -39,8 +39,8 @@ def holders(server: Server, name: str, count: int) -> None:
     )
 
 
-def many(server: Server, name: str, status: str, count: int) -> None:
-    """Add `count` rows. The indexes are built after them, which takes a fraction of the time, and are the same then."""
+def insert_rows(server: Server, name: str, status: str, count: int) -> None:
+    """Insert `count` rows. The indexes are built after them, which takes a fraction of the time."""
     if not count:
         return
     if status == HELD:
@@ -55,7 +55,7 @@ def many(server: Server, name: str, status: str, count: int) -> None:
               AND indexname NOT IN (SELECT conname FROM pg_constraint WHERE conrelid = 'jobs_job'::regclass)
             """
         ).fetchall()
-        # Foreign keys are looked up row by row otherwise; the rows above have good ones.
+        # Without this, foreign keys are checked row by row. Those of these rows are valid.
         connection.execute("SET session_replication_role = replica")
         connection.execute("SET maintenance_work_mem = '512MB'")
         for index, _ in indexes:
@@ -67,7 +67,7 @@ def many(server: Server, name: str, status: str, count: int) -> None:
 
 
 def due(server: Server, name: str, held: int, bots: int, late: int) -> None:
-    """`held` jobs of `bots` bots in equal shares; the first bots have died, and so `late` of the jobs are due."""
+    """Insert `held` jobs of `bots` bots in equal shares, `late` of them due: the first bots have died."""
     holders(server, name, bots)
     dead = round(bots * late / held)
     server.run(

@@ -1,4 +1,4 @@
-"""Jobsite as the bench runs it: a database ready for use, and the web server as `make serve` starts it."""
+"""Run Jobsite for the bench: a prepared database, and the web server as `make serve` starts it."""
 
 import json
 import os
@@ -20,29 +20,29 @@ from bench.database import Server
 from bench.places import LOGS, ROOT
 
 TEMPLATE = "bench_jobsite_template"
-#: One token each; the pickup scenario has the most bots.
+#: Bots with a token; the pickup scenario needs the most.
 BOTS = 400
 KIND = "noop"
-#: A job as the bench preloads it: the kind, and what the database fills in.
+#: Preload jobs with defaults for all but the kind.
 FILL = "INSERT INTO jobs_job (kind_id, payload) SELECT 'noop', '{}' FROM generate_series(1, %d)"
 
 
 def environment(url: str) -> dict[str, str]:
-    """Production's settings, for programs of ours."""
+    """Return the environment of production, for our programs."""
     own = {"DATABASE_URL": url, "DEBUG": "0", "HTTPS": "0", "SECRET_KEY": secrets.token_urlsafe(50)}
     return dict(os.environ) | own | {"DJANGO_SETTINGS_MODULE": "jobsite.settings", "LOG_LEVEL": "WARNING"}
 
 
 @dataclass
 class Fleet:
-    """Who may call: a token for each bot, and a producer's key."""
+    """The credentials: a token for each bot, and a producer's key."""
 
     tokens: list[str]
     key: str
 
 
 def make_template(server: Server) -> Fleet:
-    """A migrated database with bots and a producer, to be copied for each measurement."""
+    """Create a migrated database with bots and a producer, to copy for each measurement."""
     server.drop(TEMPLATE)
     server.run("postgres", f"CREATE DATABASE {TEMPLATE}")
     done = subprocess.run(
@@ -56,13 +56,13 @@ def make_template(server: Server) -> Fleet:
 
 
 def serve_command(makefile: str, port: int, **variables: str) -> list[str]:
-    """The command by which `make serve` starts the web server, read out of the Makefile: there is one definition."""
+    """Read from the Makefile the command by which `make serve` starts the web server."""
     recipe = re.search(r"^serve:.*\n((?:\t.*\n)+)", makefile, flags=re.M)
     if recipe is None:
         raise RuntimeError("The Makefile has no `serve`.")
     line = recipe[1].split("exec ", 1)[1].replace("\\\n", " ")
     values = {"HOST": "127.0.0.1", **variables}
-    line = re.sub(r"\$\$\{(\w+):-([^}]*)\}", lambda found: values.get(found[1], found[2]), line)
+    line = re.sub(r"\$\$\{(\w+):-([^}]*)\}", lambda match: values.get(match[1], match[2]), line)
     words = line.replace("$(PORT)", str(port)).replace("$(BIN)", str(Path(sys.executable).parent)).split()
     if any("$" in word for word in words):
         raise RuntimeError(f"`make serve` has a variable the bench does not know: {' '.join(words)}")
@@ -70,35 +70,35 @@ def serve_command(makefile: str, port: int, **variables: str) -> list[str]:
 
 
 def served_as(port: int) -> list[str]:
-    """The command of this run."""
+    """Return the command of this run."""
     variables = {name: value for name, value in os.environ.items() if name.startswith("WEB_")}
     return serve_command((ROOT / "Makefile").read_text(encoding="utf-8"), port, **variables)
 
 
 @dataclass
 class Site:
-    """A web server that runs."""
+    """A running web server."""
 
     url: str
     port: int
     process: psutil.Process
 
     def workers(self) -> list[psutil.Process]:
-        """The processes that answer calls."""
+        """Return the processes that answer calls."""
         return self.process.children(recursive=True)
 
     def cpu(self) -> float:
-        """Seconds of CPU they have used so far."""
+        """Return the seconds of CPU that they have used so far."""
         used = [process.cpu_times() for process in (self.process, *self.workers())]
         return sum(times.user + times.system for times in used)
 
     def memory(self) -> list[int]:
-        """What each worker has in memory for itself, in bytes (PSS: shared pages are divided among their users)."""
+        """Return each worker's memory in bytes (PSS: shared pages are divided among their users)."""
         return [process.memory_full_info().pss for process in self.workers()]
 
 
 def free_port() -> int:
-    """A port on which nobody listens."""
+    """Return a port that is not in use."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -106,7 +106,7 @@ def free_port() -> int:
 
 @contextmanager
 def site(server: Server, name: str) -> Iterator[Site]:
-    """Jobsite on the database `name`, as `make serve` runs it with the environment's `WEB_…`."""
+    """Run Jobsite on the database `name`, as `make serve` does with the environment's `WEB_…`."""
     port = free_port()
     command = served_as(port)
     LOGS.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Run beside the server's settings: migrate, register bots and a producer, and print their tokens as JSON."""
+"""Migrate, register bots and a producer, and print their tokens as JSON. Runs as a program with Jobsite's settings."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""The load: wrk with a script for bots. One thread is one connection is one bot."""
+"""Generate load with wrk and a script for bots. Each thread is one connection and one bot."""
 
 import os
 import signal
@@ -16,17 +16,17 @@ from bench.peers_environment import need
 from bench.places import HERE
 
 LUA = HERE / "lua"
-#: Seconds after which bots that should have done all there was are given up.
-PATIENCE = 240
+#: Seconds after which a run until nothing is left is stopped.
+TIMEOUT = 240
 
 
 class Wrong(RuntimeError):
-    """A measurement that must not be believed; the message says why."""
+    """A measurement that is not valid; the message says why."""
 
 
 @dataclass
 class Load:
-    """What the bots counted. Times are in seconds by the monotonic clock; latencies are of calls, in seconds."""
+    """The bots' counts. Times are in seconds by the monotonic clock; latencies are of calls, in seconds."""
 
     first: float = 0.0
     last: float = 0.0
@@ -47,7 +47,7 @@ class Load:
 
     @property
     def time(self) -> float:
-        """From the first call to the last job accepted."""
+        """The seconds from the first call to the last accepted job."""
         return self.last - self.first
 
     @property
@@ -57,7 +57,7 @@ class Load:
 
 
 def parse(text: str) -> Load:
-    """What the bots printed at their end; see `done` in lua/bot.lua."""
+    """Parse what the bots print at their end; see `done` in lua/bot.lua."""
     load = Load()
     for line in text.splitlines():
         word, _, rest = line.partition(" ")
@@ -100,15 +100,15 @@ def drive(
     trace: bool = False,
     until: threading.Event | None = None,
 ) -> Load:
-    """Let a bot for each token work until nothing is left, or they did `jobs`, or for `seconds`, or until `until`.
+    """Run a bot for each token until nothing is left, or they did `jobs`, or for `seconds`, or until `until`.
 
-    With `trace` every call is kept, with its time and how long it took. Wrong when any call failed.
+    With `trace` the result has the time and duration of every call. Wrong when any call failed.
     """
     bots = str(len(tokens))
     environment = {
         "BENCH_TOKENS": " ".join(tokens),
         "BENCH_LIMIT": str(limit),
-        # For so many empty answers in a row a bot goes on asking: the rows may be in other bots' hands just then.
+        # A bot stops after this number of empty answers in a row: other bots may have locked the rows.
         "BENCH_PATIENCE": str(5 if seconds is None else 10**9),
         "BENCH_JOBS": str(-(-jobs // len(tokens)) if jobs else 10**12),
         "BENCH_TRACE": "1" if trace else "",
@@ -122,13 +122,13 @@ def drive(
         stderr=subprocess.STDOUT,
         text=True,
     )
-    said: list[str] = []
+    output: list[str] = []
     all_finished = threading.Event()
 
     def listen() -> None:
         finished = 0
         for line in process.stdout or ():
-            said.append(line)
+            output.append(line)
             finished += line.startswith("finished")
             if finished == len(tokens):
                 all_finished.set()
@@ -137,21 +137,21 @@ def drive(
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
     try:
-        over = time.monotonic() + (seconds or PATIENCE)
+        over = time.monotonic() + (seconds or TIMEOUT)
         while not all_finished.wait(0.05) and time.monotonic() < over and not (until and until.is_set()):
             pass
         used = psutil.Process(process.pid).cpu_times() if process.poll() is None else None
         in_time = all_finished.is_set()
-        # wrk waits for its time to be over; this is how it is told that it is.
+        # wrk would run until its time is over. SIGINT ends it.
         process.send_signal(signal.SIGINT)
         listener.join(30)
     finally:
         programs.stop(process, 0)
     if not in_time and seconds is None:
-        raise Wrong(f"The bots were not done after {PATIENCE} s. See .bench/logs/jobsite.log.")
-    load = parse("".join(said))
+        raise Wrong(f"The bots were not done after {TIMEOUT} s. See .bench/logs/jobsite.log.")
+    load = parse("".join(output))
     load.cpu = used.user + used.system if used else 0.0
     if load.wrong or load.network or not load.calls:
-        told = load.complaints or ["".join(said)[-500:]]
-        raise Wrong(f"{load.wrong} of {load.calls} calls failed, {load.network} by the network: {told[0]}")
+        complaints = load.complaints or ["".join(output)[-500:]]
+        raise Wrong(f"{load.wrong} of {load.calls} calls failed, {load.network} by the network: {complaints[0]}")
     return load

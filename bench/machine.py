@@ -1,4 +1,4 @@
-"""On what it was measured, and with which versions."""
+"""Describe the machine and the versions of a measurement."""
 
 import os
 import platform
@@ -19,7 +19,7 @@ from bench.places import ROOT
 
 
 def about() -> dict[str, Any]:
-    """Machine, date and versions, as the results keep them."""
+    """Return machine, date and versions, as the results have them."""
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "machine": {
@@ -30,11 +30,11 @@ def about() -> dict[str, Any]:
         },
         "served_as": " ".join(served_as(8000)[1:]),
         "versions": {
-            "jobsite": _said(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]),
+            "jobsite": _first_line(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]),
             "python": platform.python_version(),
             **{name: version(name) for name in ("Django", "granian", "psycopg")},
-            "node": _said(["node", "--version"]),
-            "wrk": _said(["wrk", "--version"]).partition("[")[0].strip(),
+            "node": _first_line(["node", "--version"]),
+            "wrk": _first_line(["wrk", "--version"]).partition("[")[0].strip(),
             **{peer.name: peers_environment.version(peer.package) for peer in PEER_LIST},
         },
     }
@@ -49,7 +49,7 @@ def _cpu() -> str:
     return platform.processor() or sys.platform
 
 
-def _said(command: list[str]) -> str:
+def _first_line(command: list[str]) -> str:
     if shutil.which(command[0]) is None:
         return ""
     done = subprocess.run(command, capture_output=True, text=True, check=False)

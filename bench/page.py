@@ -1,4 +1,4 @@
-"""Writes the newest figures into docs/performance.md, between its markers, and draws its plots."""
+"""Write the newest figures into docs/performance.md, between its markers, and draw its plots."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from bench.tables import WIDTH, Table
 
 PAGE = ROOT / "docs/performance.md"
 IMAGES = ROOT / "docs/images"
-#: The scenarios that plot.py draws, and what can be read where pictures cannot be seen.
+#: The scenarios that plot.py draws, with their alternative texts.
 PLOTS = {
     "lifecycle": "Jobs per second of each contender, one at a time and in batches",
     "snapshot": "Jobs in each second, with a snapshot held open and without",
@@ -27,46 +27,46 @@ MARKER = re.compile(r"(<!-- bench: ([a-z]+) -->\n)(.*?)(<!-- end -->)", flags=re
 
 
 class NothingToWrite(RuntimeError):
-    """There are no figures that may stand in the docs; the message says what to do."""
+    """There are no full results; the message says what to do."""
 
 
 def newest(paths: list[Path]) -> dict[str, dict[str, Any]]:
-    """For each scenario, the newest run that measured it in full: `{scenario: run}`."""
-    found: dict[str, dict[str, Any]] = {}
+    """Return the newest run that measured each scenario in full: `{scenario: run}`."""
+    runs: dict[str, dict[str, Any]] = {}
     for path in sorted(paths):
         run = json.loads(path.read_text(encoding="utf-8"))
-        found |= {name: run for name, result in run["scenarios"].items() if result["full"]}
-    if not found:
+        runs |= {name: run for name, result in run["scenarios"].items() if result["full"]}
+    if not runs:
         raise NothingToWrite("There are no full results in .bench/results. `make bench` makes some.")
-    return found
+    return runs
 
 
 def blocks(runs: dict[str, dict[str, Any]]) -> dict[str, str]:
-    """What stands between each pair of markers: a scenario's tables, or the bars of all of them."""
-    made = {}
+    """Make the text of each pair of markers: a scenario's tables, or the targets of all."""
+    texts = {}
     for name, run in runs.items():
         tables: list[Table] = import_module(f"bench.scenarios.{name}").tables(run["scenarios"][name])
         plot = [f"![{PLOTS[name]}](images/performance-{name}.svg)\n"] if name in PLOTS else []
-        made[name] = "\n".join([_measured(run), *plot, *(table.markdown() for table in tables)])
+        texts[name] = "\n".join([_measured(run), *plot, *(table.markdown() for table in tables)])
     summary = bars.table({name: run["scenarios"][name] for name, run in runs.items()})
-    made["bars"] = summary.markdown() if summary else ""
-    return made
+    texts["bars"] = summary.markdown() if summary else ""
+    return texts
 
 
 def _measured(run: dict[str, Any]) -> str:
     machine, versions = run["machine"], run["versions"]
-    said = (
+    text = (
         f"Measured {run['date']} on {machine['cores']} × {machine['cpu']}, {size(machine['memory'])} of memory, with "
         f"PostgreSQL {run['postgresql']['server_version']}, Python {versions['python']}, Node {versions['node']}, "
         f"commit {versions['jobsite']}, served by `{run['served_as']}`."
     )
-    return textwrap.fill(said, WIDTH) + "\n"
+    return textwrap.fill(text, WIDTH) + "\n"
 
 
-def fill(text: str, made: dict[str, str]) -> str:
-    """The page with each block in its place. What was not measured stays as it was."""
+def fill(text: str, blocks: dict[str, str]) -> str:
+    """Put each block into its place on the page. The others stay as they are."""
     return MARKER.sub(
-        lambda found: found[1] + "\n" + made[found[2]] + "\n" + found[4] if found[2] in made else found[0], text
+        lambda match: match[1] + "\n" + blocks[match[2]] + "\n" + match[4] if match[2] in blocks else match[0], text
     )
 
 

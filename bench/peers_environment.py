@@ -1,4 +1,4 @@
-"""The peers' own environment under `.bench/`: a virtual environment and a `node_modules`, pinned by files of ours."""
+"""Install the peers under `.bench/`: a virtual environment and `node_modules`, pinned by files in this folder."""
 
 import shutil
 import subprocess
@@ -13,19 +13,19 @@ PEERS = HERE / "peers"
 
 
 class Missing(RuntimeError):
-    """Something the bench needs is not on this machine; the message says what to install."""
+    """A program that the bench needs is missing; the message says what to install."""
 
 
 def need(program: str, package: str) -> str:
-    """The path of a program. Missing, naming Debian's package, when it is not here."""
-    found = shutil.which(program)
-    if found is None:
+    """Return the path of a program. Missing, which names Debian's package, when it is not installed."""
+    path = shutil.which(program)
+    if path is None:
         raise Missing(f"{program} is not installed. On Debian: apt-get install {package}")
-    return found
+    return path
 
 
 def install() -> None:
-    """Install what is not installed yet, or whose pins have changed."""
+    """Install the peers that are not installed yet, or whose pins have changed."""
     LOGS.mkdir(parents=True, exist_ok=True)
     if _changed(VENV, [REQUIREMENTS]):
         print("Installing the peers in Python …", file=sys.stderr)
@@ -33,29 +33,29 @@ def install() -> None:
             _run([sys.executable, "-m", "venv", str(VENV)])
         pip = [str(VENV / "bin/python"), "-m", "pip", "install", "--disable-pip-version-check"]
         _run([*pip, "-r", str(REQUIREMENTS)])
-        _remember(VENV, [REQUIREMENTS])
+        _write_stamp(VENV, [REQUIREMENTS])
     if _changed(NODE, PACKAGES):
         print("Installing the peers in Node …", file=sys.stderr)
         NODE.mkdir(parents=True, exist_ok=True)
         for path in PACKAGES:
             shutil.copy(path, NODE)
         _run([need("npm", "npm"), "ci", "--no-audit", "--no-fund"], NODE)
-        _remember(NODE, PACKAGES)
+        _write_stamp(NODE, PACKAGES)
     # Node looks for modules beside the file that asks for them.
     for path in PEERS.glob("*.mjs"):
         shutil.copy(path, NODE)
 
 
 def version(package: str) -> str:
-    """The version of a peer's package as it is installed; empty when it is not."""
+    """Return the installed version of a peer's package; empty when it is not installed."""
     manifest = NODE / "node_modules" / package / "package.json"
     if manifest.exists():
         import json
 
         return str(json.loads(manifest.read_text(encoding="utf-8"))["version"])
     name = package.replace("-", "_")
-    found = sorted(VENV.glob(f"lib/python*/site-packages/{name}-*.dist-info"))
-    return found[0].name.removeprefix(f"{name}-").removesuffix(".dist-info") if found else ""
+    folders = sorted(VENV.glob(f"lib/python*/site-packages/{name}-*.dist-info"))
+    return folders[0].name.removeprefix(f"{name}-").removesuffix(".dist-info") if folders else ""
 
 
 def _stamp(where: Path) -> Path:
@@ -71,7 +71,7 @@ def _changed(where: Path, paths: list[Path]) -> bool:
     return not stamp.exists() or stamp.read_text(encoding="utf-8") != _pins(paths)
 
 
-def _remember(where: Path, paths: list[Path]) -> None:
+def _write_stamp(where: Path, paths: list[Path]) -> None:
     _stamp(where).write_text(_pins(paths), encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""The peers: what each is, how it is told to be fast, and how one measurement of it is made."""
+"""Define the peers and their best settings, and measure one of them."""
 
 import json
 import os
@@ -13,29 +13,29 @@ from bench.database import Server
 from bench.peers_environment import PEERS, need
 from bench.places import LOGS, NODE, VENV
 
-#: Seconds after which a peer's program is given up.
-PATIENCE = 180
+#: Seconds after which a peer's program is stopped.
+TIMEOUT = 180
 
 
 class PeerFailed(RuntimeError):
-    """A peer's program ended badly; the message has what it said."""
+    """A peer's program failed; the message has its output."""
 
 
 @dataclass(frozen=True)
 class Peer:
-    """One project we compare with. `left` is a query for the jobs it has not finished."""
+    """A project to compare with. `left` is a query for the number of its unfinished jobs."""
 
     name: str
     package: str
     program: str
     left: str
-    #: How many jobs one bulk call of it takes, for its enqueueing to be at its best.
+    #: Sizes of its bulk calls, to find its best rate of enqueueing.
     enqueue: tuple[int, ...]
-    #: How it hands out single jobs: options for its program, by what the tables call them.
+    #: How it hands out single jobs: options for its program, by their names in the tables.
     single: dict[str, dict[str, Any]]
     #: The same for batches.
     batch: dict[str, dict[str, Any]] = field(default_factory=dict)
-    #: A slow one gets this part of the jobs, so that all take about as long.
+    #: A slow peer gets this share of the jobs, so that all take about as long.
     share: float = 1.0
 
     @property
@@ -107,7 +107,7 @@ PEER_LIST = [
 
 
 def run(peer: Peer, action: str, **options: Any) -> dict[str, Any]:
-    """Run the peer's program for one action; its figures. PeerFailed when it ended badly or took too long."""
+    """Run the peer's program for one action and return its figures. PeerFailed when it fails or takes too long."""
     if peer.program.endswith(".mjs"):
         command = [need("node", "nodejs"), str(NODE / peer.program)]
     else:
@@ -119,15 +119,15 @@ def run(peer: Peer, action: str, **options: Any) -> dict[str, Any]:
             [*command, action, json.dumps(options)], stdout=subprocess.PIPE, stderr=log, text=True, env=environment
         )
         try:
-            said, _ = process.communicate(timeout=PATIENCE)
+            output, _ = process.communicate(timeout=TIMEOUT)
         except subprocess.TimeoutExpired:
-            raise PeerFailed(f"{peer.name} {action} did not end within {PATIENCE} s.") from None
+            raise PeerFailed(f"{peer.name} {action} did not end within {TIMEOUT} s.") from None
         finally:
             programs.stop(process)
         if process.returncode:
             log.seek(0)
             raise PeerFailed(f"{peer.name} {action} ended with {process.returncode}:\n{log.read()[-2000:]}")
-    figures: dict[str, Any] = json.loads(said.splitlines()[-1])
+    figures: dict[str, Any] = json.loads(output.splitlines()[-1])
     return figures
 
 
@@ -138,7 +138,7 @@ def measure(
     options: dict[str, Any],
     around: Callable[[str], AbstractContextManager[Any]] = nullcontext,
 ) -> float:
-    """Preload `jobs` and let the peer work them off; the seconds from its first start to its last end.
+    """Preload `jobs` and let the peer complete them. Returns the seconds from its first start to its last end.
 
     `around` takes the database's name and is entered while the peer works.
     """
@@ -151,18 +151,18 @@ def measure(
             seconds: float = run(peer, "work", url=url, jobs=jobs, **options)["seconds"]
         left = server.ask(name, peer.left)
         if left:
-            raise PeerFailed(f"{peer.name} said that it was done, and {left} of {jobs} jobs are not.")
+            raise PeerFailed(f"{peer.name} ended, and {left} of {jobs} jobs are unfinished.")
         return seconds
 
 
 def measure_enqueue(server: Server, peer: Peer, jobs: int, batch: int) -> float:
-    """The seconds in which the peer takes in `jobs`, `batch` in each call."""
+    """Return the seconds in which the peer enqueues `jobs`, `batch` in each call."""
     with server.database(peer.database) as name:
         url = server.url(name)
         run(peer, "prepare", url=url)
         server.settle(name)
         seconds: float = run(peer, "enqueue", url=url, jobs=jobs, batch=batch)["seconds"]
-        there = server.ask(name, peer.left)
-        if there != jobs:
-            raise PeerFailed(f"{peer.name} took in {there} of {jobs} jobs.")
+        enqueued = server.ask(name, peer.left)
+        if enqueued != jobs:
+            raise PeerFailed(f"{peer.name} enqueued {enqueued} of {jobs} jobs.")
         return seconds

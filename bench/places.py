@@ -1,4 +1,4 @@
-"""Where the bench keeps what is its own: all of it under `.bench/`, which `make clean` removes."""
+"""Name the folders of the bench's own files: all under `.bench/`, which `make clean` removes."""
 
 from pathlib import Path
 

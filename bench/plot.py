@@ -1,4 +1,4 @@
-"""Plots for docs/performance.md, as SVG. Runs in the peers' environment, which has matplotlib.
+"""Draw the plots of docs/performance.md as SVG. Runs in the peers' environment, which has matplotlib.
 
 python plot.py DIRECTORY < {scenario: result, …}
 """
@@ -13,7 +13,7 @@ import matplotlib as mpl
 mpl.use("svg")
 import matplotlib.pyplot as plt
 
-# The same figures make the same file, byte for byte.
+# The same figures give the same file, byte for byte.
 mpl.rcParams |= {"svg.hashsalt": "jobsite", "font.size": 10, "axes.spines.top": False, "axes.spines.right": False}
 OURS, THEIRS, CEILING = "#1f6f8b", "#b8b8b8", "#e0a458"
 
@@ -25,7 +25,7 @@ def save(figure: Any, directory: Path, name: str) -> None:
 
 
 def lifecycle(result: Any, directory: Path) -> None:
-    """Bars: everybody, one at a time and in batches."""
+    """Draw bars: every contender, one at a time and in batches."""
     figure, sides = plt.subplots(1, 2, figsize=(11, 4.2))
     for side, (kind, title) in zip(sides, (("single", "one at a time"), ("batch", "in batches")), strict=True):
         rows = sorted((row for row in result["rows"] if row["kind"] == kind), key=lambda row: row["rate"])
@@ -40,13 +40,13 @@ def lifecycle(result: Any, directory: Path) -> None:
 
 
 def snapshot(result: Any, directory: Path) -> None:
-    """Lines: jobs in each second, with the snapshot and without."""
+    """Draw lines: jobs in each second, with the snapshot and without."""
     figure, sides = plt.subplots(1, 2, figsize=(11, 3.6))
     for side, (kind, title) in zip(sides, (("batch", "batches of 100"), ("single", "one at a time")), strict=True):
         for row in result["rows"]:
             if row["name"] == "jobsite" and row["kind"] == kind:
                 label = "a snapshot held open" if row["held"] else "without"
-                # The last second is not a whole one.
+                # The last second is not complete.
                 side.plot(row["by_second"][:-1], label=label, color=OURS if row["held"] else THEIRS)
         side.set(title=f"jobs in each second, {title}", xlabel="seconds")
         side.set_ylim(bottom=0)
@@ -55,11 +55,11 @@ def snapshot(result: Any, directory: Path) -> None:
 
 
 def size(result: Any, directory: Path) -> None:
-    """Bars: each state of the table."""
+    """Draw bars: each state of the table."""
     figure, sides = plt.subplots(1, 2, figsize=(11, 3.2), sharey=True)
     for side, (kind, title) in zip(sides, (("single", "one at a time"), ("batch", "batches of 100")), strict=True):
         rows = [row for row in reversed(result["rows"]) if row[kind]]
-        bars = side.barh([row["said"] for row in rows], [row[kind] for row in rows], color=OURS)
+        bars = side.barh([row["label"] for row in rows], [row[kind] for row in rows], color=OURS)
         side.bar_label(bars, [f" {row[kind]:,.0f}" for row in rows], fontsize=8)
         side.set_title(f"jobs per second, {title}")
         side.margins(x=0.15)
@@ -67,7 +67,7 @@ def size(result: Any, directory: Path) -> None:
 
 
 def growth(result: Any, directory: Path) -> None:
-    """Lines: by the number of bots and by the size of batches."""
+    """Draw lines: by the number of bots and by the size of batches."""
     figure, sides = plt.subplots(1, 2, figsize=(11, 3.6))
     for side, key, column, title in (
         (sides[0], "bots", "bots", "one at a time, by the number of bots"),

@@ -1,4 +1,4 @@
-"""Programs the bench starts. None of them outlives it, however it ends."""
+"""Start and stop programs. None of them outlives the bench, however it ends."""
 
 import ctypes
 import os
@@ -15,25 +15,25 @@ PR_SET_PDEATHSIG = 1
 
 
 def _die_with_parent() -> None:
-    # The kernel tells the child when its parent is gone: a killed bench cannot tell anybody. Linux only.
+    # The kernel ends the child with its parent: a bench that was killed cannot. Linux only.
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def start(command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
-    """Start a program in a session of its own, so that Ctrl-C reaches us alone and we stop things in order."""
+    """Start a program in its own session, so that Ctrl-C reaches only the bench, which stops all in order."""
     die = _die_with_parent if sys.platform == "linux" else None
     return subprocess.Popen(command, start_new_session=True, preexec_fn=die, **options)
 
 
-def stop(process: subprocess.Popen[Any], patience: float = 10) -> None:
-    """Ask it to end, insist after `patience` seconds, and see that nothing it started is left."""
+def stop(process: subprocess.Popen[Any], timeout: float = 10) -> None:
+    """Terminate it, kill it after `timeout` seconds, and kill what it started."""
     family: list[psutil.Process] = []
     with suppress(psutil.Error):
         family = psutil.Process(process.pid).children(recursive=True)
     if process.poll() is None:
         process.terminate()
         try:
-            process.wait(patience)
+            process.wait(timeout)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -43,7 +43,7 @@ def stop(process: subprocess.Popen[Any], patience: float = 10) -> None:
 
 
 def peak_memory(command: Sequence[str], **options: Any) -> tuple[int, float, int]:
-    """Run a program to its end: `(exit code, seconds of CPU, most memory in bytes)`."""
+    """Run a program and return `(exit code, seconds of CPU, most memory in bytes)`."""
     process = start(command, **options)
     try:
         _, status, used = os.wait4(process.pid, 0)

@@ -1,4 +1,4 @@
-"""Run beside the server's settings: sweep each time a line comes in, and print the moments and figures as JSON."""
+"""Sweep for each line of standard input, and print times and counts as JSON. Runs as a program."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""A table, for the terminal and for a page of the docs: one definition of what is shown."""
+"""Render a table for the terminal and for the docs."""
 
 import textwrap
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from rich.console import Console
 from rich.table import Table as RichTable
 
-#: How wide the docs' lines are.
+#: Length of the docs' lines.
 WIDTH = 118
 
 
@@ -20,7 +20,7 @@ class Table:
     notes: list[str] = field(default_factory=list)
 
     def markdown(self) -> str:
-        """As the docs show it."""
+        """Render it as Markdown."""
         lines = [f"**{self.title}**", "", _row(self.columns)]
         lines.append("|" + "|".join([" --- ", *(" ---: " for _ in self.columns[1:])]) + "|")
         lines += [_row(row) for row in self.rows]
@@ -28,13 +28,13 @@ class Table:
         return "\n".join(lines) + "\n"
 
     def show(self, console: Console) -> None:
-        """On a terminal."""
-        shown = RichTable(title=self.title, title_justify="left")
+        """Print it on a terminal."""
+        table = RichTable(title=self.title, title_justify="left")
         for number, column in enumerate(self.columns):
-            shown.add_column(column, justify="right" if number else "left")
+            table.add_column(column, justify="right" if number else "left")
         for row in self.rows:
-            shown.add_row(*row)
-        console.print(shown)
+            table.add_row(*row)
+        console.print(table)
         for note in self.notes:
             console.print(note, style="dim")
 

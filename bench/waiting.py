@@ -1,4 +1,4 @@
-"""Bots that wait for a job with the call held open, many in one process, and a producer beside them."""
+"""Run many bots with long polls in one process, and a producer beside them."""
 
 import asyncio
 import json
@@ -9,26 +9,26 @@ from typing import Any
 
 from bench.load import Wrong
 
-#: Seconds after which a producer's call is given up.
-PATIENCE = 10
+#: Seconds after which a producer's call has failed.
+TIMEOUT = 10
 
 
 @dataclass
 class Arrivals:
-    """What came to pass. Times are by the monotonic clock."""
+    """When jobs were sent and arrived. Times are by the monotonic clock."""
 
     #: For each job: when it arrived at a bot.
     arrived: dict[int, float] = field(default_factory=dict)
     #: For each job: when its enqueueing was sent, and when that was answered.
     sent: dict[int, float] = field(default_factory=dict)
     taken: dict[int, float] = field(default_factory=dict)
-    #: Calls answered with nothing before their time, and how many of those said `Retry-After`.
+    #: Calls answered with nothing before their time, and how many of them with `Retry-After`.
     early: int = 0
     turned_away: int = 0
 
 
 class Caller:
-    """One connection that is kept, and calls on it one after the other."""
+    """A connection that is reused for one call after the other."""
 
     def __init__(self, port: int, token: str) -> None:
         self.port, self.token = port, token
@@ -36,7 +36,7 @@ class Caller:
         self.writer: asyncio.StreamWriter | None = None
 
     async def post(self, path: str, value: Any) -> tuple[int, dict[str, str], Any]:
-        """Status, headers (lower case) and body."""
+        """Post JSON. Returns status, headers (lower case) and body."""
         if self.reader is None or self.writer is None:
             self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
         body = json.dumps(value).encode()
@@ -47,8 +47,8 @@ class Caller:
         self.writer.write(head.encode() + body)
         first, *lines = (await self.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         headers = {k.strip().lower(): v.strip() for k, _, v in (line.partition(":") for line in lines if line)}
-        said = await self._body(headers)
-        return int(first.split()[1]), headers, json.loads(said)
+        content = await self._body(headers)
+        return int(first.split()[1]), headers, json.loads(content)
 
     async def _body(self, headers: dict[str, str]) -> bytes:
         if self.reader is None or not {"content-length", "transfer-encoding"} & set(headers):
@@ -62,7 +62,7 @@ class Caller:
         return b"".join(parts)
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         if self.writer is not None:
             self.writer.close()
 
@@ -89,9 +89,9 @@ async def _bot(caller: Caller, path: str, wait: float, arrivals: Arrivals) -> No
 async def watch(
     port: int, path: str, tokens: Sequence[str], key: str, *, wait: float, jobs: int, pause: float, idle: Any
 ) -> Arrivals:
-    """Let a bot for each token wait; when all do, call `idle`, then enqueue `jobs` one by one with `pause` between.
+    """Run a waiting bot for each token; call `idle`, then enqueue `jobs` one by one with `pause` between.
 
-    Wrong when a call fails, or when a call to enqueue is not answered because those that wait have taken every thread.
+    Wrong when a call fails, or when enqueueing is not answered because the long polls use every thread.
     """
     arrivals = Arrivals()
     callers = [Caller(port, token) for token in tokens]
@@ -103,15 +103,15 @@ async def watch(
         for number in range(jobs):
             sent = time.monotonic()
             try:
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(TIMEOUT):
                     status, _, job = await producer.post("/jobs", {"kind": "noop", "payload": {"n": number}})
             except TimeoutError:
-                raise Wrong(f"POST /jobs was not answered within {PATIENCE} s while {len(tokens)} bots wait.") from None
+                raise Wrong(f"POST /jobs was not answered within {TIMEOUT} s while {len(tokens)} bots wait.") from None
             if status != 201:
                 raise Wrong(f"A job could not be enqueued: {status} {job}")
             arrivals.sent[job["id"]], arrivals.taken[job["id"]] = sent, time.monotonic()
             await asyncio.sleep(pause)
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + TIMEOUT
         while len(arrivals.arrived) < jobs and time.monotonic() < until:
             await asyncio.sleep(0.05)
         for bot in bots:

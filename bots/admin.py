@@ -1,4 +1,4 @@
-"""Bots and API keys in the admin. What a bot holds is shown by `jobs.admin.bots`, which knows of jobs."""
+"""Show bots and API keys in the admin. `jobs.admin.bots` adds the jobs that a bot holds."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from jobsite.lib.badges import NONE, age, badge
 
 
 def show_token(admin_: admin.ModelAdmin, request: HttpRequest, owner: object, token: str) -> HttpResponse:
-    """The page that shows a new token, this once. It is kept nowhere, so it cannot be shown again."""
+    """Show a new token. It is not stored, so this is the only time."""
     context = admin_.admin_site.each_context(request) | {
         "title": f"The token of {owner}",
         "token": token,
@@ -32,13 +32,13 @@ def show_token(admin_: admin.ModelAdmin, request: HttpRequest, owner: object, to
 
 
 class BotAdmin(GuardedActions):
-    """Identity, token, pause and quarantine. Health and status are shown and never edited."""
+    """Edit identity, token, pause and quarantine. Health and status are only shown."""
 
     list_display = ["name", "shown_status", "shown_health", "seen", "halted", "version"]
     list_filter = ["status", "health_status", "paused"]
     search_fields = ["name"]
     show_facets = ShowFacets.NEVER
-    # What a person may change. The rest has its place on the page of `jobs.admin.bots`.
+    # The fields that people may change. `jobs.admin.bots` shows the rest.
     fields = ["name", "kinds", "capacity", "expected"]
     actions = ["pause", "resume", "clear_quarantine", "revoke_tokens"]
 
@@ -60,7 +60,7 @@ class BotAdmin(GuardedActions):
         return format_html_join(" ", "{}", ((badge(word),) for word in words)) or NONE
 
     def has_delete_permission(self, request: HttpRequest, obj: Bot | None = None) -> bool:
-        # Its name stands in the history, and what it holds would be nobody's. Revoke its token instead.
+        # The history has its name, and its jobs would have no holder. Revoke its token instead.
         return False
 
     def has_pause_permission(self, request: HttpRequest) -> bool:
@@ -75,7 +75,7 @@ class BotAdmin(GuardedActions):
 
     def save_model(self, request: HttpRequest, obj: Bot, form: forms.ModelForm, change: bool) -> None:
         if change:
-            # Only what the form may change: the bot's state may have moved on since the page was made.
+            # Only the form's fields: the bot's state may have changed since the page was rendered.
             obj.save(update_fields=["name", "kinds", "capacity", "expected"])
             return
         bot, token = roster.register(
@@ -127,7 +127,7 @@ class BotAdmin(GuardedActions):
         return [rotate, *super().get_urls()]
 
     def rotate(self, request: HttpRequest, bot_id: int) -> HttpResponse:
-        """Ask, then make a new token and show it once."""
+        """Ask, then create a new token and show it once."""
         if not self.has_rotate_permission(request):
             raise PermissionDenied
         bot = Bot.objects.filter(pk=bot_id).first()
@@ -147,7 +147,7 @@ class BotAdmin(GuardedActions):
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(GuardedActions):
-    """Keys of operators and producers: made, shown once, revoked."""
+    """Create and revoke the keys of operators and producers. A key is shown once."""
 
     list_display = ["shown_prefix", "user", "name", "made", "used", "revoked"]
     list_select_related = ["user"]
@@ -180,7 +180,7 @@ class ApiKeyAdmin(GuardedActions):
         return False
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        # A key is its user: who may make keys for others may become anybody.
+        # A key acts as its user: who may create keys for others may act as anyone.
         return bool(request.user.is_superuser)
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:

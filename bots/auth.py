@@ -1,4 +1,4 @@
-"""Who is calling: a bearer token becomes a bot or an API key, in one query and the same work for a wrong token."""
+"""Authenticate a bearer token as a bot or an API key, with one query and the same work for a wrong token."""
 
 from datetime import timedelta
 
@@ -10,20 +10,20 @@ from bots import tokens
 from bots.models import ApiKey, Bot
 from bots.states import BotStatus, HealthStatus
 
-#: A key's last use is written again only when it is older than this.
+#: A key's last use is updated only when it is older than this.
 KEY_USED_EVERY = timedelta(minutes=1)
 
 
 def bearer(header: str) -> str:
-    """The token in an `Authorization` header, or an empty string when it holds none."""
+    """Return the token of an `Authorization` header, or an empty string when it has none."""
     scheme, _, token = header.partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def recognise(token: str) -> Bot | ApiKey | None:
-    """Whose token this is: a bot's, a key's of an active user, or nobody's (unknown, revoked).
+    """Return the bot of this token, or the API key if its user is active. None for an unknown or revoked token.
 
-    Bots come with `news`: whether `jobs.lifecycle.see` has something to write about them.
+    A bot has `news`: whether `jobs.lifecycle.see` has something to write about it.
     """
     digest = tokens.digest(token)
     if token.startswith(tokens.KEY_PREFIX):
@@ -38,6 +38,6 @@ def _key(digest: bytes) -> ApiKey | None:
     key = ApiKey.objects.select_related("user").filter(digest=digest, revoked_at=None, user__is_active=True).first()
     if key is not None:
         unused = Q(last_used_at=None) | Q(last_used_at__lt=Now() - KEY_USED_EVERY)
-        # The condition stands in the write, so that a thousand calls a minute are one write.
+        # The condition is in the statement, so that a thousand calls a minute write once.
         ApiKey.objects.filter(unused, pk=key.pk).update(last_used_at=Now())
     return key

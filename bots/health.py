@@ -1,4 +1,4 @@
-"""Grading: what a lease's age says about its bot. Pure: ages and limits come in, a grade goes out."""
+"""Grade a bot's health by the ages and limits of its leases. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -14,15 +14,15 @@ from jobsite.lib.durations import words
 UNHEALTHY_AT = 3
 Signal = Literal["unstarted", "silent", "overdue"]
 _RANK = {HealthStatus.NORMAL: 0, HealthStatus.POTENTIALLY_STUCK: 1, HealthStatus.UNHEALTHY: 2}
-#: How a signal is said, before the age.
-_SAID: dict[Signal, str] = {
+#: How a reason begins, before the age.
+_REASONS: dict[Signal, str] = {
     "unstarted": "claimed but not started for", "silent": "silent for", "overdue": "running for",
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Limits:
-    """A kind's limits."""
+    """The time limits of a kind."""
 
     start_within: timedelta
     heartbeat_within: timedelta
@@ -31,7 +31,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Lease:
-    """One held job, as ages: how long ago it was claimed, started (None: not yet) and last heard of."""
+    """One held job, as ages: how long ago it was claimed, started (None: not yet) and last reported on."""
 
     job_id: int
     kind: str
@@ -51,7 +51,7 @@ class Usual:
 
 @dataclass(frozen=True)
 class Grade:
-    """What one lease says. `ratio` is age over limit of the worst signal; `signal` is None when all is well."""
+    """The grade of one lease. `ratio` is age over limit of the worst signal; `signal` is None when it is normal."""
 
     status: HealthStatus
     signal: Signal | None
@@ -72,45 +72,45 @@ def _signals(lease: Lease, limits: Limits) -> list[tuple[Signal, timedelta, time
 
 
 def grade(lease: Lease, limits: Limits, usual: Usual | None = None) -> Grade:
-    """The grade of one lease, with a sentence that gives the figures: the age, the limit, and what is usual."""
+    """Grade one lease, with a reason that gives its age, the limit, and what is usual."""
     ratios = [(age / limit, signal, age, limit) for signal, age, limit in _signals(lease, limits)]
     ratio, signal, age, limit = max(ratios, key=itemgetter(0))
     if ratio < 1:
         return Grade(HealthStatus.NORMAL, None, ratio, "", lease.job_id)
     far = tuple([signal for ratio, signal, _, _ in ratios if ratio >= UNHEALTHY_AT])
     status = HealthStatus.UNHEALTHY if far else HealthStatus.POTENTIALLY_STUCK
-    reason = f"{_SAID[signal]} {words(age)} on {lease.kind} job {lease.job_id}, limit {words(limit)}"
+    reason = f"{_REASONS[signal]} {words(age)} on {lease.kind} job {lease.job_id}, limit {words(limit)}"
     if usual is not None and signal != "unstarted":
-        # What is usual is how long jobs run, which says nothing of how long they wait to be started.
+        # Usual run times say nothing about the time before the start.
         reason = f"{reason}; {compared(usual, lease.kind)}"
     return Grade(status, signal, ratio, reason, lease.job_id, far)
 
 
 def compared(usual: Usual, kind: str) -> str:
-    """What is usual, in figures: `41 of the last 50 sum jobs took under 3 s`."""
+    """Say what is usual: `41 of the last 50 sum jobs took under 3 s`."""
     return f"{usual.quick} of the last {usual.jobs} {kind} jobs took under {words(usual.under)}"
 
 
 def flapping(jobs: Sequence[int], within: timedelta, *, more: bool = False) -> str:
-    """Why a bot is in quarantine, in figures: `3 jobs expired under it within 1 h: 12, 15, 19`.
+    """Say why a bot is in quarantine: `3 jobs expired under it within 1 h: 12, 15, 19`.
 
     `jobs` has a job once for each time it expired; with `more` there were others.
     """
-    many = f"{'at least ' if more else ''}{len(jobs)}"
-    each = Counter(jobs)
-    if len(each) == len(jobs):
-        return f"{many} jobs expired under it within {words(within)}: {', '.join(map(str, jobs))}"
-    named = ", ".join(f"{job} ({n} times)" if n > 1 else f"{job}" for job, n in each.items())
-    return f"jobs expired under it {many} times within {words(within)}: {named}"
+    count = f"{'at least ' if more else ''}{len(jobs)}"
+    times = Counter(jobs)
+    if len(times) == len(jobs):
+        return f"{count} jobs expired under it within {words(within)}: {', '.join(map(str, jobs))}"
+    named = ", ".join(f"{job} ({n} times)" if n > 1 else f"{job}" for job, n in times.items())
+    return f"jobs expired under it {count} times within {words(within)}: {named}"
 
 
 def worst(grades: Iterable[Grade]) -> Grade | None:
-    """The worst of a bot's grades: by status, then by how far past its limit. None when there are none."""
+    """Return the worst of a bot's grades: by status, then by how far past its limit. None when there are none."""
     return max(grades, key=lambda g: (_RANK[g.status], g.ratio), default=None)
 
 
 def next_look(lease: Lease, limits: Limits) -> timedelta:
-    """How long until this lease can reach another grade. Past the last threshold: its heartbeat limit again."""
+    """Return how long until this lease can reach another grade. Past the last threshold: its heartbeat limit."""
     ahead = [
         limit * times - age
         for _, age, limit in _signals(lease, limits)

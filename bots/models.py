@@ -1,4 +1,4 @@
-"""The workers and the credentials they and their operators carry."""
+"""Store bots and the API keys of operators and producers."""
 
 from datetime import timedelta
 from typing import Any
@@ -19,10 +19,10 @@ NAME_LENGTH = 100
 
 
 class BotQuerySet(models.QuerySet["Bot"]):
-    """Questions about bots."""
+    """Queries for bots."""
 
     def stuck(self) -> "BotQuerySet":
-        """Bots graded other than normal."""
+        """Bots that are not healthy."""
         return self.filter(health_status__in=UNWELL)
 
     def unseen(self, within: timedelta) -> "BotQuerySet":
@@ -31,7 +31,7 @@ class BotQuerySet(models.QuerySet["Bot"]):
 
 
 class Bot(models.Model):
-    """One worker, as the fleet knows it. Several processes may share one (see `POST /hello`)."""
+    """One worker. Several processes may share one (see `POST /hello`)."""
 
     name = models.CharField(max_length=NAME_LENGTH, unique=True)
     status = models.CharField(max_length=20, choices=BotStatus, default=BotStatus.IDLE, db_default=BotStatus.IDLE)
@@ -40,7 +40,7 @@ class Bot(models.Model):
     )
     health_reason = models.TextField(blank=True, default="", db_default="")
     health_checked_at = models.DateTimeField(null=True, blank=True)
-    # The index is ours, below: only over bots that are stuck. SET NULL, so that pruning a job never meets a bot.
+    # The index is below, only over bots that are stuck. SET NULL, so that pruning a job never waits for a bot.
     stuck_job = models.ForeignKey(
         "jobs.Job", null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=False
     )
@@ -66,7 +66,7 @@ class Bot(models.Model):
     version = models.CharField(max_length=100, blank=True, default="", db_default="")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
-    # The life of the bot that is alone now (`POST /hello`); empty when several processes share it.
+    # The instance of a bot with one process (`POST /hello`); empty when several processes share it.
     instance = models.CharField(max_length=100, blank=True, default="", db_default="", editable=False)
     restart_requested_at = models.DateTimeField(null=True, blank=True, editable=False)
     # Set when its jobs expired too often; cleared_at is the moment from which expiries count again.
@@ -74,7 +74,7 @@ class Bot(models.Model):
     quarantine_reason = models.TextField(blank=True, default="", db_default="", editable=False)
     cleared_at = models.DateTimeField(null=True, blank=True, editable=False)
 
-    # Only a digest of the token is kept. NULL: the token was revoked.
+    # Only a digest of the token is stored. NULL: the token was revoked.
     token_digest = models.BinaryField(max_length=32, null=True, unique=True, editable=False)
     token_prefix = models.CharField(max_length=12, blank=True, default="", db_default="", editable=False)
 
@@ -96,8 +96,8 @@ class Bot(models.Model):
         ]
         indexes = [
             models.Index(name="bot_stuck_job", fields=["stuck_job"], condition=Q(stuck_job__isnull=False)),
-            # What the sweep asks of bots. None may name `status`: a claim and a report change it, and PostgreSQL keeps
-            # such a write within its page (HOT) only while no index, not even by its condition, depends on it.
+            # The sweep's queries. None may name `status`: claims and reports change it, and PostgreSQL keeps such a
+            # write within its page (HOT) only while no index depends on it, not even by its condition.
             models.Index(name="bot_unwell", fields=["health_status"], condition=Q(health_status__in=UNWELL)),
             models.Index(Coalesce("last_seen_at", "created_at"), name="bot_unseen"),
             models.Index(name="bot_quarantined", fields=["quarantined_at"], condition=Q(quarantined_at__isnull=False)),

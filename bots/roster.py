@@ -1,7 +1,7 @@
-"""Who is in the fleet: bots and keys come in, change their tokens, pause and go. Health and leases are not ours.
+"""Register, pause and revoke bots and API keys. Health and leases are not handled here.
 
-Each of these leaves a line in the log for each bot or key that it changed: `by` is the name of the user who did it, and
-`reason` what he said.
+Each function logs a line for each bot or key that it changed: `by` is the name of the user who acted, and `reason` the
+reason that they gave.
 """
 
 from collections.abc import Sequence
@@ -19,9 +19,9 @@ from bots.models import ApiKey, Bot
 def register(
     *, name: str, kinds: Sequence[str] = (), capacity: int | None = None, expected: bool = True, by: str = ""
 ) -> tuple[Bot, str]:
-    """A new bot and its token, which is shown this once. IntegrityError when the name is taken.
+    """Create a bot and its token, which is shown only once. IntegrityError when the name is taken.
 
-    One that is not `expected` is not missed when it stops calling.
+    A bot that is not `expected` opens no incident when it stops calling.
     """
     token = tokens.new(tokens.BOT_PREFIX)
     bot = Bot.objects.create(
@@ -32,67 +32,67 @@ def register(
         token_digest=token.digest,
         token_prefix=token.prefix,
     )
-    audit.tell("register", [{"bot": bot.name, "bot_id": bot.pk}], by=by)
+    audit.record("register", [{"bot": bot.name, "bot_id": bot.pk}], by=by)
     return bot, token.text
 
 
 def rotate(bot: Bot, *, by: str = "") -> str:
-    """A new token for `bot`; the old one stops working with the next request."""
+    """Give `bot` a new token; the old one stops working with the next request."""
     token = tokens.new(tokens.BOT_PREFIX)
     _change("rotate", Bot.objects.filter(pk=bot.pk), by, token_digest=token.digest, token_prefix=token.prefix)
     return token.text
 
 
 def revoke(bots: QuerySet[Bot], *, by: str = "") -> int:
-    """Take these bots' tokens away. What they hold stays theirs until it is released or the sweep returns it."""
+    """Revoke these bots' tokens. They hold their jobs until these are released or expire. Returns how many."""
     return _change("revoke", bots.exclude(token_digest=None), by, token_digest=None, token_prefix="")
 
 
 def pause(bots: QuerySet[Bot], *, by: str = "", reason: str = "") -> int:
-    """No new jobs for these bots; they finish what they hold. Returns how many were not paused before."""
+    """Pause these bots: they get no new jobs and finish those they hold. Returns how many were not paused before."""
     return _change("pause", bots.filter(paused=False), by, reason, paused=True)
 
 
 def resume(bots: QuerySet[Bot], *, by: str = "", reason: str = "") -> int:
-    """New jobs again for these bots. Returns how many were paused."""
+    """Resume these bots: they get new jobs. Returns how many were paused."""
     return _change("resume", bots.filter(paused=True), by, reason, paused=False)
 
 
 def expect(bots: QuerySet[Bot], expected: bool, *, by: str = "", reason: str = "") -> int:
-    """Whether these bots are missed when they stop calling. Returns for how many that is new."""
+    """Set whether these bots open an incident when they stop calling. Returns how many that changed."""
     verb = "expect" if expected else "do_not_expect"
     return _change(verb, bots.exclude(expected=expected), by, reason, expected=expected)
 
 
 def clear_quarantine(bots: QuerySet[Bot], *, by: str = "", reason: str = "") -> int:
-    """New jobs again for bots whose jobs expired too often; expiries count from now. Returns how many."""
+    """End the quarantine of these bots; expiries count from now. Returns how many were in quarantine."""
     cleared = {"quarantined_at": None, "quarantine_reason": "", "cleared_at": Now()}
     return _change("clear_quarantine", bots.exclude(quarantined_at=None), by, reason, **cleared)
 
 
 def _change(verb: str, bots: QuerySet[Bot], by: str, reason: str = "", **fields: Any) -> int:
-    """Set these fields, and write down of whom. Rows are locked first, so that what is said is what was changed."""
+    """Set these fields and log each bot. Rows are locked first, so that the lines name the bots that changed."""
     with transaction.atomic():
         locked = bots.order_by("pk").select_for_update(no_key=True, of=("self",))
         rows = [{"bot": name, "bot_id": pk} for pk, name in locked.values_list("pk", "name")]
         changed = Bot.objects.filter(pk__in=[row["bot_id"] for row in rows]).update(**fields)
-        audit.tell(verb, rows, by=by, reason=reason)
+        audit.record(verb, rows, by=by, reason=reason)
     return changed
 
 
 def create_key(user: User, name: str = "", *, by: str = "") -> tuple[ApiKey, str]:
-    """A new key that acts as `user`, and its text, which is shown this once."""
+    """Create a key that acts as `user`. Returns it and its text, which is shown only once."""
     token = tokens.new(tokens.KEY_PREFIX)
     key = ApiKey.objects.create(user=user, name=name, prefix=token.prefix, digest=token.digest)
-    audit.tell("create", [{"key": key.pk, "of": user.get_username()}], by=by)
+    audit.record("create", [{"key": key.pk, "of": user.get_username()}], by=by)
     return key, token.text
 
 
 def revoke_keys(keys: QuerySet[ApiKey], *, by: str = "") -> int:
-    """These keys stop working with the next request. Returns how many were good before."""
+    """Revoke these keys: they stop working with the next request. Returns how many were valid before."""
     with transaction.atomic():
-        good = keys.filter(revoked_at=None).order_by("pk").select_for_update(no_key=True, of=("self",))
-        rows = [{"key": pk, "of": user} for pk, user in good.values_list("pk", "user__username")]
+        valid = keys.filter(revoked_at=None).order_by("pk").select_for_update(no_key=True, of=("self",))
+        rows = [{"key": pk, "of": user} for pk, user in valid.values_list("pk", "user__username")]
         revoked = ApiKey.objects.filter(pk__in=[row["key"] for row in rows]).update(revoked_at=Now())
-        audit.tell("revoke", rows, by=by)
+        audit.record("revoke", rows, by=by)
     return revoked

@@ -4,7 +4,7 @@ from django.db.models import TextChoices
 
 
 class BotStatus(TextChoices):
-    """What a bot is doing. `down`: not seen for a while (DESIGN section 6: 2 minutes)."""
+    """What a bot is doing. `down`: it has not called for `BOT_DOWN_AFTER`."""
 
     IDLE = "idle"
     BUSY = "busy"
@@ -12,12 +12,12 @@ class BotStatus(TextChoices):
 
 
 class HealthStatus(TextChoices):
-    """How a bot is doing: the grade of its worst job."""
+    """A bot's health: the worst of its leases."""
 
     NORMAL = "normal"
     POTENTIALLY_STUCK = "potentially_stuck", "potentially stuck"
     UNHEALTHY = "unhealthy"
 
 
-#: Graded other than normal. The index `bot_unwell` is over these.
+#: Not healthy. The index `bot_unwell` is over these.
 UNWELL = (HealthStatus.POTENTIALLY_STUCK, HealthStatus.UNHEALTHY)

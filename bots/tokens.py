@@ -1,7 +1,7 @@
-"""Tokens: how they are made and how they are recognised. Only their SHA-256 digests are ever kept.
+"""Create and hash tokens. Only their SHA-256 digests are stored.
 
-A token carries 256 random bits, so a plain fast hash is as good as a slow one: there is nothing to guess (NIST SP
-800-63B section 5.1.1.2 asks for slow hashes of *memorised* secrets).
+A token has 256 random bits, so a fast hash is enough: it cannot be guessed (NIST SP 800-63B section 5.1.1.2 asks for
+slow hashes of *memorised* secrets).
 """
 
 import hashlib
@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 BOT_PREFIX = "jsb_"
 KEY_PREFIX = "jsk_"
-#: How much of a token stays visible, so that people can tell which one it was.
+#: How much of a token stays visible, so that people can identify it.
 VISIBLE = 10
-#: Longer than any token of ours; what is longer is not hashed.
+#: Longer than any valid token. The rest of a longer text is not hashed.
 MAX_LENGTH = 200
 
 
@@ -25,11 +25,11 @@ class Token(NamedTuple):
 
 
 def digest(text: str) -> bytes:
-    """The digest under which a token is stored. The same work for a good token and a bad one."""
+    """Return the digest under which a token is stored. A wrong token takes the same work as a right one."""
     return hashlib.sha256(text[:MAX_LENGTH].encode("utf-8", "surrogatepass")).digest()
 
 
 def new(prefix: str) -> Token:
-    """A new token with 256 random bits behind `prefix`."""
+    """Create a token with 256 random bits after `prefix`."""
     text = prefix + secrets.token_urlsafe(32)
     return Token(text, digest(text), text[:VISIBLE])

@@ -1,3 +1,5 @@
+"""Django app of jobs: the work, its kinds and its history."""
+
 from django.apps import AppConfig
 
 

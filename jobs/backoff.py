@@ -1,4 +1,8 @@
-"""The delay before the next attempt. Pure: the kind's `backoff` is the unit, this is the factor."""
+"""The delay before the next attempt. Pure: the kind's `backoff` is the unit, this is the factor.
+
+Of a job it is reckoned where its row is, by the same figures (`backoff.sql` of the lifecycle), from the attempts that
+were used: one that was released does not count.
+"""
 
 import random
 

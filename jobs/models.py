@@ -8,9 +8,10 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from bots.models import NAME_LENGTH, Bot
-from jobs.states import AT_REST, ENDING, FINISHED, HELD, Actor, JobStatus, Policy, Verb
+from jobs.states import AT_REST, FINISHED, HELD, Actor, JobStatus, Policy, Verb
 from jobs.stats.models import JobRollup, Learned, RollupState
 from jobs.time_limits import past_a_limit
+from jobs.transitions import ENDING, OPERATIONS
 
 __all__ = ["Job", "JobEvent", "JobKind", "JobQuerySet", "JobRollup", "Learned", "RollupState", "SweepRun"]
 
@@ -84,6 +85,8 @@ class JobKind(models.Model):
                 name="jobkind_wait_within_positive", condition=Q(wait_within=None) | Q(wait_within__gte=timedelta(0))
             ),
         ]
+        # Each claim asks which are paused.
+        indexes = [models.Index(name="jobkind_paused", fields=["name"], condition=Q(paused=True))]
 
     def __str__(self) -> str:
         return self.name
@@ -96,10 +99,6 @@ class JobQuerySet(models.QuerySet["Job"]):
         """Jobs that nobody holds and that are not finished."""
         return self.filter(status=JobStatus.PENDING)
 
-    def claimable(self) -> "JobQuerySet":
-        """Pending jobs whose time has come and whose kind is not paused, in the order in which they are claimed."""
-        return self.pending().filter(run_at__lte=Now(), kind__paused=False).order_by("-priority", "run_at", "id")
-
     def held(self) -> "JobQuerySet":
         """Jobs under a lease."""
         return self.filter(status__in=HELD)
@@ -108,10 +107,6 @@ class JobQuerySet(models.QuerySet["Job"]):
         """The jobs this bot holds."""
         # Held if and only if somebody holds it (constraint `job_held_has_lease`).
         return self.filter(claimed_by=bot)
-
-    def due(self) -> "JobQuerySet":
-        """Leases at which the sweep must look now."""
-        return self.held().filter(deadline_at__lte=Now())
 
     def stuck(self) -> "JobQuerySet":
         """Leases past one of their limits now: unstarted, silent or overdue (DESIGN section 6)."""
@@ -170,13 +165,7 @@ class Job(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        permissions = [
-            ("release_job", "Can release a job"),
-            ("retry_job", "Can retry a job"),
-            ("cancel_job", "Can cancel a job"),
-            ("accept_job", "Can accept a late result"),
-            ("prioritise_job", "Can change a job's priority"),
-        ]
+        permissions = [(f"{t.verb}_job", f"Can {t.grants}") for t in OPERATIONS.values()]
         constraints = [
             models.CheckConstraint(name="job_status_valid", condition=Q(status__in=JobStatus.values)),
             # Held if and only if somebody holds it, under an attempt, with a moment at which the sweep looks.

@@ -1,4 +1,4 @@
-"""The states of a job, the verbs that move it, and who may say them. Pure.
+"""The states of a job, the verbs that move it, the actors, and the policies of a kind. Pure.
 
 The database's CHECK constraints, the API's filters and the admin's are all built from these lists.
 """
@@ -23,10 +23,8 @@ HELD = (JobStatus.CLAIMED, JobStatus.PROCESSING)
 FINISHED = (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED)
 #: Nobody holds the job.
 AT_REST = (JobStatus.PENDING, *FINISHED)
-#: The job has ended and an operator may send it back to pending.
-RETRYABLE = (JobStatus.FAILED, JobStatus.CANCELLED)
-#: The job has not ended, so an operator may end it, or change its place in the queue.
-CANCELLABLE = (JobStatus.PENDING, *HELD)
+#: The job has not ended.
+UNFINISHED = (JobStatus.PENDING, *HELD)
 
 
 class Verb(TextChoices):
@@ -41,10 +39,6 @@ class Verb(TextChoices):
     LATE = "late"
     ACCEPT = "accept"
     PRIORITISE = "prioritise"
-
-
-#: What ends a lease other than well; each has a `JobEvent`.
-ENDING = (Verb.RELEASE, Verb.EXPIRE, Verb.FAIL, Verb.CANCEL)
 
 
 class Actor(TextChoices):

@@ -1,8 +1,10 @@
+"""Django app of the site itself: system checks, and the commands about the whole installation."""
+
 from django.apps import AppConfig
 
 
 class JobsiteConfig(AppConfig):
-    """The site itself: probes, system checks and the commands that are about the whole."""
+    """The project: probes, metrics, system checks and the commands about all of it."""
 
     name = "jobsite"
     verbose_name = "Jobsite"

@@ -1,4 +1,4 @@
-"""System checks that need the database: `check --database default`, and every `migrate`."""
+"""Check the database's constraints: at `check --database default` and at every `migrate`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,22 +20,23 @@ HINT = (
 def constraints_are_what_the_code_says(
     *, app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """One error for each constraint that differs between the database and the models."""
+    """Return one error for each constraint that differs between the database and the models."""
     if DEFAULT_DB_ALIAS not in (databases or ()):
         return []
-    # While migrations wait the two must differ, and `migrate`, which asks us first, is the cure.
+    # Before migrations are applied the two differ, and `migrate`, which runs this check first, is the remedy.
     waiting = {app for app, _ in unapplied()}
     wanted = None if app_configs is None else {config.label for config in app_configs}
-    if waiting & set(schema.OURS):
+    if waiting & set(schema.APPS):
         return []
     return [_error(c) for c in schema.compare() if c.drift and (wanted is None or c.app in wanted)]
 
 
-def _error(found: schema.Compared) -> Error:
-    database, code = found.sides
+def _error(comparison: schema.Comparison) -> Error:
+    database, code = comparison.sides
     message = (
-        f"{found.name} on {found.table} is {found.drift}.\n    in the database: {database}\n    in the code:     {code}"
+        f"{comparison.name} on {comparison.table} is {comparison.drift}.\n"
+        f"    in the database: {database}\n    in the code:     {code}"
     )
-    cure = "ALTER TABLE {0.table} VALIDATE CONSTRAINT {0.name};" if found.is_check else "REINDEX INDEX {0.name};"
-    hint = HINT if found.validated else cure.format(found)
+    cure = "ALTER TABLE {0.table} VALIDATE CONSTRAINT {0.name};" if comparison.is_check else "REINDEX INDEX {0.name};"
+    hint = HINT if comparison.validated else cure.format(comparison)
     return Error(message, hint=hint, obj=None, id="jobsite.E001")

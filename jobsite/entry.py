@@ -5,29 +5,34 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+import structlog
+from csp.middleware import CSPMiddleware
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
+from django.middleware.clickjacking import XFrameOptionsMiddleware
+from django.middleware.security import SecurityMiddleware
 from psycopg_pool import PoolTimeout
 
 from bots import tokens
 from bots.models import Bot
-from jobs.api import short
-from jobs.api.short import Answer
+from jobs.api import turn
+from jobs.api.turn import Answer
 from jobs.turns import waiting
 from jobsite import metrics, probes
 from jobsite.lib import log_context, problems
 
-logger = logging.getLogger("jobsite.requests")
+log = structlog.stdlib.get_logger("jobsite.requests")
 
 #: What a caller may call its own request. What might be a token is none.
 SANE = re.compile(rf"(?!{tokens.BOT_PREFIX}|{tokens.KEY_PREFIX})[A-Za-z0-9][A-Za-z0-9._:-]{{0,63}}\Z")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 #: Answered before Django looks for a route.
-EXACT = frozenset(probes.PATHS) | frozenset(short.PATHS)
+EXACT = frozenset(probes.PATHS) | frozenset(turn.PATHS)
 #: The route of what has none.
 UNMATCHED = "unmatched"
 
@@ -35,7 +40,7 @@ UNMATCHED = "unmatched"
 class Entry:
     """The site as the web server calls it: nothing is answered without what is done here.
 
-    Bots' plain turns are answered at once (`jobs.api.short`), everything else by `django`.
+    Bots' turns are answered at once (`jobs.api.turn`), everything else by `django`.
     """
 
     def __init__(self, django: WSGIApplication) -> None:
@@ -47,14 +52,16 @@ class Entry:
         # To tell one from another; it does not matter who could guess it.
         number = given if given and SANE.match(given) else f"{random.getrandbits(64):016x}"
         with log_context.begin(request_id=number) as said:
-            answer = _short_way(environ) if environ["PATH_INFO"] in short.PATHS else None
+            answer = _answer_turn(environ) if environ["PATH_INFO"] in turn.PATHS else None
             if answer is None:
                 return self._by_django(environ, start_response, began, said)
             said["_route"] = environ["PATH_INFO"]
             _answered(environ, answer.status, began, said)
             # As Django does at the end of a request.
             waiting.give_back_connection()
-        start_response(f"{answer.status} {answer.reason}", [*answer.headers.items(), ("X-Request-ID", number)])
+        headers = _common_headers(turn.Envelope(environ).is_secure()) | answer.headers
+        headers |= {"Content-Length": str(len(answer.body)), "X-Request-ID": number}
+        start_response(f"{answer.status} {answer.reason}", list(headers.items()))
         return [answer.body]
 
     def _by_django(
@@ -72,11 +79,24 @@ class Entry:
         return body
 
 
-def _short_way(environ: WSGIEnvironment) -> Answer | None:
+def _answer_turn(environ: WSGIEnvironment) -> Answer | None:
     try:
-        return short.answer(environ)
+        return turn.answer(environ)
     except Exception as error:
-        return Answer.of(problems.problem_of(environ["REQUEST_METHOD"], environ["PATH_INFO"], error))
+        return Answer.from_response(problems.problem_of(environ["REQUEST_METHOD"], environ["PATH_INFO"], error))
+
+
+@cache
+def _common_headers(secure: bool) -> dict[str, str]:
+    """What the site's middleware adds to every answer of Django's; the same for what never came to Django."""
+    request = turn.Envelope({"wsgi.url_scheme": "https" if secure else "http"})
+    request.path = request.path_info = "/"
+    answered: Callable[[HttpRequest], HttpResponse] = lambda _: HttpResponse()  # noqa: E731
+    for middleware in (XFrameOptionsMiddleware, CSPMiddleware, SecurityMiddleware):
+        answered = middleware(answered)
+    headers = dict(answered(request).items())
+    del headers["Content-Type"]
+    return headers
 
 
 class RouteMiddleware:
@@ -111,19 +131,20 @@ def _answered(environ: WSGIEnvironment, status: int, began: float, said: dict[st
     method, route = environ["REQUEST_METHOD"], said.get("_route", UNMATCHED)
     metrics.observe(method if method in METHODS else "other", route, status, seconds)
     bad = status >= 400 and route not in probes.PATHS
-    if not bad and seconds < settings.SLOW_REQUEST.total_seconds():
+    level = logging.ERROR if status >= 500 else logging.WARNING
+    if (not bad and seconds < settings.SLOW_REQUEST.total_seconds()) or not log.isEnabledFor(level):
         return
     if "_digest" in said and "bot" not in said and status != 503:
         _name_the_bot(said)
-    fields = {"method": method, "route": route, "path": environ["PATH_INFO"][:200], "status": status}
-    level = logging.ERROR if status >= 500 else logging.WARNING
     what = "was slow" if status < 400 else "failed" if status >= 500 else "was refused"
-    extra = {"said": fields | {"seconds": round(seconds, 4)}}
-    logger.log(level, "%s %s %s: %d in %.3f s", method, route, what, status, seconds, extra=extra)
+    log.log(
+        level, f"{method} {route} {what}: {status} in {seconds:.3f} s",
+        method=method, route=route, path=environ["PATH_INFO"][:200], status=status, seconds=round(seconds, 4),
+    )  # fmt: skip
 
 
 def _name_the_bot(said: dict[str, Any]) -> None:
-    """The short way knows a bot only by its token's digest. Its name is asked here, where a line is written."""
+    """A turn that failed knows its bot only by its token's digest. Its name is asked here, where a line is written."""
     try:
         bot = Bot.objects.filter(token_digest=said["_digest"]).values_list("name", "pk").first()
     except (DatabaseError, InterfaceError, PoolTimeout):

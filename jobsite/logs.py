@@ -1,18 +1,26 @@
-"""How log lines look: one JSON object each, or plain lines; with what `jobsite.lib.log_context` has, never a token."""
+"""Write each log line as one JSON object or as plain text, with its context and without secrets.
 
-import logging
+Our own lines come from structlog, those of Django and of libraries from the standard library's loggers. Both pass
+through the same processors, so there is one form.
+"""
+
+import logging.config
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
+import structlog
 from django.conf import settings
-from pythonjsonlogger.json import JsonFormatter as _JsonFormatter
+from structlog.processors import EventRenamer, JSONRenderer, format_exc_info
+from structlog.stdlib import ProcessorFormatter, add_log_level, add_logger_name
+from structlog.typing import EventDict, Processor
 
 from bots import tokens
-from jobsite.lib import log_context
+from jobsite.lib.log_context import add_context
 
-#: What is left of a secret.
+#: Stands in place of a secret.
 HIDDEN = "[hidden]"
 _SHAPES = re.compile(
     # Our tokens and keys; whatever follows `Bearer` or `Basic`; a password in a URL.
@@ -21,11 +29,24 @@ _SHAPES = re.compile(
     r"|(?P<url>://[^\s/\"'@:]*:)[^\s/\"'@]+(?=@)",
     re.IGNORECASE,
 )
+#: The fields that every line has. A field of the same name cannot take their place.
+STANDARD = ("time", "level", "logger", "message")
+
+
+def configure(config: dict[str, Any]) -> None:
+    """Set up the standard library's logging from `LOGGING`, and structlog to write through it."""
+    logging.config.dictConfig(config)
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *_COMMON, ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
 
 
 def scrub(text: str) -> str:
-    """`text` without anything that looks like a secret, or is one of ours."""
-    text = _SHAPES.sub(lambda found: (found["token"] or found["scheme"] or found["url"]) + HIDDEN, text)
+    """Return `text` without anything that looks like a secret, or is one of ours."""
+    text = _SHAPES.sub(lambda match: (match["token"] or match["scheme"] or match["url"]) + HIDDEN, text)
     for secret in _secrets():
         text = text.replace(secret, HIDDEN)
     return text
@@ -37,42 +58,62 @@ def _secrets() -> tuple[str, ...]:
     return tuple(secret for secret in ours if len(secret) >= 6)
 
 
-def fields_of(record: logging.LogRecord) -> dict[str, Any]:
-    """What the line says beside its message: of the request, sweep or command, and of itself.
-
-    Nothing else that libraries hang on a record: Django's own has the whole request.
-    """
-    said = {**log_context.bound(), **getattr(record, "said", {})}
-    return {name: value for name, value in said.items() if not name.startswith("_") and value not in (None, "")}
+# --- Processors ---------------------------------------------------------------------------------------------------
 
 
-class JsonFormatter(_JsonFormatter):
-    """One JSON object a line."""
-
-    def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
-        """The fields that every line has, then its own; these cannot take the place of those."""
-        log_data["time"] = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        log_data["level"] = record.levelname.lower()
-        log_data["logger"] = record.name
-        log_data["message"] = record.message
-        for name, value in fields_of(record).items():
-            log_data.setdefault(name, value)
-        if message_dict.get("exc_info"):
-            log_data["exception"] = message_dict["exc_info"]
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The line, scrubbed."""
-        return scrub(super().format(record))
+def add_time(logger: Any, method: str, event: EventDict) -> EventDict:
+    """Add when the line was written."""
+    created = event["_record"].created
+    event["time"] = datetime.fromtimestamp(created, UTC).isoformat(timespec="milliseconds")
+    return event
 
 
-class LineFormatter(logging.Formatter):
-    """A plain line, for people: the message and then the fields."""
+def arrange(logger: Any, method: str, event: EventDict) -> EventDict:
+    """Put the standard fields first. Leave out empty fields, and those for our own use: they begin with `_`."""
+    standard = {name: event.pop(name) for name in STANDARD}
+    fields = {name: value for name, value in event.items() if not name.startswith("_") and value not in (None, "")}
+    return standard | fields
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  logging's own name
-        """The line before any traceback."""
-        fields = " ".join(f"{name}={value}" for name, value in fields_of(record).items())
-        return super().formatMessage(record) + (f" [{fields}]" if fields else "")
 
-    def format(self, record: logging.LogRecord) -> str:
-        """The line, scrubbed."""
-        return scrub(super().format(record))
+def redact(logger: Any, method: str, event: EventDict) -> EventDict:
+    """Remove secrets from all texts of a line, also within lists and mappings."""
+    return {scrub(name): _redacted(value) for name, value in event.items()}
+
+
+def _redacted(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {scrub(str(name)): _redacted(item) for name, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_redacted(item) for item in value]
+    return scrub(str(value))
+
+
+def render_text(logger: Any, method: str, event: EventDict) -> str:
+    """Render a line for people: the message, the fields, and a traceback below."""
+    fields = " ".join(
+        f"{name}={value}" for name, value in event.items() if name not in STANDARD and name != "exception"
+    )
+    trace = f"\n{event['exception']}" if "exception" in event else ""
+    return f"{event['message']}{f' [{fields}]' if fields else ''}{trace}"
+
+
+#: Where a line is logged: structlog's own lines before they reach the handler, the others in the formatter.
+_COMMON: list[Processor] = [add_context, add_log_level, add_logger_name, format_exc_info]
+#: In the formatter, before the line is rendered.
+_LAST: list[Processor] = [EventRenamer("message"), add_time, arrange, redact]
+
+
+class JsonFormatter(ProcessorFormatter):
+    """Format a record as one JSON object."""
+
+    def __init__(self) -> None:
+        super().__init__(processors=[*_LAST, JSONRenderer()], foreign_pre_chain=_COMMON)
+
+
+class LineFormatter(ProcessorFormatter):
+    """Format a record as a plain line for people. `fmt` says what stands before the fields."""
+
+    def __init__(self, fmt: str, style: str = "%") -> None:
+        super().__init__(processors=[*_LAST, render_text], foreign_pre_chain=_COMMON, fmt=fmt, style=style)

@@ -1,20 +1,19 @@
-"""`/metrics` for Prometheus: what the database says of jobs, bots and the sweep, and what the processes say of
-themselves.
+"""Export `/metrics` for Prometheus: jobs, bots and the sweep from the database, and requests from the processes.
 
-The first is the same whoever is asked. The second is of the processes that share one directory
-(`PROMETHEUS_MULTIPROC_DIR`, which `make serve` sets up), or of the one that answers where there is none.
+The first part is the same on every server. The second covers the processes that share one directory
+(`PROMETHEUS_MULTIPROC_DIR`, which `make serve` sets up), or the answering process alone where there is none.
 """
 
 import glob
 import hashlib
 import hmac
 import json
-import logging
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+import structlog
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.http import HttpRequest, HttpResponse
@@ -33,28 +32,28 @@ from bots.models import ApiKey
 from jobs.stats import metrics as of_jobs
 from jobs.turns import waiting
 
-logger = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
-#: Whose figures come from the database: each is called once a scrape, in one transaction, and yields families.
+#: Collectors that read the database: each is called once a scrape, in one transaction, and yields families.
 COLLECTORS: list[Callable[[], Iterable[Metric]]] = [of_jobs.collect, of_alerts.collect]
 #: No statement of a scrape takes longer; Prometheus gives up after 10 s.
-PATIENCE = "5s"
-#: Seconds between two looks at what only a look can tell: who waits, and the pool.
+STATEMENT_TIMEOUT = "5s"
+#: Seconds between two samples of waiting calls and the pool.
 SAMPLE_EVERY = 5.0
-#: The steps of request durations, in seconds.
-STEPS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+#: Histogram buckets of request durations, in seconds.
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 if settings.METRICS_DIR:
     Path(settings.METRICS_DIR).mkdir(parents=True, exist_ok=True)
 
-# When a series began is not told by several processes, and so not by one either.
+# With several processes nobody knows when a series began, so one process does not export it either.
 disable_created_metrics()
 _registry = CollectorRegistry()
 _durations = Histogram(
     "jobsite_http_request_duration_seconds",
     "How long requests took, without the time in which a claim waited for jobs on purpose.",
     ["method", "route", "status"],
-    buckets=STEPS,
+    buckets=BUCKETS,
     registry=_registry,
 )
 _waiters = Gauge(
@@ -71,12 +70,12 @@ _pool_limit = Gauge(
 _pool_waiting = Gauge(
     "jobsite_database_pool_waiting", "Requests that wait for one.", multiprocess_mode="livesum", registry=_registry
 )
-#: What was observed before, found in one step: `labels` checks what it is given each time.
+#: Children by their labels. `labels` checks its arguments at each call; this does not.
 _children: dict[tuple[str, str, int], Histogram] = {}
 
 
 def observe(method: str, route: str, status: int, seconds: float) -> None:
-    """One request has been answered. `method` and `route` must be of a bounded number."""
+    """Count an answered request. `method` and `route` must be of a bounded number."""
     key = (method, route, status)
     child = _children.get(key)
     if child is None:
@@ -85,7 +84,7 @@ def observe(method: str, route: str, status: int, seconds: float) -> None:
 
 
 def sample() -> None:
-    """Put what this process can only look at where scrapes find it."""
+    """Set the gauges of this process: waiting calls and the pool."""
     _waiters.set(len(waiting.waiters))
     _waiters_limit.set(settings.MAX_WAITERS)
     pool = connection.pool  # type: ignore[attr-defined]  # of Django's PostgreSQL backend
@@ -98,22 +97,22 @@ def sample() -> None:
 
 
 def sample_for_ever() -> None:
-    """From here on `sample` every few seconds, so that what no scrape reaches is told, too. For the server."""
+    """Call `sample` every few seconds, so that processes that no scrape reaches are exported, too. For the server."""
 
-    def go_on() -> None:
+    def loop() -> None:
         pause = threading.Event()
         while True:
             try:
                 sample()
             except Exception:
-                logger.exception("the figures of this process could not be looked at")
+                log.exception("cannot sample this process")
             pause.wait(SAMPLE_EVERY)
 
-    threading.Thread(target=go_on, name="jobsite-sampler", daemon=True).start()
+    threading.Thread(target=loop, name="jobsite-sampler", daemon=True).start()
 
 
 class _Everything(Collector):
-    """The database's families first, then the processes'."""
+    """Collect the database's families first, then the processes'."""
 
     def collect(self) -> Iterator[Metric]:
         families = _from_database()
@@ -129,10 +128,10 @@ def _from_database() -> list[Metric] | None:
     try:
         with transaction.atomic():
             with connection.cursor() as cursor:
-                cursor.execute("SELECT set_config('statement_timeout', %s, true)", [PATIENCE])
+                cursor.execute("SELECT set_config('statement_timeout', %s, true)", [STATEMENT_TIMEOUT])
             return [family for collect in COLLECTORS for family in collect()]
     except (DatabaseError, InterfaceError, PoolTimeout) as error:
-        logger.warning("metrics without the database: %s", error)
+        log.warning(f"metrics without the database: {error}")
         return None
 
 
@@ -141,13 +140,13 @@ def _of_processes() -> Iterable[Metric]:
         return _registry.collect()
     for path in glob.glob(os.path.join(settings.METRICS_DIR, "gauge_live*.db")):
         pid = int(Path(path).stem.rpartition("_")[2])
-        if not _lives(pid):
+        if not _is_alive(pid):
             mark_process_dead(pid, settings.METRICS_DIR)
-    found: Iterable[Metric] = MultiProcessCollector(None, settings.METRICS_DIR).collect()
-    return found
+    families: Iterable[Metric] = MultiProcessCollector(None, settings.METRICS_DIR).collect()
+    return families
 
 
-def _lives(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -158,7 +157,7 @@ def _lives(pid: int) -> bool:
 
 
 def may_read(request: HttpRequest) -> bool:
-    """Whether this caller may: everybody, the token's bearer, or a key whose user may look at jobs."""
+    """Say whether this caller may read metrics: anyone, the token's bearer, or a key whose user may view jobs."""
     if settings.METRICS_OPEN:
         return True
     token = auth.bearer(request.META.get("HTTP_AUTHORIZATION", ""))
@@ -183,7 +182,7 @@ def _digest(text: str) -> bytes:
 @never_cache
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """What Prometheus reads, in its text format or as OpenMetrics; 401 for whoever may not."""
+    """Answer in Prometheus' text format or as OpenMetrics; 401 for a caller without permission."""
     if not may_read(request):
         detail = (
             "Send `Authorization: Bearer …` with METRICS_TOKEN, or with a key whose user has the permission "

@@ -1,10 +1,10 @@
-"""The site's probes: is the process alive, and can it do its work."""
+"""Answer the probes: is the process alive, and can it do its work."""
 
 import json
-import logging
 from collections.abc import Callable
 from functools import cache
 
+import structlog
 from django.db import DatabaseError, InterfaceError, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 from alerts.incidents import sweep_late
 from jobsite.metrics import metrics
 
-logger = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 Name = tuple[str, str]
 
@@ -23,24 +23,24 @@ Name = tuple[str, str]
 @never_cache
 @require_safe
 def livez(request: HttpRequest) -> HttpResponse:
-    """200 while the process answers at all. It asks nobody: a database that is away is no reason to restart us."""
+    """Return 200 while the process answers at all. A database that is down is no reason to restart it."""
     return HttpResponse("ok", content_type="text/plain")
 
 
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 when the database answers and has every migration of this code; otherwise 503 and which it is.
+    """Return 200 when the database answers and has every migration of this code; otherwise 503 with the reason.
 
-    That no sweep has run is told in a second line: the web servers are as good as ever, and a load balancer that took
-    them away would make it worse. A monitor asks `?strict=1` and gets 503 for it, too.
+    A late sweep is reported in a second line: the web servers work, and a load balancer that removed them would make
+    it worse. A monitor asks `?strict=1` and gets 503 for it, too.
     """
     try:
         missing = unapplied()
         sweep = None if missing else sweep_late.standing()
     except (DatabaseError, InterfaceError) as error:
-        # The log gets the driver's words; they name hosts and users, and a probe is open to everybody.
-        logger.warning("not ready: the database cannot be reached: %s", error)
+        # Only the log gets the driver's message: it names hosts and users, and a probe is open to everyone.
+        log.warning(f"not ready: the database cannot be reached: {error}")
         return _not_ready("database_unreachable", "The database cannot be reached.")
     if missing:
         names = ", ".join(f"{app}.{name}" for app, name in missing)
@@ -55,7 +55,7 @@ PATHS = {"/livez": livez, "/readyz": readyz, "/metrics": metrics}
 
 
 class ProbesMiddleware:
-    """Answers the probes and Prometheus before anything else is asked: they call by address, not by an allowed name."""
+    """Answer probes and Prometheus before the Host is checked: they call by address, not by an allowed name."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -66,7 +66,7 @@ class ProbesMiddleware:
 
 
 def unapplied() -> list[Name]:
-    """The migrations of this code that the database does not have, by app and name."""
+    """Return the migrations of this code that the database does not have, by app and name."""
     applied = MigrationRecorder(connection).applied_migrations()
     return [
         name for name, replaces in _on_disk() if name not in applied and not (replaces and replaces <= set(applied))
@@ -75,7 +75,7 @@ def unapplied() -> list[Name]:
 
 @cache
 def _on_disk() -> list[tuple[Name, frozenset[Name]]]:
-    """This code's migrations and what each replaces. They do not change while the process lives."""
+    """Return this code's migrations and what each replaces. They do not change while the process runs."""
     loader = MigrationLoader(None)
     return sorted(
         (name, frozenset((app, old) for app, old in m.replaces)) for name, m in loader.disk_migrations.items()

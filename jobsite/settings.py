@@ -87,7 +87,7 @@ TEMPLATES = [
 # --- Database -------------------------------------------------------------------------------------------------
 
 
-# The call that bots make all day is prepared on the server. 0 for a pooler that cannot keep prepared statements apart.
+# Prepare the statements of bots' calls on the server. 0 for a pooler that does not support prepared statements.
 DATABASE_PREPARE = env.bool("DATABASE_PREPARE", default=True)
 
 
@@ -106,7 +106,7 @@ def _database() -> dict[str, Any]:
         raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL server: postgres://user:password@host/name")
     options = database.setdefault("OPTIONS", {})
     if DATABASE_PREPARE:
-        # Only what asks for it: the ORM fills its parameters in by itself, and that is never prepared.
+        # Only for statements that ask for it: the ORM fills in its parameters itself, and these are never prepared.
         options["prepare_threshold"] = 1
     options["pool"] = {
         "min_size": env.int("DATABASE_POOL_MIN", default=1),
@@ -165,7 +165,7 @@ SECURE_HSTS_PRELOAD = HTTPS
 if env.bool("BEHIND_PROXY", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 X_FRAME_OPTIONS = "DENY"
-# Nothing inline, nothing evaluated, nothing from another host, on every page (docs/decisions/0030-…).
+# Nothing inline, nothing evaluated, nothing from another host, on every page (docs/decisions/0015-admin.md).
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'self'"],
@@ -192,44 +192,44 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BULK_BODY_BYTES
 DEFAULT_RUN_WITHIN = timedelta(seconds=env.int("DEFAULT_RUN_WITHIN_SECONDS", default=600))
 # A bot that has not called for this long is down.
 BOT_DOWN_AFTER = timedelta(seconds=env.int("BOT_DOWN_AFTER_SECONDS", default=120))
-# A bot's last_seen_at is written again only when it is older than this, so that quick bots do not rewrite their row.
+# A bot's last_seen_at is updated only when it is older than this, so that fast bots do not rewrite their row.
 LAST_SEEN_EVERY = timedelta(seconds=env.int("LAST_SEEN_EVERY_SECONDS", default=5))
 # A bot with this many expiries within the window gets no new jobs until an operator clears it.
 QUARANTINE_EXPIRIES = env.int("QUARANTINE_EXPIRIES", default=3)
 QUARANTINE_WINDOW = timedelta(seconds=env.int("QUARANTINE_WINDOW_SECONDS", default=3600))
-# A job that expired under so many different bots ends as failed, whatever attempts are left. 0: never for that.
+# A job that expired under this number of different bots fails, whatever attempts are left. 0: no such limit.
 HUNG_BOTS = env.int("HUNG_BOTS", default=3)
 SWEEP_BATCH = env.int("SWEEP_BATCH", default=1000)
-# Batches that a sweep does at a time, each with a connection of its own.
+# Batches that a sweep runs at a time, each on its own connection.
 SWEEP_WORKERS = env.int("SWEEP_WORKERS", default=2)
-# Old finished jobs that a sweep deletes at most, so that it stays short. 0: none, and `manage.py prune` does it all.
+# Old finished jobs that a sweep deletes at most, so that it stays short. 0: only `manage.py prune` deletes.
 PRUNE_MOST = env.int("PRUNE_MOST", default=20_000)
 
 # --- Incidents ------------------------------------------------------------------------------------------------
 
 # How long a due job may wait before an incident opens, while its kind has no limit of its own. 0: for ever.
 DEFAULT_WAIT_WITHIN = timedelta(seconds=env.int("DEFAULT_WAIT_WITHIN_SECONDS", default=3600))
-# A bot that is down is missed when it called within so long; what was gone before is no news.
+# A bot that goes down opens an incident only if it called within this time.
 BOT_MISSED_WITHIN = timedelta(seconds=env.int("BOT_MISSED_SECONDS", default=86400))
 # No sweep has finished for this long: it is late.
 SWEEP_LATE_AFTER = timedelta(seconds=env.int("SWEEP_LATE_SECONDS", default=300))
-# Called after each sweep (and, with `/fail` after it, when one failed). Empty: nobody.
+# URL called after each sweep, with `/fail` appended when it failed. Empty: none.
 SWEEP_HEARTBEAT_URL = env.str("SWEEP_HEARTBEAT_URL", default="")
-# An incident resolves when its cause has been gone for so long …
+# An incident resolves when its cause has been gone for this long.
 INCIDENT_CLEAR_FOR = timedelta(seconds=env.int("INCIDENT_CLEAR_SECONDS", default=180))
-# … and is the same one again when the cause is back within so long.
+# It reopens when the cause returns within this time.
 INCIDENT_REOPEN_WITHIN = timedelta(seconds=env.int("INCIDENT_REOPEN_SECONDS", default=900))
-# Bots that join an incident are told at most this often.
+# Channels are notified of bots that join an incident at most this often.
 INCIDENT_WORSE_EVERY = timedelta(seconds=env.int("INCIDENT_WORSE_SECONDS", default=60))
 # Incidents that resolved longer ago are deleted with their deliveries. 0: never.
 INCIDENTS_KEPT = timedelta(days=env.int("INCIDENTS_KEPT_DAYS", default=90))
 
 # --- Claims ---------------------------------------------------------------------------------------------------
 
-# A claim that looks for jobs longer than this makes its process remember where it found some (jobs/turns/frontier.py).
+# A claim that searches longer than this makes its process remember the position of jobs (jobs/turns/frontier.py).
 CLAIM_SLOW = timedelta(milliseconds=env.int("CLAIM_SLOW_MS", default=20))
 
-# How many calls each process holds open while they wait for a job; the others are asked to come again.
+# How many long polls each process holds open; further ones are asked to retry later.
 MAX_WAITERS = env.int("MAX_WAITERS", default=256)
 # Where to LISTEN for new jobs, when DATABASE_URL leads to a pooler in transaction mode.
 LISTEN_DATABASE_URL = env.str("LISTEN_DATABASE_URL", default="")
@@ -243,12 +243,12 @@ SITE_URL = SITE_URL.rstrip("/")
 ALERTS_ALLOW_PRIVATE = env.bool("ALERTS_ALLOW_PRIVATE", default=False)
 # --- Metrics --------------------------------------------------------------------------------------------------
 
-# How many kinds have figures of their own on /metrics; the others are one, so that the series stay bounded.
+# How many kinds have their own series on /metrics; the others share one, so that the number of series is bounded.
 METRICS_KINDS = env.int("METRICS_KINDS", default=50)
 # Who may read /metrics: the bearer of this token, and keys of users with jobs.view_job; or everybody.
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 METRICS_OPEN = env.bool("METRICS_OPEN", default=False)
-# Where the processes of one server put their own figures. prometheus_client reads the same variable by itself.
+# Folder in which the processes of one server share their metrics. prometheus_client reads the same variable itself.
 METRICS_DIR = env.str("PROMETHEUS_MULTIPROC_DIR", default="")
 
 # --- Logging --------------------------------------------------------------------------------------------------
@@ -257,9 +257,10 @@ METRICS_DIR = env.str("PROMETHEUS_MULTIPROC_DIR", default="")
 LOG_FORMAT = env.str("LOG_FORMAT", default="") or ("line" if DEBUG else "json")
 if LOG_FORMAT not in ("json", "line"):
     raise ImproperlyConfigured(f"LOG_FORMAT is {LOG_FORMAT!r}; it may be json or line.")
-# A request that takes longer, without what it waited for jobs on purpose, gets a line.
+# A request that takes longer, the wait of a long poll left out, gets a line.
 SLOW_REQUEST = timedelta(milliseconds=env.int("SLOW_REQUEST_MS", default=1000))
 
+LOGGING_CONFIG = "jobsite.logs.configure"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

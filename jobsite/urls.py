@@ -1,4 +1,4 @@
-"""Where everything is: the API, the admin, and Home. The probes answer before urls are asked (jobsite/probes.py)."""
+"""Route the API, the admin and Home. The probes answer before these URLs are tried (jobsite/probes.py)."""
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, path
@@ -7,7 +7,7 @@ from django.views.generic import RedirectView
 from alerts.api import router as incidents
 from jobs.api.v1 import api
 
-# The API is put together in `jobs.api.v1`, which does not know of incidents: imports run one way.
+# `jobs.api.v1` builds the API without incidents, because jobs must not import alerts.
 api.add_router("", incidents)
 
 urlpatterns: list[URLPattern | URLResolver] = [

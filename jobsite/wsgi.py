@@ -1,4 +1,4 @@
-"""The server's entry: `jobsite.wsgi:application`."""
+"""Make the WSGI application that the web server runs: `jobsite.wsgi:application`."""
 
 import os
 

@@ -59,6 +59,8 @@ def racers() -> Iterator[Racers]:
 def blocked() -> int:
     """How many other connections to this database wait for a lock now."""
     with connection.cursor() as cursor:
+        # Within a transaction the list of connections is read once, and would lack those that have come since.
+        cursor.execute("SELECT pg_stat_clear_snapshot()")
         cursor.execute(_BLOCKED)
         return int(cursor.fetchone()[0])
 

@@ -13,7 +13,7 @@ from django.template.response import TemplateResponse
 from django.urls import path
 
 from alerts.admin.forms import ChannelForm
-from alerts.delivery import dispatch, outbox
+from alerts.delivery import channels, dispatch
 from alerts.models import Channel, Delivery, new_secret
 from alerts.states import DeliveryStatus, Way
 from jobsite.lib.admin import GuardedActions
@@ -87,7 +87,7 @@ class ChannelAdmin(GuardedActions):
         # Only what the form may change: a sender may have noted something since the page was made.
         obj.save(update_fields=[*ChannelForm.Meta.fields, "address", "shown"])
         if "address" in form.changed_data:
-            outbox.start_afresh(obj)
+            channels.start_afresh(obj)
 
     def response_add(self, request: HttpRequest, obj: Channel, post_url_continue: str | None = None) -> HttpResponse:
         if obj.way == Way.WEBHOOK:

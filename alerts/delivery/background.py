@@ -13,7 +13,8 @@ from jobsite.lib.loop import DATABASE_AWAY
 
 
 class Beside:
-    """Passes in threads of their own. They share the channels as senders in other processes do (decision 0047).
+    """Passes in threads of their own. They share the channels as senders in other processes do
+    (docs/decisions/0014-alerts.md).
 
     `done` is called with what each pass did, and `failed` with what the database said when it went away; both from the
     pass's thread. Leaving the context stops what goes on, as an interrupt stops a sender.

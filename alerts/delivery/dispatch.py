@@ -15,7 +15,7 @@ from typing import Any
 
 from django.db import connection
 
-from alerts.delivery import addresses, messages, outbox, signing, timing
+from alerts.delivery import addresses, channels, messages, outbox, signing, timing
 from alerts.delivery.process import Answer, Apart
 from alerts.models import Channel
 from alerts.states import Moment, Severity, Way
@@ -60,9 +60,9 @@ def test(channel: Channel, by: str) -> Answer:
         answer = _speak(apart, channel, message, Moment.OPENED, f"test-{uuid.uuid4()}", int(_now().timestamp()))
     said = _masked(answer, channel)
     if answer.ok:
-        outbox.well(channel)
+        channels.well(channel)
     else:
-        outbox.unwell(channel, said)
+        channels.unwell(channel, said)
     return Answer(answer.ok, said, answer.unsure)
 
 
@@ -92,11 +92,11 @@ class _Pass:
 
     def run(self) -> None:
         """Until nothing is due, the time is up, or it is to stop."""
-        waiting = outbox.channels_with_due()
+        waiting = channels.with_due()
         while (waiting or self.running) and not self.halt.done():
             while waiting and len(self.running) < timing.AT_ONCE:
                 channel = waiting.pop(0)
-                if outbox.take(channel, self.me):
+                if channels.take(channel, self.me):
                     self._next(channel)
             if self.running:
                 news: list[Future[Any]] = [*self.running, self.halt]
@@ -136,7 +136,7 @@ class _Pass:
                 self._leave(ready.channel.pk)
 
     def _leave(self, channel: int) -> None:
-        outbox.let_go(channel, self.me)
+        channels.let_go(channel, self.me)
         apart = self.apart.pop(channel, None)
         if apart is not None:
             apart.end()

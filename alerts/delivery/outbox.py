@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, F, Max, Min, Q, QuerySet, Value
+from django.db.models import Count, F, Max, Q, QuerySet, Value
 from django.db.models.functions import Coalesce, Now
 
-from alerts.delivery import messages, timing
+from alerts.delivery import channels, messages, timing
 from alerts.models import Channel, Delivery, Incident
 from alerts.states import DeliveryStatus, Moment, Severity
 
@@ -83,13 +83,13 @@ def remind() -> int:
 
 
 def _audience(incident: Incident, moment: Moment) -> list[Channel]:
-    channels = Channel.objects.filter(enabled=True)
+    enabled = Channel.objects.filter(enabled=True)
     if moment == Moment.RESOLVED:
         # Who has heard of it, or is about to; whether it is told then is decided when it is sent.
         heard = Delivery.objects.filter(incident=incident).exclude(status=DeliveryStatus.DROPPED)
-        return list(channels.filter(pk__in=heard.values("channel")))
+        return list(enabled.filter(pk__in=heard.values("channel")))
     bots = set(incident.bots.filter(until=None).values_list("name", flat=True))
-    return [channel for channel in channels if _wants(channel, incident, bots)]
+    return [channel for channel in enabled if _wants(channel, incident, bots)]
 
 
 def _wants(channel: Channel, incident: Incident, bots: set[str]) -> bool:
@@ -109,36 +109,6 @@ def _add(rows: list[Delivery]) -> int:
     ours = Delivery.objects.filter(uid__in=[row.uid for row in rows])
     Delivery.objects.bulk_create(rows, ignore_conflicts=True)
     return ours.count()
-
-
-# --- Senders share the channels -------------------------------------------------------------------------------------
-
-
-def channels_with_due() -> list[int]:
-    """Channels that have something to send now and that no sender has: well ones before failing, longest due first."""
-    due = _due().filter(_free()).values("channel").annotate(oldest=Min("due_at"), failing=Max("channel__failing_since"))
-    rows = due.order_by("oldest", "channel")
-    # Places are few: whoever will perhaps not answer comes when the others are served. The sort is stable.
-    return [row["channel"] for row in sorted(rows, key=lambda row: row["failing"] is not None)]
-
-
-def take(channel: int, sender: UUID) -> bool:
-    """This sender has the channel until `timing.LEASE` from now, unless another has it."""
-    free = Channel.objects.filter(_free(""), pk=channel, enabled=True)
-    return bool(free.update(sender=sender, sender_until=Now() + timing.LEASE))
-
-
-def let_go(channel: int, sender: UUID) -> None:
-    """Any sender may have it."""
-    Channel.objects.filter(pk=channel, sender=sender).update(sender=None, sender_until=None)
-
-
-def _due() -> QuerySet[Delivery]:
-    return Delivery.objects.filter(status=WAITING, due_at__lte=Now(), channel__enabled=True)
-
-
-def _free(through: str = "channel__") -> Q:
-    return Q(**{f"{through}sender": None}) | Q(**{f"{through}sender_until__lt": Now()})
 
 
 # --- What may be sent, when its turn has come -----------------------------------------------------------------------
@@ -173,7 +143,7 @@ def next_of(channel: int, sender: UUID, passed: Passed) -> Ready | None:
             owner = mine.filter(pk=channel, sender=sender, enabled=True).first()
             if owner is None:
                 return None
-            row = _due().filter(channel=owner).select_related("incident").order_by("pk").first()
+            row = channels.due_deliveries().filter(channel=owner).select_related("incident").order_by("pk").first()
             if row is None:
                 return None
             why = _untrue(row)
@@ -265,7 +235,7 @@ def sent(ready: Ready, said: str) -> None:
         Delivery.objects.filter(pk=ready.delivery.pk).update(
             status=SENT, sent_at=Now(), trying_since=None, error="", outcome=said
         )
-        well(ready.channel)
+        channels.well(ready.channel)
 
 
 def failed(ready: Ready, said: str, *, unsure: bool) -> bool:
@@ -281,26 +251,8 @@ def failed(ready: Ready, said: str, *, unsure: bool) -> bool:
             unsure=Value(first.unsure or unsure),
             error=said,
         )
-        unwell(ready.channel, said)
+        channels.unwell(ready.channel, said)
     return over
-
-
-def well(channel: Channel) -> None:
-    """Something has come through to this channel."""
-    Channel.objects.filter(pk=channel.pk).update(sent_at=Now(), failing_since=None, failures=0, last_error="")
-
-
-def unwell(channel: Channel, said: str) -> None:
-    """Something has not come through. `said` is masked."""
-    Channel.objects.filter(pk=channel.pk).update(
-        failing_since=Coalesce("failing_since", Now()), failures=F("failures") + 1, last_error=said
-    )
-
-
-def start_afresh(channel: Channel) -> None:
-    """It has a new address: its troubles were the old one's, and what waits is due now."""
-    Channel.objects.filter(pk=channel.pk).update(failing_since=None, failures=0, last_error="")
-    Delivery.objects.filter(channel=channel, status=WAITING, tries__gt=0).update(due_at=Now())
 
 
 def retry(deliveries: QuerySet[Delivery]) -> int:

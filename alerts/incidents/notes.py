@@ -4,23 +4,15 @@ from datetime import datetime, timedelta
 
 from alerts.incidents.members import Roll
 from alerts.models import Incident, IncidentNote
+from jobs import transitions
 from jobs.models import JobEvent
-from jobs.states import Actor, Verb
+from jobs.states import Actor
 from jobsite.lib.planner import among
 
 #: How many jobs one line names.
 NAMED = 10
 #: What the sweep did to a job so shortly before an incident opened belongs to it: it is why it opened.
 LATELY = timedelta(minutes=2)
-#: What ends a lease, or starts a job afresh. A bot's own reports are its job's story and not the incident's.
-VERBS = {
-    Verb.RELEASE: "released",
-    Verb.EXPIRE: "gave back",
-    Verb.FAIL: "ended as failed",
-    Verb.CANCEL: "cancelled",
-    Verb.RETRY: "sent back",
-    Verb.ACCEPT: "accepted the late result of",
-}
 
 
 def follow(notes: list[IncidentNote], incidents: list[Incident], roll: Roll, now: datetime) -> None:
@@ -36,7 +28,7 @@ def follow(notes: list[IncidentNote], incidents: list[Incident], roll: Roll, now
         among("job_id", jobs),
         id__gt=min(incident.noted_event for incident in incidents),
         at__gte=min(incident.opened_at for incident in incidents) - LATELY,
-        verb__in=VERBS,
+        verb__in=transitions.INTERVENING,
         actor__in=(Actor.OPERATOR, Actor.SWEEP),
     )
     lines: dict[tuple[int, str, str, str], list[int]] = {}
@@ -63,6 +55,6 @@ def _line(by: str, verb: str, ids: list[int], reason: str) -> str:
     ids = list(dict.fromkeys(ids))
     named = ", ".join(map(str, ids[:NAMED])) + (f" and {len(ids) - NAMED} more" if len(ids) > NAMED else "")
     # Who did it stands beside the note.
-    done = VERBS[Verb(verb)]
+    done = transitions.done(verb)
     said = f"{done[:1].upper() + done[1:] if by else f'The sweep {done}'} job{'s' if len(ids) != 1 else ''} {named}"
     return f"{said}: {reason}" if reason else f"{said}."

@@ -1,7 +1,6 @@
 """Incidents that were over long ago go, with their bots, notes and deliveries: a batch after each full sweep."""
 
-import logging
-
+import structlog
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
@@ -10,7 +9,7 @@ from django.db.models.functions import Now
 from alerts.models import Delivery, Incident
 from alerts.states import DeliveryStatus
 
-logger = logging.getLogger("jobsite.alerts")
+log = structlog.stdlib.get_logger("jobsite.alerts")
 
 #: How many incidents go after one sweep at most, so that it stays short. A backlog of years is gone within a day.
 AT_ONCE = 200
@@ -26,7 +25,7 @@ def prune() -> int:
         if not ids:
             return 0
         Incident.objects.filter(pk__in=ids).delete()
-    logger.info("pruned %d incidents", len(ids), extra={"said": {"incidents": len(ids)}})
+    log.info(f"pruned {len(ids)} incidents", incidents=len(ids))
     return len(ids)
 
 

@@ -1,4 +1,4 @@
-"""The task that does nothing."""
+"""Define a task that does nothing."""
 
 from django_tasks import task
 

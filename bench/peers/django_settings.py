@@ -1,4 +1,4 @@
-"""The least Django that django-tasks-db needs; the database's URL comes as PEER_URL."""
+"""Configure the minimal Django that django-tasks-db needs. PEER_URL is the database's URL."""
 
 import os
 from urllib.parse import parse_qs, urlsplit

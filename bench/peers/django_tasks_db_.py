@@ -1,4 +1,4 @@
-"""django-tasks-db: several `db_worker` processes, each with one task at a time. `python FILE ACTION JSON`."""
+"""Run django-tasks-db: several `db_worker` processes, each with one task at a time. `python FILE ACTION JSON`."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ def prepare(url: str) -> dict[str, Any]:
 
 
 def enqueue(url: str, jobs: int, batch: int) -> dict[str, Any]:
-    """One by one, in transactions of `batch`: it has no call for many."""
+    """Enqueue one by one, in transactions of `batch`: it has no bulk call."""
     _django(url)
     from django.db import connection, transaction
     from django_noop import noop
@@ -41,7 +41,7 @@ def enqueue(url: str, jobs: int, batch: int) -> dict[str, Any]:
 
 
 def work(url: str, jobs: int, processes: int) -> dict[str, Any]:
-    """From the first start to the last end as the workers themselves wrote them down."""
+    """Measure from the first start to the last end, as the workers stored them."""
     _django(url)
     command = [sys.executable, "-m", "django", "db_worker", "--batch", "--no-startup-delay", "--interval", "0"]
     running = [

@@ -1,4 +1,4 @@
-"""What the peers in Python share: how they are called (`python FILE ACTION JSON`), batches, and the clock."""
+"""Share the command line (`python FILE ACTION JSON`), batches and the clock among the peers in Python."""
 
 import json
 import sys
@@ -11,12 +11,12 @@ now = time.perf_counter
 
 
 def batches(total: int, size: int) -> Iterator[int]:
-    """`total` in batches of at most `size`."""
+    """Split `total` into batches of at most `size`."""
     for done in range(0, total, size):
         yield min(size, total - done)
 
 
 def main(**actions: Callable[..., dict[str, Any]]) -> None:
-    """Do what the command line says, and print its figures as one line of JSON."""
+    """Run the action of the command line, and print its figures as one line of JSON."""
     action, options = sys.argv[1:]
     print(json.dumps(actions[action](**json.loads(options))))

@@ -1,4 +1,4 @@
-"""pgqueuer on asyncpg and uvloop, as its own command line runs it. `python FILE ACTION JSON`."""
+"""Run pgqueuer on asyncpg and uvloop, as its own command line runs it. `python FILE ACTION JSON`."""
 
 import asyncio
 from datetime import timedelta

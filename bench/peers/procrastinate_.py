@@ -1,4 +1,4 @@
-"""procrastinate: an async worker with many jobs at once, and `batch_defer`. `python FILE ACTION JSON`."""
+"""Run procrastinate: an async worker with many jobs at once, and `batch_defer`. `python FILE ACTION JSON`."""
 
 import asyncio
 from typing import Any

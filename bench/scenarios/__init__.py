@@ -1,5 +1,5 @@
-"""The scenarios, in the order in which a whole run goes through them.
+"""Measure one aspect each.
 
-Each module has `ABOUT` (a line for --help), `add_arguments(parser)`, `run(bench, options)`, which returns what is kept
-as JSON, and `tables(result)`, which says it to people.
+Each module has `ABOUT` (a line for --help), `add_arguments(parser)`, `run(bench, options)`, which returns the result as
+JSON, and `tables(result)`, which makes tables of it.
 """

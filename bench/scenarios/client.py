@@ -1,4 +1,4 @@
-"""Bots made with the client library: how many jobs a process with threads of its own gets done over HTTP."""
+"""Measure bots of the client library: how many jobs a process with threads completes over HTTP."""
 
 import os
 import subprocess
@@ -20,8 +20,8 @@ from bench.tables import Table
 ABOUT = "bots made with the client library, with and without jobs held ready"
 #: `(processes, concurrency, prefetch)` of each setting.
 SETTINGS = ((1, 1, 0), (1, 8, 0), (1, 8, 100), (2, 8, 100))
-#: Seconds without an end after which a setting is given up.
-PATIENCE = 60
+#: Seconds without a completed job after which a setting has failed.
+TIMEOUT = 60
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -34,14 +34,14 @@ def run(bench: Bench, options: Namespace) -> dict[str, Any]:
     """Measure; rates in jobs a second, CPU in cores."""
     rows = []
     for setting in SETTINGS:
-        # Alone and without jobs held ready it waits for the network at each: fewer will do.
+        # Without prefetched jobs it waits for the network at each one: fewer jobs are enough.
         jobs = options.jobs if setting[2] else options.jobs // 4
         rounds = [_measure(bench, jobs, *setting) for _ in range(options.repeat)]
-        rates = [one["rate"] for one in rounds]
+        rates = [r["rate"] for r in rounds]
         rows.append(
             {"setting": setting, "jobs": jobs, "rate": median(rates), "rates": rates, "cores": rounds[-1]["cores"]}
         )
-        bench.say(f"{_said(*setting)}: {figure(rows[-1]['rate'])} jobs/s")
+        bench.say(f"{_label(*setting)}: {figure(rows[-1]['rate'])} jobs/s")
     return {"rows": rows}
 
 
@@ -76,20 +76,20 @@ def _wait_for(bench: Bench, name: str, jobs: int) -> None:
             row = connection.execute("SELECT count(*) FROM jobs_job WHERE status = 'succeeded'").fetchone()
             if row and row[0] > done:
                 done, last = row[0], time.monotonic()
-            elif time.monotonic() - last > PATIENCE:
+            elif time.monotonic() - last > TIMEOUT:
                 raise Wrong(f"The bots stopped at {done} of {jobs} jobs; see {LOGS / 'client.log'}.")
 
 
-def _said(processes: int, concurrency: int, prefetch: int) -> str:
-    many = "1 process" if processes == 1 else f"{processes} processes"
+def _label(processes: int, concurrency: int, prefetch: int) -> str:
+    count = "1 process" if processes == 1 else f"{processes} processes"
     threads = "1 thread" if concurrency == 1 else f"{concurrency} threads"
-    return f"{many}, {threads}, {prefetch or 'none'} held ready"
+    return f"{count}, {threads}, {prefetch or 'none'} held ready"
 
 
 def tables(result: dict[str, Any]) -> list[Table]:
-    """Jobs per second by setting."""
+    """Tabulate jobs per second by setting."""
     rows = [
-        [_said(*row["setting"]), figure(row["rate"]), f"{spread(row['rates']):.0%}", figure(row["cores"], 2)]
+        [_label(*row["setting"]), figure(row["rate"]), f"{spread(row['rates']):.0%}", figure(row["cores"], 2)]
         for row in result["rows"]
     ]
     notes = ["A job does nothing. The time runs from the first claim to the last end, as the database has them."]

@@ -1,4 +1,4 @@
-"""Bulk enqueue: over HTTP as JSON and as NDJSON, by `manage.py enqueue`, and each peer by its fastest call."""
+"""Measure bulk enqueue: over HTTP as JSON and NDJSON, by `manage.py enqueue`, and each peer by its fastest call."""
 
 import http.client
 import json
@@ -21,7 +21,7 @@ from bench.places import ROOT
 from bench.tables import Table
 
 ABOUT = "bulk enqueue over HTTP and from a file, against the peers; memory of the command"
-#: How each form of a bulk call is sent: its content type.
+#: The content type of each form of a bulk call.
 FORMS = {"JSON": "application/json", "NDJSON": "application/x-ndjson"}
 
 
@@ -35,11 +35,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def body(form: str, jobs: int) -> bytes:
-    """A bulk call's body with `jobs` small jobs."""
-    made = [json.dumps({"kind": jobsite_server.KIND, "payload": {"n": n}}) for n in range(jobs)]
+    """Make a bulk call's body with `jobs` small jobs."""
+    lines = [json.dumps({"kind": jobsite_server.KIND, "payload": {"n": n}}) for n in range(jobs)]
     if form == "JSON":
-        return ('{"jobs":[' + ",".join(made) + "]}").encode()
-    return ("\n".join(made) + "\n").encode()
+        return ('{"jobs":[' + ",".join(lines) + "]}").encode()
+    return ("\n".join(lines) + "\n").encode()
 
 
 def run(bench: Bench, options: Namespace) -> dict[str, Any]:
@@ -57,9 +57,10 @@ def run(bench: Bench, options: Namespace) -> dict[str, Any]:
     files = []
     if _wanted(options, "file"):
         files = [_file(bench, lines) for lines in options.lines]
-        for one in files:
-            bench.say(f"manage.py enqueue, {one['lines']} lines: {figure(one['rate'])} jobs/s, {size(one['memory'])}")
-            rows.append({"name": "jobsite", "setting": f"manage.py enqueue, {one['lines']:,} lines", **one})
+        for file in files:
+            speed = f"{figure(file['rate'])} jobs/s, {size(file['memory'])}"
+            bench.say(f"manage.py enqueue, {file['lines']} lines: {speed}")
+            rows.append({"name": "jobsite", "setting": f"manage.py enqueue, {file['lines']:,} lines", **file})
     ours = max((row["rate"] for row in rows if row["name"] == "jobsite"), default=None)
     theirs = max((row["rate"] for row in rows if row["name"] != "jobsite"), default=None)
     return {"rows": rows, "failed": failed, "ratios": {"best peer": ratio(ours, theirs)}}
@@ -74,8 +75,8 @@ def _plan(bench: Bench, options: Namespace) -> Iterator[tuple[dict[str, Any], An
         if not _wanted(options, form.lower()):
             continue
         for producers in (1, 2):
-            said = "producer" if producers == 1 else "producers"
-            row = {"name": "jobsite", "setting": f"POST /jobs/bulk, {form}, {producers} {said}"}
+            noun = "producer" if producers == 1 else "producers"
+            row = {"name": "jobsite", "setting": f"POST /jobs/bulk, {form}, {producers} {noun}"}
             yield row, lambda form=form, producers=producers: _http(bench, options, form, producers)
     for peer in peers_run.PEER_LIST:
         if not _wanted(options, peer.name):
@@ -99,23 +100,23 @@ def _empty(bench: Bench) -> Iterator[str]:
 
 
 def _http(bench: Bench, options: Namespace, form: str, producers: int) -> float:
-    """Each producer sends its part over one connection; NDJSON in one call, which the server reads as a stream."""
+    """Send each producer's part over one connection; NDJSON in one call, which the server reads as a stream."""
     share = options.jobs // producers
     sizes = [share] if form == "NDJSON" else [options.call] * (share // options.call) or [share]
-    bodies = [body(form, one) for one in sizes]
+    bodies = [body(form, count) for count in sizes]
     failed: list[str] = []
 
     def produce(port: int, start: threading.Barrier) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
         connection.connect()
         start.wait()
-        for one in bodies:
+        for content in bodies:
             headers = {"Authorization": f"Bearer {bench.fleet.key}", "Content-Type": FORMS[form]}
-            connection.request("POST", "/api/v1/jobs/bulk", one, headers)
+            connection.request("POST", "/api/v1/jobs/bulk", content, headers)
             answer = connection.getresponse()
-            said = answer.read()
+            reply = answer.read()
             if answer.status != 201:
-                failed.append(f"{answer.status} {said[:300]!r}")
+                failed.append(f"{answer.status} {reply[:300]!r}")
                 return
 
     with _empty(bench) as name, jobsite_server.site(bench.server, name) as site:
@@ -130,14 +131,14 @@ def _http(bench: Bench, options: Namespace, form: str, producers: int) -> float:
         took = time.perf_counter() - began
         if failed:
             raise Wrong(f"POST /jobs/bulk as {form}: {failed[0]}")
-        there = bench.server.ask(name, "SELECT count(*) FROM jobs_job")
-        if there != producers * sum(sizes):
-            raise Wrong(f"{producers * sum(sizes)} jobs were sent and {there} are there.")
-    return rate(there, took)
+        count = bench.server.ask(name, "SELECT count(*) FROM jobs_job")
+        if count != producers * sum(sizes):
+            raise Wrong(f"{producers * sum(sizes)} jobs were sent and {count} are stored.")
+    return rate(count, took)
 
 
 def _file(bench: Bench, lines: int) -> dict[str, Any]:
-    """`manage.py enqueue FILE` as a whole, its start included, and the most memory it had."""
+    """Measure `manage.py enqueue FILE`, its start included, and its most memory."""
     with _empty(bench) as name, tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "jobs.ndjson"
         with path.open("wb") as out:
@@ -148,14 +149,14 @@ def _file(bench: Bench, lines: int) -> dict[str, Any]:
         began = time.perf_counter()
         code, cpu, memory = programs.peak_memory(command, cwd=ROOT, env=environ, stdout=subprocess.DEVNULL)
         took = time.perf_counter() - began
-        there = bench.server.ask(name, "SELECT count(*) FROM jobs_job")
-        if code or there != lines:
-            raise Wrong(f"manage.py enqueue ended with {code}; {there} of {lines} jobs are there.")
+        count = bench.server.ask(name, "SELECT count(*) FROM jobs_job")
+        if code or count != lines:
+            raise Wrong(f"manage.py enqueue ended with {code}; {count} of {lines} jobs are stored.")
     return {"lines": lines, "rate": rate(lines, took), "seconds": took, "cpu_seconds": cpu, "memory": memory}
 
 
 def tables(result: dict[str, Any]) -> list[Table]:
-    """The fastest first."""
+    """Tabulate the contenders, the fastest first."""
     rows = [
         [
             row["name"],

@@ -1,4 +1,4 @@
-"""How the cost grows: with the number of bots, with the size of a batch; and what a server process has in memory."""
+"""Measure how the cost grows with the number of bots and the size of batches; and the memory of server processes."""
 
 from argparse import ArgumentParser, Namespace
 from typing import Any
@@ -39,15 +39,15 @@ def run(bench: Bench, options: Namespace) -> dict[str, Any]:
 
 
 def _for(bench: Bench, options: Namespace, name: str, site: Any, bots: int, limit: int) -> dict[str, Any]:
-    # More than can be done in the time, so that nobody finds the queue empty.
-    wanted = int(options.seconds * min(100_000, 6000 * limit))
-    there = bench.server.ask(name, "SELECT count(*) FROM jobs_job WHERE status = 'pending'")
-    bench.fill(name, max(1, wanted - there))
+    # More than can be done in the time, so that no bot finds the queue empty.
+    needed = int(options.seconds * min(100_000, 6000 * limit))
+    pending = bench.server.ask(name, "SELECT count(*) FROM jobs_job WHERE status = 'pending'")
+    bench.fill(name, max(1, needed - pending))
     return bench.drive(site, name, bots=bots, limit=limit, seconds=options.seconds)
 
 
 def tables(result: dict[str, Any]) -> list[Table]:
-    """One for bots, one for batches, one for memory."""
+    """Tabulate bots, batches and memory."""
     made = []
     for key, column, title in (
         ("bots", "bots", "One job at a time, by the number of bots that call at once"),

@@ -1,4 +1,4 @@
-"""Claim and complete, one at a time and in batches: every contender in turn, several times over."""
+"""Measure claim and complete, one at a time and in batches: every contender in turn, in several rounds."""
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
@@ -33,16 +33,16 @@ def run(bench: Bench, options: Namespace) -> dict[str, Any]:
     failed: dict[int, str] = {}
     for round_ in range(options.repeat):
         for number, (row, measure) in enumerate(plan):
-            said = f"{row['name']}, {row['setting']}"
+            label = f"{row['name']}, {row['setting']}"
             if number in failed:
                 continue
             try:
                 measured[number].append(measure())
             except PeerFailed as error:
-                failed[number] = f"{said}, could not be measured: {str(error).splitlines()[0]}"
+                failed[number] = f"{label}, could not be measured: {str(error).splitlines()[0]}"
                 bench.say(str(error))
                 continue
-            bench.say(f"{round_ + 1}/{options.repeat} {said}: {figure(measured[number][-1]['rate'])} jobs/s")
+            bench.say(f"{round_ + 1}/{options.repeat} {label}: {figure(measured[number][-1]['rate'])} jobs/s")
     return {
         "rows": [_middle(row, all_) for (row, _), all_ in zip(plan, measured, strict=True) if all_],
         "failed": list(failed.values()),
@@ -50,9 +50,9 @@ def run(bench: Bench, options: Namespace) -> dict[str, Any]:
 
 
 def _middle(row: dict[str, Any], measured: list[dict[str, Any]]) -> dict[str, Any]:
-    """The median rate, with the other figures of the round that came nearest to it."""
-    rates = [one["rate"] for one in measured]
-    middle = min(measured, key=lambda one: abs(one["rate"] - median(rates)))
+    """Return the median rate, with the other figures of the round nearest to it."""
+    rates = [r["rate"] for r in measured]
+    middle = min(measured, key=lambda r: abs(r["rate"] - median(rates)))
     return {**row, **middle, "rate": median(rates), "rates": rates}
 
 
@@ -110,7 +110,7 @@ def _peer(bench: Bench, options: Namespace, peer: Peer) -> list[Step]:
 
 
 def best(result: dict[str, Any], name: str, kind: str, limit: int | None = None) -> float | None:
-    """The best rate of a contender, of one kind and perhaps one size of claim; None when it was not measured."""
+    """Return the best rate of a contender, of one kind and perhaps one size of claim; None when not measured."""
     rates = [
         row["rate"]
         for row in result["rows"]
@@ -120,13 +120,13 @@ def best(result: dict[str, Any], name: str, kind: str, limit: int | None = None)
 
 
 def tables(result: dict[str, Any]) -> list[Table]:
-    """One for single jobs, one for batches: the fastest first."""
-    made = []
+    """Tabulate single jobs and batches, the fastest first."""
+    result_tables = []
     for kind, title in (("single", "One job at a time"), ("batch", "In batches")):
         rows = sorted((row for row in result["rows"] if row["kind"] == kind), key=lambda row: -row["rate"])
         if rows:
             columns = ["contender", "how", "jobs/s", "spread", "call p50", "call p99", "CPU load / server / database"]
-            made.append(
+            result_tables.append(
                 Table(
                     f"{title}: claim and complete, jobs per second",
                     columns,
@@ -134,7 +134,7 @@ def tables(result: dict[str, Any]) -> list[Table]:
                     result["failed"],
                 )
             )
-    return made
+    return result_tables
 
 
 def _shown(row: dict[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Idle pickup: many bots wait with their calls held open, and jobs come one at a time. How soon is each at a bot?"""
+"""Measure idle pickup: many bots wait with long polls, and jobs come one at a time."""
 
 import asyncio
 from argparse import ArgumentParser, Namespace
@@ -33,7 +33,7 @@ def run(bench: Bench, options: Namespace) -> dict[str, Any]:
         figures: dict[str, Any] = {}
 
         async def idle() -> None:
-            """Nothing happens, and all wait."""
+            """Measure memory, connections and CPU while all bots wait."""
             figures["memory"] = site.memory()
             figures["connections"] = bench.server.ask(
                 name,
@@ -55,7 +55,7 @@ def run(bench: Bench, options: Namespace) -> dict[str, Any]:
         "arrived": len(arrivals.arrived),
         "early": arrivals.early,
         "turned_away": arrivals.turned_away,
-        # A waiting bot may have the job before the producer has its answer: then it took no time at all.
+        # A waiting bot may have the job before the producer has its answer: that counts as zero.
         "from_answer": _spread([max(0.0, value) for value in answered]),
         "from_sending": _spread(sent),
         "memory_before": before,
@@ -81,10 +81,10 @@ def _spread(values: list[float]) -> dict[str, float | None]:
 
 
 def tables(result: dict[str, Any]) -> list[Table]:
-    """The latencies, and what the waiting itself costs."""
+    """Tabulate the latencies, and the cost of waiting."""
     rows = [
-        [said, *(_ms(result[key][share]) for share in ("p50", "p90", "p99", "max"))]
-        for key, said in (("from_answer", "from the answer to the enqueueing"), ("from_sending", "from its sending"))
+        [label, *(_ms(result[key][share]) for share in ("p50", "p90", "p99", "max"))]
+        for key, label in (("from_answer", "from the answer to the enqueueing"), ("from_sending", "from its sending"))
     ]
     title = f"Idle pickup: {result['arrived']} of {result['jobs']} jobs at {result['bots']} waiting bots"
     notes = []
@@ -109,4 +109,4 @@ def _ms(value: float | None) -> str:
 
 
 def _sizes(memory: list[int]) -> str:
-    return ", ".join(size(one) for one in memory)
+    return ", ".join(size(count) for count in memory)

@@ -1,4 +1,4 @@
-"""What a claim costs when the table is large: finished rows, pending rows, held rows, against next to none."""
+"""Measure claims in a large table: finished, pending and held rows, against a nearly empty one."""
 
 from argparse import ArgumentParser, Namespace
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from bench import jobsite_server
 from bench.contenders import SCRIPT, Bench
 from bench.figures import figure, ratio
-from bench.filling import FINISHED, HELD, PENDING, many
+from bench.filling import FINISHED, HELD, PENDING, insert_rows
 from bench.tables import Table
 
 ABOUT = "claims with 10 million finished rows, a million pending, 200 000 held"
@@ -32,16 +32,16 @@ def run(bench: Bench, options: Namespace) -> dict[str, Any]:
         ("held", f"{_count(options.held)} held", [(HELD, options.held)]),
     ]
     rows = []
-    for key, said, fills in steps:
+    for key, label, fills in steps:
         with bench.server.database("bench_size", jobsite_server.TEMPLATE) as name:
             for status, count in fills:
-                many(bench.server, name, status, count)
-            rows.append({"key": key, "said": said, **_measure(bench, options, name)})
-        bench.say(f"{said}: {figure(rows[-1]['single'])} one at a time, {figure(rows[-1]['batch'])} in batches")
+                insert_rows(bench.server, name, status, count)
+            rows.append({"key": key, "label": label, **_measure(bench, options, name)})
+        bench.say(f"{label}: {figure(rows[-1]['single'])} one at a time, {figure(rows[-1]['batch'])} in batches")
     ratios = {}
     for row in rows[1:]:
         against = [ratio(row[kind], rows[0][kind]) for kind in ("single", "batch")]
-        ratios[row["key"]] = min((one for one in against if one is not None), default=None)
+        ratios[row["key"]] = min((value for value in against if value is not None), default=None)
     return {"rows": rows, "ratios": ratios}
 
 
@@ -65,11 +65,11 @@ def _count(n: int) -> str:
 
 
 def tables(result: dict[str, Any]) -> list[Table]:
-    """A row for each size of the table."""
+    """Tabulate a row for each size of the table."""
     empty = result["rows"][0]
     rows = []
     for row in result["rows"]:
-        cells = [row["said"]]
+        cells = [row["label"]]
         for kind in ("single", "batch"):
             against = ratio(row[kind], empty[kind])
             cells += [figure(row[kind]), f"{against:.2f} ×" if against else "–"]

@@ -1,7 +1,7 @@
-"""One old snapshot is held open (a backup, a forgotten psql) while jobs pass through, against the same without it.
+"""Measure throughput while an old snapshot is held open (a backup, a forgotten psql), and without it.
 
-Rows that died after the snapshot cannot be removed while it is open, nor their index entries: a claim that starts at
-the front of its index walks over all of them, more with every job.
+Rows that die after the snapshot cannot be removed while it is open, nor can their index entries: a claim that starts
+at the front of its index reads all of them, more with every job.
 """
 
 from argparse import ArgumentParser, Namespace
@@ -44,7 +44,7 @@ def _snapshot(bench: Bench, name: str, table: str, held: bool) -> Iterator[None]
 def run(bench: Bench, options: Namespace) -> dict[str, Any]:
     """Measure; `ratios` are with against without."""
     rows = []
-    # Twice as many as pass through in batches, so that the bots that go one by one find some.
+    # More than pass through in batches, so that jobs are left for the single claims.
     with bench.server.database(FILLED, jobsite_server.TEMPLATE):
         bench.fill(FILLED, options.jobs + int(5000 * options.seconds))
         for held in (False, True):
@@ -75,7 +75,7 @@ def _jobsite(bench: Bench, options: Namespace, held: bool) -> list[dict[str, Any
         single = bench.drive(site, name, bots=16, limit=1, seconds=options.seconds)
         rows.append({"name": "jobsite", "kind": "single", "held": held, **single})
     for row in rows:
-        bench.say(f"jobsite, {row['kind']}, {_said(held)}: {figure(row['rate'])} jobs/s")
+        bench.say(f"jobsite, {row['kind']}, {_label(held)}: {figure(row['rate'])} jobs/s")
     return rows
 
 
@@ -88,16 +88,16 @@ def _graphile(bench: Bench, options: Namespace, held: bool) -> dict[str, Any]:
 
     seconds = measure(bench.server, peer, options.peer_jobs, given, around=around)
     speed = rate(options.peer_jobs, seconds)
-    bench.say(f"{peer.name}, {setting}, {_said(held)}: {figure(speed)} jobs/s")
+    bench.say(f"{peer.name}, {setting}, {_label(held)}: {figure(speed)} jobs/s")
     return {"name": peer.name, "kind": setting, "held": held, "rate": speed, "jobs": options.peer_jobs}
 
 
-def _said(held: bool) -> str:
+def _label(held: bool) -> str:
     return "with a snapshot held open" if held else "without"
 
 
 def tables(result: dict[str, Any]) -> list[Table]:
-    """With and without side by side, and how it went from second to second."""
+    """Tabulate with and without side by side, and the last quarter."""
     shown: dict[tuple[str, str], dict[bool, dict[str, Any]]] = {}
     for row in result["rows"]:
         shown.setdefault((row["name"], row["kind"]), {})[row["held"]] = row
@@ -113,7 +113,7 @@ def tables(result: dict[str, Any]) -> list[Table]:
 
 
 def _last_quarter(by_second: list[int]) -> float | None:
-    # The last second is not a whole one.
-    whole = by_second[:-1]
-    last = whole[-max(1, len(whole) // 4) :]
+    # The last second is not complete.
+    complete = by_second[:-1]
+    last = complete[-max(1, len(complete) // 4) :]
     return sum(last) / len(last) if last else None

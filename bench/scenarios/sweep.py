@@ -1,4 +1,4 @@
-"""The sweep at size: 100 000 held jobs of 10 000 bots, 20 000 of them due, while eight bots go on claiming."""
+"""Measure a large sweep: 100 000 held jobs of 10 000 bots, 20 000 of them due, while eight bots claim."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ from typing import IO, Any, cast
 from bench import jobsite_server, load, programs
 from bench.contenders import SCRIPT, Bench
 from bench.figures import figure, percentile, ratio
-from bench.filling import FINISHED, due, many
+from bench.filling import FINISHED, due, insert_rows
 from bench.places import LOGS, ROOT
 from bench.tables import Table
 
@@ -32,7 +32,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 @contextmanager
 def _sweeper(environ: dict[str, str]) -> Iterator[Any]:
-    """What is yielded sweeps when it is called, in a process that has started already; it gives moments and figures."""
+    """Yield a function that sweeps in a process that runs already, and returns times and counts."""
     with (LOGS / "sweep.log").open("wb") as log:
         process = programs.start(
             [sys.executable, "-m", "bench.sweep_beside"],
@@ -55,7 +55,7 @@ def _sweeper(environ: dict[str, str]) -> Iterator[Any]:
 def run(bench: Bench, options: Namespace) -> dict[str, Any]:
     """Measure; times in seconds, latencies of claims in seconds."""
     with bench.server.database("bench_sweep", jobsite_server.TEMPLATE) as name:
-        many(bench.server, name, FINISHED, options.finished)
+        insert_rows(bench.server, name, FINISHED, options.finished)
         due(bench.server, name, options.held, options.holders, options.due)
         bench.fill(name, int(20_000 * (2 * options.seconds + 10)) // (1 if SCRIPT == "exchange" else 10))
         with (
@@ -72,7 +72,7 @@ def run(bench: Bench, options: Namespace) -> dict[str, Any]:
         "finished": options.finished,
         "seconds": took,
         "counts": swept["counts"],
-        "nothing_due": min(one["end"] - one["start"] for one in (nothing, *alone)),
+        "nothing_due": min(s["end"] - s["start"] for s in (nothing, *alone)),
         "without": _latencies(trace, 0, swept["start"]),
         "with": _latencies(trace, swept["start"], swept["end"]),
     }
@@ -82,7 +82,7 @@ Trace = list[tuple[float, float]]
 
 
 def _beside(bench: Bench, options: Namespace, url: str, sweep: Any) -> tuple[Trace, dict[str, Any]]:
-    """Bots claim for a while, then the sweep begins beside them; they stop some time after it has ended."""
+    """Run claiming bots, begin the sweep beside them after a while, and stop them a second after its end."""
     swept: dict[str, Any] = {}
     ended = threading.Event()
 
@@ -102,7 +102,7 @@ def _beside(bench: Bench, options: Namespace, url: str, sweep: Any) -> tuple[Tra
 
 
 def _latencies(trace: Trace, start: float, end: float) -> dict[str, Any]:
-    # A call counts where it was under way at any time between the two.
+    # Count each call that was in progress at any time between the two.
     took = [seconds for at, seconds in trace if at < end and at + seconds > start]
     if not took:
         return {"calls": 0, "p50": None, "p99": None, "max": None}
@@ -110,7 +110,7 @@ def _latencies(trace: Trace, start: float, end: float) -> dict[str, Any]:
 
 
 def tables(result: dict[str, Any]) -> list[Table]:
-    """The sweep's time, and what the claimers felt."""
+    """Tabulate the sweep's time, and the latency of claims."""
     counts = result["counts"]
     first = Table(
         f"A sweep over {result['held']:,} held jobs, {result['finished']:,} finished beside them".replace(",", " "),
@@ -126,8 +126,8 @@ def tables(result: dict[str, Any]) -> list[Table]:
         ],
     )
     rows = [
-        [said, str(result[key]["calls"]), *(_ms(result[key][share]) for share in ("p50", "p99", "max"))]
-        for key, said in (("without", "before it"), ("with", "during it"))
+        [label, str(result[key]["calls"]), *(_ms(result[key][share]) for share in ("p50", "p99", "max"))]
+        for key, label in (("without", "before it"), ("with", "during it"))
     ]
     against = ratio(result["with"]["p99"], result["without"]["p99"])
     notes = [f"The 99th percentile is {against:.2f} × what it was."] if against else []

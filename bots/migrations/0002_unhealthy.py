@@ -17,8 +17,6 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        # Rather give up, and be run again, than queue behind a long transaction with every bot queueing behind us.
-        migrations.RunSQL("SET LOCAL lock_timeout = '5s'", migrations.RunSQL.noop),
         migrations.RemoveConstraint(model_name="bot", name="bot_health_status_valid"),
         AddConstraintNotValid(
             model_name="bot",

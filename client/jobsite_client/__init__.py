@@ -1,6 +1,7 @@
 """Jobsite's library for bots and producers in Python.
 
-`Bot` runs handlers and takes care of everything else; `Client` is one typed method per call of the HTTP API.
+`Bot` runs handlers and takes care of everything else; `Client` has a typed method for each call of bots and producers,
+and for what operators do most.
 """
 
 from .api import Client

@@ -1,4 +1,7 @@
-"""Every call of Jobsite's API as a typed method. `Bot` is built on this; producers and scripts use it directly."""
+"""The calls of bots and producers, and most of an operator's, as typed methods.
+
+`Bot` is built on this; producers and scripts use it directly.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime

@@ -15,8 +15,9 @@ from django.template.response import TemplateResponse
 from jobs import lifecycle
 from jobs.lifecycle import By, Change
 from jobs.models import PRIORITY_LIMIT, REASON_LENGTH, Job, JobEvent
-from jobs.states import CANCELLABLE, HELD, RETRYABLE, JobStatus, Verb
+from jobs.states import JobStatus, Verb
 from jobs.stats.counts import Count
+from jobs.transitions import OPERATIONS, Operation
 from jobsite.lib.admin import count_of
 
 #: How many jobs one transaction takes, so that a large selection never locks for long.
@@ -27,35 +28,44 @@ NAMED = 50
 
 @dataclass(frozen=True)
 class Intervention:
-    """One verb as the admin offers it. `left` says why a job was left alone, after its number."""
+    """One operation as the admin offers it. `left_one` and `left_many` say why jobs were left alone, after how many."""
 
-    name: str
+    operation: Operation
     verb: Callable[..., list[Change]]
-    statuses: Sequence[JobStatus]
-    done: str
     left_one: str
     left_many: str
     effect: str
-    forbidden: str
-    label: str = ""
 
     @property
-    def permission(self) -> str:
-        return f"jobs.{self.name}_job"
+    def name(self) -> str:
+        return str(self.operation.verb)
+
+    @property
+    def label(self) -> str:
+        return self.operation.label
+
+    @property
+    def statuses(self) -> Sequence[JobStatus]:
+        return self.operation.sources
+
+    @property
+    def done(self) -> str:
+        """What was done, at the start of a sentence: `Released`."""
+        return self.operation.done[:1].upper() + self.operation.done[1:]
 
     @property
     def asks_priority(self) -> bool:
         """Whether the form must say which priority."""
-        return self.name == "prioritise"
+        return self.operation.verb == Verb.PRIORITISE
 
     def allowed(self, user: Any) -> bool:
         """Whether this user may do it at all."""
-        return bool(user.has_perm(self.permission))
+        return bool(user.has_perm(self.operation.permission))
 
     def applies(self, jobs: QuerySet[Job]) -> QuerySet[Job]:
         """Those of these jobs to which it can be done now."""
         jobs = jobs.filter(status__in=self.statuses)
-        if self.name == "accept":
+        if self.operation.verb == Verb.ACCEPT:
             late = JobEvent.objects.filter(job=OuterRef("pk"), verb=Verb.LATE, detail__outcome="complete")
             jobs = jobs.filter(Exists(late))
         return jobs
@@ -72,38 +82,33 @@ INTERVENTIONS = {
     i.name: i
     for i in (
         Intervention(
-            "release", lifecycle.release, HELD, "Released",
+            OPERATIONS[Verb.RELEASE], lifecycle.release,
             "was no longer held and was left alone", "were no longer held and were left alone",
             "Each job goes back to pending at once and any bot can claim it. The attempt is not counted. "
             "A bot that comes back with a result is refused, and the result is kept.",
-            "nobody holds it", "Release",
         ),
         Intervention(
-            "retry", lifecycle.retry, RETRYABLE, "Sent back",
+            OPERATIONS[Verb.RETRY], lifecycle.retry,
             "was not failed or cancelled and was left alone", "were not failed or cancelled and were left alone",
             "Each job goes back to pending with all its attempts before it.",
-            "only a failed or cancelled job can be retried", "Retry",
         ),
         Intervention(
-            "cancel", lifecycle.cancel, CANCELLABLE, "Cancelled",
+            OPERATIONS[Verb.CANCEL], lifecycle.cancel,
             "had ended already and was left alone", "had ended already and were left alone",
             "Each job ends. A bot that works on one learns so at its next heartbeat or report.",
-            "it has ended already", "Cancel",
         ),
         Intervention(
-            "prioritise", lifecycle.prioritise, CANCELLABLE, "Changed the priority of",
+            OPERATIONS[Verb.PRIORITISE], lifecycle.prioritise,
             "had ended or had that priority already and was left alone",
             "had ended or had that priority already and were left alone",
             "Each job gets the priority you give: higher goes first. A job that a bot holds keeps its bot, and has the "
             "new priority if it goes back to pending.",
-            "it has ended already", "Change priority",
         ),
         Intervention(
-            "accept", lifecycle.accept, (JobStatus.PENDING,), "Accepted the late results of",
+            OPERATIONS[Verb.ACCEPT], lifecycle.accept,
             "had no late result or was not pending and was left alone",
             "had no late result or were not pending and were left alone",
             "Each job takes the result that came after its lease had ended, and so is not done twice.",
-            "it is not pending with a late result", "Accept late result",
         ),
     )
 }  # fmt: skip

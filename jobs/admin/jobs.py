@@ -28,7 +28,7 @@ from jobs.explain import timeline, why
 from jobs.lists import index_merge, job_list
 from jobs.lists.job_list import Question
 from jobs.models import Job
-from jobs.states import HELD, RETRYABLE
+from jobs.states import HELD
 from jobsite.lib.admin import GuardedActions
 from jobsite.lib.badges import NONE, age, badge
 
@@ -93,11 +93,11 @@ class JobAdmin(GuardedActions):
 
     @admin.display(description="release")
     def release_link(self, job: Job) -> str:
-        return self._link("release", job) if job.status in HELD else NONE
+        return self._link("release", job) if job.status in INTERVENTIONS["release"].statuses else NONE
 
     @admin.display(description="retry")
     def retry_link(self, job: Job) -> str:
-        return self._link("retry", job) if job.status in RETRYABLE else NONE
+        return self._link("retry", job) if job.status in INTERVENTIONS["retry"].statuses else NONE
 
     def _link(self, name: str, job: Job) -> str:
         mark = mark_safe(" data-release") if name == "release" else ""
@@ -114,7 +114,7 @@ class JobAdmin(GuardedActions):
     def get_list_display(self, request: HttpRequest) -> Any:
         """With the one remedy that the rows of this view are waiting for."""
         question = Question.of(request.GET)
-        over = question.view == "failed" or question.status in RETRYABLE
+        over = question.view == "failed" or question.status in INTERVENTIONS["retry"].statuses
         name = "retry" if over else "release"
         held = question.view in ("all", "stuck", "held") and (not question.status or question.status in HELD)
         offered = INTERVENTIONS[name].allowed(request.user) and (over or held)

@@ -137,7 +137,7 @@ class JobKindAdmin(GuardedActions):
         paused = verb == "pause"
         changing = list(kinds.filter(paused=not paused))
         kinds.filter(pk__in=[kind.pk for kind in changing]).update(paused=paused)
-        audit.tell(verb, [{"kind": kind.name} for kind in changing], by=request.user.get_username())
+        audit.record(verb, [{"kind": kind.name} for kind in changing], by=request.user.get_username())
         for kind in changing:
             self.log_change(request, kind, f"{done}.")
         self.message_user(request, f"{done} {count_of(len(changing), 'kind')}.")

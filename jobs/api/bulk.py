@@ -13,7 +13,7 @@ from jobs.enqueue.files import BadLine, read_ndjson
 from jobs.enqueue.load import Loaded, load
 from jobsite.lib import errors
 from jobsite.lib.bodies import NDJSON, UNLESS_NDJSON, is_ndjson, lines_of
-from jobsite.lib.params import MAX_ID, only_known, whole
+from jobsite.lib.params import MAX_ID, integer, only_known
 
 router = Router(auth=people_only, tags=["Jobs"])
 
@@ -63,7 +63,7 @@ def _stream(request: HttpRequest) -> dict[str, Any]:
     bad = request.GET.get("bad", "refuse")
     if bad not in ("refuse", "skip"):
         raise errors.Invalid("bad: refuse or skip.")
-    count = whole(request, "count", 0, MAX_ID)
+    count = integer(request, "count", 0, MAX_ID)
     lines = lines_of(request, counted=count > 0)
     if not connection.in_atomic_block:
         # Somebody may take an hour to send it all; others can use the connection meanwhile.

@@ -1,5 +1,6 @@
 """What producers and operators call about jobs, and the one path that bots share with them: release."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpRequest
@@ -11,14 +12,14 @@ from jobs.api import schemas
 from jobs.api.auth import bot_of, either, people_only, require
 from jobs.enqueue import insert
 from jobs.enqueue.new_job import JobIn
-from jobs.errors import NotCancellable, NotReleasable, NotRetryable
 from jobs.explain import why
 from jobs.lifecycle import By, Change, Report
 from jobs.lists import index_merge
 from jobs.models import Job, JobEvent
-from jobs.states import HELD, JobStatus
+from jobs.states import HELD, JobStatus, Verb
+from jobs.transitions import OPERATIONS
 from jobsite.lib.cursor_page import CursorPage
-from jobsite.lib.errors import Invalid, JobsiteError, NotFound
+from jobsite.lib.errors import Invalid, NotFound
 from jobsite.lib.params import job_id_in, only_known
 
 router = Router(auth=people_only, tags=["Jobs"])
@@ -119,35 +120,35 @@ def release(
         return {"status": "released", "job_id": number, "attempt": data.attempt}
     if data.attempt is not None:
         raise Invalid("attempt: only a bot names an attempt; an operator releases whoever holds the job.")
-    by = By.operator(require(request, "jobs.release_job"))
-    changes = lifecycle.release([number], by=by, reason=data.reason)
-    return _changed("released", number, changes, NotReleasable, "only a claimed or processing job can be released")
+    return _operate(request, Verb.RELEASE, lifecycle.release, number, data.reason)
 
 
 @router.post("/jobs/{job_id}/cancel", response=schemas.ChangeOut)
 def cancel(request: HttpRequest, job_id: str, data: schemas.ReasonIn = Body(default_factory=schemas.ReasonIn)) -> Any:
     """End a job on purpose. A bot that holds it learns so at its next heartbeat or report."""
-    number, by = job_id_in(job_id), By.operator(require(request, "jobs.cancel_job"))
-    changes = lifecycle.cancel([number], by=by, reason=data.reason)
-    return _changed("cancelled", number, changes, NotCancellable, "only a job that has not ended can be cancelled")
+    return _operate(request, Verb.CANCEL, lifecycle.cancel, job_id_in(job_id), data.reason)
 
 
 @router.post("/jobs/{job_id}/retry", response=schemas.ChangeOut)
 def retry(request: HttpRequest, job_id: str, data: schemas.ReasonIn = Body(default_factory=schemas.ReasonIn)) -> Any:
     """Send a failed or cancelled job back to pending, with all its attempts before it."""
-    number, by = job_id_in(job_id), By.operator(require(request, "jobs.retry_job"))
-    changes = lifecycle.retry([number], by=by, reason=data.reason)
-    return _changed("retried", number, changes, NotRetryable, "only a failed or cancelled job can be retried")
+    return _operate(request, Verb.RETRY, lifecycle.retry, job_id_in(job_id), data.reason)
 
 
-def _changed(done: str, job_id: int, changes: list[Change], refusal: type[JobsiteError], rule: str) -> dict[str, Any]:
+def _operate(
+    request: HttpRequest, verb: Verb, carry_out: Callable[..., list[Change]], job_id: int, reason: str
+) -> dict[str, Any]:
+    """Do what an operator asks for one job: a `ChangeOut`. The verb's refusal when the job is in no state for it."""
+    operation = OPERATIONS[verb]
+    by = By.operator(require(request, operation.permission))
+    changes = carry_out([job_id], by=by, reason=reason)
     if not changes:
         status = find(job_id).status
-        raise refusal(f"Job {job_id} is {status}; {rule}.", job_id=job_id, job_status=status)
+        raise operation.refusal(f"Job {job_id} is {status}; {operation.rule}.", job_id=job_id, job_status=status)
     (change,) = changes
     held = f"; bot {change.bot_name} held it" if change.bot_name else ""
     return {
-        "status": done,
+        "status": operation.past,
         "job_id": job_id,
         "bot_id": change.bot,
         "previous_status": change.previous_status,

@@ -1,4 +1,4 @@
-"""What bots call about one job, and a process saying hello. Claim and exchange are in `turns`."""
+"""What bots call about one job, and a process saying hello. Claim and exchange are in `turn`."""
 
 from typing import Any
 

@@ -1,15 +1,33 @@
 """`/api/v1/`, put together."""
 
+from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest
 from ninja import NinjaAPI
 from ninja.operation import Operation
 from ninja.parser import Parser
+from ninja.renderers import JSONRenderer
+from ninja.responses import NinjaJSONEncoder
 
-from jobs.api import bots, bulk, jobs, leases, turns
+from jobs.api import bots, bulk, jobs, leases, turn
 from jobsite.lib import problems
+from jobsite.lib.clock import moment
 from jobsite.lib.strict_json import loads
+
+
+class Encoder(NinjaJSONEncoder):
+    """JSON with moments in the form that every answer has."""
+
+    def default(self, o: Any) -> Any:
+        """What JSON has no form for."""
+        return moment(o) if isinstance(o, datetime) else super().default(o)
+
+
+class Renderer(JSONRenderer):
+    """Writes answers."""
+
+    encoder_class = Encoder
 
 
 class StrictParser(Parser):
@@ -44,10 +62,11 @@ api = Api(
     urls_namespace="api",
     description="Where the jobs live: bots claim, work and report; producers enqueue; operators release.",
     parser=StrictParser(),
+    renderer=Renderer(),
 )
 problems.register(api)
 # Bots' calls first: their paths and the others' do not overlap, except for release, which is shared.
-api.add_router("", turns.router)
+api.add_router("", turn.router)
 api.add_router("", leases.router)
 api.add_router("", jobs.shared)
 api.add_router("", bulk.router)

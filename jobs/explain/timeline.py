@@ -8,15 +8,10 @@ from typing import Any
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
+from jobs import transitions
 from jobs.models import Job, JobEvent
 from jobs.states import Actor, JobStatus, Verb
 from jobsite.lib.durations import words
-
-#: The family of colour and icon in which each verb stands in a timeline.
-LOOKS = {
-    Verb.RELEASE: "warn", Verb.EXPIRE: "bad", Verb.FAIL: "bad", Verb.RETRY: "wait", Verb.CANCEL: "wait",
-    Verb.FLAG: "warn", Verb.LATE: "warn", Verb.ACCEPT: "good", Verb.PRIORITISE: "wait",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -36,7 +31,7 @@ def timeline(job: Job, events: Iterable[JobEvent]) -> list[Step]:
     steps = [Step(job.created_at, "wait", "enqueued", f"priority {job.priority}" if job.priority else "")]
     told: set[int] = set()
     for event in events:
-        if event.verb in (Verb.RELEASE, Verb.EXPIRE, Verb.FAIL, Verb.CANCEL) and event.attempt not in told:
+        if event.verb in transitions.ENDING and event.attempt not in told:
             steps.extend(_attempt(event))
             told.add(event.attempt)
         steps.append(_event(event))
@@ -80,18 +75,15 @@ def _lease(job: Job) -> list[Step]:
 
 def _event(event: JobEvent) -> Step:
     who = {Actor.OPERATOR: event.by, Actor.SWEEP: "the sweep"}.get(Actor(event.actor), str(event.bot or event.by))
-    past = {
-        Verb.RELEASE: "released", Verb.EXPIRE: "expired", Verb.FAIL: "failed", Verb.RETRY: "sent back",
-        Verb.CANCEL: "cancelled", Verb.FLAG: "flagged", Verb.LATE: "late result", Verb.ACCEPT: "late result accepted",
-        Verb.PRIORITISE: "priority changed",
-    }[Verb(event.verb)]  # fmt: skip
     text = event.reason
     if event.verb == Verb.PRIORITISE:
         text = f"from {event.detail.get('from')} to {event.detail.get('to')}" + (f": {text}" if text else "")
     if event.from_status != event.to_status:
         text = f"{event.from_status} → {event.to_status}" + (f": {text}" if text else "")
     of = f"attempt {event.attempt} " if event.attempt and event.verb not in (Verb.RETRY, Verb.PRIORITISE) else ""
-    return Step(event.at, LOOKS[Verb(event.verb)], f"{of}{past} by {who}".strip(), text)
+    row = transitions.rows(event.verb)[0]
+    title = f"{row.subject} {of}{row.past} by {who}".strip()
+    return Step(event.at, row.look, title, text)
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -12,7 +12,7 @@ from typing import Any
 from django.utils import timezone
 
 from bots import health
-from jobs import lifecycle
+from jobs import lifecycle, transitions
 from jobs.explain.policy import run_limit
 from jobs.lifecycle import Watched
 from jobs.lists import takers
@@ -25,8 +25,6 @@ from jobsite.lib.durations import words
 
 #: How many of a job's last events the answer names.
 NAMED = 10
-#: What ended an attempt other than well, in words.
-PAST = {Verb.RELEASE: "released", Verb.EXPIRE: "taken back", Verb.FAIL: "failed", Verb.CANCEL: "cancelled"}
 
 
 @dataclass(frozen=True)
@@ -97,9 +95,8 @@ def _pending(job: Job, events: Sequence[JobEvent]) -> tuple[str, list[Evidence]]
 
 def _why_pending(job: Job, events: Sequence[JobEvent], bots: dict[str, int], before: str) -> str:
     said, last = "", events[0] if events else None
-    if last is not None and last.verb in (Verb.RELEASE, Verb.EXPIRE, Verb.FAIL, Verb.RETRY):
-        past = "sent back" if last.verb == Verb.RETRY else PAST[Verb(last.verb)]
-        said = f"It was {past} by {_who(last)} {words(timezone.now() - last.at)} ago. "
+    if last is not None and last.verb in transitions.REOPENING:
+        said = f"It was {transitions.past(last.verb)} by {_who(last)} {words(timezone.now() - last.at)} ago. "
     if job.kind.paused:
         return f"{said}Kind {job.kind_id} is paused, so none of its jobs is handed out."
     if job.run_at > timezone.now():
@@ -149,8 +146,14 @@ def _held(job: Job, events: Sequence[JobEvent]) -> tuple[str, list[Evidence]]:
     next_act = next((step for step in plan if step.does not in done), None)
     if next_act is not None:
         said = f"{said} {_when(next_act.at)} {next_act.who} {next_act.what}."
-    progress = "none told" if job.progress is None else f"{job.progress} %"
-    evidence = [
+    return said, _evidence_of_lease(job, events, watch, plan)
+
+
+def _evidence_of_lease(
+    job: Job, events: Sequence[JobEvent], watch: Watched, plan: Sequence[forecast.Foreseen]
+) -> list[Evidence]:
+    progress = "none reported" if job.progress is None else f"{job.progress} %"
+    return [
         Evidence(
             "held by", f"{job.claimed_by}, since {_ago(job.claimed_at)}" if job.claimed_at else str(job.claimed_by),
             {"bot": str(job.claimed_by), "bot_id": job.claimed_by_id, "claimed_at": job.claimed_at},
@@ -172,7 +175,6 @@ def _held(job: Job, events: Sequence[JobEvent]) -> tuple[str, list[Evidence]]:
         *_last(events),
         _attempts(job, events),
     ]  # fmt: skip
-    return said, evidence
 
 
 def _when(moment: datetime) -> str:
@@ -271,8 +273,8 @@ def _last(events: Sequence[JobEvent]) -> list[Evidence]:
 def _attempts(job: Job, events: Sequence[JobEvent]) -> Evidence:
     used, bots = job.attempt - job.uncounted, Counter[str]()
     for event in events:
-        if event.verb in PAST and event.bot is not None:
-            bots[f"{PAST[Verb(event.verb)]} under {event.bot}"] += 1
+        if event.verb in transitions.ENDING and event.bot is not None:
+            bots[f"{transitions.past(event.verb)} under {event.bot}"] += 1
     ends = ", ".join(f"{said} ({n} times)" if n > 1 else said for said, n in bots.items())
     says = f"{used} of {job.max_attempts} used" + (f"; {job.uncounted} not counted" if job.uncounted else "")
     figures = {"attempt": job.attempt, "used": used, "max_attempts": job.max_attempts, "uncounted": job.uncounted}

@@ -44,8 +44,8 @@ def locked(bots: QuerySet[Bot], *, wait: bool = True) -> dict[int, Health]:
 def regrade(bots: QuerySet[Bot], *, wait: bool = True) -> dict[int, tuple[str, str]]:
     """Grade bots by what they hold now. Returns `{id: (before, after)}` of those whose health changed.
 
-    A bot that holds nothing is left alone: its last grade stands until it is seen (`see`) or settled. Without `wait`
-    so is a bot whose row somebody else has locked.
+    A bot that holds nothing is left alone: its last grade stands until it calls, or one of its leases ends. Without
+    `wait` so is a bot whose row somebody else has locked.
     """
     with transaction.atomic():
         return regrade_locked(locked(bots, wait=wait))
@@ -92,16 +92,14 @@ def _grades(bot_ids: list[int], seen: Collection[Watched]) -> dict[int, Health]:
     return found
 
 
-def settle(bot_ids: Iterable[int | None], *, keep_health: bool = False) -> None:
-    """Make bots' rows true again after their leases changed. The jobs are locked already; see the lock order above."""
+def touch(bot_ids: Iterable[int | None], *, keep_health: bool = False) -> None:
+    """Make bots' rows true after their leases were changed by others. The caller has locked the jobs already."""
     ids = sorted({bot_id for bot_id in bot_ids if bot_id is not None})
     if not ids:
         return
-    # Locked in a statement of its own: the next one must see what others did to these bots' jobs meanwhile.
-    locked = Bot.objects.filter(among("pk", ids)).order_by("pk").select_for_update(no_key=True)
-    rows = list(locked.values_list("pk", "health_status"))
-    run("settle", bots=ids, keep=keep_health)
-    unwell = [bot_id for bot_id, status in rows if status != HealthStatus.NORMAL]
+    before = locked(Bot.objects.filter(among("pk", ids)))
+    run("touch_bots", bots=ids, keep=keep_health)
+    unwell = [bot_id for bot_id, (status, _, _) in before.items() if status != HealthStatus.NORMAL]
     if unwell and not keep_health:
         # It may hold another job that is stuck, and then it is not well (DESIGN 4.6).
         regrade(Bot.objects.filter(among("pk", unwell)))

@@ -1,73 +1,59 @@
-"""Reports on leases that are no longer the bot's: why they are refused, and late results that are kept."""
+"""Reports on leases that are no longer the bot's: why they are refused, and the log lines of a turn."""
 
-from typing import TYPE_CHECKING, Any
+import json
+from typing import Any
 
+from jobs import transitions
 from jobs.errors import LeaseLost
 from jobs.lifecycle import audit
-from jobs.models import JobEvent
-from jobs.states import Actor, JobStatus, Verb
+from jobs.lifecycle.values import By, Change
+from jobs.states import Actor, Verb
 from jobsite.lib.errors import NotFound
 
-if TYPE_CHECKING:
-    pass
-from jobs.lifecycle.statements import run
-from jobs.lifecycle.values import By, Report
+
+def refusals(name: str, refused: str | None) -> dict[int, LeaseLost | NotFound]:
+    """An error for each report of the bot `name` that did not hold, from the facts that `jobs_refuse` has read."""
+    facts: list[dict[str, Any]] = json.loads(refused) if refused else []
+    return {
+        row["id"]: _lease_lost(row, name) if row["found"] else NotFound(f"There is no job {row['id']}.")
+        for row in facts
+    }
 
 
-def lost_leases(rows: list[dict[str, Any]], by: By, said: Verb | None = None) -> dict[int, LeaseLost | NotFound]:
-    """Why these leases are not this bot's: an error for each, or none where it `said` the same before."""
-    errors: dict[int, LeaseLost | NotFound] = {}
-    for row in run("lost", rows=rows, bot=by.bot_id) if rows else []:
-        if not row["found"]:
-            errors[row["id"]] = NotFound(f"There is no job {row['id']}.")
-            continue
-        completed = row["finished_by_id"] == by.bot_id and row["job_attempt"] == row["attempt"]
-        if said == Verb.LATE and completed and row["status"] == JobStatus.SUCCEEDED:
-            continue
-        if said is not None and row["verb"] == said and row["actor"] == Actor.BOT:
-            continue
-        errors[row["id"]] = _lease_lost(row, completed, by)
-    audit.log_refusals(by, errors)
-    return errors
+def log_turn(bot: int, name: str, changes: str | None, refused: str | None) -> None:
+    """The lines about what a turn changed and what of it was refused."""
+    by = By(Actor.BOT, name, bot)
+    audit.log_refusals(by, refusals(name, refused))
+    for verb in (Verb.FAIL, Verb.RELEASE):
+        if changes and audit.logs(Actor.BOT, verb):
+            rows = [row for row in json.loads(changes) if row["verb"] == verb]
+            audit.log_changes(verb, by, [_change(row, by) for row in rows], {r["id"]: r["reason"] for r in rows})
 
 
-def _lease_lost(row: dict[str, Any], completed: bool, by: By) -> LeaseLost:
+def _change(row: dict[str, Any], by: By) -> Change:
+    return Change(
+        row["id"], row["attempt"], row["previous_status"], row["status"], by.bot_id, by.name, row["kind"],
+        due=False, held_for=None,
+    )  # fmt: skip
+
+
+def _lease_lost(row: dict[str, Any], name: str) -> LeaseLost:
     lease = f"attempt {row['attempt']} of job {row['id']}"
     extra = {"job_id": row["id"], "attempt": row["attempt"], "cancel": row["verb"] == Verb.CANCEL}
     if row["verb"]:
-        past = {"release": "released", "expire": "expired", "fail": "failed", "cancel": "cancelled"}[row["verb"]]
         who = f"{row['actor']} {row['by']}".strip() if row["actor"] != Actor.SWEEP else "the sweep"
-        why = row["reason"] or "no reason given"
+        why, past = row["reason"] or "no reason given", transitions.past(row["verb"])
         return LeaseLost(
-            f"{lease.capitalize()} was {past} by {who} at {row['at'].isoformat()}: {why}. Nothing was changed.",
-            ended_by=who, ended_at=row["at"].isoformat(), reason=row["reason"], verb=row["verb"], **extra,
+            f"{lease.capitalize()} was {past} by {who} at {row['at']}: {why}. Nothing was changed.",
+            ended_by=who, ended_at=row["at"], reason=row["reason"], verb=row["verb"], **extra,
         )  # fmt: skip
-    if completed:
-        at = row["finished_at"].isoformat() if row["finished_at"] else None
-        who = f"bot {by.name}"
+    if row["completed"]:
+        at, who = row["finished_at"], f"bot {name}"
         return LeaseLost(
             f"{lease.capitalize()} was completed by {who} at {at}. Nothing was changed.",
             ended_by=who, ended_at=at, reason="completed", verb="complete", **extra,
         )  # fmt: skip
     return LeaseLost(
-        f"Bot {by.name} does not hold {lease}. The job is {row['status']} at attempt {row['job_attempt']}.",
+        f"Bot {name} does not hold {lease}. The job is {row['status']} at attempt {row['job_attempt']}.",
         ended_by=None, ended_at=None, reason="never held by this bot", verb=None, **extra,
     )  # fmt: skip
-
-
-def keep_late(reports: list[Report], outcome: str, by: By) -> None:
-    """Keep what came after a lease had ended, when the lease was this bot's."""
-    held = JobEvent.objects.filter(job__in=[r.id for r in reports], bot=by.bot_id).exclude(verb=Verb.LATE)
-    leases = set(held.values_list("job_id", "attempt")) if reports else set()
-    rows = [
-        {
-            "id": r.id,
-            "attempt": r.attempt,
-            "reason": "a result came after the lease had ended" if outcome == "complete" else r.error,
-            "detail": {"outcome": outcome} | ({"result": r.result} if outcome == "complete" else {"error": r.error}),
-        }
-        for r in reports
-        if (r.id, r.attempt) in leases
-    ]
-    if rows:
-        run("late", rows=rows, bot=by.bot_id, by=by.name)

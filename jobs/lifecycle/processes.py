@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
@@ -10,18 +9,18 @@ from django.db.models.functions import Now
 from bots import audit
 from bots.models import Bot
 from jobs.models import Job
-from jobs.states import HELD, Verb
+from jobs.states import Verb
 
 if TYPE_CHECKING:
     pass
 from jobs.lifecycle.moves import end, release
-from jobs.lifecycle.statements import run
+from jobs.lifecycle.turn import take_turn, turn_request
 from jobs.lifecycle.values import By, Change
 
 
 def see(bot: Bot, *, version: str | None = None, always: bool = False) -> None:
     """A bot has called. `always` writes even when the last sight is recent."""
-    run("see", bot=bot.pk, version=version, always=always or version is not None, every=settings.LAST_SEEN_EVERY)
+    take_turn(turn_request(bot.pk, version=version, always=always))
 
 
 def hello(bot: Bot, *, instance: str, version: str | None = None, alone: bool = True) -> list[Change]:
@@ -41,7 +40,7 @@ def hello(bot: Bot, *, instance: str, version: str | None = None, alone: bool = 
         earlier = Job.objects.held_by(bot).exclude(instance=instance).values_list("id", "attempt")
         rows = [{"id": i, "attempt": a, "bot": bot.pk, "reason": reason} for i, a in earlier]
         with transaction.atomic():
-            changes = end(Verb.RELEASE, rows, HELD, by) if rows else []
+            changes = end(Verb.RELEASE, rows, by) if rows else []
     return changes
 
 
@@ -62,5 +61,5 @@ def restart(bots: QuerySet[Bot], *, by: By, reason: str = "") -> tuple[int, list
         changes = release(held, by=by, reason=reason or "its bot was told to restart")
         names = list(bots.order_by("pk").select_for_update(no_key=True).values_list("pk", "name"))
         told = Bot.objects.filter(pk__in=ids).update(restart_requested_at=Now())
-        audit.tell("restart", [{"bot": name, "bot_id": pk} for pk, name in names], by=by.name, reason=reason)
+        audit.record("restart", [{"bot": name, "bot_id": pk} for pk, name in names], by=by.name, reason=reason)
     return told, changes

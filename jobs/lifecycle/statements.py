@@ -2,12 +2,18 @@
 
 from pathlib import Path
 
+from jobs import backoff
 from jobsite.lib.sql import Statements
 
-SQL = Statements(Path(__file__).parent / "sql")
+SQL = Statements(Path(__file__).parent / "sql", doublings=str(backoff.MAX_DOUBLINGS), jitter=str(backoff.JITTER))
 run = SQL.rows
 
+#: The functions of a bot's turn, each before those that call it.
+TURN_FUNCTIONS = (
+    "jobs_moment", "jobs_complete", "jobs_fail", "jobs_renew", "jobs_refuse", "jobs_touch_bots", "jobs_pick",
+    "jobs_claim", "jobs_turns",
+)  # fmt: skip
 #: The functions that migrations put into the database, by the file that has each.
-FUNCTIONS = {"exchange": "jobs_turns", "guard_bot": "jobs_guard_bot", "guard_kind": "jobs_guard_kind"}
+FUNCTIONS = {name: name for name in TURN_FUNCTIONS} | {"guard_bot": "jobs_guard_bot", "guard_kind": "jobs_guard_kind"}
 #: Those of them that are triggers, by the table each must be on.
 TRIGGERS = {"guard_bot": "bots_bot", "guard_kind": "jobs_jobkind"}

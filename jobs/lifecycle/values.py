@@ -1,9 +1,9 @@
 """What the verbs take and return: who acts, reports of bots, and what changed."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 
@@ -11,9 +11,6 @@ from bots.models import Bot
 from jobs.errors import LeaseLost
 from jobs.states import Actor
 from jobsite.lib.errors import NotFound
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
@@ -112,44 +109,3 @@ class Wanted:
     limit: int = 1
     kinds: Collection[str] | None = None
     start: bool = True
-
-
-@dataclass(frozen=True)
-class Turn:
-    """A bot's whole turn: what it says of the leases it holds, and what it asks for. A job is named once at most."""
-
-    completed: Sequence[Report] = ()
-    failed: Sequence[Report] = ()
-    heartbeats: Sequence[Report] = ()
-    claim: Wanted | None = None
-
-    @property
-    def ids(self) -> list[int]:
-        """The jobs it names, in order."""
-        return sorted(report.id for reports in (self.completed, self.failed, self.heartbeats) for report in reports)
-
-
-@dataclass(frozen=True)
-class Exchanged:
-    """What a turn came to. `room`: the bot could have got jobs, had there been any for it."""
-
-    accepted: list[int]
-    rejected: dict[int, LeaseLost | NotFound]
-    jobs: list[Claimed]
-    room: bool
-
-
-@dataclass(frozen=True)
-class PlainTurn:
-    """A turn in which nothing was out of the ordinary: every report holds.
-
-    `jobs` are the claimed ones, as a JSON list; `kinds` those the claim was for (None: any); `room`: the bot could
-    have got jobs, had there been any for it.
-    """
-
-    jobs: str
-    claimed: int
-    kinds: tuple[str, ...] | None
-    room: bool
-    paused: bool
-    restart: bool

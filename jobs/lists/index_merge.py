@@ -2,7 +2,7 @@
 
 The primary key has all jobs in that order, and `job_at_rest` those that nobody holds, by status and kind. What is held
 is little, and sorted. So jobs of some statuses or of a kind are put together from stretches, each in order in an index,
-which PostgreSQL merges as far as somebody reads (docs/decisions/0038-one-index-for-lists.md).
+which PostgreSQL merges as far as somebody reads (docs/decisions/0003-schema.md).
 """
 
 from collections.abc import Collection, Iterable, Sequence

@@ -2,7 +2,7 @@
 
 Each question has a base that indexes give in the order of ids (`jobs.lists.index_merge`). What no index knows (a
 payload's field, an error's text) is looked for among so many jobs of the base and no further; the page says how
-far it looked and offers to look on. So no question reads ten million rows (docs/decisions/0032-bounded-search.md).
+far it looked and offers to look on. So no question reads ten million rows (docs/decisions/0015-admin.md).
 """
 
 from collections import Counter

@@ -326,7 +326,7 @@ def times():
 
 
 class Migration(migrations.Migration):
-    dependencies = [("jobs", "0018_finished_by_kind")]
+    dependencies = [("jobs", "0019_one_turn")]
 
     operations = [
         migrations.CreateModel(

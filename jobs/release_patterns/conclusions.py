@@ -2,7 +2,7 @@
 
 Bots come first, each within the kinds it works on; then kinds, without the bots that stand out; then hours and
 weekdays, within kinds and without what those bots gave back. So nobody is blamed for another
-(docs/decisions/0053-what-stands-out.md).
+(docs/decisions/0011-release-patterns.md).
 """
 
 from collections.abc import Callable, Mapping

@@ -2,7 +2,7 @@
 
 What is compared is always the same: a value's (a bot's, a kind's, an hour's) share of leases given back with what it
 would be if it did as the rest does *within the same strata* (a bot's strata are the kinds it works on), so that a
-bot is not blamed for its kind. docs/decisions/0053-what-stands-out.md says why each method is here.
+bot is not blamed for its kind. docs/decisions/0011-release-patterns.md says why each method is here.
 """
 
 from collections.abc import Iterable, Mapping

@@ -11,13 +11,13 @@ from django.utils import timezone
 COUNTED = {
     "taken": (
         "Taken back",
-        "leases that an operator released, or that the sweep took back because nobody worked on them",
+        "leases that an operator released, or that expired because nobody worked on them",
         ("released", "expired"),
     ),
     "operators": ("Released by operators", "leases that an operator released", ("released",)),
     "sweep": (
         "Taken by the sweep",
-        "leases that the sweep took back, or ended, because nobody worked on them",
+        "leases that expired, or that the sweep failed, because nobody worked on them",
         ("expired",),
     ),
     "bots": (

@@ -40,13 +40,19 @@ QUARTER = 900
 #: Ways to give a lease back, in words.
 WAYS = {
     "released": "released by operators",
-    "expired": "taken back by the sweep",
+    "expired": "expired",
     "handed_back": "handed back by bots",
 }
-#: The rollup's columns of each way: those events that `samples.SOURCES` names.
-COLUMNS = {"released": ("released",), "expired": ("expired", "given_up"), "handed_back": ("handed_back",)}
-#: The rollup's columns of all leases that ended.
-ENDED = ("succeeded", "attempts_failed", "cancelled_held", *(name for names in COLUMNS.values() for name in names))
+#: The rollup's columns for each way in which a lease can end (`transitions.Outcome`).
+COLUMNS = {
+    "succeeded": ("succeeded",),
+    "failed": ("attempts_failed",),
+    "cancelled": ("cancelled_held",),
+    "released": ("released",),
+    "expired": ("expired", "given_up"),
+    "handed_back": ("handed_back",),
+}
+ENDED = tuple(column for columns in COLUMNS.values() for column in columns)
 
 
 @dataclass(frozen=True)

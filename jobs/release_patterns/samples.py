@@ -18,7 +18,8 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from jobs.models import Job, JobEvent
-from jobs.states import ENDING, HELD, Actor, Verb
+from jobs.states import HELD, Actor, Verb
+from jobs.transitions import ENDING
 from jobsite.lib.planner import unplanned
 
 #: Ways in which a lease is given back unfinished: which events they are. `report.COLUMNS` has the rollup's columns.

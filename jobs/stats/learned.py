@@ -2,7 +2,8 @@
 
 Run times are counted in buckets that grow by a tenth each, so that any of them is known to within `ERROR`. Two blocks
 of at least `BLOCK` successes are kept, the one before and the latest; when the latest is full, the one before is
-deleted (docs/decisions/0040-learned-limits.md). Nothing here reads a job: `jobs.stats.rollup` passes on what it adds.
+deleted (docs/decisions/0012-limits-and-verdicts.md). Nothing here reads a job: `jobs.stats.rollup` passes on what it
+adds.
 """
 
 import math

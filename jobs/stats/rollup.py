@@ -2,7 +2,7 @@
 
 A minute is closed when no transaction that began in it can still commit, or after `PATIENCE`. What a transaction
 commits that was open for longer is added when it has ended. All moments are the database's
-(docs/decisions/0058-one-rollup.md).
+(docs/decisions/0010-statistics.md).
 """
 
 import json
@@ -16,10 +16,11 @@ from django.db.models import Min, OuterRef, Subquery
 from django.utils.dateparse import parse_datetime
 
 from jobs.models import Job, JobEvent, JobKind, JobRollup, RollupState
-from jobs.states import ENDING, FINISHED, Span
+from jobs.states import FINISHED, Span
 from jobs.stats import counts, learned
 from jobs.stats.statements import SQL, run
 from jobs.stats.times import FINE
+from jobs.transitions import ENDING
 from jobsite.lib import histogram
 
 #: How long the rows of each span are kept. Totals are kept for ever.
@@ -141,7 +142,8 @@ def _locked() -> bool:
     with connection.cursor() as cursor:
         # To compile these statements takes longer than to run them; a minute of jobs is to stay in memory.
         cursor.execute(
-            "SELECT pg_try_advisory_xact_lock(%s), set_config('jit', 'off', true), set_config('work_mem', '64MB', true)",
+            "SELECT pg_try_advisory_xact_lock(%s), set_config('jit', 'off', true),"
+            " set_config('work_mem', '64MB', true)",
             [LOCK],
         )
         return bool(cursor.fetchone()[0])

@@ -13,7 +13,7 @@ from jobs.models import Job
 from jobs.sweep import verdicts
 
 #: What the sweep does, in words.
-DOES = {"expire": "takes the job back", "fail": "ends the job as failed", "flag": "says so in the history, no more"}
+DOES = {"expire": "expires the lease", "fail": "ends the job as failed", "flag": "says so in the history, no more"}
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,14 @@
 
 A kind is asked for the end of its oldest job (index `job_finished_of_kind`), so a sweep costs one look for each kind
 and what it deletes, whatever else is kept. Nothing goes that the figures have not added up yet
-(docs/decisions/0057-pruning.md).
+(docs/decisions/0009-sweep-and-pruning.md).
 """
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import structlog
 from django.conf import settings
 from django.db.models import DateTimeField, DurationField, ExpressionWrapper, F, Value
 from django.db.models.functions import Greatest, Least, Now
@@ -18,7 +18,7 @@ from jobs import lifecycle
 from jobs.models import Job, JobKind
 from jobs.stats import rollup
 
-logger = logging.getLogger("jobsite.jobs")
+log = structlog.stdlib.get_logger("jobsite.jobs")
 
 #: How many jobs go in one transaction.
 BATCH = 1000
@@ -66,7 +66,7 @@ def prune(most: int | None = None) -> int:
             break
     n = sum(gone.values())
     if n:
-        logger.info("pruned %d jobs", n, extra={"said": {"jobs": n, "kinds": gone}})
+        log.info(f"pruned {n} jobs", jobs=n, kinds=gone)
     return n
 
 

@@ -10,10 +10,9 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from jobs.explain import timeline
+from jobs import transitions
 from jobs.lists import home as lists_home
 from jobs.models import Job, JobKind
-from jobs.states import Verb
 from jobs.stats import counts, series
 from jobs.stats.learned import SHARE, Recent
 from jobs.stats.times import ERROR
@@ -153,7 +152,7 @@ def quoted(pk: str) -> str:
 @register.filter
 def look(verb: str) -> str:
     """The family in which a verb stands in a timeline."""
-    return timeline.LOOKS.get(Verb(verb), "wait")
+    return transitions.rows(verb)[0].look
 
 
 @register.filter

@@ -16,7 +16,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-class GoAlone(Exception):
+class RetryAlone(Exception):
     """What `do` raises when nothing was done for anybody, and each should try by itself."""
 
 
@@ -96,7 +96,7 @@ class Together(Generic[Item, Result]):
             results = self._do([place.item for place in group])
             for place, result in zip(group, results, strict=True):
                 place.result = result
-        except GoAlone:
+        except RetryAlone:
             for place in group:
                 place.alone = True
         except BaseException as error:

@@ -1,7 +1,7 @@
-"""`make run`: the whole of Jobsite on one machine, with sample jobs and three bots, one of which will hang.
+"""Run all of Jobsite on one machine (`make run`), with sample jobs and three bots, one of which will hang.
 
-This only starts and stops programs that anybody can start by hand. What must last between runs (the database, the
-operator's password, the bots' tokens) is under `.postgres/` and `.run/`, so a second run goes on where the first ended.
+This only starts and stops programs that you can also start by hand. The database, the operator's password and the
+bots' tokens are kept under `.postgres/` and `.run/`, so a second run goes on where the first ended.
 """
 
 import os
@@ -17,7 +17,7 @@ from types import FrameType
 
 from jobsite.dev import postgres
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 RUN = ROOT / ".run"
 BIN = Path(sys.executable).parent
 OPERATOR = "operator"
@@ -27,8 +27,8 @@ BOTS = {
     "swift": ["--slow", "0.2", "--concurrency", "2"],
     "stubborn": ["--slow", "0.5", "--hang", "600", "--on-job", "5"],
 }
-#: A short limit for the demo's kinds, so that a newcomer need not wait: silent after 20 s. What is silent stays where
-#: it is (policy `flag`), to be released whenever the newcomer comes to look.
+#: A short limit for the demo's kinds: a bot is silent after 20 s. The policy is `flag`, so a silent bot keeps its job
+#: until somebody releases it.
 HEARTBEAT_WITHIN = 20
 #: Seconds a program is given to end by itself.
 GRACE = 15
@@ -36,25 +36,25 @@ GRACE = 15
 
 @dataclass
 class Program:
-    """One program of the demo. Bots that end are started again, later each time."""
+    """One program of the demo. One with `restart` is restarted when it ends, each time after a longer pause."""
 
     name: str
     command: list[str]
-    again: bool = False
+    restart: bool = False
     env: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
-    falls: int = 0
+    exits: int = 0
     next_start: float = 0.0
 
     def start(self, env: dict[str, str]) -> None:
-        """Start it in a session of its own, so that Ctrl-C reaches us first and we stop things in order."""
+        """Start it in a session of its own, so that Ctrl-C reaches only the demo, which stops all in order."""
         with (RUN / f"{self.name}.log").open("ab") as log:
             self.process = subprocess.Popen(
                 self.command, cwd=ROOT, env=env | self.env, stdout=log, stderr=log, start_new_session=True
             )
 
     def stop(self) -> None:
-        """Ask it to end, and insist after a while."""
+        """Terminate it, and kill it after `GRACE` seconds."""
         if self.process is None or self.process.poll() is not None:
             return
         self.process.terminate()
@@ -66,26 +66,26 @@ class Program:
 
 
 class Stopped(Exception):
-    """Ctrl-C or SIGTERM."""
+    """Ctrl-C or SIGTERM came."""
 
 
 def say(text: str = "") -> None:
-    """One line for the person who watches."""
+    """Print a line."""
     print(text, flush=True)
 
 
-def secret(name: str, make: str) -> str:
-    """The secret kept in `.run/<name>`; `make` is kept there when there is none. Only its owner may read it."""
+def secret(name: str, default: str) -> str:
+    """Return the secret in `.run/<name>`, which only its owner may read. If there is none, write `default` there."""
     path = RUN / name
     if not path.exists():
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w") as file:
-            file.write(make + "\n")
+            file.write(default + "\n")
     return path.read_text().strip()
 
 
 def manage(env: dict[str, str], *arguments: str, quiet: bool = True) -> str:
-    """Run a `manage.py` command to its end and return its output. Exits with what it said when it fails."""
+    """Run a `manage.py` command and return its output. Exits with that output when it fails."""
     out = subprocess.PIPE if quiet else None
     done = subprocess.run(
         [sys.executable, "manage.py", *arguments], cwd=ROOT, env=env, stdout=out, stderr=out, text=True, check=False
@@ -125,7 +125,7 @@ for name in os.environ["DEMO_BOTS"].split():
 
 
 def prepare(env: dict[str, str]) -> str:
-    """Migrate, make the operator and the bots, load the sample jobs. Returns the operator's password."""
+    """Migrate, create the operator and the bots, load the sample jobs. Returns the operator's password."""
     password = secret("password", secrets.token_urlsafe(12))
     say("Migrating the database …")
     manage(env, "migrate", "--no-input", "-v", "0")
@@ -144,19 +144,19 @@ def prepare(env: dict[str, str]) -> str:
 
 
 def programs(port: int, url: str) -> list[Program]:
-    """Everything that runs, in the order in which it is started; it is stopped the other way round."""
+    """Return the programs in the order in which they start; they stop in reverse."""
     web = [str(BIN / "granian"), "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)]
     web += ["--workers", "1", "--blocking-threads", "16", "--no-ws", "jobsite.wsgi:application"]
     sweep = [sys.executable, "manage.py", "sweep_stuck", "--loop", "5"]
     bots = []
     for name, flags in BOTS.items():
         bot = [sys.executable, "client/examples/demo_bot.py", "--url", url, "--root", str(ROOT)]
-        bots.append(Program(f"bot-{name}", [*bot, "--token-file", str(RUN / f"{name}.token"), *flags], again=True))
-    return [Program("web", web), Program("sweep", sweep, again=True), *bots]
+        bots.append(Program(f"bot-{name}", [*bot, "--token-file", str(RUN / f"{name}.token"), *flags], restart=True))
+    return [Program("web", web), Program("sweep", sweep, restart=True), *bots]
 
 
-def answers(port: int) -> bool:
-    """Whether somebody listens on this port of this machine."""
+def is_listening(port: int) -> bool:
+    """Say whether a program listens on this port of this machine."""
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
@@ -165,7 +165,7 @@ def answers(port: int) -> bool:
 def wait_for(web: Program, port: int) -> None:
     """Wait until the web server listens. Exits with the end of its log when it does not."""
     until = time.monotonic() + 30
-    while not answers(port):
+    while not is_listening(port):
         ended = web.process is not None and web.process.poll() is not None
         if ended or time.monotonic() > until:
             sys.exit("The web server did not start:\n" + (RUN / "web.log").read_text(errors="replace")[-2000:])
@@ -173,20 +173,29 @@ def wait_for(web: Program, port: int) -> None:
 
 
 def watch(running: list[Program], env: dict[str, str]) -> None:
-    """Until we are told to stop: say when a program ended, and start again those that are to go on."""
+    """Report each program that ends, and restart those with `restart`, until Ctrl-C or SIGTERM."""
     while True:
         for program in running:
             if program.process is not None and program.process.poll() is not None:
                 code, program.process = program.process.returncode, None
-                if not program.again:
+                if not program.restart:
                     sys.exit(f"{program.name} ended ({code}). Its log: .run/{program.name}.log")
-                program.falls += 1
-                pause = min(2**program.falls, 60)
+                program.exits += 1
+                pause = min(2**program.exits, 60)
                 program.next_start = time.monotonic() + pause
-                say(f"{program.name} ended ({code}) and will be started again in {pause} s.")
+                say(f"{program.name} ended ({code}) and will be restarted in {pause} s.")
             elif program.process is None and time.monotonic() >= program.next_start:
                 program.start(env)
         time.sleep(0.5)
+
+
+def environment() -> dict[str, str]:
+    """The environment of all that runs, with a database. CannotStart when there is none."""
+    key = secret("secret-key", secrets.token_urlsafe(50))
+    env = dict(os.environ) | {"DEBUG": "0", "HTTPS": "0", "SECRET_KEY": key}
+    if not env.get("DATABASE_URL"):
+        env["DATABASE_URL"] = postgres.start(ROOT / ".postgres")
+    return env
 
 
 def main() -> int:
@@ -198,20 +207,13 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     port = int(os.environ.get("PORT") or 8000)
-    if answers(port):
+    if is_listening(port):
         say(f"Port {port} is taken. Stop what listens there, or choose another: make run PORT={port + 1}")
         return 1
     RUN.mkdir(mode=0o700, exist_ok=True)
     running: list[Program] = []
     try:
-        url = f"http://127.0.0.1:{port}"
-        env = dict(os.environ) | {
-            "DEBUG": "0",
-            "HTTPS": "0",
-            "SECRET_KEY": secret("secret-key", secrets.token_urlsafe(50)),
-        }
-        if not env.get("DATABASE_URL"):
-            env["DATABASE_URL"] = postgres.start(ROOT / ".postgres")
+        url, env = f"http://127.0.0.1:{port}", environment()
         password = prepare(env)
         for program in programs(port, url):
             running.append(program)
@@ -236,7 +238,7 @@ def main() -> int:
 
 
 def introduce(url: str, password: str) -> None:
-    """Where to look."""
+    """Print where to log in, and what to try."""
     say()
     say(f"  Jobsite runs at   {url}/admin/")
     say(f"  Log in as         {OPERATOR}   password   {password}   (kept in .run/password)")

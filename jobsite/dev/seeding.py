@@ -1,7 +1,7 @@
-"""`manage.py seed`: a database with a believable past, for looking at the console at size.
+"""Seed a development database with a plausible past (`manage.py seed`), to see the console at size.
 
-For development only. The past is written as rows, not lived through the verbs; what is pending and held now comes from
-the verbs, as always, so that the bots' leases are real ones.
+Finished jobs are written as rows. Pending and held jobs come from the lifecycle's verbs, so that the bots' leases are
+real ones.
 """
 
 import random
@@ -24,7 +24,7 @@ from jobs.stats import rollup
 from jobs.sweep import run
 
 SQL = (Path(__file__).parent / "sql" / "seed.sql").read_text(encoding="utf-8")
-#: The kinds of the past, with how long each may run and whether the sweep may take a silent job away.
+#: The kinds of the past, and how many seconds each may run.
 KINDS = {
     "invoice.render": 60, "mail.send": 30, "image.resize": 120, "report.build": 600, "video.transcode": 1800,
     "crm.sync": 120, "search.index": 120, "backup.verify": 900,
@@ -35,22 +35,25 @@ BATCH = 20_000
 PAST = timedelta(days=7)
 
 
-def seed(rows: int, bots: int, told: Callable[[int], None]) -> None:
-    """Write `rows` jobs of the past, register `bots` bots, and let them hold some jobs, a few of them stuck."""
+def seed(rows: int, bots: int, advance: Callable[[int], None]) -> None:
+    """Write `rows` finished jobs, register `bots` bots, and let them hold some jobs, a few of them stuck.
+
+    `advance` is called after each batch with its number of rows.
+    """
     for name, seconds in KINDS.items():
         JobKind.objects.get_or_create(
             name=name, defaults={"run_within": timedelta(seconds=seconds), "when_silent": Policy.FLAG}
         )
     fleet = _fleet(bots)
-    _past(rows, [bot.pk for bot in fleet], told)
+    _past(rows, [bot.pk for bot in fleet], advance)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE jobs_job, jobs_jobevent, bots_bot")
     rollup.add_closed_minutes()
     _present(fleet)
 
 
-def _fleet(many: int) -> list[Bot]:
-    names = [f"{TEAMS[n % len(TEAMS)]}-{n // len(TEAMS) + 1:03}" for n in range(many)]
+def _fleet(count: int) -> list[Bot]:
+    names = [f"{TEAMS[n % len(TEAMS)]}-{n // len(TEAMS) + 1:03}" for n in range(count)]
     known = set(Bot.objects.filter(name__in=names).values_list("name", flat=True))
     for name in names:
         if name not in known:
@@ -58,7 +61,7 @@ def _fleet(many: int) -> list[Bot]:
     return list(Bot.objects.filter(name__in=names).order_by("name"))
 
 
-def _past(rows: int, bots: list[int], told: Callable[[int], None]) -> None:
+def _past(rows: int, bots: list[int], advance: Callable[[int], None]) -> None:
     until = timezone.now() - timedelta(seconds=90)
     params: dict[str, Any] = {
         "rows": rows, "until": until, "past": PAST, "days": PAST.days, "bots": bots, "tag": f"{until:%Y%m%d%H%M%S}",
@@ -68,11 +71,11 @@ def _past(rows: int, bots: list[int], told: Callable[[int], None]) -> None:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SET LOCAL synchronous_commit = off")
             cursor.execute(SQL, params | {"first": first, "last": last})
-        told(last - first + 1)
+        advance(last - first + 1)
 
 
 def _present(fleet: list[Bot]) -> None:
-    """What waits and what is held now, by the verbs; then a few leases are made older than they are."""
+    """Enqueue and claim jobs by the verbs, then make a few leases older than they are."""
     now = timezone.now()
     dice = random.Random(7)  # noqa: S311  believable, not secret
     insert.enqueue([_waiting(dice, now) for _ in range(1200)])
@@ -84,8 +87,8 @@ def _present(fleet: list[Bot]) -> None:
     roster.pause(Bot.objects.filter(pk__in=[bot.pk for bot in fleet[5::31]]))
     with connection.cursor() as cursor:
         cursor.execute(LIVE)
-        cursor.execute(AGE, {"some": [bot.pk for bot in fleet[2::29]], "minutes": 3})
-        cursor.execute(AGE, {"some": [bot.pk for bot in fleet[11::47]], "minutes": 8})
+        cursor.execute(AGE, {"ids": [bot.pk for bot in fleet[2::29]], "minutes": 3})
+        cursor.execute(AGE, {"ids": [bot.pk for bot in fleet[11::47]], "minutes": 8})
     run.sweep()
 
 
@@ -105,7 +108,7 @@ AGE = """
         heartbeat_at = heartbeat_at - %(minutes)s * interval '1 minute', deadline_at = statement_timestamp(),
         created_at = created_at - %(minutes)s * interval '1 minute',
         run_at = run_at - %(minutes)s * interval '1 minute'
-    WHERE claimed_by_id = ANY (%(some)s::bigint[]) AND status = 'processing'
+    WHERE claimed_by_id = ANY (%(ids)s::bigint[]) AND status = 'processing'
 """
 
 

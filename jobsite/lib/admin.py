@@ -1,4 +1,4 @@
-"""Base classes and small parts that the admin pages of all apps share."""
+"""Share base classes and texts among the admin pages of all apps."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
 
 
-def count_of(n: int, one: str, more: str = "") -> str:
-    """`1 bot`, `2 bots`."""
-    return f"{n} {one if n == 1 else more or one + 's'}"
+def count_of(n: int, singular: str, plural: str = "") -> str:
+    """Format a count: `1 bot`, `2 bots`."""
+    return f"{n} {singular if n == 1 else plural or singular + 's'}"
 
 
 class GuardedActions(admin.ModelAdmin):
-    """Answers 403 to an action that the user may not use. Django by itself says "no action selected" and 302."""
+    """Answer 403 to an action that the user may not use. Django alone redirects with "no action selected"."""
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         action = request.POST.get("action")
@@ -24,7 +24,7 @@ class GuardedActions(admin.ModelAdmin):
             raise PermissionDenied
         title = {"title": str(self.opts.verbose_name_plural)[:1].upper() + str(self.opts.verbose_name_plural)[1:]}
         response = super().changelist_view(request, title | (extra_context or {}))
-        # A button on a page of its own does what the list's action does, and comes back to where it was.
+        # A button on another page posts the list's action, and returns to its own page.
         back = request.POST.get("back", "")
         if response.status_code == 302 and url_has_allowed_host_and_scheme(back, {request.get_host()}):
             return redirect(back)

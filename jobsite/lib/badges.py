@@ -1,4 +1,4 @@
-"""How states and ages are shown in the console. Each state has a colour, an icon and a word (docs/console.md)."""
+"""Show states and ages in the console. Each state has a colour, an icon and a word (docs/console.md)."""
 
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from jobsite.lib.durations import words
 
-#: Which of the five families a state belongs to: the family is its colour and its icon, the word is its own.
+#: The family of each state, which gives its colour and icon. Each state has a word of its own.
 FAMILIES = {
     "pending": "wait", "claimed": "work", "processing": "work", "succeeded": "good", "failed": "bad",
     "cancelled": "wait", "idle": "wait", "busy": "work", "down": "bad", "normal": "good",
@@ -18,22 +18,22 @@ FAMILIES = {
     "open": "bad", "acknowledged": "work", "resolved": "good",
 }  # fmt: skip
 
-#: What stands where there is nothing to show. On a phone such a cell is left out.
+#: Shown where there is no value. On a phone such a cell is left out.
 NONE = mark_safe('<span class="none">–</span>')
 
 
 def badge(state: str) -> SafeString:
-    """A state as a badge: its family's colour and icon, and its word."""
+    """Show a state as a badge: its family's colour and icon, and its word."""
     return format_html('<span class="badge {}">{}</span>', FAMILIES.get(state, "wait"), state.replace("_", " "))
 
 
 def exact(moment: datetime) -> str:
-    """The moment to the second, in the site's time zone, with the zone's name."""
+    """Format a moment to the second in the installation's time zone, with the zone's name."""
     return timezone.localtime(moment).strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
 def age(moment: datetime | None) -> SafeString:
-    """How long ago (or in how long), with the exact time and zone behind it. A dash for never."""
+    """Show how long ago or in how long, with the exact time as a tooltip. A dash for None."""
     if moment is None:
         return NONE
     delta = timezone.now() - moment

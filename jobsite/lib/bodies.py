@@ -1,4 +1,4 @@
-"""Bodies that are not read whole: how long each may be, and the stream of lines behind `POST /jobs/bulk`."""
+"""Bound request bodies, and read that of `POST /jobs/bulk` as a stream of lines."""
 
 import gzip
 import io
@@ -14,20 +14,20 @@ from ninja.params.models import Body, BodyModel
 
 from jobsite.lib import errors
 
-#: How much of a body that is too long is read and thrown away. A client writes its whole body before it reads, and one
-#: whose connection ends meanwhile never sees the answer; one that sends more than this again has to do without.
+#: How much of a body that is too long is read and discarded. A client writes all of its body before it reads, so it
+#: would not see the answer if the connection were closed before. With more than this beyond the limit, it does not.
 SPARE_BYTES = 4 * 1024 * 1024
 #: The content types that mean one job a line.
 NDJSON = ("application/x-ndjson", "application/ndjson")
 
 
 def is_ndjson(request: HttpRequest) -> bool:
-    """Whether the body is one job a line."""
+    """Say whether the body has one job a line."""
     return request.content_type in NDJSON and request.path_info.endswith("/jobs/bulk")
 
 
 def longest(request: HttpRequest) -> int:
-    """How many bytes the body may have."""
+    """Return how many bytes the body may have."""
     if is_ndjson(request):
         return int(settings.MAX_STREAM_BYTES)
     bulk = request.path_info.endswith("/bulk")
@@ -35,66 +35,66 @@ def longest(request: HttpRequest) -> int:
 
 
 def announced(meta: Mapping[str, Any], most: int) -> int | None:
-    """How many bytes the body has, by its headers; None for one in chunks, which is bounded while it is read.
+    """Return the body's length by its headers; None for a chunked one, which is bounded while it is read.
 
-    TooLarge when they are more than `most`, BadRequest when the length is no number.
+    TooLarge when it is more than `most`, BadRequest when it is no number.
     """
-    said = meta.get("CONTENT_LENGTH") or ""
+    header = meta.get("CONTENT_LENGTH") or ""
     try:
-        length = int(said or 0)
+        length = int(header or 0)
     except ValueError:
         raise errors.BadRequest("Content-Length is not a number.") from None
     if length > most:
-        # Who asked first whether to send it has sent nothing yet, and reading would ask for it.
+        # A client that sent `Expect` waits with its body, and reading would ask for it.
         if length <= most + SPARE_BYTES and "HTTP_EXPECT" not in meta:
-            _throw_away(meta["wsgi.input"], length)
+            _discard(meta["wsgi.input"], length)
         raise errors.TooLarge(f"The body has {length} bytes; this call takes at most {most}.")
-    chunked = not said and meta.get("HTTP_TRANSFER_ENCODING") and meta.get("wsgi.input_terminated")
+    chunked = not header and meta.get("HTTP_TRANSFER_ENCODING") and meta.get("wsgi.input_terminated")
     return None if chunked else max(0, length)
 
 
 def check_length(request: HttpRequest) -> None:
-    """TooLarge for a body whose length says so; one that says no length is bounded while it is read."""
+    """Raise TooLarge for a body whose length is too large; one without a length is bounded while it is read."""
     most = longest(request)
     if announced(request.META, most) is None:
-        # Django would read nothing of a body in chunks, because it has no length.
+        # Django would read nothing of a chunked body, because it has no length.
         cast(Any, request)._stream = Bounded(request.META["wsgi.input"], most)
 
 
 def whole(environ: WSGIEnvironment, most: int) -> bytes:
-    """The body of a call that is no request of Django's yet; it can be read again. Errors as of `announced`."""
+    """Read a body before Django does, which can read it once more. Raises as `announced` does."""
     length, stream = announced(environ, most), environ["wsgi.input"]
     body: bytes = Bounded(stream, most).read() if length is None else stream.read(length) if length else b""
     environ["wsgi.input"] = io.BytesIO(body)
     return body
 
 
-def _throw_away(stream: Any, most: int) -> None:
-    """Read up to `most` bytes and keep none."""
+def _discard(stream: Any, most: int) -> None:
+    """Read up to `most` bytes and drop them."""
     while most > 0 and (chunk := stream.read(min(most, 65536))):
         most -= len(chunk)
 
 
 class Readable(Protocol):
-    """Where bytes come from: at most so many at once, none at the end."""
+    """A source of bytes: `read` returns at most `size`, and none at the end."""
 
     def read(self, size: int, /) -> bytes: ...
 
 
 class Bounded(io.RawIOBase):
-    """A stream that refuses, TooLarge, to be longer than it may be. With `length`, BadRequest when it is shorter."""
+    """A stream that raises TooLarge when it is longer than `most` and, with `length`, BadRequest when it is shorter."""
 
     def __init__(self, stream: Any, most: int, length: int | None = None) -> None:
         self._source, self._most, self._length, self._done = stream, most, length, 0
 
     def read(self, size: int = -1, /) -> bytes:
-        """Up to `size` bytes, or all."""
+        """Read up to `size` bytes, or all."""
         left = self._most + 1 - self._done
         chunk: bytes = self._source.read(left if size is None or size < 0 else min(size, left))
         self._done += len(chunk)
         if self._done > self._most:
             with suppress(errors.JobsiteError):
-                _throw_away(self._source, SPARE_BYTES)
+                _discard(self._source, SPARE_BYTES)
             raise errors.TooLarge(f"The body has more than {self._most} bytes, which is what this call takes.")
         if not chunk and size and self._length is not None and self._done < self._length:
             raise errors.BadRequest(f"The body ended after {self._done} of its {self._length} bytes.")
@@ -102,13 +102,13 @@ class Bounded(io.RawIOBase):
 
 
 class Unzipped:
-    """What is in a gzip stream. BadRequest when it is none, or ends too early."""
+    """The content of a gzip stream. BadRequest when it is none, or ends too early."""
 
     def __init__(self, stream: Bounded) -> None:
         self._file = gzip.GzipFile(fileobj=stream)
 
     def read(self, size: int, /) -> bytes:
-        """Up to `size` bytes."""
+        """Read up to `size` bytes."""
         try:
             return self._file.read(size)
         except (EOFError, OSError, zlib.error) as error:
@@ -116,10 +116,10 @@ class Unzipped:
 
 
 def lines_of(request: HttpRequest, *, counted: bool) -> Readable:
-    """The body as a stream, unzipped, bounded, and known to have come whole before it ends.
+    """Return the body as a stream: unzipped, bounded, and known to be complete when it ends.
 
-    LengthRequired for a body in chunks, whose end looks like a broken connection's, unless gzip tells them apart or
-    the caller has said how many jobs there are (`counted`).
+    LengthRequired for a chunked body, whose end looks like that of a broken connection, unless it is gzip, whose end
+    is marked, or the caller gave the number of jobs (`counted`).
     """
     length = request.META.get("CONTENT_LENGTH") or None
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
@@ -140,7 +140,7 @@ class _NotRead(BodyModel):
     def get_request_data(cls, request: HttpRequest, api: Any, path_params: Any) -> Any:
         if not is_ndjson(request):
             return super().get_request_data(request, api, path_params)
-        # The one field there is, as a thing that is valid already.
+        # The only field, as a value that needs no validation.
         ((name, field),) = cls.model_fields.items()
         return {name: cast(Any, field.annotation).model_construct()}
 
@@ -153,5 +153,5 @@ class _UnlessNdjson(Body):  # type: ignore[misc]  # ninja's own kinds of paramet
         return "body"
 
 
-#: A JSON body as a parameter, which is left unread, and the parameter empty, when the body is NDJSON.
+#: A JSON body as a parameter. When the body is NDJSON, it is not read and the parameter is empty.
 UNLESS_NDJSON: Any = _UnlessNdjson(...)

@@ -1,6 +1,6 @@
-"""Charts as SVG, made on the server: bars and lines with the figures behind them in a table. Pure.
+"""Draw charts as SVG: bars, lines and heat maps. Pure.
 
-Nothing in them is inline style; colours come from classes (docs/console.md), so they follow light and dark.
+There is no inline style: colours come from classes (docs/console.md), so they follow light and dark.
 """
 
 from collections.abc import Sequence
@@ -14,15 +14,15 @@ WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 600, 150, 44, 18, 8
 
 @dataclass(frozen=True)
 class Line:
-    """One row of figures: the class of its colour, its name, and its values; None is a gap."""
+    """One series: the class of its colour, its name, and its values; None is a gap."""
 
-    look: str
+    colour: str
     name: str
     values: Sequence[float | None]
 
 
 def seconds(value: float | None) -> str:
-    """A duration in a word: `40 ms`, `1.2 s`, `3.5 m`, `2 h`."""
+    """Format a duration: `40 ms`, `1.2 s`, `3.5 m`, `2 h`."""
     if value is None:
         return "–"
     if value < 1:
@@ -34,7 +34,7 @@ def seconds(value: float | None) -> str:
 
 
 def figure(value: float) -> str:
-    """A figure in a word: `950`, `1.2 k`, `3 M`."""
+    """Format a number: `950`, `1.2 k`, `3 M`."""
     for limit, unit in ((1e6, " M"), (1e3, " k")):
         if value >= limit:
             return f"{value / limit:.1f}".removesuffix(".0") + unit
@@ -42,7 +42,7 @@ def figure(value: float) -> str:
 
 
 def nice(most: float) -> float:
-    """The next round figure: 1, 2 or 5 times a power of ten."""
+    """Round up to 1, 2 or 5 times a power of ten."""
     if most <= 0:
         return 1.0
     power = 10.0 ** (len(f"{int(most)}") - 1) if most >= 1 else 0.001
@@ -54,20 +54,20 @@ def nice(most: float) -> float:
 
 
 def nice_time(most: float) -> float:
-    """The next duration in seconds that people call round."""
+    """Round up to a usual duration, in seconds."""
     steps = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 18_000, 43_200, 86_400)
     return nice(most) if most <= 1 else next((float(step) for step in steps if most <= step), nice(most))
 
 
 def stacked(lines: Sequence[Line], ends: tuple[str, str], label: str, wide: int = WIDTH) -> SafeString:
-    """Stacked bars. `ends` are what stands under the first and the last; `label` says in words what is seen."""
+    """Draw stacked bars. `ends` are the texts under the first and the last; `label` describes the chart in words."""
     most = nice(
         max((sum(v or 0 for v in column) for column in zip(*(s.values for s in lines), strict=True)), default=0)
     )
-    many = len(lines[0].values)
-    step = (wide - LEFT) / many
+    count = len(lines[0].values)
+    step = (wide - LEFT) / count
     parts = []
-    base = [0.0] * many
+    base = [0.0] * count
     for line in lines:
         path = []
         for n, value in enumerate(line.values):
@@ -78,15 +78,15 @@ def stacked(lines: Sequence[Line], ends: tuple[str, str], label: str, wide: int 
                     f"M{LEFT + n * step + step * 0.1:.1f} {y:.1f}h{step * 0.8:.1f}v{height:.1f}h-{step * 0.8:.1f}z"
                 )
                 base[n] += height
-        parts.append(f'<path class="s-{line.look}" d="{"".join(path)}"/>')
+        parts.append(f'<path class="s-{line.colour}" d="{"".join(path)}"/>')
     return _drawn(parts, (figure(most), figure(0)), ends, label, wide)
 
 
 def lines(rows: Sequence[Line], ends: tuple[str, str], label: str) -> SafeString:
-    """Lines over time in seconds, with a dot where a value has no neighbour."""
+    """Draw lines over time, with values in seconds and a dot where a value has no neighbour."""
     most = nice_time(max((v for row in rows for v in row.values if v is not None), default=0))
-    many = len(rows[0].values)
-    step = (WIDTH - LEFT) / many
+    count = len(rows[0].values)
+    step = (WIDTH - LEFT) / count
     parts = []
     for row in rows:
         path, dots, gap = [], [], True
@@ -97,11 +97,11 @@ def lines(rows: Sequence[Line], ends: tuple[str, str], label: str) -> SafeString
             x = LEFT + (n + 0.5) * step
             y = HEIGHT - BOTTOM - value / most * (HEIGHT - BOTTOM - TOP)
             path.append(f"{'M' if gap else 'L'}{x:.1f} {y:.1f}")
-            alone = gap and (n + 1 == many or row.values[n + 1] is None)
+            alone = gap and (n + 1 == count or row.values[n + 1] is None)
             if alone:
-                dots.append(f'<circle class="d-{row.look}" cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>')
+                dots.append(f'<circle class="d-{row.colour}" cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>')
             gap = False
-        parts.append(f'<path class="l-{row.look}" d="{"".join(path)}"/>{"".join(dots)}')
+        parts.append(f'<path class="l-{row.colour}" d="{"".join(path)}"/>{"".join(dots)}')
     return _drawn(parts, (seconds(most), "0"), ends, label, WIDTH)
 
 
@@ -115,26 +115,26 @@ def _drawn(parts: Sequence[str], scale: tuple[str, str], ends: tuple[str, str], 
         left=LEFT, top=TOP, width=wide, floor=floor, at=LEFT - 6, ytop=TOP + 8, most=scale[0], zero=scale[1],
         height=HEIGHT - 4, first=ends[0], last=ends[1],
     )  # fmt: skip
-    # The parts are numbers and names of classes of ours.
+    # The parts are numbers and our own class names.
     body = mark_safe("".join(parts))  # noqa: S308
     return format_html(
         '<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}{}</svg>', wide, HEIGHT, label, frame, body
     )
 
 
-#: Cells of a heat map: their size, and where the first is.
+#: Cells of a heat map: their size, and the position of the first.
 CELL, CELL_LEFT, CELL_TOP = 22, 34, 4
-#: From nothing to the most, in so many steps of colour.
+#: Steps of colour from nothing to the most.
 HEATS = 5
 
 
 def heat(
     rows: Sequence[tuple[str, Sequence[float | None], Sequence[str]]], columns: Sequence[str], label: str
 ) -> SafeString:
-    """A heat map; darker is more.
+    """Draw a heat map; darker is more.
 
-    Each row has its name, a value for each column (None: there is nothing), and what each cell says when it is pointed
-    at. `columns` are the names below, empty where there is none.
+    Each row has its name, a value for each column (None: no value), and a tooltip for each cell. `columns` are the
+    names below, empty where there is none.
     """
     most = max((value for _, values, _ in rows for value in values if value is not None), default=0)
     parts = [_heat_row(row, n, most) for n, row in enumerate(rows)]
@@ -164,16 +164,16 @@ def _heat_row(row: tuple[str, Sequence[float | None], Sequence[str]], n: int, mo
 
 
 def heat_step(value: float, most: float) -> int:
-    """The step of colour, from 0 (nothing) to `HEATS` (the most)."""
+    """Return the step of colour, from 0 (nothing) to `HEATS` (the most)."""
     return 0 if value <= 0 or most <= 0 else max(1, round(value / most * HEATS))
 
 
-def meter(share: float, low: float, high: float, most: float, look: str) -> SafeString:
-    """A share as a bar in a table, with its interval as a line; `most` is where the scale ends. The row says it all."""
+def meter(share: float, low: float, high: float, most: float, colour: str) -> SafeString:
+    """Draw a share as a bar, with its interval as a line; `most` is where the scale ends. The row has it in words."""
     scale = 100 / most if most > 0 else 0
     at = [min(100.0, value * scale) for value in (share, low, high)]
     return format_html(
         '<svg class="chart meter" viewBox="0 0 100 12" preserveAspectRatio="none" aria-hidden="true">'
         '<rect class="s-{}" y="2" width="{}" height="8"/><path class="between" d="M{} 6H{}"/></svg>',
-        look, *(f"{value:.1f}" for value in at),
+        colour, *(f"{value:.1f}" for value in at),
     )  # fmt: skip

@@ -1,11 +1,11 @@
-"""Durations in words."""
+"""Format durations."""
 
 from datetime import timedelta
 from functools import lru_cache
 
 
 def words(age: timedelta) -> str:
-    """An age as people say it: `45 s`, `6 m 10 s`, `2 h 5 m`, `3 d 4 h`."""
+    """Format an age: `45 s`, `6 m 10 s`, `2 h 5 m`, `3 d 4 h`."""
     return _words(max(0, int(age.total_seconds())))
 
 

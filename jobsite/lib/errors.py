@@ -1,10 +1,10 @@
-"""The errors that any call can end with: code, HTTP status and title of each. Pure."""
+"""Define the errors that any call can end with: code, HTTP status and title of each. Pure."""
 
 from typing import Any
 
 
 class JobsiteError(Exception):
-    """Something was refused. `code` and `status` are part of the API; `extra` are further members of the problem."""
+    """A request was refused. `code` and `status` are part of the API; `extra` are further members of the problem."""
 
     code = "error"
     status = 400
@@ -35,19 +35,19 @@ class Forbidden(JobsiteError):
 
 
 class NotFound(JobsiteError):
-    """There is no such thing."""
+    """The path or the object does not exist."""
 
     code, status, title = "not_found", 404, "Not found"
 
 
 class MethodNotAllowed(JobsiteError):
-    """The path is there; this method is not."""
+    """The path exists, but not with this method."""
 
     code, status, title = "method_not_allowed", 405, "Method not allowed"
 
 
 class LengthRequired(JobsiteError):
-    """A body in chunks without anything that tells its end from a broken connection."""
+    """A chunked body, whose end looks like that of a broken connection."""
 
     code, status, title = "length_required", 411, "The length is needed"
 
@@ -65,12 +65,12 @@ class Invalid(JobsiteError):
 
 
 class ServerError(JobsiteError):
-    """Our fault. The log has the traceback."""
+    """A fault of the server. The log has the traceback."""
 
     code, status, title = "server_error", 500, "The server failed"
 
 
 class Unavailable(JobsiteError):
-    """The database cannot be reached just now; the same call may be made again."""
+    """The database cannot be reached. The same call may be retried."""
 
     code, status, title = "unavailable", 503, "The server cannot answer just now"

@@ -1,4 +1,4 @@
-"""What commands share that do their work again and again: the pause, the signals, and what is said of trouble."""
+"""Run a command's work in a loop: the pause, the signals, and messages about failures."""
 
 import signal
 import threading
@@ -10,19 +10,19 @@ from types import FrameType
 from django.core.management.base import BaseCommand
 from django.db import InterfaceError, OperationalError, close_old_connections
 
-#: What a database that is away, or goes away, raises.
+#: Raised when the database cannot be reached or the connection is lost.
 DATABASE_AWAY = (OperationalError, InterfaceError)
 
 
 class Stopped(KeyboardInterrupt):
-    """SIGTERM or SIGINT came. What is in hand is rolled back, and is due again; what was before it is done.
+    """SIGTERM or SIGINT came. The current transaction is rolled back; those before it stay committed.
 
-    A `KeyboardInterrupt`, because psycopg gives up waiting for an answer for that, and for no other exception.
+    A `KeyboardInterrupt`, because psycopg stops waiting for an answer only for that.
     """
 
 
 def seconds(text: str) -> float:
-    """A pause given on the command line; ArgumentTypeError when it is none."""
+    """Read a pause from the command line. ArgumentTypeError when it is none."""
     try:
         given = float(text)
     except ValueError:
@@ -32,15 +32,15 @@ def seconds(text: str) -> float:
     return given
 
 
-def again_and_again(command: BaseCommand, once: Callable[[], None], pause: float, what: str) -> None:
-    """Until SIGTERM or SIGINT, which end it at once with exit code 0: that is how a service is stopped.
+def run_repeatedly(command: BaseCommand, once: Callable[[], None], pause: float, what: str) -> None:
+    """Call `once` with pauses until SIGTERM or SIGINT, which end it at once with exit code 0, as a service stops.
 
-    `what` is what failed when the database is away, as the beginning of a sentence: `The sweep`.
+    `what` begins the message when the database is away: `The sweep`.
     """
     stopped = threading.Event()
 
     def stop(number: int, frame: FrameType | None) -> None:
-        # Once is enough: a second signal must not meet the first one's cleaning up.
+        # A second signal must not interrupt the clean-up of the first.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         stopped.set()
@@ -53,11 +53,11 @@ def again_and_again(command: BaseCommand, once: Callable[[], None], pause: float
                 once()
             except Exception as error:
                 if stopped.is_set():
-                    # In the midst of a commit: what cleans up after it has its own complaint, in place of `Stopped`.
+                    # The signal came during a commit, whose clean-up raised its own error in place of `Stopped`.
                     return
                 if not isinstance(error, DATABASE_AWAY):
                     raise
-                # A loop that ended here would leave nobody watching.
+                # If the loop ended here, no sweep would run when the database is back.
                 command.stderr.write(f"{time_now()} {what} failed and will be tried again. {one_line(error)}")
             command.stderr.flush()
             command.stdout.flush()
@@ -71,10 +71,10 @@ def again_and_again(command: BaseCommand, once: Callable[[], None], pause: float
 
 
 def time_now() -> str:
-    """For a log that cron or a shell appends to, and that has no times of its own."""
+    """Format the time for a log that cron or a shell appends to, which has no times of its own."""
     return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def one_line(error: BaseException) -> str:
-    """What an error says, on one line."""
+    """Format an error on one line."""
     return " ".join(str(error).split()) or type(error).__name__

@@ -1,4 +1,4 @@
-"""What stands in a path or a query, checked."""
+"""Check the values of a path and of a query."""
 
 from collections.abc import Collection
 
@@ -13,40 +13,40 @@ MAX_ID = 2**63 - 1
 
 
 class Input(BaseModel):
-    """What a caller sends."""
+    """Base of the models that check what a caller sends."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
 def id_in(text: str, what: str) -> int:
-    """The id of something as it stands in a path. NotFound, with `what` it is, for what cannot be one."""
+    """Read an id from a path. NotFound, which names `what` it is, if the text cannot be one."""
     if not (text.isascii() and text.isdigit() and len(text) <= 19 and 0 < int(text) <= MAX_ID):
         raise NotFound(f"There is no {what} {text[:50]!r}.")
     return int(text)
 
 
 def job_id_in(text: str) -> int:
-    """The id of a job as it stands in a path. NotFound for what cannot be one."""
+    """Read the id of a job from a path, and bind it to the log. NotFound if the text cannot be one."""
     number = id_in(text, "job")
     log_context.bind(job=number)
     return number
 
 
 def bot_id_in(text: str) -> int:
-    """The id of a bot as it stands in a path. NotFound for what cannot be one."""
+    """Read the id of a bot from a path. NotFound if the text cannot be one."""
     return id_in(text, "bot")
 
 
 def only_known(request: HttpRequest, known: Collection[str]) -> None:
-    """Invalid when the query has a parameter that the call does not know."""
+    """Raise Invalid if the query has a parameter that the call does not know."""
     unknown = sorted(set(request.GET) - set(known))
     if unknown:
         name = unknown[0][:100]
         raise Invalid(f"{name}: there is no such filter; there are {', '.join(known)}.")
 
 
-def whole(request: HttpRequest, name: str, default: int, most: int) -> int:
-    """A whole number from 1 to `most` in the query. Invalid, naming it, otherwise."""
+def integer(request: HttpRequest, name: str, default: int, most: int) -> int:
+    """Read an integer from 1 to `most` from the query. Invalid, which names it, otherwise."""
     text = request.GET.get(name)
     if text is None or text == "":
         return default

@@ -1,4 +1,4 @@
-"""Conditions for the ORM that leave PostgreSQL's planner no bad choice."""
+"""Build conditions for the ORM that keep PostgreSQL's planner from bad plans."""
 
 from collections.abc import Iterable
 
@@ -7,11 +7,11 @@ from django.db.models.functions import Coalesce
 
 
 def among(column: str, ids: Iterable[int]) -> Func:
-    """This column is one of these ids: `column = ANY (array)`. The plan is that of `column__in`.
+    """Match a column with a list of ids: `column = ANY (array)`. The plan is that of `column__in`.
 
-    One parameter, however many ids there are: with `__in` and a thousand of them Django and psycopg take longer to
-    write the statement down than PostgreSQL to answer it. It goes as PostgreSQL's text for an array, since Django
-    compares the parts of a condition with each other, and would look at each id of a list again and again.
+    It has one parameter for any number of ids: with `__in` and a thousand of them, Django and psycopg take longer to
+    write the statement than PostgreSQL to answer it. The array is passed as text, since Django compares the parts of a
+    condition with each other, and would compare each id of a list many times.
     """
     return Func(
         F(column),
@@ -23,9 +23,9 @@ def among(column: str, ids: Iterable[int]) -> Func:
 
 
 def unplanned(condition: Q) -> Coalesce:
-    """This condition, hidden from the planner: rows are found by the other conditions, and then this one is asked.
+    """Hide a condition from the planner: PostgreSQL finds rows by the other conditions and then checks this one.
 
-    For rows that are found by their keys. After a quiet night PostgreSQL believes that next to nothing is held or due;
-    when ten thousand bots fall silent at once, it would read all that is due, once for each batch, to find the batch.
+    Use it for rows that are found by their keys. After a quiet night the planner's statistics say that few jobs are
+    held or due. When ten thousand bots fall silent at once, it would read all due jobs for each batch.
     """
     return Coalesce(condition, Value(False), output_field=BooleanField())

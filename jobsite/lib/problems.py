@@ -1,10 +1,10 @@
-"""Every error of the API as RFC 9457 `application/problem+json`, whoever raised it."""
+"""Answer every error of the API as RFC 9457 `application/problem+json`."""
 
 import json
-import logging
 from collections.abc import Callable
 from typing import Any
 
+import structlog
 from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
@@ -15,13 +15,13 @@ from psycopg_pool import PoolTimeout
 from jobsite.lib import errors
 from jobsite.lib.bodies import check_length
 
-logger = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 PREFIX = "/api/"
 
 
 def problem(error: errors.JobsiteError) -> HttpResponse:
-    """The response that tells of `error`. `type` is a relative reference to the chapter on errors in the docs."""
+    """Return the response for `error`. `type` is a relative reference to the chapter on errors in the docs."""
     body = {
         "type": f"/api/v1/docs#{error.code}",
         "title": error.title,
@@ -39,7 +39,7 @@ def problem(error: errors.JobsiteError) -> HttpResponse:
 
 
 def _field(loc: tuple[Any, ...]) -> str:
-    """A field's name as the caller wrote it: `jobs[3].kind`, `limit`."""
+    """Return a field's name as the caller wrote it: `jobs[3].kind`, `limit`."""
     # The first is where (body, query, path), the second the name of our own parameter for a body.
     parts = loc[2:] if loc and loc[0] == "body" else loc[1:]
     name = ""
@@ -48,15 +48,15 @@ def _field(loc: tuple[Any, ...]) -> str:
     return name or "body"
 
 
-def invalid(found: list[dict[str, Any]]) -> errors.Invalid:
-    """One error that names every field which is wrong, from pydantic's list."""
-    # What pydantic was given is left out: it may be huge, and it may be secret.
-    named = [{"field": _field(tuple(e["loc"])), "message": str(e["msg"])[:500]} for e in found[:20]]
+def invalid(details: list[dict[str, Any]]) -> errors.Invalid:
+    """Make one error of pydantic's list, which names every wrong field."""
+    # Leave pydantic's input out: it may be huge or secret.
+    named = [{"field": _field(tuple(e["loc"])), "message": str(e["msg"])[:500]} for e in details[:20]]
     return errors.Invalid("; ".join(f"{e['field'][:200]}: {e['message']}" for e in named), errors=named)
 
 
 def register(api: NinjaAPI) -> None:
-    """Teach `api` to answer with problems."""
+    """Make `api` answer errors with problems."""
 
     @api.exception_handler(errors.JobsiteError)
     def _(request: HttpRequest, exc: errors.JobsiteError) -> HttpResponse:
@@ -68,7 +68,7 @@ def register(api: NinjaAPI) -> None:
 
     @api.exception_handler(HttpError)
     def _(request: HttpRequest, exc: HttpError) -> HttpResponse:
-        # Ninja wraps what the parser says.
+        # Ninja wraps the parser's error.
         if isinstance(exc.__cause__, errors.JobsiteError):
             return problem(exc.__cause__)
         return problem(errors.BadRequest(str(exc)))
@@ -83,20 +83,20 @@ def register(api: NinjaAPI) -> None:
 
 
 def problem_of(method: str | None, path: str, exc: Exception) -> HttpResponse:
-    """The problem that tells of whatever was raised by a call. What nobody expected is written down."""
+    """Return the problem for any exception of a call. Unexpected ones are logged."""
     return problem(exc if isinstance(exc, errors.JobsiteError) else _unexpected(method, path, exc))
 
 
 def _unexpected(method: str | None, path: str, exc: Exception) -> errors.JobsiteError:
     if isinstance(exc, PoolTimeout | OperationalError | InterfaceError):
-        logger.error("%s %s: the database cannot be reached: %s", method, path, exc)
+        log.error(f"{method} {path}: the database cannot be reached: {exc}")
         return errors.Unavailable("The database cannot be reached just now. Nothing was changed; try again.")
-    logger.error("%s %s failed", method, path, exc_info=exc)
+    log.error(f"{method} {path} failed", exc_info=exc)
     return errors.ServerError("Something went wrong here, and it has been written down. It is safe to try again.")
 
 
 class ApiMiddleware:
-    """Refuses over-long bodies before they are read, and turns Django's own 404, 405 and 500 into problems."""
+    """Refuse bodies that are too long before they are read, and turn Django's own 404, 405 and 500 into problems."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -119,7 +119,7 @@ class ApiMiddleware:
         if isinstance(exc, RequestDataTooBig):
             return problem(errors.TooLarge("The body is too long."))
         if isinstance(exc, Http404 | PermissionDenied | SuspiciousOperation | BadRequest):
-            # Django has an answer of its own to these, which `_replace` puts into our form: nobody's server failed.
+            # Django answers these itself and `_replace` makes problems of them: the server did not fail.
             return None
         return problem_of(request.method, request.path, exc)
 

@@ -27,7 +27,7 @@ class Share:
 
 
 def wilson_interval(rate: Share, sure: float) -> tuple[float, float]:
-    """Wilson's score interval for a share: between what and what it is, with so many standard deviations."""
+    """Return Wilson's score interval of a share, `sure` standard deviations wide."""
     if not rate.ended:
         return 0.0, 1.0
     n, p, z2 = rate.ended, rate.share, sure * sure
@@ -37,7 +37,7 @@ def wilson_interval(rate: Share, sure: float) -> tuple[float, float]:
 
 
 def newcombe_growth(lately: Share, past: Share, sure: float) -> float:
-    """By how much the share has grown at the least; below 0 when it may not have grown at all."""
+    """Return by how much the share has grown at the least; below 0 when it may not have grown."""
     low, _ = wilson_interval(lately, sure)
     _, high = wilson_interval(past, sure)
     return lately.share - past.share - sqrt((lately.share - low) ** 2 + (high - past.share) ** 2)

@@ -27,13 +27,15 @@ class Numbered(NamedTuple):
 class Statements:
     """The statements of one folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **constants: str) -> None:
         self.folder = folder
+        #: Blanks that are the same in every statement.
+        self.constants = constants
 
     @cache  # noqa: B019  one for each package, for the life of the process
     def text(self, name: str, **blanks: str) -> str:
         """The SQL in `<name>.sql`, with its shared parts and `blanks` filled in."""
-        text = (self.folder / f"{name}.sql").read_text(encoding="utf-8")
+        text = self._path(name).read_text(encoding="utf-8")
         return re.sub(r"\{(\w+)\}", lambda match: self._fill(match[1], blanks), text)
 
     @cache  # noqa: B019
@@ -63,12 +65,19 @@ class Statements:
         """What PostgreSQL keeps of the function in `<name>.sql` as its source."""
         return self.function(name).split("$function$")[1]
 
+    def _path(self, name: str) -> Path:
+        """Where a statement, fragment or function is: functions of the database have a folder of their own."""
+        path = self.folder / f"{name}.sql"
+        return path if path.exists() else self.folder / "functions" / f"{name}.sql"
+
     def _fill(self, name: str, blanks: dict[str, str]) -> str:
+        blanks = {**self.constants, **blanks}
         if name in blanks:
             return blanks[name]
         if name in PARAMETERS:
             return f"%({name})s"
-        return self.text(name, **blanks).strip()
+        # Without the comment that it begins with.
+        return re.sub(r"\A/\*.*?\*/\s*", "", self.text(name, **blanks), flags=re.DOTALL).strip()
 
 
 def digest(body: str) -> str:

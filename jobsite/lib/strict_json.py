@@ -1,4 +1,4 @@
-"""Read JSON strictly: nothing that PostgreSQL cannot keep, nothing nested too deep, no number out of range."""
+"""Read JSON strictly: nothing that PostgreSQL cannot store, nothing nested too deep, no number out of range."""
 
 import json
 import math
@@ -10,17 +10,17 @@ from pydantic_core import to_json
 
 from jobsite.lib.errors import BadRequest, Invalid
 
-#: How deep JSON may be nested. PostgreSQL and Python both take more; nothing that is meant does.
+#: How deep JSON may be nested. PostgreSQL and Python take more, but no useful payload has it.
 MAX_DEPTH = 100
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
 _SQUARE, _NO_BRACKET = bytes.maketrans(b"{}", b"[]"), bytes(c for c in range(256) if c not in b"[]{}")
 
 
 def loads(text: bytes) -> Any:
-    """JSON in UTF-8, with nothing in it that PostgreSQL cannot keep.
+    """Read JSON in UTF-8 that PostgreSQL can store.
 
     BadRequest when it is not JSON (NaN and Infinity are not), is nested too deep or has a number out of range;
-    Invalid, naming the place, for a NUL character or half of a surrogate pair.
+    Invalid, which names the place, for a NUL character or half of a surrogate pair.
     """
     try:
         value = json.loads(text.decode("utf-8"), parse_constant=_no_constant, parse_float=_finite)
@@ -33,7 +33,7 @@ def loads(text: bytes) -> Any:
     except ValueError:
         # Python reads no integer of more than 4 300 digits, and PostgreSQL keeps none of more than 131 072.
         raise BadRequest("The JSON has a number with too many digits.") from None
-    # Nearly everything has none of these, and then there is nothing to walk through.
+    # Nearly every body has none of these, and need not be searched.
     if b"\\u0000" in text or b"\\ud" in text or b"\\uD" in text or _deep(text):
         fault = first_fault(value)
         if fault is not None and fault.deep:
@@ -43,23 +43,23 @@ def loads(text: bytes) -> Any:
     return value
 
 
-#: What makes a closer look at JSON worth while: NUL, half of a surrogate pair, a number that may be out of range.
-_DOUBTFUL = re.compile(rb"\\u0000|\\u[dD][89a-fA-F]|[eE][+-]?[0-9]{3}|[0-9]{300}|NaN|Infinity")
+#: Texts that `first_fault` must check: NUL, half of a surrogate pair, a number that may be out of range.
+_SUSPECT = re.compile(rb"\\u0000|\\u[dD][89a-fA-F]|[eE][+-]?[0-9]{3}|[0-9]{300}|NaN|Infinity")
 
 
 def is_plain(text: bytes) -> bool:
-    """Whether JSON in `text` surely holds nothing that `loads` would refuse, beyond what any parser refuses.
+    """Say whether `loads` would accept `text` if it is JSON at all.
 
-    False may be a false alarm (a text that looks like a large number, say); then `loads` is to be asked.
+    False may be a false alarm (a text that looks like a large number, say): then call `loads`.
     """
-    return not _DOUBTFUL.search(text) and not _deep(text)
+    return not _SUSPECT.search(text) and not _deep(text)
 
 
 def _deep(text: bytes) -> bool:
-    """Whether JSON that could be read is nested deeper than it may be."""
+    """Say whether valid JSON is nested too deep."""
     if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
         return False
-    # Only the brackets, all of one sort; then the innermost pairs go, level by level.
+    # Reduce it to brackets of one sort, then remove the innermost pairs, level by level.
     brackets = _STRING.sub(b"", text).translate(_SQUARE, _NO_BRACKET)
     for _ in range(MAX_DEPTH):
         if not brackets:
@@ -69,7 +69,7 @@ def _deep(text: bytes) -> bool:
 
 
 def check_json(value: Any, field: str, max_bytes: int) -> None:
-    """Invalid, naming `field`, when PostgreSQL could not keep `value` as JSON or it is longer than `max_bytes`."""
+    """Raise Invalid, which names `field`, if PostgreSQL could not store `value` or it is longer than `max_bytes`."""
     fault = first_fault(value, max_bytes)
     if fault is not None:
         separator = "" if not fault.place or fault.place.startswith("[") else "."
@@ -78,7 +78,7 @@ def check_json(value: Any, field: str, max_bytes: int) -> None:
 
 @dataclass(frozen=True)
 class _Fault:
-    """What is wrong with a JSON value, and where in it."""
+    """What is wrong with a JSON value, and at which place."""
 
     place: str
     message: str
@@ -101,8 +101,8 @@ def _finite(text: str) -> float:
 
 
 def first_fault(value: Any, max_bytes: int | None = None) -> _Fault | None:
-    """The first thing in `value` that cannot be kept. A loop and no recursion: the nesting is the caller's."""
-    # A place is a linked list (parent, key), so that it costs nothing until somebody asks.
+    """Find the first part of `value` that cannot be stored. A loop, not recursion: the caller chooses the nesting."""
+    # A place is a linked list (parent, key), which is made into text only for a fault.
     todo: list[tuple[Any, int, Any]] = [(value, 0, None)]
     while todo:
         item, depth, place = todo.pop()
@@ -128,7 +128,7 @@ def first_fault(value: Any, max_bytes: int | None = None) -> _Fault | None:
 
 
 def is_small_and_plain(value: Any, max_bytes: int) -> bool:
-    """Whether a quick look finds `value` good. Nearly everything is; `first_fault` has the last word on the rest."""
+    """Say whether a quick check accepts `value`, as it does nearly always. Otherwise ask `first_fault`."""
     try:
         text = to_json(value)
     except ValueError:
@@ -144,7 +144,7 @@ def is_small_and_plain(value: Any, max_bytes: int) -> bool:
 def unkeepable(text: str) -> str:
     if "\0" in text:
         return "it holds a NUL character, which PostgreSQL cannot keep"
-    # isascii() is one look at a flag, and encoding is only for the rest.
+    # isascii() reads a flag; only other texts are searched.
     if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
         return "it holds half of a surrogate pair, which is not a character"
     return ""

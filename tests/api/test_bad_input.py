@@ -377,25 +377,24 @@ def test_our_own_fault_is_a_problem_that_gives_nothing_away(post: Send, monkeypa
     def fall(*_: Any, **__: Any) -> None:
         raise RuntimeError("a secret")
 
-    # What bots call all day has a short way as well, which fails first.
-    monkeypatch.setattr(lifecycle, "exchange_plainly" if verb == "claim" else verb, fall)
+    monkeypatch.setattr(lifecycle, "take_turn" if verb == "claim" else verb, fall)
     call = next(call for call in CALLS if call.path.endswith(verb))
     answer = post(call, good(call))
     refused(answer, 500, "server_error")
     assert b"secret" not in answer.content
 
 
-@pytest.mark.parametrize("way", ["exchange_plainly", "exchange"])
+@pytest.mark.parametrize("number", ["1", "1e300"])
 @pytest.mark.parametrize("fault", [OperationalError("secret"), PoolTimeout("secret")])
 def test_a_database_that_is_away_is_a_problem_that_passes(
-    post: Send, monkeypatch: Any, fault: Exception, way: str
+    post: Send, monkeypatch: Any, fault: Exception, number: str
 ) -> None:
     def fall(*_: Any, **__: Any) -> None:
         raise fault
 
-    monkeypatch.setattr(lifecycle, way, fall)
-    # A body that is not plain takes the ordinary way.
-    body = {"claim": {}} | ({} if way == "exchange_plainly" else {"failed": [{"id": 1, "attempt": 1, "error": "x"}]})
+    monkeypatch.setattr(lifecycle, "take_turn", fall)
+    # A number that may be out of range is read by Django.
+    body = f'{{"completed": [{{"id": 1, "attempt": 1, "result": {number}}}]}}'.encode()
     answer = post(BY_NAME["POST /exchange"], body)
     refused(answer, 503, "unavailable")
     assert int(answer["Retry-After"]) >= 1

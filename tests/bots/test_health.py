@@ -1,5 +1,6 @@
 """Grading: what a lease's ages say about its bot."""
 
+import itertools
 from datetime import timedelta
 
 import pytest
@@ -59,6 +60,16 @@ def test_the_worst_grade_is_worst_by_status_and_then_by_ratio() -> None:
     assert worst is not None
     assert worst.job_id == 9
     assert health.worst([]) is None
+
+
+def test_a_higher_ratio_is_never_a_better_grade() -> None:
+    # So the worst of several is the one with the highest ratio: its status says nothing more.
+    claimed, silent = (0, 4.9, 5, 14.9, 15, 90), (0, 1.9, 2, 5.9, 6, 60)
+    running = (None, 0, 9.9, 10, 29.9, 30, 90)
+    grades = [health.grade(lease(*ages), LIMITS) for ages in itertools.product(claimed, running, silent)]
+    assert {grade.status for grade in grades if grade.ratio < 1} == {NORMAL}
+    assert {grade.status for grade in grades if 1 <= grade.ratio < health.UNHEALTHY_AT} == {POTENTIALLY_STUCK}
+    assert {grade.status for grade in grades if grade.ratio >= health.UNHEALTHY_AT} == {UNHEALTHY}
 
 
 @pytest.mark.parametrize(

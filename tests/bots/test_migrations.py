@@ -61,8 +61,13 @@ def test_at_first_postgresql_refuses_unhealthy(at_two: None) -> None:
     assert grades() == {"ada": "normal", "bob": "potentially_stuck"}
 
 
-def test_going_back_to_two_grades_leaves_the_jobs_migrations_in_place(at_two: None) -> None:
-    assert ask("SELECT count(*) FROM django_migrations WHERE app = 'jobs' AND name = '0002_leases'") == [(1,)]
+def test_going_back_to_two_grades_leaves_jobs_and_incidents_in_place(at_two: None) -> None:
+    for app, name in (
+        ("jobs", "0002_squashed_0018_finished_by_kind"),
+        ("alerts", "0001_squashed_0004_incident_back_at"),
+    ):
+        assert ask("SELECT count(*) FROM django_migrations WHERE app = %s AND name = %s", app, name) == [(1,)]
+    assert ask("SELECT count(*) FROM pg_proc WHERE proname LIKE 'jobs_guard_%%'") == [(2,)]
     assert index() == []
 
 

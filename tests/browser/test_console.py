@@ -86,8 +86,8 @@ def test_a_failed_job_is_retried(olgas, ada):
     olgas.get_by_role("link", name=f"Retry job {lease.id}").click()
     olgas.get_by_label("Why?").fill("the address is there now")
     olgas.get_by_role("button", name="Retry 1 job").click()
-    expect(olgas.get_by_text("Sent back 1 job.")).to_be_visible()
-    expect(olgas.get_by_role("region", name="What happened")).to_contain_text("sent back by olga")
+    expect(olgas.get_by_text("Retried 1 job.")).to_be_visible()
+    expect(olgas.get_by_role("region", name="What happened")).to_contain_text("retried by olga")
     assert lease.job.status == JobStatus.PENDING
 
 
@@ -95,7 +95,7 @@ def test_a_job_is_cancelled_from_its_page(olgas):
     job = enqueue_one()
     olgas.goto(f"/admin/jobs/job/{job.pk}/change/")
     expect(olgas.locator("#why")).to_contain_text("No bot takes jobs of kind sum.")
-    expect(olgas.get_by_text("not possible: nobody holds it")).to_be_visible()
+    expect(olgas.get_by_text("not possible: only a claimed or processing job can be released")).to_be_visible()
     olgas.get_by_role("link", name="Cancel").click()
     olgas.get_by_role("button", name="Cancel 1 job").click()
     expect(olgas.locator("#why")).to_contain_text("olga cancelled it.")

@@ -40,7 +40,7 @@ def test_lines_are_not_too_long(page):
 @pytest.mark.skipif(not shutil.which("curl") or not shutil.which("bash"), reason="curl and bash are not here")
 @pytest.mark.django_db(transaction=True)
 def test_the_story_with_curl_ends_as_it_says(live_server, olga_key):
-    chapter = text_of("README.md").split("## The same with curl")[1].split("\n## ")[0]
+    chapter = text_of("README.md").split("## Try it with curl")[1].split("\n## ")[0]
     script = "\n".join(re.findall(r"```sh\n(.*?)```", chapter, flags=re.S))
     script = script.replace("http://localhost:8000", live_server.url)
     script = re.sub(r"^OPERATOR=.*$", f'OPERATOR="$BEARER {olga_key}"', script, flags=re.M)

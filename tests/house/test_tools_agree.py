@@ -30,6 +30,7 @@ def test_ruff_would_format_nothing_otherwise():
     run("ruff", "format", "--check", ".")
 
 
+@pytest.mark.timeout(170)
 def test_mypy_finds_nothing():
     # The plugin reads the settings; it needs no server for that.
     run("mypy", DJANGO_SETTINGS_MODULE="jobsite.settings", DATABASE_URL="postgres://nobody@localhost/none", DEBUG="1")

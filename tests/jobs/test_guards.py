@@ -9,6 +9,7 @@ from jobs.enqueue import insert
 from jobs.enqueue.new_job import NewJob
 from jobs.lifecycle import By, Report
 from jobs.models import Job, JobKind
+from jobsite.lib.errors import Unauthorized
 from tests.cast import Lease, enqueue_one, take_one
 from tests.race import PATIENCE, racers
 
@@ -59,8 +60,9 @@ def test_a_bot_that_is_being_deleted_claims_nothing(ada: Bot) -> None:
     with racers() as run:
         with transaction.atomic():
             delete(ada)
-            claiming = run.go_and_block(lambda: lifecycle.exchange_plainly(digest, lifecycle.Wanted()))
-        assert claiming.result(PATIENCE) is None
+            claiming = run.go_and_block(lambda: lifecycle.take_turn(lifecycle.turn_request(digest, lifecycle.Wanted())))
+        with pytest.raises(Unauthorized):
+            claiming.result(PATIENCE)
     assert not Job.objects.held().exists()
 
 

@@ -113,8 +113,10 @@ def read_by_a_turn(bot: Bot, **turn: Any) -> dict[str, tuple[int, int]]:
     The statements are inside a function, where EXPLAIN does not look. Under `jobs_job` are scans of the whole table.
     """
     digest = bytes(bot.token_digest or b"")
+    ask = turn.pop("ask", None)
+    request = lifecycle.turn_request(digest, ask, {verb: json.dumps(rows) for verb, rows in turn.items()})
     before = _counted()
-    assert lifecycle.exchange_plainly(digest, **turn) is not None
+    assert lifecycle.take_turn(request).refused is None
     after = _counted()
     used = {name: (after[name][0] - before[name][0], after[name][1] - before[name][1]) for name in after}
     return {name: counts for name, counts in used.items() if counts != (0, 0)}
@@ -143,8 +145,7 @@ def test_jobs_that_are_due_later_are_not_read(history: Bot) -> None:
 
 def test_a_report_reads_its_job_by_its_key(history: Bot) -> None:
     lease = take_one(history)
-    done = json.dumps([{"id": lease.id, "attempt": lease.attempt, "result": 1}])
-    read = read_by_a_turn(history, ask=None, done=done)
+    read = read_by_a_turn(history, complete=[{"id": lease.id, "attempt": lease.attempt, "result": 1}])
     assert "jobs_job" not in read
     assert read["jobs_job_pkey"][1] <= 3
     assert read.get("job_held_by", (0, 0))[1] <= 250
@@ -152,7 +153,7 @@ def test_a_report_reads_its_job_by_its_key(history: Bot) -> None:
 
 def test_a_failure_reads_its_job_by_its_key(history: Bot) -> None:
     lease = take_one(history)
-    read = read_by_a_turn(history, ask=None, failed=[lease.report(error="x")])
+    read = read_by_a_turn(history, fail=[{"id": lease.id, "attempt": lease.attempt, "error": "x", "retry": True}])
     assert lease.job.status == "pending"
     assert "jobs_job" not in read
     assert read["jobs_job_pkey"][1] <= 5
@@ -248,8 +249,9 @@ def test_what_a_bot_holds_is_read_from_the_index_of_held_jobs(history: Bot) -> N
     assert "Seq Scan on jobs_job " not in said
 
 
-@pytest.mark.parametrize("name", ["complete", "heartbeat", "start"])
-def test_a_report_finds_its_jobs_by_their_keys(history: Bot, name: str) -> None:
-    rows = json.dumps([{"id": 1, "attempt": 1}])
-    said = plan(name, rows=rows, bot=history.pk, run_within=timedelta(minutes=10))
-    assert "Seq Scan on jobs_job " not in said
+@pytest.mark.parametrize("verb", ["heartbeat", "start", "release"])
+def test_a_report_finds_its_jobs_by_their_keys(history: Bot, verb: str) -> None:
+    lease = take_one(history)
+    read = read_by_a_turn(history, **{verb: [{"id": lease.id, "attempt": lease.attempt}]})
+    assert "jobs_job" not in read
+    assert read["jobs_job_pkey"][1] <= 5

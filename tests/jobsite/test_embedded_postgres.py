@@ -11,6 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from jobsite.dev import embedded_server
+
 ROOT = Path(__file__).resolve().parents[2]
 #: Seconds after which something that should have happened has not.
 PATIENCE = 60
@@ -19,7 +21,7 @@ USER = """
 import sys
 from pathlib import Path
 import psycopg
-from jobsite import postgres
+from jobsite.dev import postgres
 url = postgres.start(Path(sys.argv[1]))
 with psycopg.connect(url) as connection:
     connection.execute("CREATE TABLE IF NOT EXISTS visits (at timestamptz DEFAULT now())")
@@ -155,17 +157,15 @@ def test_a_path_with_a_space_and_a_quote_is_no_hindrance(place):
 
 
 def test_the_socket_is_open_to_nobody_else(directory):
-    from jobsite.dev import postgres
-
     user = User(directory)
-    assert postgres._socket_directory(directory).stat().st_mode & 0o077 == 0
+    assert embedded_server.socket_directory(directory).stat().st_mode & 0o077 == 0
     user.leave()
 
 
 def test_without_the_wheel_the_message_says_what_to_do(directory):
     done = subprocess.run(
         [sys.executable, "-c", "import sys\n"
-         "from pathlib import Path; from jobsite import postgres\n"
+         "from pathlib import Path; from jobsite.dev import postgres\n"
          "import importlib.util; importlib.util.find_spec = lambda name: None\n"
          "postgres.start(Path(sys.argv[1]))", str(directory)],
         cwd=ROOT, capture_output=True, text=True, check=False,

@@ -1,4 +1,4 @@
-"""The site as the web server calls it: plain turns are answered at once, all else goes on to Django whole."""
+"""The site as the web server calls it: turns are answered at once, all else goes on to Django whole."""
 
 import io
 import json
@@ -136,10 +136,10 @@ def test_a_turn_that_must_come_by_https_is_sent_there_and_nothing_is_done(
     assert [j["id"] for j in said.json()["jobs"]] == [job.pk]
 
 
-def test_both_ways_are_one_request_with_one_number(call: Callable[..., Said], monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = list[Any]()
-    monkeypatch.setattr(lifecycle, "exchange_plainly", lambda *_, **__: seen.append(log_context.bound()))
-    assert call(Heard(), HTTP_X_REQUEST_ID="mine-1")[1]["X-Request-ID"] == "mine-1"
+def test_a_turn_is_a_request_with_a_number(call: Callable[..., Said], monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, take_turn = list[Any](), lifecycle.take_turn
+    monkeypatch.setattr(lifecycle, "take_turn", lambda request: seen.append(log_context.bound()) or take_turn(request))
+    assert call(never, HTTP_X_REQUEST_ID="mine-1")[1]["X-Request-ID"] == "mine-1"
     assert seen[0]["request_id"] == "mine-1"
 
 
@@ -173,7 +173,7 @@ def test_a_fault_of_ours_in_a_turn_is_a_problem_and_is_not_tried_again(
     def fall(*_: Any, **__: Any) -> Any:
         raise RuntimeError("a secret")
 
-    monkeypatch.setattr(lifecycle, "exchange_plainly", fall)
+    monkeypatch.setattr(lifecycle, "take_turn", fall)
     status, headers, said = call(never)
     assert (status, json.loads(said)["code"], b"secret" in said) == (500, "server_error", False)
     assert len(headers["X-Request-ID"]) == 16

@@ -10,6 +10,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
+import structlog
 from django.core.management import call_command
 from django.db import OperationalError
 from django.test import Client
@@ -19,7 +20,7 @@ from django.utils import timezone
 from bots import roster, tokens
 from bots.models import ApiKey, Bot
 from jobs import lifecycle
-from jobs.api import bots, short
+from jobs.api import bots, turn
 from jobs.lifecycle import By
 from jobsite import logs, metrics
 from jobsite.lib import log_context
@@ -75,14 +76,16 @@ def test_a_line_is_one_json_object_also_with_a_traceback_and_odd_letters(lines: 
 
 
 def test_fields_cannot_take_the_place_of_what_every_line_has(lines: Lines) -> None:
-    logging.getLogger("jobsite.test").warning("true", extra={"said": {"message": "false", "level": "none", "job": 7}})
+    structlog.get_logger("jobsite.test").warning("true", message="false", level="none", job=7)
     (line,) = lines()
     assert (line["message"], line["level"], line["job"]) == ("true", "warning", 7)
 
 
 def test_what_libraries_hang_on_a_record_is_left_out(lines: Lines) -> None:
-    logging.getLogger("jobsite.test").warning("x", extra={"request": "secret", "said": {"_own": 1, "bot": ""}})
-    assert set(lines()[0]) == {"time", "level", "logger", "message"}
+    logging.getLogger("jobsite.test").warning("x", extra={"request": "secret"})
+    structlog.get_logger("jobsite.test").warning("x", _own=1, bot="")
+    for line in lines():
+        assert set(line) == {"time", "level", "logger", "message"}
 
 
 def test_in_development_a_line_is_for_people() -> None:
@@ -363,7 +366,7 @@ def test_no_token_gets_into_the_log_whatever_it_is_sent_in(
                 client.get(path, {"token": secret}, headers=bearer(secret))
             lifecycle.release([lease.id], by=By("operator", "olga"), reason=f"her token is {secret}")  # type: ignore[arg-type]
             client.get("/api/v1/jobs", headers={"authorization": f"Basic {secret}"})
-        for where, name in ((lifecycle, "complete"), (lifecycle, "exchange_plainly"), (bots, "require")):
+        for where, name in ((lifecycle, "complete"), (lifecycle, "take_turn"), (bots, "require")):
             monkeypatch.setattr(where, name, fail_with_all)
         for secret in secrets[:2]:
             post(client, "/claim", secret, {})
@@ -394,5 +397,5 @@ def test_scrubbing_leaves_the_rest_of_the_line() -> None:
         assert logs.scrub(plain) in (plain, plain.replace("thing", logs.HIDDEN))
 
 
-def test_the_short_way_was_taken_where_these_tests_mean_it() -> None:
-    assert set(short.PATHS) == {"/api/v1/claim", "/api/v1/exchange"}
+def test_turns_were_answered_by_the_entry_where_these_tests_mean_it() -> None:
+    assert set(turn.PATHS) == {"/api/v1/claim", "/api/v1/exchange"}

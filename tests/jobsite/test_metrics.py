@@ -306,6 +306,6 @@ def test_processes_that_share_a_directory_are_one_and_a_dead_one_keeps_its_count
 
 def test_make_serve_gives_its_processes_a_directory_that_is_empty_when_it_starts() -> None:
     makefile = (Path(__file__).resolve().parents[2] / "Makefile").read_text(encoding="utf-8")
-    recipe = makefile.split("\nserve: .venv/.run", 1)[1].split("\n\n", 1)[0]
+    recipe = makefile.split("\nserve: $(VENV)/.run", 1)[1].split("\n\n", 1)[0]
     assert re.search(r"^serve: export PROMETHEUS_MULTIPROC_DIR \?= ", makefile, flags=re.M)
     assert recipe.index("rm -f") < recipe.index("granian")

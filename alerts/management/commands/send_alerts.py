@@ -1,3 +1,5 @@
+"""`manage.py send_alerts`: send the alerts that are due."""
+
 import json
 import time
 from argparse import ArgumentParser
@@ -7,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from alerts.delivery.dispatch import Sent, send_due
 from alerts.incidents import reconcile
-from jobsite.lib.loop import DATABASE_AWAY, again_and_again, one_line, seconds, time_now
+from jobsite.lib.loop import DATABASE_AWAY, one_line, run_repeatedly, seconds, time_now
 
 
 class Command(BaseCommand):
@@ -19,7 +21,7 @@ class Command(BaseCommand):
 
     def handle(self, *, json: bool, loop: float | None, **options: Any) -> None:
         if loop is not None:
-            again_and_again(self, lambda: self._report(self._once(json)), loop, "Sending")
+            run_repeatedly(self, lambda: self._report(self._once(json)), loop, "Sending")
             return
         try:
             sent = self._once(json)

@@ -1,3 +1,5 @@
+"""`manage.py sweep_stuck`: grade bots, act on stuck jobs, and do all that follows a sweep."""
+
 import json
 import sys
 import time
@@ -21,7 +23,7 @@ from jobs.sweep import result as sweeping
 from jobs.sweep.duties import record_incidents
 from jobs.sweep.result import Act, Swept
 from jobs.sweep.run import sweep
-from jobsite.lib.loop import DATABASE_AWAY, again_and_again, one_line, seconds, time_now
+from jobsite.lib.loop import DATABASE_AWAY, one_line, run_repeatedly, seconds, time_now
 
 
 class Command(BaseCommand):
@@ -36,7 +38,7 @@ class Command(BaseCommand):
     def handle(self, *, dry_run: bool, json: bool, kind: str | None, loop: float | None, **options: Any) -> None:
         if loop is not None:
             with Beside(self._told, self._not_told) as beside:
-                again_and_again(self, lambda: self._once(dry_run, json, kind, beside.go), loop, "The sweep")
+                run_repeatedly(self, lambda: self._once(dry_run, json, kind, beside.go), loop, "The sweep")
             return
         try:
             self._once(dry_run, json, kind, self._tell)

@@ -1,3 +1,5 @@
+"""`manage.py create_bot`: register a bot and print its token."""
+
 from argparse import ArgumentParser
 from typing import Any
 

@@ -1,3 +1,5 @@
+"""`manage.py create_key`: make an API key of a user and print it."""
+
 from argparse import ArgumentParser
 from typing import Any
 

@@ -6,12 +6,8 @@ WITH wanted AS (
 ), target AS (
     SELECT j.id, j.status, j.attempt, j.claimed_by_id, j.claimed_at, j.started_at, j.heartbeat_at, j.progress,
            j.kind_id, w.reason, w.error, k.backoff * w.wait AS delay,
-           CASE
-               WHEN %(verb)s = 'cancel' THEN 'cancelled'
-               WHEN %(verb)s = 'release' THEN 'pending'
-               ELSE {again}
-           END AS to_status,
-           CASE WHEN %(verb)s = 'release' THEN 1 ELSE 0 END AS uncounts
+           -- `to`: the one state to which the verb leads, or NULL where that depends on the attempts left.
+           COALESCE(%(to)s, {again}) AS to_status, %(uncounts)s AS uncounts
     FROM wanted w
     JOIN jobs_job j ON j.id = w.id
     JOIN jobs_jobkind k ON k.name = j.kind_id
@@ -27,16 +23,14 @@ WITH wanted AS (
     FROM target t
     WHERE j.id = t.id AND j.status = t.status AND j.attempt = t.attempt
       AND j.claimed_by_id IS NOT DISTINCT FROM t.claimed_by_id
-    RETURNING j.id, j.attempt, t.status AS previous_status, j.status, t.claimed_by_id AS bot, t.kind_id AS kind,
-              t.claimed_at, t.started_at, t.heartbeat_at, t.progress, t.reason, t.error, j.run_at
-), event AS (
-    INSERT INTO jobs_jobevent (job_id, attempt, verb, from_status, to_status, bot_id, actor, by, reason, at, detail)
-    SELECT c.id, c.attempt, %(verb)s, c.previous_status, c.status, c.bot, %(actor)s, %(by)s, c.reason,
-           statement_timestamp(),
-           {lease_detail}
+    RETURNING j.id, j.attempt, t.status AS previous_status, j.status, t.claimed_by_id AS bot, t.kind_id AS kind, j.run_at,
+              EXTRACT(epoch FROM statement_timestamp() - t.claimed_at)::double precision AS held_for,
+              t.claimed_at, t.started_at, t.heartbeat_at, t.progress, t.reason, t.error
+), happened AS (
+    SELECT c.*, %(verb)s AS verb, %(actor)s AS actor, %(by)s AS by,
+           {lease_detail} AS detail
     FROM changed c
+), event AS (
+    {event}
 )
-SELECT c.id, c.attempt, c.previous_status, c.status, c.bot, b.name AS bot_name, c.kind,
-       c.run_at <= statement_timestamp() AS due, EXTRACT(epoch FROM statement_timestamp() - c.claimed_at)::double precision AS held_for
-FROM changed c LEFT JOIN bots_bot b ON b.id = c.bot
-ORDER BY c.id;
+{changes};

@@ -1,4 +1,5 @@
-/* Opened: what a claim makes of a job; l is the lease it opens, k its kind. */
+/* Opened: what a claim makes of a job; l is the lease it opens, k its kind. A pending job has nothing else of the attempt
+before it (attempt_cleared.sql). */
 status = l.status,
         attempt = j.attempt + 1,
         claimed_by_id = l.bot,
@@ -7,6 +8,4 @@ status = l.status,
         started_at = l.started_at,
         heartbeat_at = l.heartbeat_at,
         deadline_at = {deadline},
-        progress = NULL,
-        progress_note = '',
         error = ''

@@ -1,4 +1,4 @@
--- Turn: call the function in exchange.sql.
+-- Turn: call the function in functions/jobs_turns.sql.
 SELECT * FROM jobs_turns(
     turns => %(turns)s::jsonb, bot_kinds => %(bot_kinds)s::text[], asked => %(asked)s::text[],
     priorities => %(priorities)s::integer[], run_ats => %(run_ats)s::timestamptz[], ids => %(ids)s::bigint[],

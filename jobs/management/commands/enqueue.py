@@ -1,3 +1,5 @@
+"""`manage.py enqueue`: load jobs from a file or from standard input."""
+
 import sys
 import time
 from argparse import ArgumentParser

@@ -1,3 +1,5 @@
+"""`manage.py explain`: why a job is where it is."""
+
 import json
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any

@@ -1,3 +1,5 @@
+"""`manage.py prune`: delete finished jobs that are older than their kind keeps them."""
+
 import sys
 import time
 from argparse import ArgumentParser

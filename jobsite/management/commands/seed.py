@@ -1,3 +1,5 @@
+"""`manage.py seed`: fill a development database with a week of history."""
+
 import sys
 import time
 from argparse import ArgumentParser

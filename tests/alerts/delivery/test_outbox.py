@@ -7,7 +7,7 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from alerts.delivery import outbox
+from alerts.delivery import channels, outbox
 from alerts.delivery.outbox import Passed, Ready, remind, tell
 from alerts.models import Channel, Delivery, Incident
 from alerts.states import DeliveryStatus, Moment, Severity
@@ -26,9 +26,9 @@ def channel() -> Channel:
 def turn(channel: Channel) -> tuple[Ready | None, Passed]:
     """What a sender that takes the channel now gets first, and what it passes over."""
     me, passed = uuid.uuid4(), Passed()
-    assert outbox.take(channel.pk, me)
+    assert channels.take(channel.pk, me)
     ready = outbox.next_of(channel.pk, me, passed)
-    outbox.let_go(channel.pk, me)
+    channels.let_go(channel.pk, me)
     return ready, passed
 
 
@@ -262,6 +262,19 @@ def test_a_message_that_surely_did_not_arrive_does_not(channel: Channel) -> None
     assert send_next(channel) is None
 
 
+def test_a_message_that_may_have_arrived_counts_as_heard_though_a_later_try_surely_failed(channel: Channel) -> None:
+    incident = an_incident("ada")
+    tell(incident, Moment.OPENED)
+    for outcome, unsure in (("no answer", True), ("connection refused", False)):
+        ready, _ = turn(channel)
+        assert ready is not None
+        outbox.failed(ready, outcome, unsure=unsure)
+        Delivery.objects.update(due_at=timezone.now())
+    assert Delivery.objects.get().unsure
+    tell(resolved(incident), Moment.RESOLVED)
+    assert send_next(channel) == Moment.RESOLVED
+
+
 # --- Reminders ---------------------------------------------------------------------------------------------------
 
 
@@ -340,12 +353,12 @@ def test_what_was_given_up_can_be_tried_again(channel: Channel) -> None:
 def test_a_channel_has_one_sender_at_a_time_and_is_free_again_when_that_one_is_silent(channel: Channel) -> None:
     one, two = uuid.uuid4(), uuid.uuid4()
     tell(an_incident("ada"), Moment.OPENED)
-    assert outbox.take(channel.pk, one)
-    assert not outbox.take(channel.pk, two)
-    assert outbox.channels_with_due() == []
+    assert channels.take(channel.pk, one)
+    assert not channels.take(channel.pk, two)
+    assert channels.with_due() == []
     Channel.objects.update(sender_until=timezone.now() - timedelta(seconds=1))
-    assert outbox.channels_with_due() == [channel.pk]
-    assert outbox.take(channel.pk, two)
+    assert channels.with_due() == [channel.pk]
+    assert channels.take(channel.pk, two)
     assert outbox.next_of(channel.pk, one, Passed()) is None
     assert outbox.next_of(channel.pk, two, Passed()) is not None
 
@@ -357,4 +370,4 @@ def test_channels_that_fail_come_after_those_that_are_well() -> None:
     for minutes, channel in enumerate((first, second, third)):
         Delivery.objects.filter(channel=channel).update(due_at=now - timedelta(minutes=9 - minutes))
     Channel.objects.filter(pk=first.pk).update(failing_since=now)
-    assert outbox.channels_with_due() == [second.pk, third.pk, first.pk]
+    assert channels.with_due() == [second.pk, third.pk, first.pk]

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.utils import timezone
 
-from alerts.delivery import outbox
+from alerts.delivery import channels, outbox
 from alerts.delivery.outbox import Passed
 from alerts.delivery.timing import quiet_until
 from alerts.models import Channel, Delivery
@@ -66,9 +66,9 @@ def night(db: None, settings: Any) -> Channel:
 
 def turn(channel: Channel) -> tuple[Moment | None, Passed]:
     me, passed = uuid.uuid4(), Passed()
-    outbox.take(channel.pk, me)
+    channels.take(channel.pk, me)
     ready = outbox.next_of(channel.pk, me, passed)
-    outbox.let_go(channel.pk, me)
+    channels.let_go(channel.pk, me)
     return (ready and ready.moment), passed
 
 
@@ -84,7 +84,7 @@ def test_a_message_waits_for_the_end_of_quiet_hours(night: Channel) -> None:
     row = Delivery.objects.get()
     assert row.due_at.astimezone(VIENNA).time() == night.quiet_until
     assert row.due_at > timezone.now()
-    assert outbox.channels_with_due() == []
+    assert channels.with_due() == []
     morning()
     assert turn(night) == (Moment.OPENED, Passed())
 

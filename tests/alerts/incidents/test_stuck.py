@@ -109,7 +109,7 @@ def test_a_job_that_the_sweep_gave_back_is_still_known_as_the_bots(ada, told):
     incident = the_one()
     assert (incident.about, incident.severity) == ("sum", Severity.CRITICAL)
     assert incident.bots.get().job_id == lease.id
-    assert f"The sweep gave back job {lease.id}." in notes_of(incident)
+    assert f"The sweep expired job {lease.id}." in notes_of(incident)
 
 
 def test_bots_that_join_make_it_worse_and_are_told_together(ada, bob, told):
@@ -193,6 +193,20 @@ def test_a_cause_that_is_back_soon_is_the_same_incident_and_must_stay_away_longe
     minutes_pass(2)
     assert look().resolved == 1
     assert [moment for _, moment, _, _ in told] == ["opened", "resolved", "opened", "resolved"]
+
+
+def test_a_cause_that_was_critical_is_critical_still_when_it_is_back_soon_as_a_warning(ada):
+    JobKind.objects.update_or_create(name="sum", defaults={"when_silent": "flag"})
+    lease = silent(ada, 7)
+    sweep_and_look()
+    lease.heartbeat()
+    sweep_and_look()
+    minutes_pass(3)
+    assert look().resolved == 1
+    make_older(lease, 3)
+    assert sweep_and_look().opened == 1
+    incident = the_one()
+    assert (incident.status, incident.reopened, incident.severity) == ("open", 1, Severity.CRITICAL)
 
 
 def test_a_cause_that_is_back_much_later_is_another_incident(ada):

@@ -33,7 +33,7 @@ def test_the_preview_says_what_is_done_to_which_and_what_is_left_alone_and_why(a
     held, waiting = take_one(ada), enqueue_one()
     said = asking.post(LIST, form("release_jobs", [held, waiting])).content.decode()
     assert f"sum {held.id}" in said
-    assert f"sum {waiting.pk} is pending: nobody holds it." in said
+    assert f"sum {waiting.pk} is pending: only a claimed or processing job can be released." in said
     assert "Left alone: 1" in said
     assert held.job.status == JobStatus.PROCESSING
 
@@ -43,7 +43,7 @@ def test_a_new_priority_is_asked_for_and_given(asking):
     assert 'name="priority"' in asking.post(LIST, form("prioritise_jobs", jobs)).content.decode()
     more = {"confirmed": "yes", "priority": "8", "reason": "soon"}
     said = asking.post(LIST, form("prioritise_jobs", jobs, **more), follow=True).content.decode()
-    assert "Changed the priority of 1 job. 1 had ended or had that priority already and was left alone." in said
+    assert "Prioritised 1 job. 1 had ended or had that priority already and was left alone." in said
     assert set(Job.objects.values_list("priority", flat=True)) == {8}
 
 
@@ -73,7 +73,7 @@ def test_all_that_match_are_previewed_and_then_done_step_by_step(asking, ada, mo
         response = asking.post(url, hidden(html))
         steps += 1
     assert steps == 3
-    assert "Sent back 7 jobs." in asking.get(url).content.decode()
+    assert "Retried 7 jobs." in asking.get(url).content.decode()
     assert Job.objects.pending().count() == 7
     assert other.job.status == JobStatus.FAILED
     assert LogEntry.objects.count() == 7

@@ -89,6 +89,14 @@ def test_the_last_interventions_say_who_did_what_and_why(home, olga, ada):
     assert "<b>1</b>released by operators today" in said
 
 
+def test_what_bots_give_back_is_no_release_by_an_operator(home, olga, ada):
+    leases = [take_one(ada) for _ in range(3)]
+    lifecycle.release([leases[0].id], by=By.operator(olga))
+    leases[1].hand_back()
+    lifecycle.hello(ada, instance="second")
+    assert "<b>1</b>released by operators today" in home()
+
+
 @pytest.mark.parametrize(("query", "window"), [("", "hour"), ("?span=day", "day"), ("?span=nonsense", "hour")])
 def test_charts_have_a_window_and_the_figures_behind_them(home, ada, query, window):
     lease = take_one(ada)

@@ -2,9 +2,11 @@
 
 import pytest
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.urls import reverse
 
 from bots.models import ApiKey, Bot
+from jobs.admin import actions
 from jobs.models import Job, JobEvent, JobKind
 from jobs.states import JobStatus
 
@@ -94,3 +96,18 @@ def test_nothing_in_the_history_can_be_deleted(client, admin_client, ada, held_b
     ):
         assert admin_client.post(url, {"post": "yes"}).status_code == 403
     assert JobEvent.objects.filter(pk=event.pk).exists()
+
+
+@pytest.mark.parametrize("name", actions.INTERVENTIONS)
+def test_nothing_is_done_or_offered_to_somebody_without_the_permission_whoever_asks_for_it(
+    rf, vera, ada, held_by, name
+):
+    """Even where the page or the action before it forgot to look."""
+    lease, verb = held_by(ada), actions.INTERVENTIONS[name]
+    request = rf.post("/")
+    request.user = vera
+    with pytest.raises(PermissionDenied):
+        actions.act(request, verb, [lease.id], {"reason": ""})
+    with pytest.raises(PermissionDenied):
+        actions.confirmation(admin.site.get_model_admin(Job), request, verb, Job.objects.all(), "/")
+    assert lease.job.status == JobStatus.PROCESSING

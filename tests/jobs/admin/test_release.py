@@ -89,7 +89,7 @@ def test_a_job_that_nobody_holds_has_a_greyed_release_that_says_why(client, olga
     job = a_job()
     page = client.get(reverse("admin:jobs_job_change", args=[job.pk])).content.decode()
     assert reverse("admin:jobs_job_release", args=[job.pk]) not in page
-    assert "nobody holds it" in page
+    assert "only a claimed or processing job can be released" in page
 
 
 def test_a_view_only_operator_sees_no_button_and_no_action(client, vera, stuck):
@@ -133,6 +133,20 @@ def test_a_late_result_can_be_accepted_from_the_jobs_page(client, olga, stuck):
     assert url in client.get(reverse("admin:jobs_job_change", args=[stuck.id])).content.decode()
     client.post(url)
     assert (stuck.job.status, stuck.job.result) == (JobStatus.SUCCEEDED, {"sum": 3})
+
+
+def test_a_late_failure_is_no_result_to_accept(client, olga, stuck):
+    lifecycle.release([stuck.id], by=lifecycle.By.operator(olga))
+    stuck.fail("too late")
+    assert JobEvent.objects.filter(job=stuck.id, verb=Verb.LATE).exists()
+    client.force_login(olga)
+    url = reverse("admin:jobs_job_accept", args=[stuck.id])
+    assert url not in client.get(reverse("admin:jobs_job_change", args=[stuck.id])).content.decode()
+    page = client.post(LIST, tick([stuck], action="accept_jobs")).content.decode()
+    assert "Accept late result: 0 jobs?" in page
+    assert "Left alone: 1" in page
+    client.post(LIST, tick([stuck], action="accept_jobs", confirmed="yes"))
+    assert stuck.job.status == JobStatus.PENDING
 
 
 def test_what_a_bot_holds_is_released_from_the_list_of_bots_after_asking(client, olga, ada, held_by):

@@ -61,7 +61,7 @@ def test_the_page_says_what_is_counted_and_what_stands_out(asking, told):
     said = asking.get(PAGE).content.decode()
     assert "What stands out" in said
     assert "Too few to say anything: 3 of 4 leases were given back (75 %)." in said
-    assert "Counted are leases that an operator released, or that the sweep took back" in said
+    assert "Counted are leases that an operator released, or that expired" in said
     assert "in the time zone UTC" in said
     assert said.count('role="img"') >= 3
     assert "ada hangs" in said

@@ -21,7 +21,7 @@ def test_a_new_job_is_pending_and_due(db: None) -> None:
     job = Job.objects.get()
     assert created
     assert (job.pk, job.status, job.attempt, job.payload) == (job_id, JobStatus.PENDING, 0, {"numbers": [1]})
-    assert list(Job.objects.claimable()) == [job]
+    assert list(Job.objects.pending()) == [job]
 
 
 def test_a_kind_comes_into_being_with_its_first_job(db: None) -> None:

@@ -27,8 +27,8 @@ def test_a_timeline_has_each_attempt_its_bot_its_end_and_late_results(ada, bob, 
     (claimed,) = lifecycle.claim(bob)
     lifecycle.complete([lifecycle.Report(claimed.id, claimed.attempt, result=1)], by=By.bot(bob))
     assert titles(lease) == [
-        "enqueued", "claimed by ada", "last sign of life", "attempt 1 released by olga", "attempt 1 late result by ada",
-        "claimed by bob", "completed by bob",
+        "enqueued", "claimed by ada", "last sign of life", "attempt 1 released by olga",
+        "attempt 1 reported late by ada", "claimed by bob", "completed by bob",
     ]  # fmt: skip
 
 

@@ -113,8 +113,8 @@ def test_a_job_that_came_back_says_who_sent_it_and_how_its_attempts_ended(ada, b
     lifecycle.claim(bob)
     age(lease, 7)
     sweep()
-    assert why(lease).startswith("It was taken back by the sweep x s ago.")
-    assert said(lease, "attempts") == ["1 of 3 used; 1 not counted; taken back under bob, released under ada"]
+    assert why(lease).startswith("It was expired by the sweep x s ago.")
+    assert said(lease, "attempts") == ["1 of 3 used; 1 not counted; expired under bob, released under ada"]
 
 
 # --- Held -----------------------------------------------------------------------------------------------------
@@ -125,12 +125,12 @@ def test_a_held_job_says_by_whom_and_what_the_sweep_will_do_when(ada):
     lease.heartbeat(progress=40, note="half way")
     job = lease.job
     assert "ada has held it for x s; its last heartbeat was x s ago. All is within its limits." in why(lease)
-    assert "If nothing changes, in 5 m 5x s the sweep takes the job back, and the attempt counts." in why(lease)
+    assert "If nothing changes, in 5 m 5x s the sweep expires the lease, and the attempt counts." in why(lease)
     assert said(lease, "progress") == ["40 %: half way"]
     assert said(lease, "limits") == ["silent after 2 m, overdue after 10 m, the site's default"]
     stuck, back, overdue, flagged = said(lease, "then")
     at = (job.heartbeat_at + timedelta(minutes=6)).strftime("%Y-%m-%d %H:%M:%S UTC")
-    assert back == f"in 5 m 5x s ({at}), silent: the sweep takes the job back, and the attempt counts"
+    assert back == f"in 5 m 5x s ({at}), silent: the sweep expires the lease, and the attempt counts"
     assert stuck.endswith("silent: its bot is potentially stuck")
     assert overdue.endswith("overdue: its bot is potentially stuck")
     assert flagged.endswith("overdue: the sweep says so in the history, no more")
@@ -141,14 +141,14 @@ def test_a_held_job_past_a_limit_says_so_with_the_figures(ada):
     make_older(lease, 3)
     assert f"It is potentially stuck: silent for 3 m on sum job {lease.id}, limit 2 m." in why(lease)
     make_older(lease, 4)
-    assert "At its next run the sweep takes the job back, and the attempt counts." in why(lease)
+    assert "At its next run the sweep expires the lease, and the attempt counts." in why(lease)
 
 
 def test_a_job_that_was_not_started_says_when_it_goes_back(ada):
     lease = take_one(ada, start=False)
     (then,) = said(lease, "then")
     assert then.startswith("in 4 m 5x s (")
-    assert then.endswith("unstarted: the sweep takes the job back, and the attempt counts")
+    assert then.endswith("unstarted: the sweep expires the lease, and the attempt counts")
 
 
 def test_a_held_job_at_its_last_attempt_says_that_it_would_end(ada):

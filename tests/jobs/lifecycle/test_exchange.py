@@ -1,4 +1,4 @@
-"""A bot's whole turn in one call: the same as each call by itself, by the short way and the long."""
+"""A bot's whole turn in one call: the same as each call by itself, read by the entry and by Django alike."""
 
 import json
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from bots.models import Bot
 from bots.states import BotStatus, HealthStatus
 from jobs import lifecycle
-from jobs.api import short
+from jobs.api import turn as api
 from jobs.lifecycle import SWEEP, By
 from jobs.models import Job, JobEvent, JobKind
 from jobs.states import JobStatus, Verb
@@ -29,11 +29,11 @@ pytestmark = pytest.mark.django_db
 Turn = Callable[..., HttpResponse]
 
 
-@pytest.fixture(params=["short", "long"])
+@pytest.fixture(params=["entry", "django"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Every test here that uses it runs by both ways."""
-    if request.param == "long":
-        monkeypatch.setattr(short, "answer", lambda environ: None)
+    """Every test here that uses it runs with bodies that the entry reads, and with bodies that Django reads."""
+    if request.param == "django":
+        monkeypatch.setattr(api, "answer", lambda environ: None)
     return str(request.param)
 
 

@@ -11,6 +11,7 @@ from jobs.errors import LeaseLost
 from jobs.lifecycle import SWEEP, By
 from jobs.models import Job, JobEvent
 from jobs.states import JobStatus, Verb
+from jobsite.lib.clock import moment
 from tests.cast import Lease, take_one
 
 pytestmark = pytest.mark.django_db
@@ -48,10 +49,10 @@ def test_nothing_changes_and_the_bot_is_told_who_when_and_why(ended: tuple[Lease
     assert outcome.accepted == []
     assert (error.extra["ended_by"], error.extra["ended_at"], error.extra["reason"]) == (
         who,
-        event.at.isoformat(),
+        moment(event.at),
         "ada hangs",
     )
-    assert f"was {past} by {who} at {event.at.isoformat()}: ada hangs." in error.detail
+    assert f"was {past} by {who} at {moment(event.at)}: ada hangs." in error.detail
     assert snapshot(lease) == before
 
 

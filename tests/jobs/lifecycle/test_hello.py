@@ -9,7 +9,7 @@ from jobs import lifecycle
 from jobs.lifecycle import By
 from jobs.models import Job, JobEvent
 from jobs.states import JobStatus
-from tests.cast import enqueue_one
+from tests.cast import enqueue_one, make_older, take_one
 
 pytestmark = pytest.mark.django_db
 
@@ -82,3 +82,17 @@ def test_a_restart_that_was_asked_for_is_answered_by_hello(ada: Bot, olga: User)
     lifecycle.hello(ada, instance="second")
     ada.refresh_from_db()
     assert not lifecycle.take_restart(ada, instance="second")
+
+
+def test_a_bot_that_says_hello_beside_others_of_its_processes_stays_stuck_on_what_they_hold(ada: Bot) -> None:
+    lifecycle.hello(ada, instance="one", alone=False)
+    lease = take_one(ada)
+    make_older(lease, 3)
+    lifecycle.regrade(Bot.objects.all())
+    ada.refresh_from_db()
+    before = (ada.health_status, ada.health_reason, ada.stuck_job_id)
+    assert (before[0], before[2]) == ("potentially_stuck", lease.id)
+    lifecycle.hello(ada, instance="two", alone=False)
+    ada.refresh_from_db()
+    assert (ada.health_status, ada.health_reason, ada.stuck_job_id) == before
+    assert ada.status == BotStatus.BUSY

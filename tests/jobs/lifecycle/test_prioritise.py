@@ -6,7 +6,7 @@ from django.db import transaction
 from jobs import lifecycle
 from jobs.lifecycle import By
 from jobs.models import Job, JobEvent
-from jobs.states import CANCELLABLE, JobStatus, Verb
+from jobs.states import UNFINISHED, JobStatus, Verb
 from tests.cast import enqueue_one, take_one
 from tests.race import PATIENCE, racers
 
@@ -48,7 +48,7 @@ def test_jobs_that_have_ended_and_jobs_that_have_it_already_are_left_alone(ada, 
     same = enqueue_one(priority=4)
     assert lifecycle.prioritise([ended.id, same.pk], priority=4, by=by) == []
     assert not JobEvent.objects.exists()
-    assert Job.objects.get(pk=ended.id).status not in CANCELLABLE
+    assert Job.objects.get(pk=ended.id).status not in UNFINISHED
 
 
 def test_a_job_that_is_claimed_meanwhile_gets_the_priority_all_the_same(ada, by):

@@ -211,3 +211,18 @@ def test_an_attempt_to_come_is_refused(ada: Bot, verb: str) -> None:
     outcome = getattr(Lease(ada, lease.id, lease.attempt + 1), verb)()
     assert isinstance(outcome.rejected[lease.id], LeaseLost)
     assert Job.objects.get(pk=lease.id).status == JobStatus.PROCESSING
+
+
+@pytest.mark.parametrize("way", ["together", "each by itself"])
+def test_jobs_that_fail_together_are_not_due_again_together(ada: Bot, way: str) -> None:
+    leases = [take_one(ada) for _ in range(8)]
+    JobKind.objects.update(backoff=timedelta(minutes=4))
+    if way == "together":
+        lifecycle.fail([lease.report(error="x") for lease in leases], by=By.bot(ada))
+    else:
+        for lease in leases:
+            lease.fail("x")
+    failed = dict(JobEvent.objects.values_list("job", "at"))
+    delays = {lease.job.run_at - failed[lease.id] for lease in leases}
+    assert len(delays) == len(leases)
+    assert timedelta(minutes=3) <= min(delays) < max(delays) <= timedelta(minutes=5)

@@ -10,32 +10,43 @@ from django.db import OperationalError, transaction
 from bots.models import Bot
 from bots.states import BotStatus
 from jobs import lifecycle
-from jobs.lifecycle import SWEEP, PlainTurn, Wanted
+from jobs.lifecycle import SWEEP, TurnRequest, TurnRow, Wanted, take_turn, turn_request
 from jobs.lifecycle import turn as turns
+from jobs.lifecycle.turn import send
 from jobs.models import Job, JobEvent, JobKind
 from jobs.states import JobStatus
-from jobs.turns.combining import GoAlone
+from jobs.turns.combining import RetryAlone
 from tests.cast import Lease, bot_named, enqueue_one, take_one
 from tests.race import PATIENCE, racers
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def turn(bot: Bot, ask: Wanted | None = Wanted(), done: list[Lease] | None = None, **more: Any) -> Any:
-    reports = json.dumps([{"id": lease.id, "attempt": lease.attempt} for lease in done]) if done else None
-    digest = bytes(bot.token_digest or b"")
-    takes = more.pop("takes", ())
-    text = turns._said(ask, more.pop("instance", ""), digest=digest, done=reports, **more)
-    return turns._Saying(text, digest, takes, turns._asked(ask))
+def turn(bot: Bot, ask: Wanted | None = Wanted(), done: list[Lease] | None = None, **more: Any) -> TurnRequest:
+    reports = {verb: json.dumps(more.pop(verb)) for verb in ("fail", "heartbeat") if verb in more}
+    if done:
+        reports["complete"] = json.dumps([{"id": lease.id, "attempt": lease.attempt} for lease in done])
+    request = turn_request(bytes(bot.token_digest or b""), ask, reports, instance=more.pop("instance", ""))
+    return request._replace(takes=more.pop("takes", ()))
 
 
-def together(*turns: Any) -> list[PlainTurn | None]:
-    return turns._exchange_together(turns)
+def failure(lease: Lease, error: str = "", **more: Any) -> dict[str, Any]:
+    return {"id": lease.id, "attempt": lease.attempt, "error": error, "retry": True} | more
 
 
-def ids(turned: PlainTurn | None) -> list[int]:
-    assert turned is not None
-    return [job["id"] for job in json.loads(turned.jobs)]
+def together(*turns: TurnRequest) -> list[TurnRow]:
+    rows = send(turns)
+    assert None not in rows
+    return rows  # type: ignore[return-value]
+
+
+def ids(row: TurnRow) -> list[int]:
+    assert row.outcome == "done"
+    return [job["id"] for job in json.loads(row.jobs)]
+
+
+def refused(row: TurnRow) -> list[int]:
+    return list(lifecycle.refusals(row.name, row.refused))
 
 
 def fleet(n: int) -> list[Bot]:
@@ -59,8 +70,8 @@ def test_each_gets_its_report_accepted_and_a_job_of_its_own() -> None:
 def test_what_failed_and_what_was_done_each_go_to_their_own() -> None:
     ada, bob = fleet(2)
     good, bad = take_one(ada), take_one(bob)
-    said = json.dumps([turns._failing(bad.report(error="no disk", retry=False))])
-    assert None not in together(turn(ada, done=[good]), turn(bob, failed=said))
+    one, other = together(turn(ada, done=[good]), turn(bob, fail=[failure(bad, "no disk", retry=False)]))
+    assert refused(one) == refused(other) == []
     assert (good.job.status, bad.job.status, bad.job.error) == (JobStatus.SUCCEEDED, JobStatus.FAILED, "no disk")
     assert JobEvent.objects.get().by == bob.name
 
@@ -69,20 +80,17 @@ def test_a_failure_that_comes_too_late_is_nobody_elses_trouble() -> None:
     ada, bob = fleet(2)
     lost, held = take_one(ada), take_one(bob)
     lifecycle.release([lost.id], by=SWEEP)
-    late, fine = together(
-        turn(ada, None, failed=json.dumps([turns._failing(lost.report())])), turn(bob, None, done=[held])
-    )
-    assert late is None
-    assert fine is not None
+    late, fine = together(turn(ada, None, fail=[failure(lost)]), turn(bob, None, done=[held]))
+    assert (refused(late), refused(fine)) == ([lost.id], [])
     assert (lost.job.status, held.job.status) == (JobStatus.PENDING, JobStatus.SUCCEEDED)
     assert JobEvent.objects.filter(verb="fail").count() == 0
 
 
 def test_it_is_one_statement(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    call = turns._call_exchange
-    monkeypatch.setattr(turns, "_call_exchange", lambda **params: calls.append(params) or call(**params))
-    assert None not in together(*(turn(bot) for bot in fleet(3)))
+    call = turns.call_turns
+    monkeypatch.setattr(turns, "call_turns", lambda **params: calls.append(params) or call(**params))
+    together(*(turn(bot) for bot in fleet(3)))
     assert len(calls) == 1
 
 
@@ -108,10 +116,10 @@ def test_a_late_report_is_nobody_elses_trouble() -> None:
     lost, held = take_one(ada), take_one(bob)
     lifecycle.release([lost.id], by=SWEEP)
     late, fine = together(turn(ada, done=[lost]), turn(bob, done=[held]))
-    assert late is None
-    assert fine is not None and fine.claimed == 1
+    assert (refused(late), refused(fine)) == ([lost.id], [])
+    assert (len(ids(late)), len(ids(fine))) == (1, 1)
     assert held.job.status == JobStatus.SUCCEEDED
-    assert not Job.objects.held_by(ada).exists()
+    assert [job.pk for job in Job.objects.held_by(ada)] == ids(late)
 
 
 def test_a_bot_that_takes_other_kinds_than_was_believed_is_left_out_and_learned() -> None:
@@ -119,7 +127,7 @@ def test_a_bot_that_takes_other_kinds_than_was_believed_is_left_out_and_learned(
     enqueue_one()
     Bot.objects.filter(pk=bob.pk).update(kinds=["divide"])
     got, other = together(turn(ada), turn(bob))
-    assert (ids(got) != [], other) == (True, None)
+    assert (ids(got) != [], other.outcome, other.n) == (True, "other_kinds", 0)
     assert turns._takes[bytes(bob.token_digest or b"")] == ("divide",)
 
 
@@ -146,8 +154,8 @@ def test_heartbeats_and_turns_that_ask_for_nothing_may_be_among_them() -> None:
     for _ in range(3):
         enqueue_one()
     lease = take_one(ada)
-    beats = json.dumps([{"id": lease.id, "attempt": lease.attempt, "progress": 30}])
-    quiet, got = together(turn(ada, None, beats=beats), turn(bob))
+    beats = [{"id": lease.id, "attempt": lease.attempt, "progress": 30}]
+    quiet, got = together(turn(ada, None, heartbeat=beats), turn(bob))
     assert (ids(quiet), len(ids(got)), lease.job.progress) == ([], 1, 30)
 
 
@@ -168,7 +176,7 @@ def test_a_process_that_was_replaced_is_left_out() -> None:
     enqueue_one()
     lifecycle.hello(ada, instance="new")
     old, got = together(turn(ada, instance="old"), turn(bob))
-    assert (old, len(ids(got))) == (None, 1)
+    assert (old.outcome, old.instance, len(ids(got))) == ("replaced", "new", 1)
 
 
 def test_a_bot_that_somebody_keeps_locked_holds_up_only_itself() -> None:
@@ -178,7 +186,7 @@ def test_a_bot_that_somebody_keeps_locked_holds_up_only_itself() -> None:
     with racers() as run:
         with transaction.atomic():
             Bot.objects.select_for_update().get(pk=ada.pk)
-            with pytest.raises(GoAlone):
+            with pytest.raises(RetryAlone):
                 run.go(lambda: together(turn(ada), turn(bob))).result(PATIENCE)
             assert len(ids(run.go(lambda: together(turn(bob))[0]).result(PATIENCE))) == 1
             waits = run.go_and_block(lambda: together(turn(ada))[0])
@@ -193,7 +201,7 @@ def test_nothing_of_any_turn_is_done_when_one_cannot_be() -> None:
     with racers() as run, transaction.atomic():
         # Whoever comes now sees the lease hold, waits for this, and then goes by itself.
         Job.objects.select_for_update().get(pk=its.id)
-        with pytest.raises(GoAlone):
+        with pytest.raises(RetryAlone):
             run.go(lambda: together(turn(ada, done=[mine]), turn(bob, done=[its]))).result(PATIENCE)
     assert {mine.job.status, its.job.status} == {JobStatus.PROCESSING}
 
@@ -204,24 +212,23 @@ def test_a_large_turn_goes_on_though_those_before_it_hang() -> None:
     for _ in range(turns.LARGE_AT_ONCE):
         turns._large.acquire()
     try:
-        turned = lifecycle.exchange_plainly(bytes(ada.token_digest or b""), Wanted(100))
+        row = take_turn(turn(ada, Wanted(100)))
     finally:
         turns._large.release(turns.LARGE_AT_ONCE)
-    assert turned is not None and turned.claimed == 1
+    assert row.n == 1
 
 
 def test_a_large_turn_leaves_its_place_to_others_however_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     (ada,) = fleet(1)
-    digest = bytes(ada.token_digest or b"")
 
     def fails(**params: Any) -> Any:
         raise OperationalError("the connection was lost")
 
     with monkeypatch.context() as broken:
-        broken.setattr(turns, "_call_exchange", fails)
+        broken.setattr(turns, "call_turns", fails)
         with pytest.raises(OperationalError):
-            lifecycle.exchange_plainly(digest, Wanted(100))
-    assert lifecycle.exchange_plainly(digest, Wanted(100)) is not None
+            take_turn(turn(ada, Wanted(100)))
+    assert take_turn(turn(ada, Wanted(100))).outcome == "done"
     taken = [turns._large.acquire(blocking=False) for _ in range(turns.LARGE_AT_ONCE)]
     turns._large.release(sum(taken))
     assert all(taken)

@@ -13,9 +13,10 @@ from django.utils import timezone
 from jobs import lifecycle
 from jobs.lifecycle import By
 from jobs.models import Job, JobEvent, JobKind, JobRollup, Learned, RollupState
-from jobs.states import ENDING, HELD, Span
+from jobs.states import HELD, Span
 from jobs.stats import learned, rollup
 from jobs.stats.times import FINE, HOME, LEARNED, METRICS
+from jobs.transitions import ENDING
 from jobsite.lib import histogram
 from tests.cast import enqueue_one, take_one
 

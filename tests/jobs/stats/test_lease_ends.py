@@ -12,7 +12,7 @@ from django.utils import timezone
 from jobs import lifecycle
 from jobs.lifecycle import By
 from jobs.models import JobEvent, JobRollup, RollupState
-from jobs.release_patterns.report import COLUMNS
+from jobs.release_patterns.report import COLUMNS as WAYS
 from jobs.release_patterns.samples import SOURCES, given_back
 from jobs.states import Span
 from jobs.stats import rollup
@@ -20,8 +20,6 @@ from tests.cast import enqueue_one, take_one
 from tests.race import PATIENCE, racers
 
 NOON = datetime(2026, 3, 5, 12, 0, tzinfo=UTC)
-#: In how many ways a lease can end: the columns of each.
-WAYS = {"succeeded": ("succeeded",), "failed": ("attempts_failed",), "cancelled": ("cancelled_held",)} | COLUMNS
 
 
 @pytest.fixture

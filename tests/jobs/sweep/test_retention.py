@@ -258,8 +258,7 @@ def test_a_full_sweep_prunes_and_says_so_and_no_other_does(ada: Bot, caplog: pyt
     assert swept.pruned == 2
     assert swept.counts()["pruned"] == SweepRun.objects.get().counts["pruned"] == 2
     (line,) = [record for record in caplog.records if "pruned" in record.getMessage()]
-    assert line.getMessage() == "pruned 2 jobs"
-    assert line.said == {"jobs": 2, "kinds": {"sum": 1, "divide": 1}}  # type: ignore[attr-defined]
+    assert line.msg == line.msg | {"event": "pruned 2 jobs", "jobs": 2, "kinds": {"sum": 1, "divide": 1}}  # type: ignore[operator]
     caplog.clear()
     with caplog.at_level(logging.INFO, logger="jobsite.jobs"):
         assert sweep().pruned == 0

@@ -142,6 +142,27 @@ def test_an_overdue_job_meets_its_kinds_policy(ada: Bot, chosen: Policy, status:
     assert lease.job.status == status
 
 
+@pytest.mark.parametrize(
+    ("silent", "overdue", "status"),
+    [
+        (Policy.FLAG, Policy.FAIL, JobStatus.FAILED),
+        (Policy.FAIL, Policy.FLAG, JobStatus.FAILED),
+        (Policy.FLAG, Policy.RELEASE, JobStatus.PENDING),
+        (Policy.RELEASE, Policy.FLAG, JobStatus.PENDING),
+        (Policy.RELEASE, Policy.FAIL, JobStatus.PENDING),
+        (Policy.FAIL, Policy.RELEASE, JobStatus.FAILED),
+    ],
+)
+def test_a_job_past_both_limits_meets_the_first_policy_that_does_more_than_flag(
+    ada: Bot, silent: Policy, overdue: Policy, status: str
+) -> None:
+    lease = take_one(ada)
+    policy(when_silent=silent, when_overdue=overdue)
+    make_older(lease, 100)
+    assert sweep().flagged == 0
+    assert lease.job.status == status
+
+
 def test_a_kinds_own_limit_for_running_is_used(ada: Bot) -> None:
     lease = take_one(ada)
     policy(run_within=timedelta(hours=2))

@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from jobs.turns.combining import GoAlone, Together
+from jobs.turns.combining import RetryAlone, Together
 from tests.race import PATIENCE
 
 
@@ -89,7 +89,7 @@ def test_another_sort_does_not_stand_in_this_line() -> None:
 
 
 def test_when_nothing_was_done_for_anybody_each_goes_alone() -> None:
-    made = Made(fails=GoAlone)
+    made = Made(fails=RetryAlone)
     futures = meanwhile(made, Together(made, most=8, patience=PATIENCE), [("ada", "a"), ("bob", "b")])
     assert [future.result() for future in futures] == ["FIRST", "A", "B"]
     assert made.calls[:2] == [["first"], ["a", "b"]]

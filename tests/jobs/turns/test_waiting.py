@@ -1,5 +1,7 @@
 """A claim may wait: it is woken by new work, holds no connection meanwhile, and is answered when the server goes."""
 
+import itertools
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
@@ -201,6 +204,38 @@ def test_what_failed_in_a_turn_and_is_due_again_at_once_is_found(
     calls(ada_token, "/exchange", {"failed": [{"id": lease.id, "attempt": 1, "error": "x"}]}).result(PATIENCE)
     (got,) = answer.result(PATIENCE).json()["jobs"]
     assert (got["id"], got["attempt"]) == (lease.id, 2)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("backoff", "news"), [(0, [{ANY: 1}, {"sum": 1}]), (60, [])])
+@pytest.mark.parametrize("call", ["/exchange", "/jobs/{}/fail"])
+def test_what_failed_is_news_when_it_is_due_at_once(
+    client: Client, ada: Bot, ada_token: str, backoff: int, news: list[dict[str, int]], call: str
+) -> None:
+    lease = take_one(ada)
+    JobKind.objects.filter(name="sum").update(backoff=timedelta(seconds=backoff))
+    failed = {"attempt": lease.attempt, "error": "x"}
+    with psycopg.connect(database_url(), autocommit=True) as listening:
+        listening.execute(f"LISTEN {waiting.CHANNEL}")
+        body = {"failed": [{"id": lease.id} | failed]} if call == "/exchange" else failed
+        assert send(client, ada_token, "POST", call.format(lease.id), body).status_code == 200
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_notify(%s, 'the end')", [waiting.CHANNEL])
+        heard = list(itertools.takewhile(lambda text: text != "the end", (n.payload for n in listening.notifies())))
+    assert [json.loads(text) in news for text in heard] == [True] * bool(news)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_was_there_before_the_listener_looks_when_it_has_begun_to_listen(monkeypatch: pytest.MonkeyPatch) -> None:
+    # No other look comes: what wakes the waiter is that one.
+    monkeypatch.setattr(waiting, "TICK", 4 * PATIENCE)
+    waiter = waiting.waiters.enter(None)
+    assert waiter is not None
+    assert waiting.waiters.wait(waiter, PATIENCE)
+    waiting.waiters.close()
+    # So that the listener sees that it is over.
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_notify(%s, '{}')", [waiting.CHANNEL])
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,0 +1,123 @@
+"""What producers and operators send and get about jobs."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from jobs.api.schemas.fields import MAX_BULK, Attempt
+from jobs.enqueue.new_job import JobIn
+from jobs.models import REASON_LENGTH
+from jobs.states import JobStatus
+from jobsite.lib.params import Input
+
+
+class ReleaseIn(Input):
+    """A bot gives its `attempt`; an operator gives a `reason`."""
+
+    attempt: Attempt | None = None
+    reason: str = Field("", max_length=REASON_LENGTH)
+
+
+class ReasonIn(Input):
+    reason: str = Field("", max_length=REASON_LENGTH)
+
+
+class BulkIn(Input):
+    jobs: list[JobIn] = Field(min_length=1, max_length=MAX_BULK)
+
+
+class JobOut(BaseModel):
+    """One job as operators and producers see it. `bot` names who holds it."""
+
+    id: int
+    kind: str
+    status: JobStatus
+    payload: Any
+    priority: int
+    run_at: datetime
+    key: str | None
+    attempt: int
+    max_attempts: int
+    claimed_by: int | None
+    bot: str | None
+    claimed_at: datetime | None
+    started_at: datetime | None
+    heartbeat_at: datetime | None
+    deadline_at: datetime | None
+    finished_at: datetime | None
+    created_at: datetime
+    progress: int | None
+    progress_note: str
+    result: Any
+    error: str
+
+
+class JobsOut(BaseModel):
+    jobs: list[JobOut]
+    next_cursor: str | None
+
+
+class EventOut(BaseModel):
+    id: int
+    job_id: int
+    attempt: int
+    verb: str
+    from_status: str
+    to_status: str
+    bot_id: int | None
+    actor: str
+    by: str
+    reason: str
+    at: datetime
+    detail: Any
+
+
+class EventsOut(BaseModel):
+    events: list[EventOut]
+
+
+class EvidenceOut(BaseModel):
+    """One thing that was looked at: what was found in words, and the figures; durations are in seconds."""
+
+    about: str
+    says: str
+    figures: dict[str, Any]
+
+
+class ExplainedOut(BaseModel):
+    """Why a job is where it is: `why` in a sentence or two, and the evidence under it."""
+
+    job: int
+    kind: str
+    status: JobStatus
+    why: str
+    evidence: list[EvidenceOut]
+
+
+class BadLineOut(BaseModel):
+    line: int
+    message: str
+
+
+class BulkOut(BaseModel):
+    """`ids` are those of all jobs in the order given; null when NDJSON had more than a JSON body may have.
+
+    `bad` and `errors` are only there with `?bad=skip`: how many lines were left out, and the first of them.
+    """
+
+    created: int
+    existing: int
+    ids: list[int] | None
+    bad: int = 0
+    errors: list[BadLineOut] = []
+
+
+class ChangeOut(BaseModel):
+    """What an operator's verb did to a job. `bot_id` is who held it."""
+
+    status: str
+    job_id: int
+    bot_id: int | None
+    previous_status: str
+    message: str

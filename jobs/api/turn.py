@@ -1,0 +1,211 @@
+"""Claim and exchange: a bot's turn, answered where the web server calls, before Django makes a request of it.
+
+Django sees only what is refused before it is a turn (a wrong host, a bad body), and JSON that must be read with care.
+What is declared here for it, and for the OpenAPI document, ends in the same function (`respond`).
+"""
+
+from typing import Any, NamedTuple
+from wsgiref.types import WSGIEnvironment
+
+from django.conf import settings
+from django.core.exceptions import DisallowedHost
+from django.http import HttpRequest, HttpResponse
+from ninja import Body, Router
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_json
+
+from bots import tokens
+from bots.auth import bearer
+from bots.models import Bot
+from jobs import lifecycle
+from jobs.api import schemas
+from jobs.api.auth import INSTANCE_LENGTH, bots_only, instance_of
+from jobs.errors import LeaseLost
+from jobs.lifecycle import TurnRow, Wanted
+from jobs.turns import waiting
+from jobsite.lib import log_context
+from jobsite.lib.bodies import whole
+from jobsite.lib.errors import Invalid, JobsiteError, NotFound
+from jobsite.lib.strict_json import check_json, is_plain
+
+router = Router(auth=bots_only, tags=["Bots"])
+
+_BODIES: dict[str, TypeAdapter[Any]] = {
+    "/api/v1/claim": TypeAdapter(schemas.ClaimIn),
+    "/api/v1/exchange": TypeAdapter(schemas.ExchangeIn),
+}
+#: What is answered here.
+PATHS = tuple(_BODIES)
+#: The reports of an exchange: the field each sort has in its body, by its verb. Answers name them in this order.
+REPORTS = {"complete": "completed", "fail": "failed", "heartbeat": "heartbeats"}
+_LIST: TypeAdapter[list[Any]] = TypeAdapter(list[schemas.CompleteItem | schemas.FailItem | schemas.HeartbeatItem])
+
+
+class Answer(NamedTuple):
+    """What the web server is to send."""
+
+    status: int
+    reason: str
+    headers: dict[str, str]
+    body: bytes
+
+    @classmethod
+    def from_response(cls, response: HttpResponse) -> "Answer":
+        """The same as a response of Django's."""
+        return cls(response.status_code, response.reason_phrase, dict(response.items()), response.content)
+
+    def to_response(self) -> HttpResponse:
+        """The same for Django."""
+        return HttpResponse(self.body, status=self.status, reason=self.reason, headers=self.headers)
+
+
+class Envelope(HttpRequest):
+    """As much of a request as Django needs to say whose host it names, and whether it came by HTTPS."""
+
+    def __init__(self, environ: WSGIEnvironment) -> None:
+        self.META = environ
+
+    def _get_scheme(self) -> str:
+        return str(self.META.get("wsgi.url_scheme"))
+
+
+@router.post("/claim", response=schemas.ClaimOut)
+def claim(request: HttpRequest, data: schemas.ClaimIn = Body(default_factory=schemas.ClaimIn)) -> Any:
+    """Take the next due jobs: highest priority first, then oldest. An empty list when there is nothing for this bot."""
+    return _from_django(request, data)
+
+
+@router.post("/exchange", response=schemas.ExchangeOut)
+def exchange(request: HttpRequest, data: schemas.ExchangeIn = Body(default_factory=schemas.ExchangeIn)) -> Any:
+    """A bot's whole turn at once: what it completed, what failed, heartbeats, and a claim. One transaction."""
+    check(data)
+    return _from_django(request, data)
+
+
+def _from_django(request: HttpRequest, data: schemas.ClaimIn | schemas.ExchangeIn) -> HttpResponse:
+    token = bearer(request.headers.get("Authorization", ""))
+    return respond(tokens.digest(token), data, instance_of(request)).to_response()
+
+
+def answer(environ: WSGIEnvironment) -> Answer | None:
+    """The answer to a turn, or None: this call is not one, nothing was done, and Django is to answer it.
+
+    What was read of its body can be read again. Errors for a body that is not read, and for a turn that is refused.
+    """
+    adapter = _BODIES.get(environ["PATH_INFO"])
+    if adapter is None or environ["REQUEST_METHOD"] != "POST" or not _well_addressed(environ):
+        return None
+    token = bearer(environ.get("HTTP_AUTHORIZATION", ""))
+    instance = environ.get("HTTP_BOT_INSTANCE", "").strip()
+    if not token or token.startswith(tokens.KEY_PREFIX):
+        return None
+    if len(instance) > INSTANCE_LENGTH or not instance.isprintable():
+        return None
+    body = whole(environ, settings.MAX_BODY_BYTES)
+    if not is_plain(body):
+        return None
+    try:
+        data = adapter.validate_json(body or b"{}")
+        if isinstance(data, schemas.ExchangeIn):
+            check(data, results=len(body) * 2 > settings.MAX_RESULT_BYTES)
+    except (ValidationError, Invalid):
+        return None
+    return respond(tokens.digest(token), data, instance)
+
+
+def _well_addressed(environ: WSGIEnvironment) -> bool:
+    """Whether it names a host of ours, and came by HTTPS where it must."""
+    envelope = Envelope(environ)
+    if settings.SECURE_SSL_REDIRECT and not envelope.is_secure():
+        return False
+    try:
+        envelope.get_host()
+    except DisallowedHost:
+        return False
+    return True
+
+
+def check(data: schemas.ExchangeIn, *, results: bool = True) -> None:
+    """Invalid, naming it, for a job that is named twice and for a result that cannot be kept."""
+    seen = set()
+    for name in REPORTS.values():
+        for i, item in enumerate(getattr(data, name)):
+            if item.id in seen:
+                message = f"job {item.id} is named twice"
+                raise Invalid(f"{name}[{i}].id: {message}", errors=[{"field": f"{name}[{i}].id", "message": message}])
+            seen.add(item.id)
+    for i, done in enumerate(data.completed if results else ()):
+        check_json(done.result, f"completed[{i}].result", settings.MAX_RESULT_BYTES)
+
+
+def respond(digest: bytes, data: schemas.ClaimIn | schemas.ExchangeIn, instance: str) -> Answer:
+    """Take the turn of the bot with this token, which may wait for jobs, and answer it."""
+    # Whose token it is, a line would have to ask until the turn is taken.
+    log_context.bind(_digest=digest)
+    reports, ask = ({}, data) if isinstance(data, schemas.ClaimIn) else (_reports(data), data.claim)
+    wanted = Wanted(ask.limit, ask.kinds, ask.start) if ask else None
+    row = lifecycle.take_turn(lifecycle.turn_request(digest, wanted, reports, instance=instance))
+    log_context.bind(bot=row.name, bot_id=row.bot)
+    headers, last = {"Content-Type": "application/json; charset=utf-8"}, row
+    if ask and wanted and ask.wait and not row.n:
+        last, waited = _wait(digest, row, wanted, ask.wait, instance)
+        if not waited:
+            headers["Retry-After"] = str(waiting.RETRY_AFTER)
+    restart = last.restart and _take_restart(digest, instance)
+    head = _heard(data, row) if isinstance(data, schemas.ExchangeIn) else ""
+    orders = f'"paused": {_json(last.paused)}, "restart": {_json(restart)}'
+    body = f'{{{head}"jobs": {last.jobs}, {orders}}}'.encode()
+    return Answer(200, "OK", headers, body)
+
+
+def _reports(data: schemas.ExchangeIn) -> dict[str, str]:
+    """The reports of an exchange as JSON, by verb."""
+    lists = {verb: getattr(data, name) for verb, name in REPORTS.items()}
+    return {verb: _LIST.dump_json(items, exclude_unset=True).decode() for verb, items in lists.items() if items}
+
+
+def _wait(digest: bytes, row: TurnRow, wanted: Wanted, seconds: float, instance: str) -> tuple[TurnRow, bool]:
+    """Wait for a job. False: it could not wait, and should come again in a while."""
+    if not row.room:
+        return row, False
+
+    def look() -> tuple[TurnRow | None, bool]:
+        try:
+            found = lifecycle.take_turn(lifecycle.turn_request(digest, wanted, instance=instance))
+        except JobsiteError:
+            # Its token was revoked, or its process replaced: its reports hold, and its next call says so.
+            return None, True
+        return found, found.n > 0 or not found.room
+
+    kinds = None if row.kinds is None else tuple(row.kinds)
+    found, waited = log_context.waited(lambda: waiting.until_found(look, kinds, seconds))
+    return found or row, waited
+
+
+def _take_restart(digest: bytes, instance: str) -> bool:
+    bot = Bot.objects.filter(token_digest=digest).first()
+    return bot is not None and lifecycle.take_restart(bot, instance)
+
+
+def _heard(data: schemas.ExchangeIn, row: TurnRow) -> str:
+    """What became of each report, as the beginning of the answer."""
+    items = [item for name in REPORTS.values() for item in getattr(data, name)]
+    if not row.refused:
+        ids = ",".join([str(item.id) for item in items])
+        return f'"accepted": [{ids}], "rejected": [], "cancel": [], '
+    refused = lifecycle.refusals(row.name, row.refused)
+    attempts = {item.id: item.attempt for item in items}
+    rejected = [_rejected(job_id, attempts[job_id], error) for job_id, error in refused.items()]
+    accepted = ",".join([str(item.id) for item in items if item.id not in refused])
+    cancel = [job_id for job_id, error in refused.items() if error.extra.get("cancel")]
+    return f'"accepted": [{accepted}], "rejected": {to_json(rejected).decode()}, "cancel": {cancel}, '
+
+
+def _rejected(job_id: int, attempt: int, error: LeaseLost | NotFound) -> dict[str, Any]:
+    extra = {name: value for name, value in error.extra.items() if name in schemas.RejectedOut.model_fields}
+    refused = {"id": job_id, "attempt": attempt, "code": error.code, "detail": error.detail} | extra
+    return schemas.RejectedOut(**refused).model_dump()
+
+
+def _json(yes: bool) -> str:
+    return "true" if yes else "false"

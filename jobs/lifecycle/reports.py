@@ -1,0 +1,74 @@
+"""A bot's single calls: claim, start, heartbeat, complete, fail, hand back. Each is a turn with one sort of report."""
+
+import json
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any, cast
+
+from bots.models import Bot
+from jobs.lifecycle.late import refusals
+from jobs.lifecycle.turn import TurnRow, take_turn, turn_request
+from jobs.lifecycle.values import By, Claimed, Outcome, Renewed, Report, Wanted
+
+
+def claim(
+    bot: Bot, *, limit: int = 1, kinds: Collection[str] | None = None, start: bool = True, instance: str = ""
+) -> list[Claimed]:
+    """The next due jobs for `bot`, at most `limit`: priority first, then age.
+
+    None for a paused or quarantined bot, none of a paused kind, only kinds the bot takes, and never more than its
+    capacity. InstanceReplaced when a newer process of the bot is alone.
+    """
+    request = turn_request(bot.pk, Wanted(limit, kinds, start), instance=instance)
+    row = take_turn(request._replace(takes=tuple(bot.kinds)))
+    moments = ("run_at", "deadline_at")
+    jobs = [job | {name: datetime.fromisoformat(job[name]) for name in moments} for job in json.loads(row.jobs)]
+    return [Claimed(**job) for job in jobs]
+
+
+def complete(reports: Sequence[Report], *, by: By) -> Outcome:
+    """Leases end well, with their results. A result that comes too late is kept as an event, once."""
+    return _report("complete", reports, [{"result": r.result} for r in reports], by)[1]
+
+
+def fail(reports: Sequence[Report], *, by: By) -> Outcome:
+    """Leases end badly: back to pending after a backoff while attempts are left and `retry`, else failed."""
+    return _report("fail", reports, [{"error": r.error, "retry": r.retry} for r in reports], by)[1]
+
+
+def hand_back(reports: Sequence[Report], *, by: By, reason: str = "") -> Outcome:
+    """A bot releases leases of its own, at shutdown for instance. Not counted."""
+    why = {"reason": reason or "handed back by the bot"}
+    return _report("release", reports, [why for _ in reports], by)[1]
+
+
+def start(reports: Sequence[Report], *, by: By) -> tuple[list[Renewed], Outcome]:
+    """Claimed → processing. A job that is processing under the same lease stays so."""
+    return _renew("start", reports, [{} for _ in reports], by)
+
+
+def heartbeat(reports: Sequence[Report], *, by: By) -> tuple[list[Renewed], Outcome]:
+    """Renew leases, with progress (0–100) and a note where given; a bot that was stuck on one of them is well again."""
+    return _renew("heartbeat", reports, [{"progress": r.progress, "note": r.note} for r in reports], by)
+
+
+def _renew(
+    verb: str, reports: Sequence[Report], contents: Sequence[dict[str, Any]], by: By
+) -> tuple[list[Renewed], Outcome]:
+    row, outcome = _report(verb, reports, contents, by)
+    changes = json.loads(row.changes) if row.changes else []
+    renewed = [
+        Renewed(change["id"], change["attempt"], change["status"], datetime.fromisoformat(change["deadline_at"]))
+        for change in changes
+    ]
+    return renewed, outcome
+
+
+def _report(
+    verb: str, reports: Sequence[Report], contents: Sequence[dict[str, Any]], by: By
+) -> tuple[TurnRow, Outcome]:
+    pairs = zip(reports, contents, strict=True)
+    text = json.dumps([{"id": r.id, "attempt": r.attempt, **content} for r, content in pairs], allow_nan=False)
+    row = take_turn(turn_request(cast(int, by.bot_id), reports={verb: text}))
+    rejected = refusals(row.name, row.refused)
+    return row, Outcome([report.id for report in reports if report.id not in rejected], rejected)

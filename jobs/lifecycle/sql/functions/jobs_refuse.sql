@@ -1,0 +1,68 @@
+-- Refuse: of reports that did not hold, those that say the same as one that did hold, once, are as good as that; each
+-- other one is refused, with what ended its lease and how its job is now. A result or a failure that came after the
+-- bot's own lease had ended is kept in the job's history. Returns for each turn its refused reports, as JSON.
+CREATE OR REPLACE FUNCTION jobs_refuse(
+    turns jsonb, known integer[], bots bigint[], names text[], done_turns integer[], done_ids bigint[],
+    OUT refused text[]
+)
+LANGUAGE plpgsql VOLATILE
+AS $function$
+BEGIN
+    WITH lost AS MATERIALIZED (
+        SELECT w.place, w.turn, w.bot, w.name, w.verb AS report, w.ord, w.id, w.attempt, w.result, w.error,
+               j.id IS NOT NULL AS found, j.status, j.attempt AS job_attempt, j.finished_at,
+               COALESCE(j.finished_by_id = w.bot AND j.attempt = w.attempt, false) AS completed,
+               e.verb, e.actor, e.by, e.reason, e.at
+        FROM (
+            SELECT p.place, p.turn, p.bot, p.name, verb, w.*
+            FROM unnest(known, bots, names) WITH ORDINALITY AS p(turn, bot, name, place)
+            CROSS JOIN unnest('{complete,fail,release,start,heartbeat}'::text[]) AS verb
+            CROSS JOIN LATERAL ROWS FROM (
+                jsonb_to_recordset(turns->(p.turn - 1)->verb) AS (id bigint, attempt integer, result jsonb, error text)
+            ) WITH ORDINALITY AS w(id, attempt, result, error, ord)
+            WHERE (p.turn, w.id) NOT IN (SELECT d.turn, d.id FROM unnest(done_turns, done_ids) AS d(turn, id))
+        ) w
+        LEFT JOIN jobs_job j ON j.id = w.id
+        LEFT JOIN LATERAL (
+            SELECT e.verb, e.actor, e.by, e.reason, e.at FROM jobs_jobevent e
+            WHERE e.job_id = w.id AND e.attempt = w.attempt AND e.bot_id = w.bot
+              AND e.verb IN ('release', 'expire', 'fail', 'cancel')
+            ORDER BY e.id DESC
+            LIMIT 1
+        ) e ON true
+    ), refusal AS MATERIALIZED (
+        SELECT * FROM lost l
+        WHERE NOT (
+            COALESCE(l.report = 'complete' AND l.completed AND l.status = 'succeeded', false)
+            OR COALESCE(l.report = l.verb AND l.actor = 'bot', false)
+        )
+    ), late AS (
+        INSERT INTO jobs_jobevent (job_id, attempt, verb, from_status, to_status, bot_id, actor, by, reason, at, detail)
+        SELECT j.id, r.attempt, 'late', j.status, j.status, r.bot, 'bot', r.name,
+               CASE WHEN r.report = 'complete' THEN 'a result came after the lease had ended' ELSE r.error END,
+               statement_timestamp(),
+               jsonb_build_object('outcome', r.report)
+               || CASE WHEN r.report = 'complete' THEN jsonb_build_object('result', r.result)
+                       ELSE jsonb_build_object('error', r.error) END
+        FROM refusal r JOIN jobs_job j ON j.id = r.id
+        WHERE r.report IN ('complete', 'fail')
+          AND EXISTS (SELECT FROM jobs_jobevent e WHERE e.job_id = r.id AND e.attempt = r.attempt AND e.bot_id = r.bot
+                                                    AND e.verb <> 'late')
+        -- It stays until this is written; one that is being deleted is let go.
+        FOR KEY SHARE OF j SKIP LOCKED
+        -- Once for each attempt, however often it is sent.
+        ON CONFLICT (job_id, attempt) WHERE verb = 'late' DO NOTHING
+    )
+    SELECT array_agg(r.texts ORDER BY p.place) INTO refused
+    FROM generate_series(1, cardinality(known)) AS p(place)
+    LEFT JOIN (
+        SELECT r.place, json_agg(json_build_object(
+                   'id', r.id, 'attempt', r.attempt, 'found', r.found, 'status', r.status, 'job_attempt', r.job_attempt,
+                   'completed', r.completed, 'finished_at', jobs_moment(r.finished_at), 'verb', r.verb,
+                   'actor', r.actor, 'by', r.by, 'reason', r.reason, 'at', jobs_moment(r.at)
+               ) ORDER BY array_position('{complete,fail,heartbeat,start,release}', r.report), r.ord)::text AS texts
+        FROM refusal r
+        GROUP BY r.place
+    ) r ON r.place = p.place;
+END
+$function$;

@@ -1,0 +1,37 @@
+-- Touch bots: after what they hold may have changed, or when they were seen. The one statement that says whether a bot
+-- is busy or idle (it is busy if and only if it holds a job), when it was seen, and that it is well again.
+--
+-- The bots are locked first, by id, and only then looked at: what others did to their jobs until then is seen. `due`:
+-- bots that called, and whose sight must be written; `held`: how many jobs each has just been given; empty where the
+-- call is not a bot's. A bot is well again when the job that its health is about is no longer its own; not with `keep`
+-- (its lease expired), until it calls.
+CREATE OR REPLACE FUNCTION jobs_touch_bots(bots bigint[], keep boolean, due boolean[], held integer[], versions text[])
+RETURNS boolean LANGUAGE plpgsql VOLATILE
+AS $function$
+BEGIN
+    PERFORM FROM bots_bot b WHERE b.id = ANY (bots) ORDER BY b.id FOR NO KEY UPDATE;
+    UPDATE bots_bot b
+    SET status = t.becomes,
+        last_seen_at = CASE WHEN t.due IS NULL THEN b.last_seen_at ELSE statement_timestamp() END,
+        version = COALESCE(t.version, b.version),
+        health_status = CASE WHEN t.cured THEN 'normal' ELSE b.health_status END,
+        health_reason = CASE WHEN t.cured THEN '' ELSE b.health_reason END,
+        stuck_job_id = CASE WHEN t.stuck THEN b.stuck_job_id END
+    FROM (
+        SELECT t.id, t.due, t.version, t.becomes, t.stuck, NOT keep AND NOT t.stuck AS cured
+        FROM (
+            SELECT t.id, t.due, t.version,
+                   CASE WHEN t.held > 0 OR EXISTS (SELECT FROM jobs_job j WHERE j.claimed_by_id = t.id)
+                        THEN 'busy' ELSE 'idle' END AS becomes,
+                   COALESCE((SELECT j.claimed_by_id = t.id FROM jobs_job j WHERE j.id = o.stuck_job_id), false) AS stuck
+            FROM unnest(bots, due, held, versions) AS t(id, due, held, version)
+            JOIN bots_bot o ON o.id = t.id
+            OFFSET 0
+        ) t
+    ) t
+    WHERE b.id = t.id
+      AND (t.due OR b.status <> t.becomes OR (t.cured AND b.health_status <> 'normal')
+           OR (b.stuck_job_id IS NOT NULL AND NOT t.stuck));
+    RETURN FOUND;
+END
+$function$;

@@ -1,0 +1,711 @@
+-- The functions of a bot's turn, as they were when this migration was made.
+
+-- Moment: a moment as every answer has it.
+CREATE OR REPLACE FUNCTION jobs_moment(at timestamptz) RETURNS text LANGUAGE sql STABLE
+AS $function$
+    SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+$function$;
+
+-- Complete: leases end well, with their results. Returns those whose reports held, each with the turn it is of.
+CREATE OR REPLACE FUNCTION jobs_complete(
+    turns jsonb, known integer[], bots bigint[], OUT done_turns integer[], OUT done_ids bigint[]
+)
+LANGUAGE plpgsql VOLATILE
+AS $function$
+BEGIN
+    WITH done AS (
+        UPDATE jobs_job j
+        SET status = 'succeeded',
+            result = w.result,
+            error = '',
+            started_at = COALESCE(j.started_at, statement_timestamp()),
+            finished_at = statement_timestamp(),
+            finished_by_id = j.claimed_by_id,
+            claimed_by_id = NULL,
+            deadline_at = NULL,
+            progress = CASE WHEN j.progress IS NULL THEN NULL ELSE 100 END
+        FROM (
+            SELECT p.turn, p.bot, w.id, w.attempt, w.result
+            FROM unnest(known, bots) AS p(turn, bot)
+            CROSS JOIN LATERAL jsonb_to_recordset(turns->(p.turn - 1)->'complete')
+                AS w(id bigint, attempt integer, result jsonb)
+            ORDER BY w.id
+        ) w
+        WHERE j.id = w.id AND j.attempt = w.attempt
+          AND CASE WHEN w.id > 0 THEN j.status IN ('claimed', 'processing') AND j.claimed_by_id = w.bot END
+        RETURNING w.turn, j.id
+    )
+    SELECT array_agg(d.turn), array_agg(d.id) INTO done_turns, done_ids FROM done d;
+END
+$function$;
+
+-- Fail: leases end other than well, by report of their bots: those that failed, and those that a bot gives back.
+-- Returns those whose reports held, each with the turn it is of, and what became of each job, as JSON.
+CREATE OR REPLACE FUNCTION jobs_fail(
+    turns jsonb, known integer[], bots bigint[], names text[],
+    OUT done_turns integer[], OUT done_ids bigint[], OUT changed jsonb
+)
+LANGUAGE plpgsql VOLATILE
+AS $function$
+DECLARE
+    due jsonb;
+BEGIN
+    WITH target AS (
+        SELECT w.turn, w.verb, w.bot, w.name, w.reason, w.error, j.id, j.status, j.attempt, j.claimed_at, j.started_at,
+               j.heartbeat_at, j.progress, j.kind_id,
+               CASE WHEN w.verb = 'fail' THEN k.backoff * ((2 ^ LEAST(GREATEST(j.attempt - j.uncounted - 1, 0), 10)) * (1 + 0.25 * (2 * random() - 1))) END AS delay,
+               CASE WHEN w.verb = 'fail' THEN 0 ELSE 1 END AS uncounts,
+               CASE WHEN w.verb = 'fail' THEN CASE WHEN w.retry AND j.attempt - j.uncounted < j.max_attempts THEN 'pending' ELSE 'failed' END ELSE 'pending' END AS to_status
+        FROM (
+            SELECT p.turn, p.bot, p.name, verb, w.id, w.attempt, w.error, COALESCE(w.retry, true) AS retry,
+                   COALESCE(w.reason, w.error, '') AS reason
+            FROM unnest(known, bots, names) AS p(turn, bot, name)
+            CROSS JOIN unnest('{fail,release}'::text[]) AS verb
+            CROSS JOIN LATERAL jsonb_to_recordset(turns->(p.turn - 1)->verb)
+                AS w(id bigint, attempt integer, error text, retry boolean, reason text)
+            ORDER BY w.id
+        ) w
+        JOIN jobs_job j ON j.id = w.id AND j.attempt = w.attempt
+          AND CASE WHEN w.id > 0 THEN j.status IN ('claimed', 'processing') AND j.claimed_by_id = w.bot END
+        JOIN jobs_jobkind k ON k.name = j.kind_id
+        FOR NO KEY UPDATE OF j
+    ), changed AS (
+        UPDATE jobs_job j
+        SET status = t.to_status,
+        uncounted = j.uncounted + t.uncounts,
+        run_at = CASE WHEN t.delay IS NULL OR t.to_status <> 'pending' THEN j.run_at
+                      ELSE statement_timestamp() + t.delay END,
+        finished_at = CASE WHEN t.to_status = 'pending' THEN NULL ELSE statement_timestamp() END,
+        error = COALESCE(t.error, j.error),
+        claimed_by_id = NULL,
+        instance = '',
+        deadline_at = NULL,
+        claimed_at = CASE WHEN t.to_status = 'pending' THEN NULL ELSE j.claimed_at END,
+        started_at = CASE WHEN t.to_status = 'pending' THEN NULL ELSE j.started_at END,
+        heartbeat_at = CASE WHEN t.to_status = 'pending' THEN NULL ELSE j.heartbeat_at END,
+        progress = CASE WHEN t.to_status = 'pending' THEN NULL ELSE j.progress END,
+        progress_note = CASE WHEN t.to_status = 'pending' THEN '' ELSE j.progress_note END
+        FROM target t
+        -- As of `lease.sql`.
+        WHERE j.id = t.id AND CASE WHEN t.id > 0 THEN j.attempt = t.attempt AND j.claimed_by_id = t.bot END
+        RETURNING t.turn, t.verb, j.id, j.attempt, t.kind_id AS kind, t.status AS previous_status, j.status, t.bot,
+                  t.name, t.reason, t.error, t.claimed_at, t.started_at, t.heartbeat_at, t.progress, j.run_at
+    ), event AS (
+        INSERT INTO jobs_jobevent (job_id, attempt, verb, from_status, to_status, bot_id, actor, by, reason, at, detail)
+        SELECT c.id, c.attempt, c.verb, c.previous_status, c.status, c.bot, 'bot', c.name, c.reason,
+               statement_timestamp(),
+               jsonb_strip_nulls(jsonb_build_object(
+               'error', c.error, 'claimed_at', c.claimed_at, 'started_at', c.started_at,
+               'heartbeat_at', c.heartbeat_at, 'progress', c.progress))
+        FROM changed c
+        ORDER BY c.id
+    )
+    SELECT array_agg(c.turn), array_agg(c.id),
+           jsonb_agg(jsonb_build_object(
+               'turn', c.turn, 'verb', c.verb, 'id', c.id, 'attempt', c.attempt, 'kind', c.kind,
+               'previous_status', c.previous_status, 'status', c.status, 'reason', c.reason
+           ) ORDER BY c.id),
+           jsonb_agg(c.kind) FILTER (WHERE c.status = 'pending' AND c.run_at <= statement_timestamp())
+    INTO done_turns, done_ids, changed, due
+    FROM changed c;
+    IF due IS NOT NULL THEN
+        PERFORM pg_notify('jobsite_pending', CASE
+            WHEN length(news.text) < 7000 THEN news.text ELSE json_build_object('', jsonb_array_length(due))::text END)
+        FROM (
+            SELECT json_object_agg(k.kind, k.n)::text AS text
+            FROM (SELECT kind, count(*) AS n FROM jsonb_array_elements_text(due) AS kind GROUP BY kind) k
+        ) news;
+    END IF;
+END
+$function$;
+
+-- Renew: leases go on: those that their bots start, and those with a heartbeat, progress and a note where it has them.
+-- Returns those whose reports held, each with the turn it is of, and the leases as they are now, as JSON.
+CREATE OR REPLACE FUNCTION jobs_renew(
+    turns jsonb, known integer[], bots bigint[], run_within_default interval,
+    OUT done_turns integer[], OUT done_ids bigint[], OUT changed jsonb
+)
+LANGUAGE plpgsql VOLATILE
+AS $function$
+BEGIN
+    WITH target AS (
+        -- Locked first, so that what is added to a lease is added to what it is then.
+        SELECT w.turn, w.verb, w.bot, w.progress, w.note, j.id, j.attempt, j.kind_id, j.claimed_at,
+               statement_timestamp() AS heartbeat_at,
+               CASE WHEN w.verb = 'start' THEN 'processing' ELSE j.status END AS status,
+               CASE WHEN w.verb = 'start' THEN COALESCE(j.started_at, statement_timestamp()) ELSE j.started_at
+               END AS started_at
+        FROM (
+            SELECT p.turn, p.bot, verb, w.*
+            FROM unnest(known, bots) AS p(turn, bot)
+            CROSS JOIN unnest('{start,heartbeat}'::text[]) AS verb
+            CROSS JOIN LATERAL jsonb_to_recordset(turns->(p.turn - 1)->verb)
+                AS w(id bigint, attempt integer, progress smallint, note text)
+            ORDER BY w.id
+        ) w
+        JOIN jobs_job j ON j.id = w.id AND j.attempt = w.attempt
+          AND CASE WHEN w.id > 0 THEN j.status IN ('claimed', 'processing') AND j.claimed_by_id = w.bot END
+        FOR NO KEY UPDATE OF j
+    ), changed AS (
+        UPDATE jobs_job j
+        SET status = l.status,
+            started_at = l.started_at,
+            heartbeat_at = l.heartbeat_at,
+            deadline_at = COALESCE(
+                CASE WHEN l.status = 'claimed' THEN l.claimed_at + k.start_within ELSE LEAST(
+                    l.heartbeat_at + k.heartbeat_within,
+                    CASE WHEN l.started_at + COALESCE(k.run_within, k.learned_run_within, run_within_default) > statement_timestamp()
+                         THEN l.started_at + COALESCE(k.run_within, k.learned_run_within, run_within_default) END,
+                    CASE WHEN l.started_at + 3 * COALESCE(k.run_within, k.learned_run_within, run_within_default) > statement_timestamp()
+                         THEN l.started_at + 3 * COALESCE(k.run_within, k.learned_run_within, run_within_default) END
+                ) END,
+                statement_timestamp()
+            ),
+            progress = COALESCE(l.progress, j.progress),
+            progress_note = COALESCE(l.note, j.progress_note)
+        FROM target l
+        JOIN jobs_jobkind k ON k.name = l.kind_id
+        -- As of `lease.sql`.
+        WHERE j.id = l.id AND CASE WHEN l.id > 0 THEN j.attempt = l.attempt AND j.claimed_by_id = l.bot END
+        RETURNING l.turn, l.verb, j.id, j.attempt, j.status, j.deadline_at
+    )
+    SELECT array_agg(c.turn), array_agg(c.id),
+           jsonb_agg(jsonb_build_object(
+               'turn', c.turn, 'verb', c.verb, 'id', c.id, 'attempt', c.attempt, 'status', c.status,
+               'deadline_at', jobs_moment(c.deadline_at)
+           ) ORDER BY c.id)
+    INTO done_turns, done_ids, changed
+    FROM changed c;
+END
+$function$;
+
+-- Refuse: of reports that did not hold, those that say the same as one that did hold, once, are as good as that; each
+-- other one is refused, with what ended its lease and how its job is now. A result or a failure that came after the
+-- bot's own lease had ended is kept in the job's history. Returns for each turn its refused reports, as JSON.
+CREATE OR REPLACE FUNCTION jobs_refuse(
+    turns jsonb, known integer[], bots bigint[], names text[], done_turns integer[], done_ids bigint[],
+    OUT refused text[]
+)
+LANGUAGE plpgsql VOLATILE
+AS $function$
+BEGIN
+    WITH lost AS MATERIALIZED (
+        SELECT w.place, w.turn, w.bot, w.name, w.verb AS report, w.ord, w.id, w.attempt, w.result, w.error,
+               j.id IS NOT NULL AS found, j.status, j.attempt AS job_attempt, j.finished_at,
+               COALESCE(j.finished_by_id = w.bot AND j.attempt = w.attempt, false) AS completed,
+               e.verb, e.actor, e.by, e.reason, e.at
+        FROM (
+            SELECT p.place, p.turn, p.bot, p.name, verb, w.*
+            FROM unnest(known, bots, names) WITH ORDINALITY AS p(turn, bot, name, place)
+            CROSS JOIN unnest('{complete,fail,release,start,heartbeat}'::text[]) AS verb
+            CROSS JOIN LATERAL ROWS FROM (
+                jsonb_to_recordset(turns->(p.turn - 1)->verb) AS (id bigint, attempt integer, result jsonb, error text)
+            ) WITH ORDINALITY AS w(id, attempt, result, error, ord)
+            WHERE (p.turn, w.id) NOT IN (SELECT d.turn, d.id FROM unnest(done_turns, done_ids) AS d(turn, id))
+        ) w
+        LEFT JOIN jobs_job j ON j.id = w.id
+        LEFT JOIN LATERAL (
+            SELECT e.verb, e.actor, e.by, e.reason, e.at FROM jobs_jobevent e
+            WHERE e.job_id = w.id AND e.attempt = w.attempt AND e.bot_id = w.bot
+              AND e.verb IN ('release', 'expire', 'fail', 'cancel')
+            ORDER BY e.id DESC
+            LIMIT 1
+        ) e ON true
+    ), refusal AS MATERIALIZED (
+        SELECT * FROM lost l
+        WHERE NOT (
+            COALESCE(l.report = 'complete' AND l.completed AND l.status = 'succeeded', false)
+            OR COALESCE(l.report = l.verb AND l.actor = 'bot', false)
+        )
+    ), late AS (
+        INSERT INTO jobs_jobevent (job_id, attempt, verb, from_status, to_status, bot_id, actor, by, reason, at, detail)
+        SELECT j.id, r.attempt, 'late', j.status, j.status, r.bot, 'bot', r.name,
+               CASE WHEN r.report = 'complete' THEN 'a result came after the lease had ended' ELSE r.error END,
+               statement_timestamp(),
+               jsonb_build_object('outcome', r.report)
+               || CASE WHEN r.report = 'complete' THEN jsonb_build_object('result', r.result)
+                       ELSE jsonb_build_object('error', r.error) END
+        FROM refusal r JOIN jobs_job j ON j.id = r.id
+        WHERE r.report IN ('complete', 'fail')
+          AND EXISTS (SELECT FROM jobs_jobevent e WHERE e.job_id = r.id AND e.attempt = r.attempt AND e.bot_id = r.bot
+                                                    AND e.verb <> 'late')
+        -- It stays until this is written; one that is being deleted is let go.
+        FOR KEY SHARE OF j SKIP LOCKED
+        -- Once for each attempt, however often it is sent.
+        ON CONFLICT (job_id, attempt) WHERE verb = 'late' DO NOTHING
+    )
+    SELECT array_agg(r.texts ORDER BY p.place) INTO refused
+    FROM generate_series(1, cardinality(known)) AS p(place)
+    LEFT JOIN (
+        SELECT r.place, json_agg(json_build_object(
+                   'id', r.id, 'attempt', r.attempt, 'found', r.found, 'status', r.status, 'job_attempt', r.job_attempt,
+                   'completed', r.completed, 'finished_at', jobs_moment(r.finished_at), 'verb', r.verb,
+                   'actor', r.actor, 'by', r.by, 'reason', r.reason, 'at', jobs_moment(r.at)
+               ) ORDER BY array_position('{complete,fail,heartbeat,start,release}', r.report), r.ord)::text AS texts
+        FROM refusal r
+        GROUP BY r.place
+    ) r ON r.place = p.place;
+END
+$function$;
+
+-- Touch bots: after what they hold may have changed, or when they were seen. The one statement that says whether a bot
+-- is busy or idle (it is busy if and only if it holds a job), when it was seen, and that it is well again.
+--
+-- The bots are locked first, by id, and only then looked at: what others did to their jobs until then is seen. `due`:
+-- bots that called, and whose sight must be written; `held`: how many jobs each has just been given; empty where the
+-- call is not a bot's. A bot is well again when the job that its health is about is no longer its own; not with `keep`
+-- (its lease expired), until it calls.
+CREATE OR REPLACE FUNCTION jobs_touch_bots(bots bigint[], keep boolean, due boolean[], held integer[], versions text[])
+RETURNS boolean LANGUAGE plpgsql VOLATILE
+AS $function$
+BEGIN
+    PERFORM FROM bots_bot b WHERE b.id = ANY (bots) ORDER BY b.id FOR NO KEY UPDATE;
+    UPDATE bots_bot b
+    SET status = t.becomes,
+        last_seen_at = CASE WHEN t.due IS NULL THEN b.last_seen_at ELSE statement_timestamp() END,
+        version = COALESCE(t.version, b.version),
+        health_status = CASE WHEN t.cured THEN 'normal' ELSE b.health_status END,
+        health_reason = CASE WHEN t.cured THEN '' ELSE b.health_reason END,
+        stuck_job_id = CASE WHEN t.stuck THEN b.stuck_job_id END
+    FROM (
+        SELECT t.id, t.due, t.version, t.becomes, t.stuck, NOT keep AND NOT t.stuck AS cured
+        FROM (
+            SELECT t.id, t.due, t.version,
+                   CASE WHEN t.held > 0 OR EXISTS (SELECT FROM jobs_job j WHERE j.claimed_by_id = t.id)
+                        THEN 'busy' ELSE 'idle' END AS becomes,
+                   COALESCE((SELECT j.claimed_by_id = t.id FROM jobs_job j WHERE j.id = o.stuck_job_id), false) AS stuck
+            FROM unnest(bots, due, held, versions) AS t(id, due, held, version)
+            JOIN bots_bot o ON o.id = t.id
+            OFFSET 0
+        ) t
+    ) t
+    WHERE b.id = t.id
+      AND (t.due OR b.status <> t.becomes OR (t.cured AND b.health_status <> 'normal')
+           OR (b.stuck_job_id IS NOT NULL AND NOT t.stuck));
+    RETURN FOUND;
+END
+$function$;
+
+-- Pick: the next `most` due jobs of these kinds (NULL: any), locked; one that somebody else has locked is passed over.
+--
+-- A priority at a time, highest first. First those at which the caller knows where to begin (`priorities`, and the
+-- places `run_ats` and `ids` there), then whatever the index has below them.
+CREATE OR REPLACE FUNCTION jobs_pick(
+    most integer, kinds text[], priorities integer[], run_ats timestamptz[], ids bigint[]
+)
+RETURNS bigint[] LANGUAGE plpgsql VOLATILE
+AS $function$
+DECLARE
+    picked bigint[] := '{}';
+    next_ids bigint[];
+    at_priority integer := 2147483647;
+    after_at timestamptz;
+    after_id bigint;
+    i integer := 1;
+BEGIN
+    IF kinds IS NOT NULL THEN
+        kinds := ARRAY(SELECT wanted FROM unnest(kinds) AS wanted
+                       WHERE NOT EXISTS (SELECT FROM jobs_jobkind k WHERE k.name = wanted AND k.paused));
+    END IF;
+    LOOP
+        IF i <= cardinality(priorities) THEN
+            at_priority := priorities[i];
+            after_at := run_ats[i];
+            after_id := ids[i];
+        ELSE
+            after_at := '-infinity';
+            after_id := 0;
+            IF kinds IS NULL THEN
+                at_priority := (SELECT j.priority FROM jobs_job j
+                                WHERE j.status = 'pending' AND j.priority < at_priority
+                                ORDER BY j.priority DESC LIMIT 1);
+            ELSE
+                at_priority := (SELECT max(p.priority) FROM unnest(kinds) AS wanted CROSS JOIN LATERAL (
+                                    SELECT j.priority FROM jobs_job j
+                                    WHERE j.status = 'pending' AND j.kind_id = wanted AND j.priority < at_priority
+                                    ORDER BY j.priority DESC LIMIT 1
+                                ) p);
+            END IF;
+            EXIT WHEN at_priority IS NULL;
+        END IF;
+        i := i + 1;
+        IF kinds IS NULL THEN
+            picked := picked || ARRAY(
+                SELECT j.id FROM jobs_job j
+                WHERE j.status = 'pending' AND j.priority = at_priority AND j.run_at <= statement_timestamp()
+                  AND (j.run_at, j.id) > (after_at, after_id)
+                  AND NOT COALESCE(j.kind_id = ANY (ARRAY(SELECT k.name FROM jobs_jobkind k WHERE k.paused)), false)
+                ORDER BY j.run_at, j.id
+                LIMIT most - cardinality(picked)
+                FOR NO KEY UPDATE OF j SKIP LOCKED
+            );
+        ELSIF cardinality(kinds) = 1 THEN
+            picked := picked || ARRAY(
+                SELECT j.id FROM jobs_job j
+                WHERE j.status = 'pending' AND j.kind_id = kinds[1] AND j.priority = at_priority
+                  AND j.run_at <= statement_timestamp() AND (j.run_at, j.id) > (after_at, after_id)
+                ORDER BY j.run_at, j.id
+                LIMIT most - cardinality(picked)
+                FOR NO KEY UPDATE OF j SKIP LOCKED
+            );
+        ELSE
+            -- The kinds' own orders, merged: which are next is seen first, and then they are locked.
+            LOOP
+                SELECT array_agg(next.id), (array_agg(next.run_at ORDER BY next.run_at DESC, next.id DESC))[1],
+                       (array_agg(next.id ORDER BY next.run_at DESC, next.id DESC))[1]
+                INTO next_ids, after_at, after_id
+                FROM (
+                    SELECT due.id, due.run_at FROM unnest(kinds) AS wanted CROSS JOIN LATERAL (
+                        SELECT j.id, j.run_at FROM jobs_job j
+                        WHERE j.status = 'pending' AND j.kind_id = wanted AND j.priority = at_priority
+                          AND j.run_at <= statement_timestamp() AND (j.run_at, j.id) > (after_at, after_id)
+                        ORDER BY j.run_at, j.id
+                        LIMIT most - cardinality(picked)
+                    ) due
+                    ORDER BY due.run_at, due.id
+                    LIMIT most - cardinality(picked)
+                ) next;
+                EXIT WHEN next_ids IS NULL;
+                picked := picked || ARRAY(
+                    SELECT j.id FROM jobs_job j
+                    WHERE j.id = ANY (next_ids) AND j.status = 'pending' AND j.run_at <= statement_timestamp()
+                    ORDER BY j.run_at, j.id
+                    FOR NO KEY UPDATE OF j SKIP LOCKED
+                );
+                EXIT WHEN cardinality(picked) >= most;
+            END LOOP;
+        END IF;
+        EXIT WHEN cardinality(picked) >= most;
+    END LOOP;
+    RETURN picked;
+END
+$function$;
+
+-- Claim: the next due jobs for these bots, whose rows the caller has locked: by priority, then by age, and where there
+-- are too few for all, each bot gets one before any gets a second. None of a paused kind, and none beyond a bot's
+-- capacity. `wants`, `counts` and `texts` have an entry for each bot; `texts` are its jobs, as JSON.
+CREATE OR REPLACE FUNCTION jobs_claim(
+    bots bigint[], INOUT wants integer[], starting boolean[], instances text[], limited boolean, INOUT kinds text[],
+    asked text[], priorities integer[], run_ats timestamptz[], ids bigint[], run_within_default interval, slow interval,
+    OUT counts integer[], OUT texts text[], OUT found_all integer, OUT wanted_all integer, OUT took double precision,
+    OUT last_priority integer, OUT last_run_at text, OUT last_id bigint
+)
+LANGUAGE plpgsql VOLATILE
+AS $function$
+DECLARE
+    picked bigint[];
+    turn_of integer[];
+    began timestamptz;
+    want integer;
+BEGIN
+    IF limited THEN
+        wants := ARRAY(
+            SELECT GREATEST(0, LEAST(t.want, b.capacity - (
+                SELECT count(*) FROM jobs_job j WHERE j.claimed_by_id = t.id
+            )::integer))
+            FROM unnest(bots, wants) AS t(id, want) JOIN bots_bot b ON b.id = t.id
+            ORDER BY t.id
+        );
+    END IF;
+    kinds := CASE
+        WHEN cardinality(kinds) = 0 THEN asked
+        WHEN asked IS NULL THEN kinds
+        ELSE ARRAY(SELECT unnest(kinds) INTERSECT SELECT unnest(asked) ORDER BY 1)
+    END;
+    IF cardinality(kinds) = 0 THEN
+        wants := array_fill(0, ARRAY[cardinality(bots)]);
+    END IF;
+    counts := array_fill(0, ARRAY[cardinality(bots)]);
+    wanted_all := 0;
+    FOREACH want IN ARRAY wants LOOP
+        wanted_all := wanted_all + want;
+    END LOOP;
+    found_all := 0;
+    IF wanted_all = 0 THEN
+        RETURN;
+    END IF;
+
+    began := clock_timestamp();
+    picked := jobs_pick(wanted_all, kinds, priorities, run_ats, ids);
+    found_all := cardinality(picked);
+    took := EXTRACT(epoch FROM clock_timestamp() - began);
+    IF cardinality(priorities) > 0 OR took > EXTRACT(epoch FROM slow) THEN
+        SELECT j.priority, j.run_at::text, j.id INTO last_priority, last_run_at, last_id
+        FROM jobs_job j WHERE j.id = picked[found_all];
+    END IF;
+    IF found_all = 0 THEN
+        RETURN;
+    END IF;
+
+    turn_of := CASE WHEN cardinality(bots) = 1 THEN array_fill(1, ARRAY[wanted_all]) ELSE ARRAY(
+        SELECT p.place FROM unnest(wants) WITH ORDINALITY AS p(want, place) CROSS JOIN generate_series(1, p.want) AS slot
+        ORDER BY slot, p.place
+    ) END;
+    WITH claimed AS (
+        UPDATE jobs_job j
+        SET status = l.status,
+        attempt = j.attempt + 1,
+        claimed_by_id = l.bot,
+        instance = l.instance,
+        claimed_at = l.claimed_at,
+        started_at = l.started_at,
+        heartbeat_at = l.heartbeat_at,
+        deadline_at = COALESCE(
+                CASE WHEN l.status = 'claimed' THEN l.claimed_at + k.start_within ELSE LEAST(
+                    l.heartbeat_at + k.heartbeat_within,
+                    CASE WHEN l.started_at + COALESCE(k.run_within, k.learned_run_within, run_within_default) > statement_timestamp()
+                         THEN l.started_at + COALESCE(k.run_within, k.learned_run_within, run_within_default) END,
+                    CASE WHEN l.started_at + 3 * COALESCE(k.run_within, k.learned_run_within, run_within_default) > statement_timestamp()
+                         THEN l.started_at + 3 * COALESCE(k.run_within, k.learned_run_within, run_within_default) END
+                ) END,
+                statement_timestamp()
+            ),
+        progress = NULL,
+        progress_note = '',
+        error = ''
+        FROM jobs_jobkind k
+        CROSS JOIN (
+            SELECT p.id, turn_of[p.n] AS place, bots[turn_of[p.n]] AS bot, instances[turn_of[p.n]] AS instance,
+                   CASE WHEN starting[turn_of[p.n]] THEN 'processing' ELSE 'claimed' END AS status,
+                   statement_timestamp() AS claimed_at, statement_timestamp() AS heartbeat_at,
+                   CASE WHEN starting[turn_of[p.n]] THEN statement_timestamp() END AS started_at
+            FROM unnest(picked) WITH ORDINALITY AS p(id, n)
+        ) l
+        WHERE j.id = l.id AND k.name = j.kind_id AND CASE WHEN l.id > 0 THEN j.status = 'pending' END
+        RETURNING l.place, j.id, j.kind_id AS kind, j.attempt, j.max_attempts, j.payload, j.priority, j.key, j.run_at,
+                  j.deadline_at
+    ), given AS MATERIALIZED (
+        SELECT c.place, count(*) AS n, json_agg(r ORDER BY c.priority DESC, c.run_at, c.id)::text AS jobs
+        FROM claimed c CROSS JOIN LATERAL (
+            SELECT c.id, c.kind, c.attempt, c.max_attempts, c.payload, c.priority, c.key,
+                   jobs_moment(c.run_at) AS run_at, jobs_moment(c.deadline_at) AS deadline_at
+        ) r
+        GROUP BY c.place
+    )
+    SELECT array_agg(COALESCE(g.n, 0) ORDER BY s.place), array_agg(g.jobs ORDER BY s.place)
+    INTO counts, texts
+    FROM generate_series(1, cardinality(bots)) AS s(place) LEFT JOIN given g ON g.place = s.place;
+END
+$function$;
+
+-- Turns: whole turns of bots in one call: the reports of each, then its claim. One row comes back for each known bot.
+--
+-- `turns` is a JSON list, each turn as `known_turns.sql` reads it. Several are turns of different bots that came at the
+-- same time and ask for the same kinds; `bot_kinds` are those that the caller believes they take. `outcome` is `done`,
+-- or why nothing of a turn was done: `replaced` (a newer process of the bot is alone), `other_kinds` (the bot takes
+-- other kinds than believed: send it alone), `stuck` (grade the bot in the same transaction: send it so, with `grades`).
+-- Unlike a statement, each statement in a VOLATILE function sees what was committed before *it* began: so what a bot
+-- holds can be counted under the bot's lock.
+CREATE OR REPLACE FUNCTION jobs_turns(
+    turns jsonb, bot_kinds text[], asked text[],
+    priorities integer[], run_ats timestamptz[], ids bigint[],
+    run_within_default interval, seen_every interval, slow interval
+)
+RETURNS TABLE (
+    turn integer, outcome text, bot bigint, name text, instance text, takes text, kinds text[], room boolean,
+    paused boolean, restart boolean, grade boolean, jobs text, n integer, changes text, refused text,
+    found_all integer, wanted_all integer, took double precision, at text,
+    last_priority integer, last_run_at text, last_id bigint
+)
+LANGUAGE plpgsql VOLATILE ROWS 1
+-- These hold for all that it calls, too. Statements are planned once for each connection, and none may ever read a whole
+-- table or be compiled.
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+-- Rows are locked in the order in which they are joined, and that is by their ids.
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
+SET lock_timeout = '3s'
+AS $function$
+#variable_conflict use_column
+DECLARE
+    known record;
+    locked record;
+    given record;
+    part record;
+    done_turns integer[] := '{}';
+    done_ids bigint[] := '{}';
+    changed jsonb;
+    refusals text[];
+    wants integer[];
+    counts integer[];
+    texts text[];
+    touched boolean;
+    i integer;
+BEGIN
+    SELECT array_agg(t.turn) FILTER (WHERE t.fine) AS turns, array_agg(t.id) FILTER (WHERE t.fine) AS bots,
+           array_agg(t.name) FILTER (WHERE t.fine) AS names, array_agg(t.digest) FILTER (WHERE t.fine) AS digests,
+           array_agg(t.instance) FILTER (WHERE t.fine) AS instances, array_agg(t.want) FILTER (WHERE t.fine) AS wants,
+           array_agg(t.starts) FILTER (WHERE t.fine) AS starting, array_agg(t.version) FILTER (WHERE t.fine) AS versions,
+           array_agg(t.always) FILTER (WHERE t.fine) AS always, array_agg(t.reports) FILTER (WHERE t.fine) AS reporting,
+           array_agg(t.grades) FILTER (WHERE t.fine) AS grading,
+           COALESCE(sum(t.completions) FILTER (WHERE t.fine), 0) AS completions,
+           COALESCE(sum(t.endings) FILTER (WHERE t.fine), 0) AS endings,
+           COALESCE(sum(t.renewals) FILTER (WHERE t.fine), 0) AS renewals,
+           jsonb_agg(jsonb_build_object(
+               'turn', t.turn, 'outcome', t.outcome, 'bot', t.id, 'name', t.name, 'instance', t.alone,
+               'takes', array_to_json(t.kinds)::text
+           )) FILTER (WHERE NOT t.fine) AS others
+    INTO known
+    FROM (
+        SELECT w.*, w.outcome = 'done' AS fine
+        FROM (
+            SELECT w.*, b.id, b.name, b.kinds, b.instance AS alone,
+                   CASE
+                       WHEN w.want > 0 AND b.instance <> '' AND w.instance <> '' AND b.instance <> w.instance THEN 'replaced'
+                       WHEN w.reports AND b.stuck_job_id IS NOT NULL AND NOT w.grades THEN 'stuck'
+                       WHEN b.kinds <> bot_kinds AND jsonb_array_length(turns) > 1 THEN 'other_kinds'
+                       ELSE 'done'
+                   END AS outcome
+            FROM (
+                SELECT s.*, s.completions + s.endings + s.renewals > 0 AS reports
+                FROM (
+                    SELECT turn::integer AS turn, decode(s.said->>'digest', 'hex') AS digest, (s.said->>'bot')::bigint AS bot,
+                           s.said->>'instance' AS instance, (s.said->>'limit')::integer AS want,
+                           (s.said->>'starts')::boolean AS starts, s.said->>'version' AS version,
+                           s.said ? 'always' AS always, s.said ? 'grades' AS grades,
+                           COALESCE(jsonb_array_length(s.said->'complete'), 0) AS completions,
+                           COALESCE(jsonb_array_length(s.said->'fail'), 0)
+                               + COALESCE(jsonb_array_length(s.said->'release'), 0) AS endings,
+                           COALESCE(jsonb_array_length(s.said->'heartbeat'), 0)
+                               + COALESCE(jsonb_array_length(s.said->'start'), 0) AS renewals
+                    FROM jsonb_array_elements(turns) WITH ORDINALITY AS s(said, turn)
+                ) s
+            ) w
+            CROSS JOIN LATERAL (
+                SELECT b.id, b.name, b.kinds::text[], b.stuck_job_id, b.instance
+                FROM bots_bot b WHERE w.bot IS NULL AND b.token_digest = w.digest
+                UNION ALL
+                SELECT b.id, b.name, b.kinds::text[], b.stuck_job_id, b.instance FROM bots_bot b WHERE b.id = w.bot
+            ) b
+            ORDER BY b.id
+        ) w
+    ) t;
+    IF known.others IS NOT NULL THEN
+        RETURN QUERY SELECT o.turn, o.outcome, o.bot, o.name, o.instance, o.takes, NULL::text[], false, false, false, false,
+                            '[]', 0, NULL, NULL, NULL::integer, NULL::integer, NULL::double precision, NULL, NULL::integer,
+                            NULL, NULL::bigint
+        FROM jsonb_to_recordset(known.others)
+            AS o(turn integer, outcome text, bot bigint, name text, instance text, takes text);
+    END IF;
+    IF known.turns IS NULL THEN
+        RETURN;
+    END IF;
+    IF cardinality(known.turns) > 1 THEN
+        -- Nobody waits long for what only another has to wait for: then each goes by itself.
+        PERFORM set_config('lock_timeout', '50ms', true);
+    END IF;
+
+    -- The jobs they report on before the bots.
+    IF (known.completions > 0)::integer + (known.endings > 0)::integer + (known.renewals > 0)::integer > 1 THEN
+        PERFORM FROM (
+            SELECT w.id, w.attempt, p.bot
+            FROM unnest(known.turns, known.bots) AS p(turn, bot)
+            CROSS JOIN unnest('{complete,fail,release,start,heartbeat}'::text[]) AS verb
+            CROSS JOIN LATERAL jsonb_to_recordset(turns->(p.turn - 1)->verb) AS w(id bigint, attempt integer)
+            ORDER BY w.id
+        ) w
+        JOIN jobs_job j ON j.id = w.id AND j.attempt = w.attempt
+          AND CASE WHEN w.id > 0 THEN j.status IN ('claimed', 'processing') AND j.claimed_by_id = w.bot END
+        FOR NO KEY UPDATE OF j;
+    END IF;
+    IF known.completions > 0 THEN
+        part := jobs_complete(turns, known.turns, known.bots);
+        done_turns := part.done_turns;
+        done_ids := part.done_ids;
+    END IF;
+    IF known.endings > 0 THEN
+        part := jobs_fail(turns, known.turns, known.bots, known.names);
+        done_turns := done_turns || part.done_turns;
+        done_ids := done_ids || part.done_ids;
+        changed := part.changed;
+    END IF;
+    IF known.renewals > 0 THEN
+        part := jobs_renew(turns, known.turns, known.bots, run_within_default);
+        done_turns := done_turns || part.done_turns;
+        done_ids := done_ids || part.done_ids;
+        changed := COALESCE(changed, '[]') || COALESCE(part.changed, '[]');
+    END IF;
+    IF COALESCE(cardinality(done_ids), 0) < known.completions + known.endings + known.renewals THEN
+        refusals := jobs_refuse(turns, known.turns, known.bots, known.names, done_turns, done_ids);
+    END IF;
+
+    SELECT array_agg(b.want) AS wants, array_agg(b.status) AS statuses, array_agg(b.due) AS due,
+           array_agg(b.paused) AS paused, array_agg(b.restart) AS restarts, array_agg(b.revoked) AS revoked,
+           array_agg(b.replaced) AS replaced, array_agg(b.instance) AS instances, array_agg(b.stuck) AS stuck,
+           array_agg(CASE WHEN b.kinds <> bot_kinds THEN array_to_json(b.kinds)::text END) AS takes,
+           bool_or(b.limited) AS limited, min(b.kinds) AS kinds, bool_or(b.ungraded) AS ungraded
+    INTO locked
+    FROM (
+        SELECT b.*, CASE WHEN b.free AND NOT b.revoked AND NOT b.replaced THEN b.asks ELSE 0 END AS want
+        FROM (
+            SELECT b.id, b.status, b.paused, b.instance, b.kinds::text[], b.capacity IS NOT NULL AS limited,
+                   t.want AS asks, b.restart_requested_at IS NOT NULL AS restart, b.stuck_job_id IS NOT NULL AS stuck,
+                   t.digest IS NOT NULL AND b.token_digest IS DISTINCT FROM t.digest AS revoked,
+                   t.want > 0 AND b.instance <> '' AND t.instance <> '' AND b.instance <> t.instance AS replaced,
+                   NOT b.paused AND b.quarantined_at IS NULL
+                       AND (b.kinds::text[] = bot_kinds OR cardinality(known.bots) = 1) AS free,
+                   t.always OR t.version IS NOT NULL OR b.last_seen_at IS NULL
+                       OR b.last_seen_at < statement_timestamp() - seen_every
+                       OR (b.health_status <> 'normal' AND b.stuck_job_id IS NULL)
+                       OR (t.reports AND b.stuck_job_id IS NOT NULL) AS due,
+                   t.reports AND b.stuck_job_id IS NOT NULL AND NOT t.grades AS ungraded
+            FROM unnest(known.bots, known.digests, known.instances, known.wants, known.versions, known.always,
+                        known.reporting, known.grading)
+                AS t(id, digest, instance, want, version, always, reports, grades)
+            JOIN bots_bot b ON b.id = t.id
+            ORDER BY b.id
+            FOR NO KEY UPDATE OF b
+        ) b
+    ) b;
+    IF locked.ungraded OR cardinality(locked.wants) IS DISTINCT FROM cardinality(known.bots) THEN
+        RAISE EXCEPTION 'a bot was graded or deleted since its turn began' USING ERRCODE = 'serialization_failure';
+    END IF;
+    wants := locked.wants;
+    counts := array_fill(0, ARRAY[cardinality(wants)]);
+    IF 0 <> ANY (wants) THEN
+        given := jobs_claim(known.bots, wants, known.starting, known.instances, locked.limited, locked.kinds, asked,
+                            priorities, run_ats, ids, run_within_default, slow);
+        wants := given.wants;
+        counts := given.counts;
+        texts := given.texts;
+        kinds := given.kinds;
+        found_all := given.found_all;
+        wanted_all := given.wanted_all;
+        took := given.took;
+        last_priority := given.last_priority;
+        last_run_at := given.last_run_at;
+        last_id := given.last_id;
+        at := statement_timestamp()::text;
+    END IF;
+    -- A bot's row is written only when that changes something or the last sight is old.
+    IF true = ANY (locked.due) OR 0 = ANY (counts) OR 'busy' <> ANY (locked.statuses) THEN
+        touched := jobs_touch_bots(known.bots, false, locked.due, counts, known.versions);
+    END IF;
+
+    FOR i IN 1 .. cardinality(known.turns) LOOP
+        -- Of one that was revoked or replaced before it was locked nothing was done, unless it reported: that holds.
+        CONTINUE WHEN locked.revoked[i] AND NOT known.reporting[i];
+        turn := known.turns[i];
+        bot := known.bots[i];
+        name := known.names[i];
+        instance := locked.instances[i];
+        outcome := CASE WHEN locked.replaced[i] AND NOT known.reporting[i] THEN 'replaced' ELSE 'done' END;
+        takes := locked.takes[i];
+        room := wants[i] > 0;
+        paused := locked.paused[i];
+        restart := locked.restarts[i];
+        jobs := COALESCE(texts[i], '[]');
+        n := counts[i];
+        IF changed IS NOT NULL THEN
+            changes := (SELECT json_agg(c)::text FROM jsonb_array_elements(changed) AS c
+                        WHERE (c->>'turn')::integer = known.turns[i]);
+        END IF;
+        refused := refusals[i];
+        grade := locked.stuck[i] AND known.turns[i] = ANY (done_turns);
+        RETURN NEXT;
+    END LOOP;
+END
+$function$;

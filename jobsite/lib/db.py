@@ -1,0 +1,52 @@
+"""One statement on a pooled connection, as cheaply as can be."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import psycopg
+from django.db import DatabaseError, connection, transaction
+
+if TYPE_CHECKING:
+    from django.db.backends.postgresql.base import DatabaseWrapper
+
+
+def fetch(text: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Run a statement with `$1`, `$2` … in it and return its rows.
+
+    Outside a transaction a connection is taken from Django's pool for just this statement, and Django's own, with all
+    that it does when it is opened and closed for a request, is left alone.
+    """
+    database = cast("DatabaseWrapper", connection)
+    pool = None if connection.connection is not None else database.pool
+    if connection.in_atomic_block:
+        # What fails here must leave the caller's transaction as it was.
+        with transaction.atomic(), connection.wrap_database_errors:
+            return _fetch(connection.connection, text, params)
+    with connection.wrap_database_errors:
+        if pool is None:
+            connection.ensure_connection()
+            return _fetch(connection.connection, text, params)
+        pool.open()
+        with pool.connection() as pooled:
+            # What is raised here is rolled back by the pool.
+            if not pooled.autocommit:
+                pooled.autocommit = True
+            return _fetch(pooled, text, params)
+
+
+def _fetch(raw: "psycopg.Connection[Any]", text: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
+    with psycopg.RawCursor(raw) as cursor:
+        cursor.execute(text, params)
+        return cursor.fetchall()
+
+
+def refused_by_server(error: DatabaseError) -> psycopg.Error | None:
+    """The server's own refusal behind `error`: the statement surely did nothing. None: the connection was lost.
+
+    After a lost connection nobody knows what was done.
+    """
+    cause = error.__cause__
+    if not isinstance(cause, psycopg.Error) or cause.sqlstate is None:
+        return None
+    # 08: connection exceptions; 57P: the server shuts down or has crashed.
+    return None if cause.sqlstate.startswith(("08", "57P")) else cause

@@ -1,0 +1,106 @@
+"""Single statements of the pages that are compared with the code, one by one."""
+
+import inspect
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, NoReturn
+
+import pytest
+from django.apps import apps
+from django.core.management import get_commands
+
+from jobs.api.v1 import api
+from jobs.models import JobKind
+from jobsite_client import Client
+from tests.docs.reading import text_of
+
+OPERATIONS = "docs/operations.md"
+OURS = {"alerts", "bots", "jobs", "jobsite"}
+
+
+def section(page: str, heading: str) -> str:
+    """The text below a heading, up to the next of the same level."""
+    level = heading.split()[0]
+    _, _, after = text_of(page).partition(f"\n{heading}\n")
+    assert after, heading
+    return " ".join(re.split(rf"^{level} ", after, maxsplit=1, flags=re.M)[0].split())
+
+
+def default_of(setting: str) -> str:
+    """The default of a setting of ours, as the code writes it."""
+    (found,) = re.findall(rf'env\.\w+\("{setting}", default=([^)]+)\)', text_of("jobsite/settings.py"))
+    return str(found)
+
+
+def test_behind_pgbouncer_the_pool_keeps_its_default():
+    text = section(OPERATIONS, "## PgBouncer")
+    assert f"the default of {default_of('DATABASE_POOL_MAX')} is right" in text
+    assert "WEB_THREADS" not in text
+    assert "`max_client_conn` is 100" in text
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+def test_probes_answer_to_any_host(path, client):
+    assert "with any `Host` header" in section(OPERATIONS, "## Probes")
+    stranger = {"Host": "10.9.8.7"}
+    assert client.get(path, headers=stranger).status_code == 200
+    assert client.get("/api/v1/jobs", headers=stranger).status_code == 400
+
+
+def test_the_deletion_by_the_first_sweep_is_in_the_upgrade_notes():
+    text = section(OPERATIONS, "### Before the first sweep")
+    kept = JobKind._meta.get_field("keep_for").get_default()
+    assert isinstance(kept, timedelta)
+    assert f"more than {kept.days} days ago" in text
+    assert f"after {kept.days} days" in section("README.md", "## Install in production")
+    assert "[before the first sweep](#before-the-first-sweep)" in section(OPERATIONS, "## Upgrade")
+
+
+def test_the_header_that_asks_for_https_is_the_one_that_is_sent():
+    text = section(OPERATIONS, "### HSTS")
+    seconds = int(default_of("HSTS_SECONDS").replace("_", ""))
+    assert f"`Strict-Transport-Security: max-age={seconds}; includeSubDomains; preload`" in text
+    source = text_of("jobsite/settings.py")
+    assert "SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS" in source and "SECURE_HSTS_PRELOAD = HTTPS" in source
+
+
+class Recorded(Exception):
+    """What a method of the client would have called."""
+
+
+class Recorder(Client):
+    def call(self, method: str, path: str, *args: Any, **kwargs: Any) -> NoReturn:
+        raise Recorded(f"{method} /{path}")
+
+    ask = call
+
+
+def called_by(method: Callable[..., Any]) -> str:
+    given: dict[str, Any] = {"jobs": [{"kind": "sum"}]}
+    parameters = inspect.signature(method).parameters.values()
+    needed = [p for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
+    with pytest.raises(Recorded) as recorded:
+        method(**{p.name: given.get(p.name, 1) for p in needed})
+    return re.sub(r"/1\b", "/{}", str(recorded.value))
+
+
+def test_the_client_has_a_method_for_every_call_but_those_that_its_page_names():
+    client = Recorder("http://127.0.0.1:8000", "token")
+    own = set(vars(Client)) - {"call", "close"}
+    called = {called_by(getattr(client, name)) for name in own if not name.startswith("_")}
+    paths = api.get_openapi_schema()["paths"]
+    real = {f"{method.upper()} {path.removeprefix('/api/v1')}" for path, methods in paths.items() for method in methods}
+    (sentence,) = re.findall(r"It has none for (.*?);", section("client/README.md", "## A producer"))
+    named = set(re.findall(r"`([A-Z]+ [^`]+)`", sentence)) | {call for call in real if " /incidents" in call}
+    assert "the calls under `/incidents`" in sentence
+    assert {re.sub(r"\{\w+\}", "{}", call) for call in real - named} == called
+
+
+def test_every_command_is_in_the_readme():
+    text = section("README.md", "## Commands")
+    ours = {name for name, app in get_commands().items() if app in {a.name for a in apps.get_app_configs()} & OURS}
+    assert {name for name in ours if f"`{name}" not in text} == set()
+    targets = re.findall(r"^([a-z]+):.*## ", text_of("Makefile"), flags=re.M)
+    assert {target for target in targets if target != "help" and f"`{target}`" not in text} == set()
