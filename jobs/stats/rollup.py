@@ -7,7 +7,7 @@ commits that was open for longer is added when it has ended. All moments are the
 
 import json
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -126,8 +126,8 @@ def _add_chunk(now: datetime | None) -> int:
         state, _ = RollupState.objects.get_or_create(pk=RollupState.ONLY)
         labels = counts.label_kinds()
         _add_late(state, closing, labels)
-        since = state.added_until or _beginning(closing.until)
-        until = min(closing.until, since + CHUNK)
+        since = state.added_until or min(_next_end(closing.until - max(KEEP.values())), closing.until)
+        until = _end_of_chunk(since, closing.until)
         if since < until:
             _add(state, since, until, closing, labels)
             _forget(closing.now, until)
@@ -198,12 +198,20 @@ def _forget(now: datetime, until: datetime) -> None:
         JobRollup.objects.filter(span=span, start__lt=min(now - length, until - WIDTH[Span.MINUTE])).delete()
 
 
-def _beginning(until: datetime) -> datetime:
-    """The minute of the first end on record; not longer ago than what is kept, and not after `until`."""
-    jobs = JobKind.objects.annotate(ended=first_end()).aggregate(first=Min("ended"))["first"]
-    events = JobEvent.objects.filter(verb__in=ENDING).aggregate(first=Min("at"))["first"]
-    first = min((moment for moment in (jobs, events) if moment is not None), default=until)
-    return min(max(_minute(first), until - max(KEEP.values())), until)
+def _end_of_chunk(since: datetime, until: datetime) -> datetime:
+    """Until when one transaction adds up: as much as `CHUNK` has, and what is empty before that."""
+    if until <= since + CHUNK:
+        return until
+    return min(until, max(since, _next_end(since)) + CHUNK)
+
+
+def _next_end(since: datetime) -> datetime:
+    """The minute of the first end from this moment on; far from now when there is none."""
+    ended = Job.objects.filter(kind=OuterRef("pk"), status__in=FINISHED, finished_at__gte=since).order_by("finished_at")
+    first = JobKind.objects.aggregate(first=Min(Subquery(ended.values("finished_at")[:1])))["first"]
+    event = JobEvent.objects.filter(verb__in=ENDING, at__gte=since).aggregate(first=Min("at"))["first"]
+    found = [moment for moment in (first, event) if moment is not None]
+    return max(_minute(min(found)), since) if found else datetime.max.replace(tzinfo=UTC) - CHUNK
 
 
 def _minute(moment: datetime) -> datetime:

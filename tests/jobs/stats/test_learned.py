@@ -16,7 +16,7 @@ from jobs.explain import policy, why
 from jobs.models import Job, JobKind, Learned
 from jobs.stats import learned, rollup
 from jobs.stats.learned import BLOCK, ENOUGH, LEAST, TIMES, Recent
-from jobs.stats.times import ERROR, FINE
+from jobs.stats.times import ERROR, FINE, LEARNED
 from jobs.sweep.run import sweep
 from jobs.time_limits import limit_of
 from tests.cast import make_older, take_one
@@ -25,7 +25,7 @@ from tests.race import PATIENCE, racers
 
 def bucket(seconds):
     """The bucket of a run time."""
-    return next(n for n in range(learned.BUCKETS) if learned.reach(n) >= seconds)
+    return LEARNED.bucket(seconds)
 
 
 def after(*runs, recent=None, each=20):
