@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from jobs.stats import rollup
 from jobs.sweep import retention
 from jobs.sweep.retention import Old
 from jobsite.lib.loop import DATABASE_AWAY, one_line
@@ -42,7 +43,7 @@ class Command(BaseCommand):
             self.stderr.write(f"{took:.1f} s, {_figure(round(sum(deleted.values()) / max(took, 0.001)))} jobs a second")
 
     def _prune(self, deleted: dict[str, int], dry_run: bool) -> None:
-        before = retention.added_up()
+        before = rollup.complete_until()
         if before is None:
             raise CommandError(
                 "The figures have not added up any jobs yet, and what is deleted before would be missing in them. "
