@@ -2,16 +2,18 @@
 
 from datetime import timedelta
 
-from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from bots.models import NAME_LENGTH, Bot
-from jobs.states import AT_REST, FINISHED, HELD, Actor, JobStatus, LeaseSpan, Meter, Policy, Span, Verb
+from jobs.states import AT_REST, FINISHED, HELD, Actor, JobStatus, Policy, Verb
+from jobs.stats.models import JobRollup, Learned, RollupState
 from jobs.time_limits import past_a_limit
 from jobs.transitions import ENDING, OPERATIONS
+
+__all__ = ["Job", "JobEvent", "JobKind", "JobQuerySet", "JobRollup", "Learned", "RollupState", "SweepRun"]
 
 KEY_LENGTH = 200
 NOTE_LENGTH = 500
@@ -49,7 +51,7 @@ class JobKind(models.Model):
     run_within = models.DurationField(
         null=True, blank=True, help_text="How long a job may run. Empty: learned from the kind's successes."
     )
-    # Kept by `jobs.learned`, and here so that a claim has no other table to read. Empty: too few successes.
+    # Kept by `jobs.stats.learned`, and here so that a claim has no other table to read. Empty: too few successes.
     learned_run_within = models.DurationField(null=True, blank=True, editable=False)
     wait_within = models.DurationField(
         null=True,
@@ -260,90 +262,6 @@ class JobEvent(models.Model):
         return f"{self.verb} of job {self.job_id}, attempt {self.attempt}"
 
 
-class Learned(models.Model):
-    """A kind's recent successes by run time (`jobs.learned`), and what is said of them: one row a kind."""
-
-    kind = models.OneToOneField(JobKind, on_delete=models.CASCADE, primary_key=True, related_name="learned")
-    # Two blocks of successes, one count for each of `learned.BUCKETS`.
-    before = ArrayField(models.PositiveIntegerField())
-    latest = ArrayField(models.PositiveIntegerField())
-    # `quick` of the last `jobs` took less than `under`.
-    jobs = models.PositiveIntegerField()
-    quick = models.PositiveIntegerField()
-    under = models.DurationField()
-    updated_at = models.DateTimeField()
-
-    class Meta:
-        verbose_name_plural = "learned"
-        constraints = [models.CheckConstraint(name="learned_quick_of_jobs", condition=Q(quick__lte=F("jobs")))]
-
-    def __str__(self) -> str:
-        return f"{self.kind_id}: {self.quick} of {self.jobs} under {self.under}"
-
-
-class Tally(models.Model):
-    """What ended in a minute, a quarter of an hour or an hour: of one kind, or of all (`kind` empty).
-
-    `jobs.figures` fills it from the jobs, once for each closed minute, so that no page has to count them. A kind's
-    name and not a key: the figures outlive what they count.
-    """
-
-    span = models.CharField(max_length=10, choices=Span)
-    start = models.DateTimeField()
-    kind = models.CharField(max_length=NAME_LENGTH, blank=True, default="", db_default="")
-    succeeded = models.PositiveIntegerField(default=0)
-    failed = models.PositiveIntegerField(default=0)
-    cancelled = models.PositiveIntegerField(default=0)
-    # Seconds, added up: how long jobs were due before they were claimed, and how long they ran; and how many of each.
-    waited = models.FloatField(default=0)
-    waits = models.PositiveIntegerField(default=0)
-    ran = models.FloatField(default=0)
-    # How many ran how long: one count for each of `figures.STEPS`, and one for what took longer.
-    runs = ArrayField(models.PositiveIntegerField(), default=list)
-
-    class Meta:
-        verbose_name = "tally"
-        verbose_name_plural = "tallies"
-        constraints = [
-            models.CheckConstraint(name="tally_span_valid", condition=Q(span__in=Span.values)),
-            models.UniqueConstraint(name="tally_once", fields=["span", "kind", "start"]),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.kind or 'all kinds'}, {self.span} from {self.start.isoformat()}"
-
-
-class LeaseTally(models.Model):
-    """How leases of a kind ended: in an hour, whoever held them; or in an hour or on a day, of one bot.
-
-    `jobs.leases` fills it, once for each closed minute. No foreign keys: the figures outlive what they count. `bot` is
-    0 in the rows of an hour, and for bots that are gone; a day begins at midnight in the site's time zone.
-    """
-
-    span = models.CharField(max_length=10, choices=LeaseSpan)
-    start = models.DateTimeField()
-    kind = models.CharField(max_length=NAME_LENGTH, blank=True, default="", db_default="")
-    bot = models.BigIntegerField(default=0, db_default=0)
-    succeeded = models.PositiveIntegerField(default=0, db_default=0)
-    failed = models.PositiveIntegerField(default=0, db_default=0)
-    cancelled = models.PositiveIntegerField(default=0, db_default=0)
-    # Given back unfinished: by operators, by the bots themselves, and taken by the sweep.
-    released = models.PositiveIntegerField(default=0, db_default=0)
-    handed_back = models.PositiveIntegerField(default=0, db_default=0)
-    expired = models.PositiveIntegerField(default=0, db_default=0)
-
-    class Meta:
-        verbose_name = "tally of leases"
-        verbose_name_plural = "tallies of leases"
-        constraints = [
-            models.CheckConstraint(name="leasetally_span_valid", condition=Q(span__in=LeaseSpan.values)),
-            models.UniqueConstraint(name="leasetally_once", fields=["span", "start", "kind", "bot"]),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.kind or 'all kinds'}, {self.span} from {self.start.isoformat()}, bot {self.bot or 'any'}"
-
-
 class SweepRun(models.Model):
     """The last full sweep that came to its end: one row, which `jobs.sweep` writes. A dry run is none, nor one kind's.
 
@@ -365,30 +283,3 @@ class SweepRun(models.Model):
 
     def __str__(self) -> str:
         return f"sweep of {self.finished_at.isoformat()}"
-
-
-class Metered(models.Model):
-    """One counter of `/metrics`, of one kind. `jobs.meter` adds to it, once for each closed minute; it only rises.
-
-    A kind's name and not a key: a counter outlives what it counts. `source` is what else tells one from another: who
-    did it, or how it ended.
-    """
-
-    name = models.CharField(max_length=10, choices=Meter)
-    kind = models.CharField(max_length=NAME_LENGTH, blank=True, default="", db_default="")
-    source = models.CharField(max_length=20, blank=True, default="", db_default="")
-    n = models.BigIntegerField(default=0, db_default=0)
-    # Of what is measured in seconds: their sum, and how many fell on each step of `meter.STEPS` and beyond the last.
-    seconds = models.FloatField(default=0, db_default=0)
-    steps = ArrayField(models.BigIntegerField(), default=list, db_default=[])
-    at = models.DateTimeField(db_default=Now(), help_text="The moment this figure is of.")
-
-    class Meta:
-        verbose_name = "counter"
-        constraints = [
-            models.CheckConstraint(name="metered_name_valid", condition=Q(name__in=Meter.values)),
-            models.UniqueConstraint(name="metered_once", fields=["name", "kind", "source"]),
-        ]
-
-    def __str__(self) -> str:
-        return " ".join(part for part in (self.name, self.kind, self.source) if part)

@@ -58,34 +58,11 @@ class Policy(TextChoices):
 
 
 class Span(TextChoices):
-    """How much time one row of figures covers."""
+    """How much time one row of `JobRollup` covers, and of whom."""
 
     MINUTE = "minute"
     QUARTER = "quarter", "quarter of an hour"
     HOUR = "hour"
-
-
-class LeaseSpan(TextChoices):
-    """What one row of `LeaseTally` is about; `mark` says until when all is added up."""
-
-    HOUR = "hour", "an hour, whoever held"
-    BOT_HOUR = "bot_hour", "an hour of one bot"
-    BOT_DAY = "bot_day", "a day of one bot"
-    MARK = "mark", "added up until then"
-
-
-class Meter(TextChoices):
-    """What `jobs.meter` keeps for `/metrics`."""
-
-    MARK = "mark", "until when it has counted"
-    KIND = "kind", "a kind with figures of its own"
-    CLAIMS = "claims", "leases that were given"
-    LEASES = "leases", "leases that ended"
-    FINISHED = "finished", "jobs that ended"
-    FAILED = "failed", "attempts that failed"
-    RELEASED = "released", "leases that went back to pending"
-    EXPIRED = "expired", "leases that the sweep ended"
-    WAIT = "wait", "seconds from due to claimed"
-    RUN = "run", "seconds from started to done"
-    PENDING = "pending", "pending jobs when last counted"
-    COUNTED = "counted", "how long the last count of pending jobs took"
+    BOT_HOUR = "bot_hour", "hour of one bot"
+    BOT_DAY = "bot_day", "day of one bot"
+    TOTAL = "total", "everything since the counters began, by the kind as /metrics has it"

@@ -58,7 +58,7 @@ class Entry:
             context["_route"] = environ["PATH_INFO"]
             _answered(environ, answer.status, began, context)
             # As Django does at the end of a request.
-            waiting.give_back_connection()
+            waiting.release_connection()
         headers = _common_headers(turn.Envelope(environ).is_secure()) | answer.headers
         headers |= {"Content-Length": str(len(answer.body)), "X-Request-ID": number}
         start_response(f"{answer.status} {answer.reason}", list(headers.items()))

@@ -29,7 +29,7 @@ from psycopg_pool import PoolTimeout
 from alerts import metrics as of_alerts
 from bots import auth, tokens
 from bots.models import ApiKey
-from jobs import metrics as of_jobs
+from jobs.stats import metrics as of_jobs
 from jobs.turns import waiting
 
 log = structlog.stdlib.get_logger(__name__)

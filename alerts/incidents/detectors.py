@@ -19,9 +19,10 @@ from alerts.states import Cause, Severity
 from bots.health import UNHEALTHY_AT
 from bots.models import Bot
 from bots.states import BotStatus, HealthStatus
-from jobs import figures, lifecycle
-from jobs.models import Job, JobEvent, JobKind, Tally
+from jobs import lifecycle
+from jobs.models import Job, JobEvent, JobKind, JobRollup
 from jobs.states import Actor, Span
+from jobs.stats import counts, rollup
 from jobsite.lib import proportions
 from jobsite.lib.durations import words
 from jobsite.lib.planner import among
@@ -182,7 +183,7 @@ def _reasons(bots: list[AffectedBot]) -> str:
 
 def waiting(now: datetime, kind: str | None = None) -> list[Finding]:
     """Find kinds, except paused ones, whose oldest due job has waited for longer than the kind's or default limit."""
-    oldest = {row["kind"]: row for row in figures.oldest_pending() if kind in (None, row["kind"]) and not row["paused"]}
+    oldest = {row["kind"]: row for row in counts.oldest_pending() if kind in (None, row["kind"]) and not row["paused"]}
     limits = dict(JobKind.objects.filter(pk__in=oldest).values_list("pk", "wait_within")) if oldest else {}
     late = {}
     for name, row in oldest.items():
@@ -228,11 +229,11 @@ def failing(now: datetime, open_ones: Sequence[Incident] = (), kind: str | None 
     """
     usual = {i.about: proportions.Share(**i.usual) for i in open_ones if i.cause == Cause.FAILING and i.usual}
     since = _rolled_up_until(now) - RECENT
-    lately = _rates(Tally.objects.filter(span=Span.MINUTE, start__gte=since), [kind] if kind else None)
+    lately = _rates(JobRollup.objects.filter(span=Span.MINUTE, start__gte=since), [kind] if kind else None)
     suspects = {name for name, rate in lately.items() if rate.failed >= failure_rate.MIN_FAILED} - set(usual)
     past = {}
     if suspects:
-        day = Tally.objects.filter(span=Span.QUARTER, start__gte=since - BASELINE, start__lt=since - RECENT)
+        day = JobRollup.objects.filter(span=Span.QUARTER, start__gte=since - BASELINE, start__lt=since - RECENT)
         past = _rates(day, suspects)
     found = []
     for name, rate in sorted(lately.items()):
@@ -245,11 +246,10 @@ def failing(now: datetime, open_ones: Sequence[Incident] = (), kind: str | None 
 
 def _rolled_up_until(now: datetime) -> datetime:
     """The end of the last minute in the statistics: shortly before now, or long ago if no sweep runs."""
-    last = Tally.objects.filter(span=Span.MINUTE, kind="").aggregate(last=Max("start"))["last"]
-    return now if last is None else min(now, last + figures.WIDTH[Span.MINUTE])
+    return min(now, rollup.added_until() or now)
 
 
-def _rates(rows: QuerySet[Tally], kinds: Iterable[str] | None) -> dict[str, proportions.Share]:
+def _rates(rows: QuerySet[JobRollup], kinds: Iterable[str] | None) -> dict[str, proportions.Share]:
     rows = rows.exclude(kind="") if kinds is None else rows.filter(kind__in=list(kinds))
     sums = rows.order_by().values_list("kind").annotate(Sum("failed"), ended=Sum(F("succeeded") + F("failed")))
     return {kind: proportions.Share(failed, ended) for kind, failed, ended in sums}

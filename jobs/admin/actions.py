@@ -13,10 +13,10 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from jobs import lifecycle
-from jobs.figures import Count
 from jobs.lifecycle import By, Change
 from jobs.models import PRIORITY_LIMIT, REASON_LENGTH, Job, JobEvent
 from jobs.states import JobStatus, Verb
+from jobs.stats.counts import Count
 from jobs.transitions import OPERATIONS, Operation
 from jobsite.lib.admin import count_of
 

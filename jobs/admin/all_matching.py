@@ -13,10 +13,10 @@ from django.template.response import TemplateResponse
 from django_htmx.http import HttpResponseClientRedirect
 
 from jobs.admin.actions import Intervention, act
-from jobs.figures import Count
 from jobs.lists import job_list
 from jobs.lists.job_list import JobFilter
 from jobs.models import Job, JobQuerySet
+from jobs.stats.counts import Count
 from jobsite.lib.admin import count_of
 
 #: The most jobs of the list in one step.

@@ -11,10 +11,11 @@ from django.utils.html import format_html
 
 from bots.admin import BotAdmin
 from bots.models import Bot
-from jobs import lifecycle, record
+from jobs import lifecycle
 from jobs.admin.actions import INTERVENTIONS, asked, carry_out, confirmation
 from jobs.lifecycle import By
 from jobs.models import Job, JobEvent
+from jobs.stats import bot_record
 from jobsite.lib.admin import count_of
 from jobsite.lib.badges import NONE
 
@@ -96,10 +97,10 @@ class HoldingBotAdmin(BotAdmin):
             extra |= {
                 "title": bot.name,
                 "held_jobs": held,
-                "last_jobs": list(record.last_jobs(bot)[:LAST_SHOWN]),
+                "last_jobs": list(bot_record.last_jobs(bot)[:LAST_SHOWN]),
                 "last_events": JobEvent.objects.filter(bot=bot).order_by("-at").defer("detail")[:LAST_SHOWN],
-                "record": record.of(bot),
-                "fleet": record.of_fleet(),
+                "record": bot_record.of(bot),
+                "fleet": bot_record.of_fleet(),
                 "buttons": self._buttons(request, bot, bool(held)),
                 "may_release": self.has_release_permission(request),
                 "may_rotate": self.has_rotate_permission(request),

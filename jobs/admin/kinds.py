@@ -11,9 +11,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from bots import audit
-from jobs import figures, learned
 from jobs.explain import policy
 from jobs.models import JobKind
+from jobs.stats import counts, learned, series
 from jobsite.lib.admin import GuardedActions, count_of
 from jobsite.lib.badges import NONE, badge
 
@@ -23,7 +23,7 @@ class KindList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        spreads = figures.spreads()
+        spreads = series.spreads()
         self.result_list = list(self.result_list)
         for kind in self.result_list:
             kind.spread = spreads.get(kind.name)
@@ -63,18 +63,18 @@ class JobKindAdmin(GuardedActions):
 
     @admin.display(description="finished, last day")
     def last_day(self, kind: JobKind) -> str:
-        spread: figures.Spread | None = getattr(kind, "spread", None)
-        return NONE if spread is None else str(figures.Count(spread.succeeded + spread.failed + spread.cancelled))
+        spread: series.Spread | None = getattr(kind, "spread", None)
+        return NONE if spread is None else str(counts.Count(spread.succeeded + spread.failed + spread.cancelled))
 
     @admin.display(description="failed")
     def failing(self, kind: JobKind) -> str:
-        spread: figures.Spread | None = getattr(kind, "spread", None)
+        spread: series.Spread | None = getattr(kind, "spread", None)
         share = None if spread is None else spread.failure_share
         return NONE if share is None else f"{share * 100:.1f} %"
 
     @admin.display(description="run time, mean")
     def mean_run_time(self, kind: JobKind) -> str:
-        spread: figures.Spread | None = getattr(kind, "spread", None)
+        spread: series.Spread | None = getattr(kind, "spread", None)
         return NONE if spread is None or spread.mean is None else f"{spread.mean:.1f} s"
 
     @admin.display(description="run within")
@@ -101,7 +101,7 @@ class JobKindAdmin(GuardedActions):
         if kind is not None:
             window = request.GET.get("span", "day")
             extra |= {
-                "spread": figures.spreads(kind=kind.name).get(kind.name),
+                "spread": series.spreads(kind=kind.name).get(kind.name),
                 "recent": learned.of(kind.name),
                 "run_limit": policy.run_limit(kind),
                 "teaching": {
@@ -110,7 +110,7 @@ class JobKindAdmin(GuardedActions):
                     "share": round(learned.SHARE * 100),
                     "least": learned.LEAST,
                 },
-                "window": window if window in figures.WINDOWS else "day",
+                "window": window if window in series.WINDOWS else "day",
                 "may_pause": self.has_pause_permission(request),
             }
         return super().change_view(request, object_id, form_url, extra)

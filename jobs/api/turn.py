@@ -169,7 +169,7 @@ def _wait(digest: bytes, row: TurnRow, wanted: Wanted, seconds: float, instance:
     if not row.room:
         return row, False
 
-    def look() -> tuple[TurnRow | None, bool]:
+    def claim_again() -> tuple[TurnRow | None, bool]:
         try:
             found = lifecycle.take_turn(lifecycle.turn_request(digest, wanted, instance=instance))
         except JobsiteError:
@@ -178,7 +178,7 @@ def _wait(digest: bytes, row: TurnRow, wanted: Wanted, seconds: float, instance:
         return found, found.n > 0 or not found.room
 
     kinds = None if row.kinds is None else tuple(row.kinds)
-    found, waited = log_context.waited(lambda: waiting.until_found(look, kinds, seconds))
+    found, waited = log_context.waited(lambda: waiting.poll(claim_again, kinds, seconds))
     return found or row, waited
 
 

@@ -12,12 +12,13 @@ from typing import Any
 from django.utils import timezone
 
 from bots import health
-from jobs import learned, lifecycle, transitions
+from jobs import lifecycle, transitions
 from jobs.explain.policy import run_limit
 from jobs.lifecycle import Watched
 from jobs.lists import takers
 from jobs.models import Job, JobEvent, JobKind
 from jobs.states import FINISHED, HELD, Actor, JobStatus, Verb
+from jobs.stats import learned
 from jobs.sweep import forecast, verdicts
 from jobsite.lib.badges import exact
 from jobsite.lib.durations import words

@@ -16,13 +16,13 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from bots.models import Bot
-from jobs import figures
-from jobs.figures import Count
 from jobs.lists import index_merge
 from jobs.lists.search import has_value, parse
 from jobs.models import Job, JobKind, JobQuerySet
 from jobs.states import HELD, JobStatus
+from jobs.stats import counts as job_counts
 from jobs.stats import statements
+from jobs.stats.counts import Count
 
 #: The saved views in display order: `{name: (title, text if empty)}`.
 VIEWS = {
@@ -169,7 +169,7 @@ def page(job_filter: JobFilter) -> Page:
         jobs = _rows(job_filter.newest(PAGE + 1, before=job_filter.before))
         return Page(jobs[:PAGE], older=jobs[PAGE - 1].pk if len(jobs) > PAGE else None)
     if job_filter.view == "scheduled" and not (job_filter.kind or job_filter.text):
-        soonest = statements.run("scheduled", steps=figures.PRIORITIES, most=SOONEST)
+        soonest = statements.run("scheduled", steps=job_counts.PRIORITIES, most=SOONEST)
         rows = {job.pk: job for job in _rows([row["id"] for row in soonest])}
         note = f"The {SOONEST} soonest are shown." if len(soonest) == SOONEST else ""
         return Page([rows[row["id"]] for row in soonest if row["id"] in rows], note=note)
@@ -224,20 +224,20 @@ class ListCounts:
 
 
 def counts(job_filter: JobFilter) -> ListCounts:
-    """Return the counts shown beside views and filters. Counts at most `figures.COUNTED` rows each."""
-    statuses, _ = figures.by_status()
-    stuck = Job.objects.stuck().order_by()[: figures.COUNTED + 1].count()
-    soonest = statements.run("scheduled", steps=figures.PRIORITIES, most=SAMPLE)
+    """Return the counts shown beside views and filters. Counts at most `job_counts.COUNTED` rows each."""
+    statuses, _ = job_counts.by_status()
+    stuck = Job.objects.stuck().order_by()[: job_counts.COUNTED + 1].count()
+    soonest = statements.run("scheduled", steps=job_counts.PRIORITIES, most=SAMPLE)
     total = Count(0)
     for n in statuses.values():
         total += n
     views = {
-        "stuck": figures.counted(stuck, 0),
+        "stuck": job_counts.counted(stuck, 0),
         "held": statuses["claimed"] + statuses["processing"],
         "pending": statuses["pending"],
         "failed": statuses["failed"],
         "scheduled": Count(len(soonest), about=len(soonest) == SAMPLE),
-        "all": figures.counted(figures.COUNTED + 1, total.n) if total.about else total,
+        "all": job_counts.counted(job_counts.COUNTED + 1, total.n) if total.about else total,
     }
     of_view = replace(job_filter, kind="", text="")
     total_count = statuses[job_filter.status] if job_filter.status else views[job_filter.view]
@@ -250,7 +250,7 @@ def counts(job_filter: JobFilter) -> ListCounts:
     kinds = [(kind, f"{n * 100 / SAMPLE:.0f} %" if sampled else str(n)) for kind, n in shares.most_common(100)]
     matching = total_count
     if job_filter.kind and sampled:
-        matching = figures.counted(figures.COUNTED + 1, total_count.n * shares[job_filter.kind] // SAMPLE)
+        matching = job_counts.counted(job_counts.COUNTED + 1, total_count.n * shares[job_filter.kind] // SAMPLE)
     elif job_filter.kind:
         matching = Count(shares[job_filter.kind])
     return ListCounts(views, statuses, kinds, matching)
@@ -279,12 +279,12 @@ def count_to_process(job_filter: JobFilter, statuses: Sequence[str]) -> Count:
     n = len(in_statuses(job_filter, statuses))
     if n < SAMPLE:
         return Count(n)
-    by_status, _ = figures.by_status()
+    by_status, _ = job_counts.by_status()
     total_count = sum((by_status[status] for status in job_filter.statuses(statuses)), Count(0))
     if not job_filter.kind:
         return total_count
     kinds = index_merge.kinds(replace(job_filter, kind="").base(statuses), SAMPLE)
-    return figures.counted(figures.COUNTED + 1, total_count.n * kinds.count(job_filter.kind) // SAMPLE)
+    return job_counts.counted(job_counts.COUNTED + 1, total_count.n * kinds.count(job_filter.kind) // SAMPLE)
 
 
 def matching(job_filter: JobFilter, statuses: Sequence[str]) -> Count:
@@ -295,4 +295,4 @@ def matching(job_filter: JobFilter, statuses: Sequence[str]) -> Count:
     found = job_filter.jobs().filter(pk__in=some).count() if job_filter.narrow else len(some)
     if len(some) < SAMPLE:
         return Count(found)
-    return figures.counted(figures.COUNTED + 1, count_to_process(job_filter, statuses).n * found // SAMPLE)
+    return job_counts.counted(job_counts.COUNTED + 1, count_to_process(job_filter, statuses).n * found // SAMPLE)

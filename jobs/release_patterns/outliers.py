@@ -7,8 +7,10 @@ kind. docs/decisions/0011-release-patterns.md explains each method.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from math import ceil, exp, floor, inf, lgamma, log, log1p, sqrt
+from math import ceil, exp, floor, inf, lgamma, log, log1p
 from statistics import NormalDist
+
+from jobsite.lib.proportions import wilson
 
 #: The significance level of a whole report: the chance of any false alarm.
 LEVEL = 0.01
@@ -27,22 +29,9 @@ MIN_OTHERS = 20
 LeaseCounts = tuple[int, int]
 
 
-def wilson(given: int, leases: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the Wilson interval of a share (0, 1 without leases).
-
-    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927), 209-212. It
-    keeps its coverage for shares near 0 and small counts, where the usual one does not (Brown, Cai, DasGupta,
-    "Interval estimation for a binomial proportion", Statistical Science 16 (2001), 101-133).
-    """
-    if leases == 0:
-        return 0.0, 1.0
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    share, square = given / leases, z * z / leases
-    middle = share + square / 2
-    half = z * sqrt(share * (1 - share) / leases + square / (4 * leases))
-    low, high = (middle - half) / (1 + square), (middle + half) / (1 + square)
-    # Exactly 0 and 1 at the ends, without rounding errors.
-    return (0.0 if given == 0 else low), (1.0 if given == leases else high)
+def interval(given: int, leases: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the Wilson interval of a share (`jobsite.lib.proportions`) with this confidence."""
+    return wilson(given, leases, NormalDist().inv_cdf((1 + confidence) / 2))
 
 
 def at_least(k: int, n: int, share: float) -> float:
@@ -190,7 +179,7 @@ def _compare_one(
     # In strata without others, assume the same factor.
     times = compared_given / compared_expected if compared_expected else inf
     expected = 0.0 if times == inf else (given / times if times else compared_expected)
-    low, high = wilson(given, leases)
+    low, high = interval(given, leases)
     return Comparison(
         value, given, leases, low, high, total[0] - given, total[1] - leases, expected, min(1.0, p * tests), apart
     )

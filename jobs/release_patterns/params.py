@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from django.utils import timezone
 
-#: What is counted: `{name: (label, text in a sentence, columns of the statistics)}`. The first is the default.
+#: What is counted: `{name: (label, text in a sentence, ways)}`. The first is the default.
 COUNTED = {
     "taken": (
         "Released or expired",
@@ -33,7 +33,7 @@ COUNTED = {
 }
 #: The ranges offered: `{name: (label, days; 0: the last 24 hours)}`.
 RANGES = {"24h": ("24 hours", 0), "7d": ("7 days", 7), "30d": ("30 days", 30), "90d": ("90 days", 90)}
-#: The longest range. The statistics are kept a little longer.
+#: The longest range. The rollup is kept a little longer.
 LONGEST = timedelta(days=92)
 
 
@@ -86,8 +86,8 @@ class ReportParams:
         return urlencode({name: value for name, value in parts.items() if value})
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns of the statistics that are counted."""
+    def ways(self) -> tuple[str, ...]:
+        """The ways to return a lease that are counted."""
         return COUNTED[self.counted][2]
 
     def span(self, counted_until: datetime) -> tuple[datetime, datetime]:
@@ -98,7 +98,9 @@ class ReportParams:
             return since, max(since, until)
         days = RANGES[self.range or "7d"][1]
         if not days:
-            return counted_until.replace(minute=0, second=0, microsecond=0) - timedelta(hours=23), counted_until
+            # Whole hours of the site. In UTC: in one local zone Python subtracts clocks, not moments.
+            hour = timezone.localtime(counted_until).replace(minute=0, second=0, microsecond=0).astimezone(UTC)
+            return hour - timedelta(hours=23), counted_until
         return midnight(
             timezone.localdate(counted_until - timedelta(seconds=1)) - timedelta(days=days - 1)
         ), counted_until

@@ -1,30 +1,31 @@
 """Build the report of release patterns at a bounded cost.
 
-Counts and shares come from the statistics of leases (`jobs.leases`), reasons and repeats from samples, outliers from
-the conclusions. The table of jobs is not scanned.
+Counts and shares come from the rollup (`jobs.stats.rollup`), reasons and repeats from samples, outliers from the
+conclusions. The table of jobs is not scanned.
 """
 
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
-from math import ceil
 
-from django.db.models import Expression, F, Q, Sum
+from django.db.models import Expression, F, QuerySet, Sum
 from django.db.models.expressions import Combinable
 from django.db.models.functions import ExtractHour, ExtractIsoWeekDay, TruncDay
 from django.utils import timezone
 
 from bots.models import Bot
-from jobs import leases
-from jobs.models import LeaseTally
+from jobs.models import JobRollup
 from jobs.release_patterns import samples
 from jobs.release_patterns.conclusions import ComparedCounts, Conclusions, conclude, of_one, sentences
 from jobs.release_patterns.outliers import LeaseCounts, dispersion
 from jobs.release_patterns.params import ReportParams, midnight
 from jobs.release_patterns.samples import ReturnedLease, Samples
-from jobs.states import LeaseSpan
+from jobs.states import Span
+from jobs.stats import rollup
+from jobsite.lib.clock import database_now
 from jobsite.lib.planner import among
 
 #: The shortest range that compares weekdays: in a shorter one a single bad day would be a bad weekday.
@@ -34,12 +35,24 @@ BY_HOUR = timedelta(days=3)
 #: The most rows of a table on the page. The file has them all.
 SHOWN = 15
 DELETED_BOT = "a deleted bot"
+#: In seconds. Hours begin at a quarter of an hour of UTC everywhere.
+QUARTER = 900
 #: The ways in which a lease is returned, in words.
 WAYS = {
     "released": "released by operators",
     "expired": "expired",
     "handed_back": "handed back by bots",
 }
+#: The rollup's columns for each way in which a lease can end (`transitions.Outcome`).
+COLUMNS = {
+    "succeeded": ("succeeded",),
+    "failed": ("attempts_failed",),
+    "cancelled": ("cancelled_held",),
+    "released": ("released",),
+    "expired": ("expired", "given_up"),
+    "handed_back": ("handed_back",),
+}
+ENDED = tuple(column for columns in COLUMNS.values() for column in columns)
 
 
 @dataclass(frozen=True)
@@ -79,15 +92,15 @@ class Report:
 
 def build(params: ReportParams, now: datetime | None = None) -> Report:
     """Read everything the page shows, in at most eight queries."""
-    counted_until = leases.mark()
-    since, until = params.span(counted_until or now or timezone.now())
+    counted_until = rollup.added_until()
+    since, until = params.span(counted_until or now or database_now())
     bot = Bot.objects.filter(name=params.bot).only("pk", "name").first() if params.bot else None
     unknown = bool(params.bot) and bot is None
     pk = bot.pk if bot else None
     rows = _by_bot(since, until, finely=params.range == "24h")
     of_kind = {pair: row for pair, row in rows.items() if params.kind in ("", pair[1]) and not unknown}
-    cells = {(str(b), k): (sum(row[way] for way in params.columns), row["leases"]) for (b, k), row in of_kind.items()}
-    read = samples.load(since, until, params.columns, kind=params.kind, bot=pk)
+    cells = {(str(b), k): (sum(row[way] for way in params.ways), row["leases"]) for (b, k), row in of_kind.items()}
+    read = samples.load(since, until, params.ways, kind=params.kind, bot=pk)
     read = replace(read, rows=[]) if unknown else read
     times = {} if bot or unknown else _by_time(since, until, params)
     # A bot's hours are kept for two days only.
@@ -122,22 +135,23 @@ def _added(columns: tuple[str, ...]) -> Combinable:
     return whole
 
 
-def _range(since: datetime, until: datetime, span: LeaseSpan) -> Q:
-    return Q(span=span, start__gte=since, start__lt=until)
+def _rows(since: datetime, until: datetime, span: Span) -> QuerySet[JobRollup]:
+    # Those of all kinds together would count everything twice.
+    return JobRollup.objects.filter(span=span, start__gte=since, start__lt=until).exclude(kind="")
 
 
 def _by_bot(since: datetime, until: datetime, *, finely: bool) -> dict[tuple[int, str], dict[str, int]]:
     """By bot and kind: leases returned in each way, and `leases`, all that ended."""
-    rows = LeaseTally.objects.filter(_range(since, until, LeaseSpan.BOT_HOUR if finely else LeaseSpan.BOT_DAY))
-    sums = {f"sum_{way}": Sum(way) for way in WAYS}
-    grouped = rows.values_list("bot", "kind").annotate(ended=Sum(_added(leases.WAYS)), **sums).order_by()
+    rows = _rows(since, until, Span.BOT_HOUR if finely else Span.BOT_DAY)
+    sums = {f"sum_{way}": Sum(_added(COLUMNS[way])) for way in WAYS}
+    grouped = rows.values_list("bot", "kind").annotate(ended=Sum(_added(ENDED)), **sums).order_by()
     return {(bot, kind): dict(zip(("leases", *WAYS), row, strict=True)) for bot, kind, *row in grouped}
 
 
 def _by_time(since: datetime, until: datetime, params: ReportParams) -> dict[tuple[int, int, str], LeaseCounts]:
     """By weekday (Monday is 1), hour and kind, in the installation's time zone."""
     zone = timezone.get_default_timezone()
-    rows = LeaseTally.objects.filter(_range(since, until, LeaseSpan.HOUR))
+    rows = _rows(since, until, Span.HOUR)
     if params.kind:
         rows = rows.filter(kind=params.kind)
     weekday, hour = ExtractIsoWeekDay("start", tzinfo=zone), ExtractHour("start", tzinfo=zone)
@@ -146,14 +160,15 @@ def _by_time(since: datetime, until: datetime, params: ReportParams) -> dict[tup
 
 
 def _sums(params: ReportParams) -> dict[str, Expression]:
-    return {"given": Sum(_added(params.columns)), "ended": Sum(_added(leases.WAYS))}
+    given = tuple(column for way in params.ways for column in COLUMNS[way])
+    return {"given": Sum(_added(given)), "ended": Sum(_added(ENDED))}
 
 
 def _bars(since: datetime, until: datetime, params: ReportParams, bot: int | None, hourly: bool) -> list[Bar]:
     """Counts by hour in a short range, else by day, without gaps."""
     zone = timezone.get_default_timezone()
-    span = LeaseSpan.HOUR if bot is None else LeaseSpan.BOT_HOUR if hourly else LeaseSpan.BOT_DAY
-    rows = LeaseTally.objects.filter(_range(since, until, span))
+    span = Span.HOUR if bot is None else Span.BOT_HOUR if hourly else Span.BOT_DAY
+    rows = _rows(since, until, span)
     if params.kind:
         rows = rows.filter(kind=params.kind)
     if bot is not None:
@@ -161,16 +176,20 @@ def _bars(since: datetime, until: datetime, params: ReportParams, bot: int | Non
     # Not local hours: one occurs twice when the clocks go back.
     at = F("start") if hourly else TruncDay("start", tzinfo=zone)
     grouped = rows.annotate(at=at).values_list("at").annotate(**_sums(params)).order_by()
-    # By moments of UTC, since a local hour that comes twice is equal to no moment of another zone (PEP 495).
-    found = {moment.astimezone(UTC): (given, n) for moment, given, n in grouped}
     starts = _starts(since.astimezone(UTC), until, hourly)
-    return [Bar(timezone.localtime(start), *found.get(start, (0, 0))) for start in starts]
+    found: dict[datetime, LeaseCounts] = dict.fromkeys(starts, (0, 0))
+    for moment, given, n in grouped:
+        # By moments of UTC, since a local hour that comes twice is equal to no moment of another zone (PEP 495). A row
+        # is of the bar in which it begins: those of another time zone, before, may not begin with one.
+        start = starts[max(0, bisect_right(starts, moment.astimezone(UTC)) - 1)]
+        found[start] = (found[start][0] + given, found[start][1] + n)
+    return [Bar(timezone.localtime(start), *counts) for start, counts in found.items()]
 
 
 def _starts(since: datetime, until: datetime, hourly: bool) -> list[datetime]:
     """The starts of each hour, or each day in the installation's time zone. A day may have 23 or 25 hours."""
     if hourly:
-        hours = ceil((until - since) / timedelta(hours=1))
+        hours = -((since - until) // timedelta(hours=1))
         return [since + timedelta(hours=n) for n in range(hours)]
     days = [timezone.localdate(since)]
     while midnight(days[-1] + timedelta(days=1)) < until:
@@ -181,7 +200,7 @@ def _starts(since: datetime, until: datetime, hourly: bool) -> list[datetime]:
 def _heat(
     times: Mapping[tuple[int, int, str], LeaseCounts], rows: list[ReturnedLease]
 ) -> dict[tuple[int, int], LeaseCounts]:
-    """By weekday and hour: from the statistics or, for one bot, from samples, then without the number of leases."""
+    """By weekday and hour: from the rollup or, for one bot, from samples, then without the number of leases."""
     found: dict[tuple[int, int], LeaseCounts] = {}
     for (weekday, hour, _), (given, n) in times.items():
         before = found.get((weekday, hour), (0, 0))
@@ -252,13 +271,13 @@ def _bunched(rows: list[ReturnedLease], seconds: float, days: Counter[int]) -> d
 
 
 def _clock(moment: datetime) -> tuple[date, int, int]:
-    """The day, weekday and hour under which the statistics count it: their hours begin with those of UTC."""
-    return _clock_of(int(moment.timestamp()) // 3600, timezone.get_default_timezone())
+    """The day, weekday and hour of a moment in the installation's time zone."""
+    return _clock_of(int(moment.timestamp()) // QUARTER, timezone.get_default_timezone())
 
 
 @lru_cache(maxsize=4096)
-def _clock_of(hour: int, zone: tzinfo) -> tuple[date, int, int]:
-    local = datetime.fromtimestamp(hour * 3600, tz=zone)
+def _clock_of(quarter: int, zone: tzinfo) -> tuple[date, int, int]:
+    local = datetime.fromtimestamp(quarter * QUARTER, tz=zone)
     return local.date(), local.isoweekday(), local.hour
 
 

@@ -1,7 +1,7 @@
 """Read returned leases one by one: reasons, actors, hold times and repeats.
 
-The statistics (`jobs.leases`) have their numbers. Everything else is read from a bounded number of the newest events;
-the page shows how far back they reach.
+The rollup has their numbers. Everything else is read from a bounded number of the newest events; the page shows how
+far back they reach.
 """
 
 import re
@@ -17,12 +17,17 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from jobs.leases import SOURCES
 from jobs.models import Job, JobEvent
-from jobs.states import HELD, Actor
+from jobs.states import HELD, Actor, Verb
 from jobs.transitions import ENDING
 from jobsite.lib.planner import unplanned
 
+#: The ways in which a lease is returned, by their events. `report.COLUMNS` has the columns of the rollup.
+SOURCES = {
+    "released": Q(verb=Verb.RELEASE, actor=Actor.OPERATOR),
+    "expired": Q(verb=Verb.EXPIRE) | Q(verb=Verb.FAIL, actor=Actor.SWEEP),
+    "handed_back": Q(verb=Verb.RELEASE) & ~Q(actor=Actor.OPERATOR),
+}
 #: The most returned leases that are read.
 MAX_SAMPLES = 10_000
 #: The most ended leases that are searched for them.

@@ -14,8 +14,9 @@ from django.conf import settings
 from django.db.models import DateTimeField, DurationField, ExpressionWrapper, F, Value
 from django.db.models.functions import Greatest, Least, Now
 
-from jobs import figures, leases, lifecycle, meter
+from jobs import lifecycle
 from jobs.models import Job, JobKind
+from jobs.stats import rollup
 
 log = structlog.stdlib.get_logger("jobsite.jobs")
 
@@ -37,22 +38,16 @@ class Old:
         return Job.objects.finished().filter(kind=self.kind, finished_at__lt=self.until).count()
 
 
-def added_up() -> datetime | None:
-    """Until when all figures have added up what ended; None when one of them has not begun."""
-    marks = [figures.mark(), leases.mark(), meter.mark()]
-    known = [mark for mark in marks if mark is not None]
-    return min(known) if len(known) == len(marks) else None
-
-
 def old(before: datetime | None = None) -> list[Old]:
     """Kinds with finished jobs older than their `keep_for`, the longest overdue first.
 
-    `before`: only what ended before that, such as `added_up` says. Without it what is found may have to wait.
+    `before`: only what ended before that, such as `rollup.complete_until` says. Without it what is found may have to
+    wait.
     """
     keep = Greatest(Least("keep_for", Value(LONGEST)), Value(timedelta(0)), output_field=DurationField())
     end = ExpressionWrapper(Now() - keep, output_field=DateTimeField())
     until = end if before is None else Least(Value(before), end)
-    kinds = JobKind.objects.annotate(until=until, first=figures.first_end())
+    kinds = JobKind.objects.annotate(until=until, first=rollup.first_end())
     overdue = ExpressionWrapper(F("until") - F("first"), output_field=DurationField())
     rows = kinds.filter(first__lt=F("until")).order_by(overdue.desc(), "name").values_list("name", "until")
     return [Old(*row) for row in rows]
@@ -61,7 +56,7 @@ def old(before: datetime | None = None) -> list[Old]:
 def prune(most: int | None = None) -> int:
     """Delete up to so many old jobs, `PRUNE_MOST` unless told otherwise. Returns how many."""
     left = settings.PRUNE_MOST if most is None else most
-    before = added_up() if left > 0 else None
+    before = rollup.complete_until() if left > 0 else None
     if before is None:
         return 0
     gone: dict[str, int] = {}

@@ -2,11 +2,9 @@
 
 import secrets
 from collections.abc import Callable
-from datetime import datetime
 
-from jobs.models import SweepRun
-from jobs.sweep import retention
 from jobs.sweep.batches import Due, due_batches, make_durable, retry_busy, sweep_batches
+from jobs.sweep.duties import follow_up
 from jobs.sweep.fleet import count_bots, sweep_bots
 from jobs.sweep.preview import preview_bots, preview_leases
 from jobs.sweep.result import Swept
@@ -49,21 +47,6 @@ def _sweep(kind: str | None, dry_run: bool, each_batch: Callable[[Swept], None] 
         if swept.checked:
             make_durable()
     count_bots(swept)
-    if kind is None and not dry_run:
-        swept.pruned = retention.prune()
-        _record(swept, began)
+    if not dry_run:
+        follow_up(swept, full=kind is None)
     return swept
-
-
-def _record(swept: Swept, began: datetime) -> None:
-    """Say that a full sweep came to its end, in the place of what was said of the one before."""
-    ended = database_now()
-    run = SweepRun(started_at=began, finished_at=ended, took=(ended - began).total_seconds(), counts=swept.counts())
-    fields = ["started_at", "finished_at", "took", "counts"]
-    SweepRun.objects.bulk_create([run], update_conflicts=True, unique_fields=["id"], update_fields=fields)
-
-
-def record_incidents(swept: Swept) -> None:
-    """Write what the pass over incidents did to this sweep's record, unless a later one is on record already."""
-    if swept.began is not None:
-        SweepRun.objects.filter(started_at=swept.began).update(counts=swept.counts())

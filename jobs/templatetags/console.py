@@ -10,10 +10,12 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from jobs import figures, transitions
-from jobs.learned import ERROR, SHARE, Recent
+from jobs import transitions
 from jobs.lists import home as lists_home
 from jobs.models import Job, JobKind
+from jobs.stats import counts, series
+from jobs.stats.learned import SHARE, Recent
+from jobs.stats.times import ERROR
 from jobsite.lib import badges, charts, json_view
 from jobsite.lib.durations import words
 
@@ -81,8 +83,8 @@ def home(request: HttpRequest) -> dict[str, Any]:
     if not (user.has_perm("jobs.view_job") and user.has_perm("bots.view_bot")):
         return {"allowed": False}
     window = request.GET.get("span", "hour")
-    window = window if window in figures.WINDOWS else "hour"
-    statuses, releases = figures.by_status()
+    window = window if window in series.WINDOWS else "hour"
+    statuses, releases = counts.by_status()
     return {
         "allowed": True,
         "needs": lists_home.needs_now(),
@@ -90,7 +92,7 @@ def home(request: HttpRequest) -> dict[str, Any]:
         "fleet": lists_home.fleet(),
         "statuses": statuses,
         "releases": releases,
-        "oldest": figures.oldest_pending()[:12],
+        "oldest": counts.oldest_pending()[:12],
         "recent": lists_home.interventions(),
         "now": timezone.now(),
     } | chart_data(window)
@@ -98,14 +100,14 @@ def home(request: HttpRequest) -> dict[str, Any]:
 
 def chart_data(window: str, kind: str = "") -> dict[str, Any]:
     """The charts of one period, for one kind or all, with their numbers."""
-    bars = figures.series(window, kind)
+    bars = series.series(window, kind)
     shape = "%a %H:%M" if window == "week" else "%H:%M"
     ends = (timezone.localtime(bars[0].start).strftime(shape), timezone.localtime(bars[-1].start).strftime(shape))
     done, failed = sum(bar.succeeded for bar in bars), sum(bar.failed for bar in bars)
     of = f" of {kind}" if kind else ""
     return {
         "window": window,
-        "windows": list(figures.WINDOWS),
+        "windows": list(series.WINDOWS),
         "bars": bars,
         "done": done,
         "failed": failed,
@@ -187,7 +189,7 @@ def longest_of(recent: Recent, per_cent: int) -> str:
 
 
 @register.simple_tag
-def distribution(spread: figures.Spread) -> SafeString:
+def distribution(spread: series.Spread) -> SafeString:
     """A bar chart of run times, from the first non-empty bucket to the last."""
     steps = spread.steps
     some = [n for n, (_, count) in enumerate(steps) if count]

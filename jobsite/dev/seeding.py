@@ -15,11 +15,12 @@ from django.utils import timezone
 
 from bots import roster
 from bots.models import Bot
-from jobs import figures, leases, lifecycle
+from jobs import lifecycle
 from jobs.enqueue import insert
 from jobs.enqueue.new_job import NewJob
 from jobs.models import JobKind
 from jobs.states import Policy
+from jobs.stats import rollup
 from jobs.sweep import run
 
 SQL = (Path(__file__).parent / "sql" / "seed.sql").read_text(encoding="utf-8")
@@ -47,8 +48,7 @@ def seed(rows: int, bots: int, advance: Callable[[int], None]) -> None:
     _past(rows, [bot.pk for bot in fleet], advance)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE jobs_job, jobs_jobevent, bots_bot")
-    figures.keep_tally()
-    leases.keep()
+    rollup.add_closed_minutes()
     _present(fleet)
 
 

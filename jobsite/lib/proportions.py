@@ -26,14 +26,26 @@ class Share:
         return f"{self.failed} of {self.ended} ({self.share * 100:.1f} %)"
 
 
-def wilson_interval(rate: Share, sure: float) -> tuple[float, float]:
-    """Return Wilson's score interval of a share, `sure` standard deviations wide."""
-    if not rate.ended:
+def wilson(part: int, whole: int, deviations: float) -> tuple[float, float]:
+    """Wilson's score interval for a share, from 0 to 1, with so many standard deviations; (0, 1) of nothing.
+
+    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927), 209-212. It
+    holds for shares near 0 and for small counts, where the usual one does not (Brown, Cai, DasGupta, "Interval
+    estimation for a binomial proportion", Statistical Science 16 (2001), 101-133).
+    """
+    if whole == 0:
         return 0.0, 1.0
-    n, p, z2 = rate.ended, rate.share, sure * sure
-    middle = (p + z2 / (2 * n)) / (1 + z2 / n)
-    half = sure * sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    share, square = part / whole, deviations * deviations / whole
+    middle = share + square / 2
+    half = deviations * sqrt(share * (1 - share) / whole + square / (4 * whole))
+    low, high = (middle - half) / (1 + square), (middle + half) / (1 + square)
+    # Exactly 0 and 1 at the ends: there the two parts are equal but for rounding.
+    return (0.0 if part == 0 else low), (1.0 if part == whole else high)
+
+
+def wilson_interval(rate: Share, sure: float) -> tuple[float, float]:
+    """The same for a share of failed jobs."""
+    return wilson(rate.failed, rate.ended, sure)
 
 
 def newcombe_growth(lately: Share, past: Share, sure: float) -> float:

@@ -10,8 +10,9 @@ from alerts.incidents import acknowledge, reconcile
 from alerts.models import Channel, Delivery, Incident
 from alerts.states import Moment
 from bots.models import ApiKey, Bot
-from jobs import figures, leases, lifecycle
+from jobs import lifecycle
 from jobs.lifecycle import By
+from jobs.stats import rollup
 from jobs.sweep import run
 from tests.cast import bot_named, enqueue_one, take_one
 from tests.far_side import a_channel, an_incident
@@ -62,8 +63,7 @@ def fill(olga, ada, bob, age):
     released.complete("late")
     age(stuck, 3)
     run.sweep()
-    figures.keep_tally()
-    leases.keep(timezone.now() + timedelta(minutes=2))
+    rollup.add_closed_minutes(timezone.now() + timedelta(minutes=2))
     reconcile.reconcile()
     Bot.objects.filter(name="carl").update(quarantined_at=Now())
     enqueue_one(kind="divide", run_at=timezone.now() - timedelta(hours=2))

@@ -5,10 +5,11 @@ from datetime import timedelta
 import pytest
 
 from bots import health
-from jobs import backoff, learned, lifecycle, transitions
+from jobs import backoff, lifecycle, transitions
 from jobs.lifecycle import SWEEP, By
 from jobs.models import Job, JobEvent, JobKind
 from jobs.states import FINISHED, HELD, Actor, JobStatus, Policy, Verb
+from jobs.stats import learned
 from jobs.transitions import OPERATIONS, TABLE, Routine
 from jobsite.lib import durations
 from tests.docs.reading import table, text_of, word, words

@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
-from jobs import meter
+from jobs.stats import rollup
 from tests.cast import take_one
 from tests.docs.reading import ROOT, table, text_of, word, words
 
@@ -25,9 +25,9 @@ promtool = pytest.mark.skipif(not shutil.which("promtool"), reason="promtool (De
 def families(client, ada, settings):
     """What /metrics has: `{family as it is named in queries: (type, labels)}`."""
     settings.METRICS_OPEN = True
-    meter.keep(timezone.now() - timedelta(hours=1))
+    rollup.add_closed_minutes(timezone.now() - timedelta(hours=1))
     take_one(ada).complete()
-    meter.keep(timezone.now() + timedelta(minutes=5))
+    rollup.add_closed_minutes(timezone.now() + timedelta(minutes=5))
     client.get("/livez")
     found = {}
     for family in text_string_to_metric_families(client.get("/metrics").content.decode()):

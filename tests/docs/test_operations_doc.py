@@ -11,8 +11,8 @@ from alerts.models import Channel, Delivery, Incident
 from alerts.states import Cause
 from bots import health
 from bots.models import ApiKey, Bot
-from jobs import learned
 from jobs.models import JobKind
+from jobs.stats import learned
 from jobs.sweep import verdicts
 from jobsite.lib import durations
 from tests.docs.reading import ROOT, table, text_of, word

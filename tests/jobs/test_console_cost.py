@@ -4,8 +4,6 @@ At the size of a test PostgreSQL would rather read a small table than an index; 
 as it does with ten million.
 """
 
-import re
-
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
@@ -15,13 +13,12 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from bots.models import Bot
-from jobs import figures, leases
 from jobs.admin.events import CappedPaginator
 from jobs.lists import home, job_list
 from jobs.models import Job, JobKind, SweepRun
 from jobs.release_patterns import samples
 from jobs.states import JobStatus
-from jobs.stats.statements import SQL as STATS
+from jobs.stats import counts, rollup
 from tests.alerts.passing import an_incident
 from tests.jobs.test_plans import FILL, history  # noqa: F401  the fixture
 
@@ -85,13 +82,12 @@ def console(client: Client, olga: User, history: Bot, monkeypatch: pytest.Monkey
         cursor.execute(EVENTS)
         cursor.execute("ANALYZE jobs_jobevent")
     # In the same proportion to the table as they are to ten million jobs.
-    small = ((figures, "COUNTED"), (job_list, "SAMPLE"), (job_list, "SEARCHED"), (samples, "MAX_SAMPLES"))
+    small = ((counts, "COUNTED"), (job_list, "SAMPLE"), (job_list, "SEARCHED"), (samples, "MAX_SAMPLES"))
     for module, name in small:
         monkeypatch.setattr(module, name, 100)
     monkeypatch.setattr(samples, "MAX_SEARCHED", 1000)
     monkeypatch.setattr(CappedPaginator, "MOST", 300)
-    figures.keep_tally()
-    leases.keep()
+    rollup.add_closed_minutes()
     SweepRun.objects.create(started_at=Now(), finished_at=Now(), took=0)
     for n in range(20):
         an_incident(about=f"kind {n}", acknowledged_at=Now() if n % 2 else None)
@@ -195,28 +191,10 @@ def test_hand_backs_are_found_by_when_they_ended_and_their_kinds_by_key(console:
     assert "jobevent_by_bot" in plan(looked)
 
 
-def test_adding_up_a_minute_of_leases_reads_that_minute_alone(console: Client) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "EXPLAIN " + STATS.text("leases"),
-            {
-                "since": "2026-01-01 12:00Z",
-                "until": "2026-01-01 12:01Z",
-                "zone": "UTC",
-                "bot_hours_from": "2026-01-01Z",
-            },
-        )
-        said = "\n".join(row[0] for row in cursor.fetchall())
-    assert "job_finished_of_kind" in said
-    assert "jobevent_ended_at" in said
-    assert "jobs_job_pkey" in said
-    assert not re.search(r"Seq Scan on jobs_job(event)?\b", said)
-
-
 def test_release_patterns_of_a_large_fleet_stay_small(console: Client, history: Bot) -> None:  # noqa: F811
     with connection.cursor() as cursor:
         cursor.execute(FLEET)
-        cursor.execute("ANALYZE jobs_leasetally")
+        cursor.execute("ANALYZE jobs_jobrollup")
     queries, html = asked(console, PATTERNS)
     assert len(queries) <= MOST_QUERIES
     assert len(html) <= MOST_BYTES
@@ -225,7 +203,7 @@ def test_release_patterns_of_a_large_fleet_stay_small(console: Client, history: 
 
 #: 5000 bots that work on two kinds each, every day of a week; each gave back a few.
 FLEET = """
-    INSERT INTO jobs_leasetally (span, start, kind, bot, succeeded, expired)
+    INSERT INTO jobs_jobrollup (span, start, kind, bot, succeeded, expired)
     SELECT 'bot_day', date_trunc('day', now(), 'UTC') - d * interval '1 day', k, 1000000 + b, 40, (b + d) % 3
     FROM generate_series(1, 5000) AS b, generate_series(0, 6) AS d, unnest(ARRAY['sum', 'divide']) AS k
 """

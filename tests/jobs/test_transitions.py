@@ -4,8 +4,9 @@ import pytest
 from django.contrib.auth.models import Permission
 
 from jobs import lifecycle, transitions
-from jobs.leases import SOURCES, WAYS
 from jobs.models import JobEvent
+from jobs.release_patterns.report import COLUMNS
+from jobs.release_patterns.samples import SOURCES
 from jobs.states import FINISHED, HELD, Actor, JobStatus, Verb
 from jobs.transitions import ENDING, OPERATIONS, TABLE, Counted, Outcome, Routine, Transition
 
@@ -48,7 +49,7 @@ def test_what_ends_a_lease_other_than_well_leaves_an_event() -> None:
 
 
 def test_the_statistics_have_a_column_for_each_outcome() -> None:
-    assert sorted(Outcome) == sorted(WAYS)
+    assert sorted(Outcome) == sorted(COLUMNS)
 
 
 @pytest.mark.django_db

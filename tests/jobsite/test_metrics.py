@@ -23,9 +23,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from alerts.delivery import outbox
 from alerts.states import Moment
 from bots.models import Bot
-from jobs import lifecycle, meter
+from jobs import lifecycle
 from jobs.lifecycle import By
 from jobs.models import JobKind
+from jobs.stats import counts, rollup
 from jobs.sweep.run import sweep
 from jobsite import metrics
 from tests.cast import bot_named, enqueue_one, make_older, take_one
@@ -104,12 +105,12 @@ def test_it_is_scraped_by_address_and_without_https(settings: Any) -> None:
 def test_jobs_are_told_by_kind_and_by_how_they_are_and_ended(
     ada: Bot, olga: Any, scrape: Callable[[], Callable[..., float]]
 ) -> None:
-    meter.keep(timezone.now() - timedelta(hours=1))
+    rollup.add_closed_minutes(timezone.now() - timedelta(hours=1))
     take_one(ada).complete()
     take_one(ada).fail(retry=False)
     lifecycle.release([take_one(ada).id], by=By.operator(olga))
     take_one(bot_named("carl"), kind="divide", priority=2_000_000)
-    meter.keep(timezone.now() + timedelta(minutes=5))
+    rollup.add_closed_minutes(timezone.now() + timedelta(minutes=5))
     value = scrape()
     assert value("jobsite_jobs", kind="sum", status="pending") == 1
     assert value("jobsite_jobs", kind="divide", status="processing") == 1
@@ -129,7 +130,7 @@ def test_jobs_are_told_by_kind_and_by_how_they_are_and_ended(
 def test_the_oldest_pending_job_is_told_and_a_paused_kind_has_none(scrape: Callable[[], Callable[..., float]]) -> None:
     make_older(enqueue_one(), 10)
     make_older(enqueue_one("divide"), 20)
-    meter.keep()
+    rollup.add_closed_minutes()
     JobKind.objects.filter(name="divide").update(paused=True)
     value = scrape()
     assert 600 <= value("jobsite_oldest_pending_seconds", kind="sum") < 1200
@@ -222,9 +223,9 @@ def test_every_name_has_a_help_text_and_reads_as_openmetrics_too(client: Client,
 @pytest.mark.skipif(not shutil.which("promtool"), reason="promtool (Debian: prometheus) is not installed")
 def test_promtool_finds_no_fault_with_it(client: Client, settings: Any, ada: Bot) -> None:
     settings.METRICS_OPEN = True
-    meter.keep(timezone.now() - timedelta(hours=1))
+    rollup.add_closed_minutes(timezone.now() - timedelta(hours=1))
     take_one(ada).complete()
-    meter.keep(timezone.now() + timedelta(minutes=5))
+    rollup.add_closed_minutes(timezone.now() + timedelta(minutes=5))
     text = client.get("/metrics").content
     done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, b"")
@@ -250,7 +251,7 @@ def test_a_scrape_asks_few_questions_whatever_there_is(
     settings.METRICS_OPEN = True
     for n in range(30):
         enqueue_one(f"kind-{n}")
-    meter.keep()
+    rollup.add_closed_minutes()
     with django_assert_max_num_queries(17):
         client.get("/metrics")
 
@@ -259,11 +260,11 @@ def test_series_are_bounded_however_many_kinds_there_are(client: Client, setting
     settings.METRICS_OPEN, settings.METRICS_KINDS = True, 3
     for n in range(20):
         enqueue_one(f"kind-{n}")
-    meter.keep()
+    rollup.add_closed_minutes()
     found = samples(client.get("/metrics").content.decode())
     kinds = {dict(labels)["kind"] for _, labels in found if "kind" in dict(labels)}
-    assert kinds == {"kind-0", "kind-1", "kind-2", meter.OTHER}
-    assert found["jobsite_jobs", (("kind", meter.OTHER), ("status", "pending"))] == 17
+    assert kinds == {"kind-0", "kind-1", "kind-2", counts.OTHER}
+    assert found["jobsite_jobs", (("kind", counts.OTHER), ("status", "pending"))] == 17
 
 
 # --- Several processes --------------------------------------------------------------------------------------------

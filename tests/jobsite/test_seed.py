@@ -4,7 +4,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from bots.models import Bot
-from jobs.models import Job, JobEvent, LeaseTally, Tally
+from jobs.models import Job, JobEvent, JobRollup
 from jobs.states import JobStatus
 
 pytestmark = pytest.mark.django_db
@@ -21,9 +21,9 @@ def test_a_seeded_house_has_a_past_and_a_present(settings, capsys):
     assert set(Job.objects.values_list("status", flat=True)) == set(JobStatus.values)
     assert Bot.objects.stuck().exists()
     assert JobEvent.objects.filter(actor="operator").exists()
-    assert sum(row.succeeded for row in Tally.objects.filter(span="hour", kind="")) > 2000
+    assert sum(row.succeeded for row in JobRollup.objects.filter(span="hour", kind="")) > 2000
     # And hand-backs of every sort, for the release patterns.
-    assert LeaseTally.objects.filter(span="bot_day", succeeded__gt=0).exists()
+    assert JobRollup.objects.filter(span="bot_day", succeeded__gt=0).exists()
     for way in ("expire", "release"):
         assert JobEvent.objects.filter(verb=way, detail__has_key="claimed_at").exists()
     # Once more adds to it.

@@ -18,11 +18,11 @@ from alerts.delivery.background import BackgroundSender
 from alerts.delivery.dispatch import SendCounts, send_due
 from alerts.incidents import reconcile, retention, sweep_late
 from bots.models import Bot
-from jobs import figures, leases, meter
 from jobs.models import JobKind
 from jobs.sweep import result as sweeping
+from jobs.sweep.duties import record_incidents
 from jobs.sweep.result import Act, Swept
-from jobs.sweep.run import record_incidents, sweep
+from jobs.sweep.run import sweep
 from jobsite.lib.loop import DATABASE_AWAY, one_line, run_repeatedly, seconds, time_now
 
 
@@ -95,10 +95,6 @@ def _sweep(kind: str | None, dry_run: bool) -> Swept:
         swept = sweep(kind=kind, dry_run=dry_run)
         if dry_run:
             return swept
-        # Statistics and the counters of /metrics: each closed minute, once.
-        figures.keep_tally()
-        leases.keep()
-        meter.keep()
         run = reconcile.reconcile(kind=kind, before=before)
         if run is not None:
             swept.incidents_opened, swept.incidents_resolved = run.opened, run.resolved

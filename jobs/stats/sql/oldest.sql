@@ -16,7 +16,9 @@ WITH RECURSIVE step AS (
     -- Somebody may give every job a priority of its own.
     WHERE s.n < %(steps)s
 )
-SELECT DISTINCT ON (kind) kind, id, run_at, (SELECT paused FROM jobs_jobkind WHERE name = kind) AS paused
+SELECT DISTINCT ON (kind) kind, id, run_at,
+       EXTRACT(epoch FROM statement_timestamp() - run_at)::double precision AS age,
+       (SELECT paused FROM jobs_jobkind WHERE name = kind) AS paused
 FROM step
 WHERE run_at <= statement_timestamp()
 ORDER BY kind, run_at, id;

@@ -28,7 +28,8 @@ WITH counted (status, counted) AS (
 )
 SELECT counted.status, counted.counted, COALESCE(guessed.guess, 0)::bigint AS guess,
        (SELECT count(*) FROM (SELECT FROM jobs_jobevent e
-                              WHERE e.actor = 'operator' AND e.verb = 'release' AND e.at >= %(today)s
+                              WHERE e.actor = 'operator' AND e.verb = 'release'
+                                AND e.at >= date_trunc('day', statement_timestamp(), %(zone)s)
                               ORDER BY e.at DESC
                               LIMIT %(most)s + 1) AS some_of_them) AS releases
 FROM counted LEFT JOIN guessed USING (status);

@@ -1,4 +1,4 @@
-"""Kinds of whose jobs more fail than usual, by the tally."""
+"""Kinds of whose jobs more fail than usual, by the rollup."""
 
 from datetime import timedelta
 
@@ -7,9 +7,9 @@ from django.utils import timezone
 
 from alerts.models import Incident
 from alerts.states import Cause, Severity
-from jobs import figures
-from jobs.models import Tally
+from jobs.models import JobRollup, RollupState
 from jobs.states import Span
+from jobs.stats import rollup
 from tests.alerts.passing import look, minutes_pass, the_one
 from tests.cast import take_one
 
@@ -25,8 +25,8 @@ def tally(kind="sum", *, lately=(0, 0), past=(0, 0)):
     """So many jobs `(succeeded, failed)` ended five minutes ago, and in the past day."""
     now = timezone.now()
     minute = floor(now, timedelta(minutes=1))
-    Tally.objects.get_or_create(span=Span.MINUTE, kind="", start=minute - timedelta(minutes=1))
-    Tally.objects.update_or_create(
+    RollupState.objects.update_or_create(pk=RollupState.ONLY, defaults={"added_until": minute})
+    JobRollup.objects.update_or_create(
         span=Span.MINUTE,
         kind=kind,
         start=minute - timedelta(minutes=5),
@@ -34,7 +34,7 @@ def tally(kind="sum", *, lately=(0, 0), past=(0, 0)):
     )
     quarter = floor(now, timedelta(minutes=15))
     for n in range(4, 14):
-        Tally.objects.update_or_create(
+        JobRollup.objects.update_or_create(
             span=Span.QUARTER,
             kind=kind,
             start=quarter - n * timedelta(minutes=15),
@@ -85,7 +85,7 @@ def test_it_resolves_when_jobs_go_as_before():
 
 def test_what_failed_longer_than_a_quarter_of_an_hour_ago_does_not_count_as_lately():
     tally(lately=(80, 20), past=(990, 10))
-    Tally.objects.filter(span=Span.MINUTE, kind="sum").update(
+    JobRollup.objects.filter(span=Span.MINUTE, kind="sum").update(
         start=floor(timezone.now(), timedelta(minutes=1)) - timedelta(minutes=18)
     )
     assert look().opened == 0
@@ -93,12 +93,11 @@ def test_what_failed_longer_than_a_quarter_of_an_hour_ago_does_not_count_as_late
 
 def test_the_tally_of_real_failures_is_what_is_read(ada):
     tally(past=(1000, 0))
-    Tally.objects.filter(span=Span.MINUTE).delete()
-    Tally.objects.create(span=Span.MINUTE, start=floor(timezone.now(), timedelta(minutes=1)) - timedelta(minutes=1))
+    JobRollup.objects.filter(span=Span.MINUTE).delete()
     for n in range(12):
         lease = take_one(ada)
         lease.fail(retry=False) if n % 2 else lease.complete(1)
-    figures.keep_tally(timezone.now() + timedelta(minutes=2))
+    rollup.add_closed_minutes(timezone.now() + timedelta(minutes=2))
     look()
     assert the_one().reason.startswith("6 of 12 (50.0 %) failed in the last 15 m; on the day before: 0 of 1000")
     assert Incident.objects.count() == 1

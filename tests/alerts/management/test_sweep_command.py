@@ -22,7 +22,7 @@ from alerts.management.commands import sweep_stuck
 from alerts.models import Delivery, Incident
 from bots.models import Bot
 from jobs.models import SweepRun
-from jobs.sweep import batches, result, run
+from jobs.sweep import batches, duties, result, run
 from tests.cast import bot_named, database_url, make_older, take_one
 from tests.far_side import Receiver, a_channel
 
@@ -102,7 +102,7 @@ def test_the_record_of_a_sweep_has_its_incidents_unless_a_later_sweep_is_on_reco
     earlier = run.sweep()
     run.sweep()
     earlier.incidents_opened = 7
-    run.record_incidents(earlier)
+    duties.record_incidents(earlier)
     assert SweepRun.objects.get().counts["incidents_opened"] == 0
 
 

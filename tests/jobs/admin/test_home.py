@@ -8,10 +8,11 @@ from django.utils import timezone
 
 from bots import roster
 from bots.models import Bot
-from jobs import figures, lifecycle
+from jobs import lifecycle
 from jobs.lifecycle import By
 from jobs.lists import home as lists_home
 from jobs.models import JobKind
+from jobs.stats import rollup
 from jobs.sweep import run
 from tests.cast import bot_named, enqueue_one, make_older, take_one
 
@@ -101,7 +102,7 @@ def test_charts_have_a_window_and_the_figures_behind_them(home, ada, query, wind
     lease = take_one(ada)
     lease.complete(1)
     make_older(lease, 20)
-    figures.keep_tally(timezone.now() + timedelta(minutes=1))
+    rollup.add_closed_minutes(timezone.now() + timedelta(minutes=1))
     said = home(query)
     assert f"In the last {window}: 1 succeeded, 0 failed." in said
     assert 'aria-current="true">' + window in said

@@ -9,10 +9,10 @@ from django.contrib.auth.models import Permission
 from django.urls import reverse
 from django.utils import timezone
 
-from jobs import leases
 from jobs.admin.release_patterns import TABLES
 from jobs.lifecycle import By
-from jobs.models import LeaseTally
+from jobs.models import JobRollup, RollupState
+from jobs.stats import rollup
 from tests.cast import bot_named, take_one
 from tests.jobs.release_patterns.test_report import done, given
 
@@ -43,7 +43,7 @@ def told(ada, bob, olga):
     given(take_one(ada), now - timedelta(hours=2), by=By.operator(olga), reason="ada hangs")
     given(take_one(bob, kind="divide"), now - timedelta(hours=3), reason="silent for 9 m")
     done(ada, now - timedelta(hours=1))
-    leases.keep()
+    rollup.add_closed_minutes()
 
 
 @pytest.mark.parametrize("url", [PAGE, table("bots")])
@@ -140,8 +140,9 @@ def test_a_file_runs_no_formula(asking, told, olga):
     bad = bot_named("=cmd()")
     for _ in range(2):
         given(take_one(bad), timezone.now() - timedelta(hours=1), by=By.operator(olga), reason="@SUM(1)")
-    LeaseTally.objects.all().delete()
-    leases.keep()
+    JobRollup.objects.all().delete()
+    RollupState.objects.all().delete()
+    rollup.add_closed_minutes()
     reasons = {row["reason"] for row in rows(asking.get(table("reasons")))}
     assert {"'=…+…", "'@SUM(…)"} <= reasons
     assert "'=cmd()" in {row["bot"] for row in rows(asking.get(table("bots")))}

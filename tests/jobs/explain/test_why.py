@@ -8,11 +8,13 @@ from django.utils import timezone
 
 from bots import roster
 from bots.models import Bot
-from jobs import learned, lifecycle
+from jobs import lifecycle
 from jobs.explain import why as explain_why
 from jobs.lifecycle import By
 from jobs.lists import takers
 from jobs.models import Job, JobKind
+from jobs.stats import learned
+from jobs.stats.times import FINE
 from jobs.sweep.run import sweep
 from tests.cast import bot_named, enqueue_one, make_older, take_one
 
@@ -220,8 +222,7 @@ def test_a_completed_job_says_how_long_it_ran_against_the_usual(ada):
     make_older(lease, 0.5)
     lease.complete(1)
     assert said(lease, "ran") == ["for 3x s"]
-    quick, slow = (next(n for n in range(learned.BUCKETS) if learned.reach(n) >= seconds) for seconds in (2, 50))
-    learned.learn([{"kind": "sum", "bucket": quick, "n": 45}, {"kind": "sum", "bucket": slow, "n": 5}])
+    learned.learn([("sum", FINE.bucket(2), 45), ("sum", FINE.bucket(50), 5)])
     assert said(lease, "ran") == [
         "for 3x s, longer than 45 of the last 50 of its kind; 45 of the last 50 sum jobs took under x s"
     ]

@@ -9,7 +9,7 @@ from django.db import OperationalError
 
 from bots.models import Bot
 from jobs.lifecycle import retention as lifecycle_retention
-from jobs.models import Job, JobEvent, Tally
+from jobs.models import Job, JobEvent, RollupState
 from jobs.sweep import retention
 from tests.cast import take_one
 from tests.jobs.sweep.test_retention import added_up, ended, keep  # noqa: F401  the fixture
@@ -87,7 +87,7 @@ def test_when_the_database_goes_away_it_says_how_far_it_came(
 
 
 def test_it_deletes_nothing_before_there_are_figures(backlog: None) -> None:
-    Tally.objects.all().delete()
+    RollupState.objects.all().delete()
     with pytest.raises(CommandError, match="Run manage.py sweep_stuck first. Nothing was deleted.") as raised:
         run()
     assert raised.value.returncode == 1

@@ -5,13 +5,14 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from django.db import connection
 
-from jobs import leases, lifecycle
+from jobs import lifecycle
 from jobs.lifecycle import By
-from jobs.models import LeaseTally
+from jobs.models import RollupState
 from jobs.release_patterns import samples
 from jobs.release_patterns.params import COUNTED, ReportParams, midnight
 from jobs.release_patterns.report import build
-from jobs.states import LeaseSpan
+from jobs.states import Span
+from jobs.stats import rollup
 from tests.cast import bot_named, take_one
 
 NOON = datetime(2026, 3, 5, 12, 0, tzinfo=UTC)  # a Thursday
@@ -51,7 +52,7 @@ def told(db, ada, bob, olga):
     for bot in (ada, bob):
         for n in (1, 30):
             done(bot, NOON - timedelta(hours=n))
-    leases.keep(NOON + timedelta(seconds=90))
+    rollup.add_closed_minutes(NOON + timedelta(seconds=90))
 
 
 # --- What is asked ---------------------------------------------------------------------------------------------
@@ -109,7 +110,7 @@ def test_ranges_are_whole_days_where_the_site_is(settings):
 def test_a_range_ends_at_the_mark_and_is_never_longer_than_what_is_kept():
     since, until = ReportParams.from_params({"from": "2020-01-01", "to": "2030-01-01"}).span(NOON)
     assert until == NOON
-    assert NOON - since < leases.KEEP[LeaseSpan.BOT_DAY]
+    assert NOON - since < rollup.KEEP[Span.BOT_DAY]
 
 
 # --- What is answered ------------------------------------------------------------------------------------------
@@ -145,7 +146,7 @@ def test_what_is_counted_can_be_chosen(told, ada, counted, n):
         cursor.execute(
             "UPDATE jobs_jobevent SET at = %s WHERE verb = 'release' AND actor = 'bot'", [NOON + timedelta(minutes=2)]
         )
-    leases.keep(NOON + timedelta(minutes=5))
+    rollup.add_closed_minutes(NOON + timedelta(minutes=5))
     found = build(asked(counted=counted))
     assert set(COUNTED) == {"taken", "operators", "sweep", "bots", "all"}
     assert found.conclusions.given == len(found.samples.rows) == n
@@ -176,7 +177,7 @@ def test_an_empty_range_and_an_empty_house_say_so(told):
     assert build(ReportParams.from_params({"from": "2026-02-01", "to": "2026-02-03"})).sentences == [
         "No lease ended in this range."
     ]
-    LeaseTally.objects.all().delete()
+    RollupState.objects.all().delete()
     assert not build(asked()).marked
 
 
@@ -191,7 +192,7 @@ def test_the_hour_that_comes_twice_has_both_and_bars_have_each(ada, settings):
     first = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
     for n in range(2):
         given(take_one(ada), first + timedelta(hours=n))
-    leases.keep(first + timedelta(days=1))
+    rollup.add_closed_minutes(first + timedelta(days=1))
     found = build(ReportParams.from_params({"from": "2026-10-25", "to": "2026-10-25"}))
     assert found.heat == {(7, 2): (2, 2)}
     assert len(found.bars) == 25
@@ -206,7 +207,7 @@ def test_a_planted_bot_is_found_in_the_database_too(ada, bob, olga):
             given(take_one(ada), at, by=By.operator(olga))
         for bot in (ada, bob, bob):
             done(bot, at)
-    leases.keep(NOON + timedelta(minutes=5))
+    rollup.add_closed_minutes(NOON + timedelta(minutes=5))
     found = build(asked())
     assert [(sort, one.value) for sort, one in found.conclusions.blamed] == [("bot", str(ada.pk))]
     assert found.sentences[0].startswith("It is bot ada: 20 of its 50 leases were returned (40 %, between 28 and 54)")
@@ -219,7 +220,7 @@ def test_a_bot_that_lost_twenty_at_once_is_not_a_pattern(ada, bob, olga):
     for n in range(30):
         for bot in (ada, bob, bob):
             done(bot, NOON - timedelta(hours=3 * n))
-    leases.keep(NOON + timedelta(minutes=5))
+    rollup.add_closed_minutes(NOON + timedelta(minutes=5))
     assert build(asked()).conclusions.blamed == []
 
 
@@ -251,7 +252,7 @@ def test_a_reason_is_told_without_what_differs(reason, said):
 def test_how_long_leases_had_been_held(ada):
     for held in (5, 60, 61, 100_000):
         given(take_one(ada), NOON, held=held)
-    leases.keep(NOON + timedelta(minutes=5))
+    rollup.add_closed_minutes(NOON + timedelta(minutes=5))
     found = samples.held_for(build(asked()).samples.rows)
     assert {step: n for step, n in found.steps if n} == {10: 1, 60: 1, 120: 1, None: 1}
     assert (found.median, found.known) == (60.5, 4)
@@ -268,7 +269,7 @@ def test_a_job_that_comes_back_has_its_story(ada, bob, olga):
         (again,) = lifecycle.claim(bot)
         assert again.id == lease.id
         given(lease, NOON - timedelta(hours=2 - n), by=By.operator(olga))
-    leases.keep(NOON + timedelta(minutes=5))
+    rollup.add_closed_minutes(NOON + timedelta(minutes=5))
     found = build(asked())
     (job,) = samples.repeated_jobs(found.samples.rows, found.names)
     assert (job.id, job.times, job.kind, job.last) == (lease.id, 3, "sum", NOON - timedelta(hours=1))

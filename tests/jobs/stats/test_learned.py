@@ -11,10 +11,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from bots.health import Usual
-from jobs import figures, learned, lifecycle
+from jobs import lifecycle
 from jobs.explain import policy, why
-from jobs.learned import BLOCK, ENOUGH, ERROR, LEAST, TIMES, Recent
 from jobs.models import Job, JobKind, Learned
+from jobs.stats import learned, rollup
+from jobs.stats.learned import BLOCK, ENOUGH, LEAST, TIMES, Recent
+from jobs.stats.times import ERROR, FINE, LEARNED
 from jobs.sweep.run import sweep
 from jobs.time_limits import limit_of
 from tests.cast import make_older, take_one
@@ -23,7 +25,7 @@ from tests.race import PATIENCE, racers
 
 def bucket(seconds):
     """The bucket of a run time."""
-    return next(n for n in range(learned.BUCKETS) if learned.reach(n) >= seconds)
+    return LEARNED.bucket(seconds)
 
 
 def after(*runs, recent=None, each=20):
@@ -153,7 +155,7 @@ def test_the_sweep_learns_from_what_succeeded_and_from_nothing_else(ada, now, en
     succeeded(ada, 4, 100, now - timedelta(minutes=3))
     succeeded(ada, 3, 100, now - timedelta(minutes=3), kind="divide")
     take_one(ada).fail(retry=False)
-    figures.keep_tally(now)
+    rollup.add_closed_minutes(now)
     row = Learned.objects.get(kind="sum")
     assert (row.jobs, row.quick, row.under) == (4, 4, timedelta(minutes=2))
     limits = dict(JobKind.objects.values_list("name", "learned_run_within"))
@@ -164,15 +166,16 @@ def test_the_sweep_learns_from_what_succeeded_and_from_nothing_else(ada, now, en
 @pytest.mark.django_db
 def test_nothing_is_learned_twice_and_nothing_old_is_read_again(ada, now, enough):
     succeeded(ada, 4, 100, now - timedelta(minutes=3))
-    figures.keep_tally(now)
-    figures.keep_tally(now)
+    rollup.add_closed_minutes(now)
+    rollup.add_closed_minutes(now)
     assert Learned.objects.get().jobs == 4
     succeeded(ada, 2, 100, now - timedelta(seconds=10))
     with CaptureQueriesContext(connection) as queries:
-        figures.keep_tally(now + timedelta(minutes=1))
+        rollup.add_closed_minutes(now + timedelta(minutes=1))
     assert Learned.objects.get().jobs == 6
-    # The jobs of the closed minute are read once, for the tally and for this.
-    assert sum("FROM jobs_job" in query["sql"] for query in queries) == 1
+    # The jobs of the closed minute are read once, for the rollup and for this.
+    reading = [query["sql"].split(":")[0] for query in queries if "FROM jobs_job\n" in query["sql"]]
+    assert reading == ["-- Add minutes", "-- Count claims"]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -180,19 +183,19 @@ def test_two_sweeps_at_once_learn_nothing_twice(ada, now, enough):
     succeeded(ada, 5, 100, now - timedelta(minutes=3))
     with racers() as race:
         with transaction.atomic():
-            figures.keep_tally(now)
-            assert race.go(lambda: figures.keep_tally(now)).result(PATIENCE) == 0
-        assert race.go(lambda: figures.keep_tally(now)).result(PATIENCE) == 0
+            rollup.add_closed_minutes(now)
+            assert race.go(lambda: rollup.add_closed_minutes(now)).result(PATIENCE) == 0
+        assert race.go(lambda: rollup.add_closed_minutes(now)).result(PATIENCE) == 0
     assert Learned.objects.get().jobs == 5
 
 
 @pytest.mark.django_db
 def test_a_kind_whose_limit_stays_is_not_written_to(ada, now, enough):
     succeeded(ada, 4, 100, now - timedelta(minutes=3))
-    figures.keep_tally(now)
+    rollup.add_closed_minutes(now)
     succeeded(ada, 1, 100, now - timedelta(seconds=10))
     with CaptureQueriesContext(connection) as queries:
-        figures.keep_tally(now + timedelta(minutes=1))
+        rollup.add_closed_minutes(now + timedelta(minutes=1))
     assert not [query for query in queries if 'UPDATE "jobs_jobkind"' in query["sql"]]
 
 
@@ -241,7 +244,7 @@ def test_a_lease_that_is_open_meets_a_new_limit_at_its_next_heartbeat(ada):
 @pytest.mark.django_db
 def test_a_bots_reason_says_what_is_usual(ada):
     lease = take_one(ada)
-    learned.learn([{"kind": "sum", "bucket": bucket(2.5), "n": 41}, {"kind": "sum", "bucket": bucket(50), "n": 9}])
+    learned.learn([("sum", FINE.bucket(2.5), 41), ("sum", FINE.bucket(50), 9)])
     make_older(lease, 3)
     sweep()
     ada.refresh_from_db()
@@ -256,11 +259,11 @@ def test_the_kinds_page_shows_the_limit_and_what_it_was_learned_from(client, olg
     take_one(ada)
     url = reverse("admin:jobs_jobkind_change", args=["sum"])
     assert "Nothing is learned yet" in client.get(url).content.decode()
-    learned.learn([{"kind": "sum", "bucket": bucket(100), "n": 60}])
+    learned.learn([("sum", FINE.bucket(100), 60)])
     said = client.get(url).content.decode()
     assert "How long a job may run: 10 m, the site&#x27;s default" in said
     assert "none yet: 60 of the 100 successes it needs" in said
-    learned.learn([{"kind": "sum", "bucket": bucket(100), "n": 60}])
+    learned.learn([("sum", FINE.bucket(100), 60)])
     said = client.get(url).content.decode()
     limit = why.words(JobKind.objects.get().learned_run_within)
     assert f"How long a job may run: {limit}, learned from its own successes" in said
@@ -272,7 +275,7 @@ def test_the_kinds_page_shows_the_limit_and_what_it_was_learned_from(client, olg
 def test_a_limit_set_on_the_kinds_page_goes_before_and_leaves_what_was_learned(client, olga, ada):
     client.force_login(olga)
     take_one(ada)
-    learned.learn([{"kind": "sum", "bucket": bucket(100), "n": 200}])
+    learned.learn([("sum", FINE.bucket(100), 200)])
     url = reverse("admin:jobs_jobkind_change", args=["sum"])
     form = client.get(url).context["adminform"].form
     data = {name: form.initial[name] for name in form.fields if form.initial.get(name) is not None}
@@ -282,7 +285,7 @@ def test_a_limit_set_on_the_kinds_page_goes_before_and_leaves_what_was_learned(c
     assert kind.learned_run_within is not None
     # What the sweep learns while the page is open is not undone by saving it.
     stale = kind.learned_run_within
-    learned.learn([{"kind": "sum", "bucket": bucket(1000), "n": 200}])
+    learned.learn([("sum", FINE.bucket(1000), 200)])
     assert client.post(url, data | {"run_within": ""}).status_code == 302
     kind.refresh_from_db()
     assert limit_of(kind) == kind.learned_run_within > stale

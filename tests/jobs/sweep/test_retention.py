@@ -11,10 +11,11 @@ from django.utils import timezone
 
 from bots.models import Bot
 from bots.states import HealthStatus
-from jobs import figures, leases, lifecycle, meter
+from jobs import lifecycle
 from jobs.lifecycle import By
-from jobs.models import Job, JobEvent, JobKind, LeaseTally, SweepRun, Tally
-from jobs.states import JobStatus, LeaseSpan, Meter, Span
+from jobs.models import Job, JobEvent, JobKind, JobRollup, RollupState, SweepRun
+from jobs.states import JobStatus, Span
+from jobs.stats import rollup
 from jobs.sweep import retention
 from jobs.sweep.result import Swept
 from jobs.sweep.run import sweep
@@ -28,21 +29,15 @@ DAY = 24 * 60
 
 
 def add_up(now: Any = None) -> None:
-    """What each sweep's command does after it."""
-    figures.keep_tally(now)
-    leases.keep(now)
-    meter.keep(now)
+    """What each sweep does at its end."""
+    rollup.add_closed_minutes(now)
 
 
 @pytest.fixture(autouse=True)
 def added_up(db: None) -> None:
     """The figures began before there was anything."""
-    figures.keep_tally()
-    meter.keep()
-    mark = figures.mark()
-    assert mark is not None
-    # Those of leases begin when the first has ended.
-    LeaseTally.objects.create(span=LeaseSpan.MARK, start=mark)
+    add_up()
+    assert rollup.added_until() is not None
 
 
 def keep(kind: str, **time: float) -> None:
@@ -206,28 +201,28 @@ def test_nothing_goes_before_all_figures_have_it(ada: Bot) -> None:
     lease.complete()
     assert retention.prune() == 0
     later = now + timedelta(minutes=5)
-    for one in (figures.keep_tally, leases.keep, meter.keep):
-        # One of them lags behind: the job stays.
-        assert retention.prune() == 0
-        one(later)
+    add_up(later)
+    # Something that ended before the job may still be committed: the job stays, and is not counted again.
+    stretch = {"since": str(now - timedelta(minutes=3)), "until": str(later), "snapshot": "10:10:"}
+    RollupState.objects.update(reopened=[stretch])
+    assert retention.prune() == 0
+    RollupState.objects.update(reopened=[])
     assert retention.prune() == 1
     add_up(now + timedelta(minutes=10))
-    assert meter.readings()[Meter.FINISHED]["sum", "succeeded"].n == 1
-    assert Tally.objects.get(span=Span.HOUR, kind="sum").succeeded == 1
-    assert LeaseTally.objects.get(span=LeaseSpan.HOUR, kind="sum").succeeded == 1
+    for span in (Span.TOTAL, Span.HOUR, Span.BOT_DAY):
+        assert JobRollup.objects.get(span=span, kind="sum").succeeded == 1
 
 
 def test_without_figures_nothing_goes(ada: Bot) -> None:
     ended(ada, 31)
-    Tally.objects.all().delete()
-    assert retention.added_up() is None
+    RollupState.objects.all().delete()
+    assert rollup.complete_until() is None
     assert retention.prune() == 0
 
 
 def test_no_counter_falls_and_none_stops_rising(ada: Bot) -> None:
-    def counters() -> dict[Any, int]:
-        rising = [name for name in Meter if name not in (Meter.MARK, Meter.PENDING, Meter.COUNTED)]
-        return {(name, *key): r.n for name in rising for key, r in meter.readings()[name].items()}
+    def counters() -> dict[str, Any]:
+        return JobRollup.objects.values().get(span=Span.TOTAL, kind="sum")
 
     now = timezone.now()
     take_one(ada).complete()
@@ -240,7 +235,7 @@ def test_no_counter_falls_and_none_stops_rising(ada: Bot) -> None:
     assert counters() == before
     take_one(ada)
     add_up(now + timedelta(minutes=15))
-    assert counters()[Meter.CLAIMS, "sum", ""] == before[Meter.CLAIMS, "sum", ""] + 1 == 3
+    assert counters()["leases_given"] == before["leases_given"] + 1 == 3
 
 
 @pytest.mark.parametrize("keep_for", [timedelta.max, timedelta.min])

@@ -1,16 +1,16 @@
-"""A bot's record: how its last jobs went, beside the fleet's."""
+"""A bot's record: how its last jobs went, beside those of all bots."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 from statistics import median
 
-from django.db.models import Q
-from django.utils import timezone
+from django.db.models import BooleanField, ExpressionWrapper, Q
+from django.db.models.functions import Now
 
 from bots.models import Bot
-from jobs import figures
 from jobs.models import Job, JobEvent, JobQuerySet
 from jobs.states import JobStatus, Verb
+from jobs.stats.series import spreads
 from jobsite.lib.planner import unplanned
 
 #: How many of a bot's last jobs its record is made from.
@@ -41,21 +41,22 @@ def last_jobs(bot: Bot) -> JobQuerySet:
 
 def of(bot: Bot) -> Record:
     """From the bot's last jobs of a day, at most `LOOKED_AT`, and the attempts of the same time that ended badly."""
-    since = timezone.now() - PAST
+    since = Now() - PAST
     done = last_jobs(bot).filter(status=JobStatus.SUCCEEDED, finished_at__isnull=False)
-    rows = list(done.values_list("started_at", "finished_at")[:LOOKED_AT])
-    recent = [(start, end) for start, end in rows if end and end >= since]
-    if len(rows) == LOOKED_AT and recent:
-        since = max(since, *(end for _, end in recent[-1:]))
-    # Found by the bot, and not among all that ended in that time.
+    rows = done.annotate(lately=ExpressionWrapper(Q(finished_at__gte=since), output_field=BooleanField()))
+    seen = list(rows.values_list("started_at", "finished_at", "lately")[:LOOKED_AT])
+    recent = [(start, end) for start, end, lately in seen if lately and end]
     bad = JobEvent.objects.filter(unplanned(Q(verb__in=[Verb.FAIL, Verb.EXPIRE])), bot=bot, at__gte=since)
+    if len(seen) == LOOKED_AT and recent:
+        bad = bad.filter(at__gte=recent[-1][1])
     runs = [(end - start).total_seconds() for start, end in recent if start]
+    # Found by the bot, and not among all that ended in that time.
     return Record(len(recent), bad.order_by("-at")[:LOOKED_AT].count(), median(runs) if runs else None)
 
 
 def of_fleet() -> Record:
-    """From the tally of the last day: jobs that succeeded and failed, and the step the middle run time is on."""
-    spread = figures.spreads(hours=24, kind="").get("")
+    """From the rollup of the last day: jobs that succeeded and failed, and the step the middle run time is on."""
+    spread = spreads(hours=24, kind="").get("")
     if spread is None:
         return Record(0, 0, None)
     return Record(spread.succeeded, spread.failed, spread.within(0.5))

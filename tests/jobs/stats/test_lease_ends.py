@@ -9,11 +9,13 @@ from django.db import connection, transaction
 from django.db.models import Sum
 from django.utils import timezone
 
-from jobs import leases, lifecycle
+from jobs import lifecycle
 from jobs.lifecycle import By
-from jobs.models import JobEvent, LeaseTally
-from jobs.release_patterns.samples import given_back
-from jobs.states import LeaseSpan
+from jobs.models import JobEvent, JobRollup, RollupState
+from jobs.release_patterns.report import COLUMNS as WAYS
+from jobs.release_patterns.samples import SOURCES, given_back
+from jobs.states import Span
+from jobs.stats import rollup
 from tests.cast import enqueue_one, take_one
 from tests.race import PATIENCE, racers
 
@@ -47,33 +49,35 @@ def moved(to=NOON):
 
 
 def sums(**where):
-    rows = LeaseTally.objects.filter(**where).aggregate(**{f"sum_{way}": Sum(way) for way in leases.WAYS})
-    return tuple(rows[f"sum_{way}"] or 0 for way in leases.WAYS)
+    """In `WAYS`: of all kinds, or of those that are named."""
+    rows = JobRollup.objects.filter(**where).exclude(kind="").exclude(span=Span.TOTAL)
+    found = rows.aggregate(**{f"sum_{column}": Sum(column) for way in WAYS.values() for column in way})
+    return tuple(sum(found[f"sum_{column}"] or 0 for column in way) for way in WAYS.values())
 
 
 def test_each_lease_counts_once_in_the_way_it_ended(ended, ada, bob):
-    leases.keep(NOON + timedelta(minutes=5))
+    rollup.add_closed_minutes(NOON + timedelta(minutes=5))
     # succeeded, failed, cancelled, released, expired, handed back
-    assert sums(span=LeaseSpan.BOT_DAY, bot=ada.pk) == (1, 1, 1, 1, 2, 1)
-    assert sums(span=LeaseSpan.BOT_HOUR, bot=ada.pk) == (1, 1, 1, 1, 2, 1)
-    assert sums(span=LeaseSpan.BOT_DAY, bot=bob.pk) == (2, 0, 0, 1, 0, 0)
-    assert sums(span=LeaseSpan.HOUR, bot=0) == (3, 1, 1, 2, 2, 1)
-    assert sums(span=LeaseSpan.HOUR, kind="divide") == (1, 0, 0, 0, 0, 0)
+    assert sums(span=Span.BOT_DAY, bot=ada.pk) == (1, 1, 1, 1, 2, 1)
+    assert sums(span=Span.BOT_HOUR, bot=ada.pk) == (1, 1, 1, 1, 2, 1)
+    assert sums(span=Span.BOT_DAY, bot=bob.pk) == (2, 0, 0, 1, 0, 0)
+    assert sums(span=Span.HOUR, bot=0) == (3, 1, 1, 2, 2, 1)
+    assert sums(span=Span.HOUR, kind="divide") == (1, 0, 0, 0, 0, 0)
 
 
-@pytest.mark.parametrize("way", leases.SOURCES)
+@pytest.mark.parametrize("way", SOURCES)
 def test_the_statement_and_the_conditions_mean_the_same_by_each_way(ended, way):
-    leases.keep(NOON + timedelta(minutes=5))
+    rollup.add_closed_minutes(NOON + timedelta(minutes=5))
     of_events = JobEvent.objects.filter(given_back([way])).count()
-    assert of_events == sums(span=LeaseSpan.HOUR)[leases.WAYS.index(way)] > 0
+    assert of_events == sums(span=Span.HOUR)[list(WAYS).index(way)] > 0
 
 
 def test_a_minute_is_added_up_once_however_often(ended):
     for _ in range(3):
-        leases.keep(NOON + timedelta(minutes=5))
-    leases.keep(NOON + timedelta(hours=1))
-    assert sums(span=LeaseSpan.HOUR) == (3, 1, 1, 2, 2, 1)
-    assert LeaseTally.objects.filter(span=LeaseSpan.MARK).count() == 1
+        rollup.add_closed_minutes(NOON + timedelta(minutes=5))
+    rollup.add_closed_minutes(NOON + timedelta(hours=1))
+    assert sums(span=Span.HOUR) == (3, 1, 1, 2, 2, 1)
+    assert RollupState.objects.count() == 1
 
 
 def test_what_ends_later_is_added_to_its_hour_and_day(ada, bob):
@@ -83,51 +87,55 @@ def test_what_ends_later_is_added_to_its_hour_and_day(ada, bob):
         lease.complete(1)
         with connection.cursor() as cursor:
             cursor.execute("UPDATE jobs_job SET finished_at = %s WHERE id = %s", [moment, lease.id])
-        leases.keep(moment + timedelta(minutes=2))
-    (day,) = LeaseTally.objects.filter(span=LeaseSpan.BOT_DAY)
+        rollup.add_closed_minutes(moment + timedelta(minutes=2))
+    (day,) = JobRollup.objects.filter(span=Span.BOT_DAY)
     assert (day.succeeded, day.bot, day.start) == (3, ada.pk, datetime(2026, 3, 5, tzinfo=UTC))
 
 
 def test_a_minute_that_is_not_over_waits(ended):
-    assert leases.keep(NOON + timedelta(seconds=20)) == 0
+    assert rollup.add_closed_minutes(NOON + timedelta(seconds=20)) == 0
     assert sums() == (0,) * 6
-    assert leases.keep(NOON + timedelta(minutes=1, seconds=31)) == 1
-    assert leases.mark() == NOON + timedelta(minutes=1)
+    # The first time it only recorded where it begins: with the minute before.
+    assert rollup.add_closed_minutes(NOON + timedelta(minutes=1, seconds=31)) == 2
+    assert sums(span=Span.HOUR) == (3, 1, 1, 2, 2, 1)
+    assert rollup.added_until() == NOON + timedelta(minutes=1)
 
 
 def test_a_past_before_there_was_a_tally_is_added_up_at_once(ended, monkeypatch):
     now = NOON + timedelta(days=3)
-    assert leases.keep(now) == 3 * 24 * 60 - 1
-    assert sums(span=LeaseSpan.BOT_DAY) == (3, 1, 1, 2, 2, 1)
+    assert rollup.add_closed_minutes(now) == 3 * 24 * 60 - 1
+    assert sums(span=Span.BOT_DAY) == (3, 1, 1, 2, 2, 1)
     # Of bots, hours are kept for two days.
-    assert sums(span=LeaseSpan.BOT_HOUR) == (0,) * 6
+    assert sums(span=Span.BOT_HOUR) == (0,) * 6
 
 
 def test_what_is_old_goes(ended):
-    leases.keep(NOON + timedelta(minutes=5))
-    leases.keep(NOON + timedelta(days=2, hours=3))
-    assert sums(span=LeaseSpan.BOT_HOUR) == (0,) * 6
-    leases.keep(NOON + timedelta(days=96))
-    assert set(LeaseTally.objects.values_list("span", flat=True)) == {LeaseSpan.MARK}
+    rollup.add_closed_minutes(NOON + timedelta(minutes=5))
+    rollup.add_closed_minutes(NOON + timedelta(days=2, hours=3))
+    assert sums(span=Span.BOT_HOUR) == (0,) * 6
+    rollup.add_closed_minutes(NOON + timedelta(days=96))
+    assert set(JobRollup.objects.values_list("span", flat=True)) == {Span.TOTAL}
 
 
-def test_an_empty_house_has_nothing_to_add_up(db):
-    assert leases.keep(NOON) == 0
-    assert leases.mark() is None
+def test_where_nothing_has_ended_it_begins_now(db):
+    assert rollup.added_until() is None
+    assert rollup.add_closed_minutes(NOON) == 0
+    assert rollup.added_until() == NOON - timedelta(minutes=1)
+    assert not JobRollup.objects.exists()
 
 
 def test_every_sweep_keeps_it(ended, capsys):
     moved(timezone.now() - timedelta(minutes=5))
     call_command("sweep_stuck", dry_run=True)
-    assert leases.mark() is None
+    assert rollup.added_until() is None
     call_command("sweep_stuck")
-    assert sums(span=LeaseSpan.HOUR) == (3, 1, 1, 2, 2, 1)
+    assert sums(span=Span.HOUR) == (3, 1, 1, 2, 2, 1)
 
 
 def test_figures_outlive_jobs_and_bots(ended, ada):
-    leases.keep(NOON + timedelta(minutes=5))
+    rollup.add_closed_minutes(NOON + timedelta(minutes=5))
     JobEvent.objects.all().delete()
-    assert sums(span=LeaseSpan.BOT_DAY, bot=ada.pk) == (1, 1, 1, 1, 2, 1)
+    assert sums(span=Span.BOT_DAY, bot=ada.pk) == (1, 1, 1, 1, 2, 1)
 
 
 @pytest.mark.parametrize(
@@ -145,8 +153,8 @@ def test_a_day_begins_at_midnight_where_the_site_is(ada, settings, zone, moment,
     at = datetime.fromisoformat(moment)
     take_one(ada).complete(1)
     moved(at)
-    leases.keep(at + timedelta(minutes=5))
-    (day,) = LeaseTally.objects.filter(span=LeaseSpan.BOT_DAY)
+    rollup.add_closed_minutes(at + timedelta(minutes=5))
+    (day,) = JobRollup.objects.filter(span=Span.BOT_DAY)
     assert day.start == datetime.fromisoformat(begins)
     assert timezone.localtime(day.start, ZoneInfo(zone)).hour == 0
 
@@ -156,8 +164,8 @@ def test_two_sweeps_at_once_add_up_each_minute_once(ended):
     now = NOON + timedelta(minutes=5)
     with racers() as race:
         with transaction.atomic():
-            assert leases.keep(now) > 0
+            assert rollup.add_closed_minutes(now) > 0
             # Another sweep leaves it to us, and waits for nobody.
-            assert race.go(lambda: leases.keep(now)).result(PATIENCE) == 0
-        assert race.go(lambda: leases.keep(now)).result(PATIENCE) == 0
-    assert sums(span=LeaseSpan.HOUR) == (3, 1, 1, 2, 2, 1)
+            assert race.go(lambda: rollup.add_closed_minutes(now)).result(PATIENCE) == 0
+        assert race.go(lambda: rollup.add_closed_minutes(now)).result(PATIENCE) == 0
+    assert sums(span=Span.HOUR) == (3, 1, 1, 2, 2, 1)

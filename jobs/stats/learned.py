@@ -2,8 +2,8 @@
 
 Run times are counted in buckets that grow by a tenth each, so that any of them is known to within `ERROR`. Two blocks
 of at least `BLOCK` successes are kept, the one before and the latest; when the latest is full, the one before is
-forgotten (docs/decisions/0012-limits-and-verdicts.md). Nothing here reads a job: `jobs.figures` hands over what it
-adds up.
+deleted (docs/decisions/0012-limits-and-verdicts.md). Nothing here reads a job: `jobs.stats.rollup` passes on what it
+adds.
 """
 
 import math
@@ -11,20 +11,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from bots.health import Usual
 from jobs.models import JobKind, Learned
+from jobs.stats.times import ERROR, FINE, LEARNED, RATIO, SHORTEST
 
-#: How far a run time may be from what is said of it, as a share.
-ERROR = 0.05
-#: How much longer each bucket reaches than the one before.
-RATIO = (1 + ERROR) / (1 - ERROR)
-#: The first bucket reaches to here, in seconds; the last one to at least thirty days.
-SHORTEST, LONGEST = 0.01, 30 * 86_400.0
-BUCKETS = math.ceil(math.log(LONGEST / SHORTEST, RATIO)) + 1
+BUCKETS = len(LEARNED)
 
 #: Successes after which a block is full. The limit comes from one to two blocks.
 BLOCK = 500
@@ -127,24 +121,24 @@ def of(kind: str) -> Recent:
     return recent(Learned.objects.filter(kind=kind).first())
 
 
-def learn(rows: Iterable[Mapping[str, Any]]) -> None:
-    """Add successes, `{kind, bucket, n}` each, and set the limits that follow. In the caller's transaction, once."""
+def learn(rows: Iterable[tuple[str, int, int]]) -> None:
+    """Add successes, `(kind, bucket of times.FINE, how many)`, and set the limits that follow, in one transaction."""
     new: dict[str, Counter[int]] = {}
-    for row in rows:
-        new.setdefault(row["kind"], Counter())[row["bucket"]] += int(row["n"])
+    for kind, bucket, n in rows:
+        new.setdefault(kind, Counter())[bucket] += n
     if not new:
         return
     there = Learned.objects.in_bulk(list(new))
-    limits, now = dict(JobKind.objects.filter(name__in=new).values_list("name", "learned_run_within")), timezone.now()
+    limits = dict(JobKind.objects.filter(name__in=new).values_list("name", "learned_run_within"))
     changed = []
     for kind, counts in sorted(new.items()):
-        now_known = recent(there.get(kind)).and_then(counts)
+        now_known = recent(there.get(kind)).and_then(dict(enumerate(FINE.regroup(counts, LEARNED))))
         usual = now_known.usual
         assert usual is not None  # noqa: S101 - there is one at least
         changed.append(
             Learned(
                 kind_id=kind, before=list(now_known.before), latest=list(now_known.latest), jobs=usual.jobs,
-                quick=usual.quick, under=usual.under, updated_at=now,
+                quick=usual.quick, under=usual.under, updated_at=Now(),
             )
         )  # fmt: skip
         # Seldom: the limit moves from bucket to bucket, and claims read this table.

@@ -1,0 +1,148 @@
+"""The metrics of jobs, bots and the sweep. All of them come from the database, so every process has the same."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from itertools import accumulate
+
+from django.db.models import Count, Q
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+
+from bots.models import Bot
+from bots.states import BotStatus, HealthStatus
+from jobs.models import JobKind, JobRollup, SweepRun
+from jobs.states import HELD, Actor, JobStatus
+from jobs.stats import counts, rollup
+from jobs.stats.counts import OTHER
+from jobs.stats.times import FINE, METRICS
+from jobsite.lib import histogram
+
+#: The statuses that are counted as they are now; how many jobs ended is a counter.
+LIVE = (JobStatus.PENDING, *HELD)
+#: Counters that are told apart by one more label: the column of the rollup for each of its values.
+BY_STATUS = {status.value: status.value for status in (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED)}
+FAILED_BY = {Actor.BOT.value: "attempts_failed", Actor.SWEEP.value: "given_up"}
+RELEASED_BY = {Actor.OPERATOR.value: "released", Actor.BOT.value: "handed_back", Actor.SWEEP.value: "requeued"}
+
+Totals = Mapping[str, JobRollup]
+
+
+def collect() -> Iterator[Metric]:
+    """All families, with every series that there can be: a counter that appears only at one is missed by `rate`."""
+    totals = counts.totals()
+    own = sorted(kind for kind in totals if kind != OTHER)
+    yield from _live(own)
+    kinds = [*own, OTHER]
+    yield _counter("jobsite_claims", "Leases given to bots.", totals, kinds, "leases_given")
+    yield _counters("jobsite_jobs_finished", "Jobs that ended.", totals, kinds, "status", BY_STATUS)
+    yield _counters(
+        "jobsite_attempts_failed", "Attempts that failed, tried again or not.", totals, kinds, "source", FAILED_BY
+    )
+    yield _counters(
+        "jobsite_releases", "Leases that went back to pending, by who gave them back.", totals, kinds, "source",
+        RELEASED_BY,
+    )  # fmt: skip
+    yield _counter("jobsite_expiries", "Leases that the sweep ended.", totals, kinds, "expired")
+    yield _histogram(
+        "jobsite_job_wait_seconds", "From due to the last claim, of jobs that ended.", totals, "wait_times", "waited"
+    )
+    yield _histogram(
+        "jobsite_job_run_seconds", "From started to done, of jobs that succeeded.", totals, "run_times", "ran"
+    )
+    yield _moment(
+        "jobsite_counted_until_timestamp_seconds", "Until when the counters have counted.", rollup.added_until()
+    )
+    yield from _bots()
+    yield from _sweep()
+
+
+def _live(own: list[str]) -> Iterator[Metric]:
+    live = counts.live(own)
+    jobs = GaugeMetricFamily("jobsite_jobs", "Jobs that have not ended.", labels=["kind", "status"])
+    for kind in (*own, OTHER):
+        for status in LIVE:
+            jobs.add_metric([kind, status], live.get((kind, status), 0))
+    yield jobs
+    ages = dict.fromkeys([*own, OTHER], 0.0)
+    for row in counts.oldest_pending():
+        if not row["paused"]:
+            kind = row["kind"] if row["kind"] in ages else OTHER
+            ages[kind] = max(ages[kind], row["age"])
+    oldest = GaugeMetricFamily(
+        "jobsite_oldest_pending_seconds", "How long the oldest due job of a kind has been due.", labels=["kind"]
+    )
+    for kind, age in ages.items():
+        oldest.add_metric([kind], age)
+    yield oldest
+    paused = set(JobKind.objects.filter(paused=True, name__in=own).values_list("name", flat=True))
+    family = GaugeMetricFamily("jobsite_kind_paused", "Whether a kind is paused: 1 or 0.", labels=["kind"])
+    for kind in own:
+        family.add_metric([kind], float(kind in paused))
+    yield family
+
+
+def _bots() -> Iterator[Metric]:
+    status = GaugeMetricFamily("jobsite_bots", "Bots by status.", labels=["status"])
+    health = GaugeMetricFamily("jobsite_bots_health", "Bots by health.", labels=["health"])
+    counted: dict[str, int] = Bot.objects.aggregate(
+        **{f"status_{value}": Count("pk", filter=Q(status=value)) for value in BotStatus.values},
+        **{f"health_{value}": Count("pk", filter=Q(health_status=value)) for value in HealthStatus.values},
+        paused=Count("pk", filter=Q(paused=True)),
+        quarantined=Count("pk", filter=Q(quarantined_at__isnull=False)),
+    )
+    for value in BotStatus.values:
+        status.add_metric([value], counted[f"status_{value}"])
+    for value in HealthStatus.values:
+        health.add_metric([value], counted[f"health_{value}"])
+    yield status
+    yield health
+    yield GaugeMetricFamily("jobsite_bots_paused", "Bots that are paused.", value=counted["paused"])
+    yield GaugeMetricFamily("jobsite_bots_quarantined", "Bots in quarantine.", value=counted["quarantined"])
+
+
+def _sweep() -> Iterator[Metric]:
+    run = SweepRun.objects.first()
+    yield _moment(
+        "jobsite_sweep_last_run_timestamp_seconds", "When the last full sweep ended.", run.finished_at if run else None
+    )
+    took = GaugeMetricFamily("jobsite_sweep_last_duration_seconds", "How long the last full sweep took.")
+    if run:
+        took.add_metric([], run.took)
+    yield took
+
+
+def _moment(name: str, text: str, moment: datetime | None) -> Metric:
+    # Zero, the year 1970, where it never was: an alert on the age then fires, as it should.
+    return GaugeMetricFamily(name, text, value=moment.timestamp() if moment else 0)
+
+
+def _counter(name: str, text: str, totals: Totals, kinds: Iterable[str], column: str) -> Metric:
+    family = CounterMetricFamily(name, text, labels=["kind"])
+    for kind in kinds:
+        family.add_metric([kind], _value(totals, kind, column))
+    return family
+
+
+def _counters(
+    name: str, text: str, totals: Totals, kinds: Iterable[str], label: str, columns: Mapping[str, str]
+) -> Metric:
+    family = CounterMetricFamily(name, text, labels=["kind", label])
+    for kind in kinds:
+        for value, column in columns.items():
+            family.add_metric([kind, value], _value(totals, kind, column))
+    return family
+
+
+def _value(totals: Totals, kind: str, column: str) -> int:
+    value: int = getattr(totals[kind], column) if kind in totals else 0
+    return value
+
+
+def _histogram(name: str, text: str, totals: Totals, times: str, seconds: str) -> Metric:
+    family = HistogramMetricFamily(name, text, labels=["kind"])
+    for kind, row in sorted(totals.items()):
+        if not getattr(row, times):
+            continue
+        sums = accumulate(FINE.regroup(histogram.from_json(getattr(row, times)), METRICS))
+        buckets = [(str(edge), float(n)) for edge, n in zip((*METRICS.edges, "+Inf"), sums, strict=True)]
+        family.add_metric([kind], buckets, getattr(row, seconds))
+    return family

@@ -1,0 +1,19 @@
+-- Series: the last bars of a chart, by the database's clock, each with the sums of the rollup's rows that begin in it.
+-- Rows are found by their starts, one by one: hours begin when the site's do, and did so in another time zone before.
+WITH clock AS (
+    SELECT COALESCE(%(now)s::timestamptz, statement_timestamp()) AS now
+), bars AS (
+    SELECT CASE WHEN %(span)s = 'hour' THEN date_trunc('hour', now - n * %(width)s::interval, %(zone)s)
+                ELSE date_bin(%(width)s, now - n * %(width)s::interval, 'epoch') END AS start
+    FROM clock CROSS JOIN generate_series(0, %(bars)s - 1) AS n
+)
+SELECT b.start, COALESCE(sum(r.succeeded), 0)::bigint AS succeeded, COALESCE(sum(r.failed), 0)::bigint AS failed,
+       COALESCE(sum(r.cancelled), 0)::bigint AS cancelled,
+       sum(r.waited) / NULLIF(sum(r.waits), 0)::double precision AS wait,
+       sum(r.ran) / NULLIF(sum(r.succeeded), 0)::double precision AS run
+FROM bars b
+CROSS JOIN generate_series(0, %(starts)s - 1) AS n
+LEFT JOIN jobs_jobrollup r
+       ON r.span = %(span)s AND r.start = b.start + n * interval '15 minutes' AND r.kind = %(kind)s AND r.bot = 0
+GROUP BY b.start
+ORDER BY b.start;
