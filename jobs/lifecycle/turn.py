@@ -162,7 +162,7 @@ def _send_alone(request: TurnRequest) -> TurnRow | None:
 
 
 def _send_and_grade(request: TurnRequest) -> TurnRow | None:
-    """A bot that is stuck on a job is graded in the transaction that changes what it holds (DESIGN 4.6)."""
+    """A bot that is stuck on a job is graded in the transaction that changes what it holds."""
     with transaction.atomic():
         row = _send_alone(request._replace(text=f'{request.text[:-1]},"grades":true}}'))
         if row is not None and row.grade:

@@ -447,7 +447,8 @@ BEGIN
     END IF;
 
     SELECT array_agg(CASE WHEN b.odd IN ('revoked', 'replaced') THEN 0 ELSE b.want END) AS wants,
-           array_agg(b.status) AS statuses, array_agg(b.due) AS due, array_agg(b.paused) AS paused,
+           array_agg(b.status) AS statuses, array_agg(b.due AND b.odd IS DISTINCT FROM 'revoked') AS due,
+           array_agg(b.paused) AS paused,
            array_agg(b.restart) AS restarts, array_agg(b.odd) AS odd, bool_or(b.limited) AS limited,
            CASE WHEN cardinality(bots) = 1 THEN min(b.kinds) ELSE bot_kinds END AS kinds
     INTO locked

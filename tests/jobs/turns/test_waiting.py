@@ -21,6 +21,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 
+from bots import roster
 from bots.models import Bot
 from jobs import lifecycle
 from jobs.enqueue import insert
@@ -247,6 +248,25 @@ def test_reports_hold_at_once_though_the_claim_waits(calls: Any, ada: Bot, ada_t
     assert lease.job.status == "succeeded"
     enqueue_one()
     assert answer.result(PATIENCE).json()["accepted"] == [lease.id]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("path", ["/claim", "/exchange"])
+@pytest.mark.parametrize("act", ["revoke", "rotate", "pause"])
+def test_a_token_that_is_not_good_any_more_gets_no_job_though_it_waited(
+    calls: Any, ada: Bot, ada_token: str, path: str, act: str
+) -> None:
+    answer = calls(ada_token, path, {"wait": 30} if path == "/claim" else {"claim": {"wait": 30}})
+    waits(1)
+    if act == "rotate":
+        roster.rotate(ada)
+    else:
+        getattr(roster, act)(Bot.objects.filter(pk=ada.pk))
+    job = enqueue_one()
+    said = answer.result(PATIENCE)
+    assert (said.status_code, said.json()["jobs"], said.json()["paused"]) == (200, [], act == "pause")
+    job.refresh_from_db()
+    assert job.status == "pending"
 
 
 @pytest.mark.django_db(transaction=True)
