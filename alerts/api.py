@@ -1,4 +1,4 @@
-"""What operators call about incidents: see them, and take them on. `jobsite.urls` puts it under `/api/v1/`."""
+"""API of incidents for operators: list, show, acknowledge. Mounted under `/api/v1/` by `jobsite.urls`."""
 
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,7 @@ from jobsite.lib.params import Input, id_in, only_known
 
 router = Router(auth=people_only, tags=["Incidents"])
 
-#: The most bots and notes one answer lists.
+#: The most bots and notes of an incident in a response.
 MAX_ROWS = 1000
 
 
@@ -54,7 +54,7 @@ class IncidentNoteOut(BaseModel):
 
 
 class WholeIncidentOut(IncidentOut):
-    """With its bots, those that left it too, and its history; the newest 1000 of each."""
+    """With its bots, former ones included, and its history; the newest 1000 of each."""
 
     bots: list[IncidentBotOut]
     notes: list[IncidentNoteOut]
@@ -77,12 +77,12 @@ class AcknowledgedOut(BaseModel):
 
 
 def _out(row: Any, shape: type[BaseModel]) -> dict[str, Any]:
-    """What of a row is told: the fields of `shape`."""
+    """The fields of `shape`, read from the row."""
     return {name: getattr(row, name) for name in shape.model_fields}
 
 
 def find(incident_id: str) -> Incident:
-    """The incident that a path names. NotFound otherwise."""
+    """Return the incident with this id. Raises NotFound."""
     number = id_in(incident_id, "incident")
     incident = Incident.objects.filter(pk=number).first()
     if incident is None:
@@ -95,13 +95,13 @@ def listed(request: HttpRequest) -> Any:
     """Incidents, the newest first. Filter: `status`; `limit` and `cursor` page."""
     require(request, "alerts.view_incident")
     only_known(request, ("status", "limit", "cursor"))
-    found = Incident.objects.order_by("-id")
+    incidents = Incident.objects.order_by("-id")
     if status := request.GET.get("status"):
         if status not in IncidentStatus.values:
             raise errors.Invalid(f"status: one of {', '.join(IncidentStatus.values)}.")
-        found = found.of_status(IncidentStatus(status))
+        incidents = incidents.of_status(IncidentStatus(status))
     page = CursorPage.of(request)
-    rows, next_cursor = page.cut(page.newest_first(found)[: page.reads])
+    rows, next_cursor = page.cut(page.newest_first(incidents)[: page.reads])
     return {"incidents": [_out(row, IncidentOut) for row in rows], "next_cursor": next_cursor}
 
 
@@ -109,11 +109,11 @@ def listed(request: HttpRequest) -> Any:
 def incident(request: HttpRequest, incident_id: str) -> Any:
     """One incident with its bots and its history."""
     require(request, "alerts.view_incident")
-    found = find(incident_id)
-    bots, notes = found.bots.order_by("-pk")[:MAX_ROWS], found.notes.order_by("-pk")[:MAX_ROWS]
-    return _out(found, IncidentOut) | {
-        "bots": [_out(row, IncidentBotOut) for row in reversed(bots)],
-        "notes": [_out(row, IncidentNoteOut) for row in reversed(notes)],
+    row = find(incident_id)
+    bots, notes = row.bots.order_by("-pk")[:MAX_ROWS], row.notes.order_by("-pk")[:MAX_ROWS]
+    return _out(row, IncidentOut) | {
+        "bots": [_out(bot, IncidentBotOut) for bot in reversed(bots)],
+        "notes": [_out(note, IncidentNoteOut) for note in reversed(notes)],
     }
 
 
@@ -121,17 +121,17 @@ def incident(request: HttpRequest, incident_id: str) -> Any:
 def acknowledge(
     request: HttpRequest, incident_id: str, data: AcknowledgeIn = Body(default_factory=AcknowledgeIn)
 ) -> Any:
-    """Take it on: nobody is reminded of it any more. Who has it already keeps it."""
+    """Acknowledge an incident, which ends its reminders. One that is already acknowledged stays as it is."""
     user = require(request, "alerts.acknowledge_incident")
     before = find(incident_id)
     taken = incidents_acknowledge.acknowledge([before.pk], by=user.get_username(), remark=data.remark)
     now = taken[0] if taken else find(incident_id)
     if now.status == IncidentStatus.RESOLVED:
         raise NotOpen(f"Incident {now.pk} has resolved; only an open one can be acknowledged.", incident_id=now.pk)
-    said = "is acknowledged" if taken else f"was acknowledged before, by {now.acknowledged_by}"
+    done = "is acknowledged" if taken else f"was acknowledged before, by {now.acknowledged_by}"
     return {
         "incident_id": now.pk,
         "status": now.status,
         "acknowledged_by": now.acknowledged_by,
-        "message": f"Incident {now.pk} {said}.",
+        "message": f"Incident {now.pk} {done}.",
     }

@@ -1,4 +1,4 @@
-"""What is refused about incidents. Pure."""
+"""Errors about incidents. Pure."""
 
 from jobsite.lib.errors import JobsiteError
 
@@ -6,4 +6,4 @@ from jobsite.lib.errors import JobsiteError
 class NotOpen(JobsiteError):
     """The incident has resolved, so it cannot be acknowledged."""
 
-    code, status, title = "not_open", 400, "The incident is over"
+    code, status, title = "not_open", 400, "The incident is resolved"

@@ -1,4 +1,4 @@
-"""What `/metrics` says of incidents and of what is on its way to people. Partial indexes answer, so history is free."""
+"""Metrics of incidents and notifications for `/metrics`. Read from partial indexes, so history costs nothing."""
 
 from collections.abc import Iterator
 
@@ -10,28 +10,28 @@ from alerts.states import Cause, DeliveryStatus, Severity
 
 
 def collect() -> Iterator[Metric]:
-    """All families, with every series that there can be."""
+    """Yield all metric families, each with all its possible series."""
     rows = Incident.objects.open().order_by().values_list("cause", "severity")
     counts = rows.annotate(n=Count("pk"), unacknowledged=Count("pk", filter=Q(acknowledged_at=None)))
-    found = {(cause, severity): (n, unacknowledged) for cause, severity, n, unacknowledged in counts}
+    numbers = {(cause, severity): (n, unacknowledged) for cause, severity, n, unacknowledged in counts}
     opened = GaugeMetricFamily("jobsite_incidents_open", "Open incidents.", labels=["cause", "severity"])
-    new = GaugeMetricFamily(
-        "jobsite_incidents_unacknowledged", "Open incidents that nobody has taken on.", labels=["cause", "severity"]
+    unacked = GaugeMetricFamily(
+        "jobsite_incidents_unacknowledged", "Open incidents that nobody has acknowledged.", labels=["cause", "severity"]
     )
     for cause in Cause.values:
         for severity in Severity.values:
-            n, unacknowledged = found.get((cause, severity), (0, 0))
+            n, unacknowledged = numbers.get((cause, severity), (0, 0))
             opened.add_metric([cause, severity], n)
-            new.add_metric([cause, severity], unacknowledged)
+            unacked.add_metric([cause, severity], unacknowledged)
     yield opened
-    yield new
+    yield unacked
     yield GaugeMetricFamily(
         "jobsite_alerts_waiting",
-        "Messages in the outbox that have not been sent.",
+        "Notifications in the outbox that have not been sent.",
         value=Delivery.objects.filter(status=DeliveryStatus.WAITING).count(),
     )
     yield GaugeMetricFamily(
         "jobsite_channels_failing",
-        "Channels in use whose last message could not be sent.",
+        "Enabled channels whose last delivery failed.",
         value=Channel.objects.filter(enabled=True, failing_since__isnull=False).count(),
     )

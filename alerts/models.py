@@ -1,4 +1,4 @@
-"""What needs a human (incidents), who is told (channels), and what is on its way to them (deliveries)."""
+"""Incidents (problems that need a human), channels (where notifications go) and deliveries (the outbox)."""
 
 import secrets
 import uuid
@@ -15,8 +15,8 @@ from django.db.models.functions import Now
 from alerts.states import Cause, DeliveryStatus, IncidentStatus, Moment, Severity, Way
 from bots.models import NAME_LENGTH, Bot
 
-#: What comes first in a list: what is open and nobody has taken on, what is open, the rest; critical before warning.
-RANK = Case(
+#: Order of urgency: open and unacknowledged, open, resolved; critical before warning.
+URGENCY = Case(
     When(resolved_at=None, acknowledged_at=None, severity=Severity.CRITICAL, then=Value(0)),
     When(resolved_at=None, acknowledged_at=None, then=Value(1)),
     When(resolved_at=None, severity=Severity.CRITICAL, then=Value(2)),
@@ -26,57 +26,57 @@ RANK = Case(
 
 
 class IncidentQuerySet(models.QuerySet["Incident"]):
-    """Questions about incidents."""
+    """Queries for incidents."""
 
     def open(self) -> "IncidentQuerySet":
-        """Incidents whose cause is not gone, acknowledged or not."""
+        """Incidents that are not resolved, acknowledged or not."""
         return self.filter(resolved_at=None)
 
     def unacknowledged(self) -> "IncidentQuerySet":
-        """Open incidents that nobody has taken on."""
+        """Open incidents that nobody has acknowledged."""
         return self.of_status(IncidentStatus.OPEN)
 
     def of_status(self, status: IncidentStatus) -> "IncidentQuerySet":
-        """Incidents that stand there."""
+        """Incidents with this status."""
         if status == IncidentStatus.RESOLVED:
             return self.exclude(resolved_at=None)
         return self.open().filter(acknowledged_at__isnull=status == IncidentStatus.OPEN)
 
     def by_urgency(self) -> "IncidentQuerySet":
-        """Each with its `rank`, 0 to 4, as `RANK` says; the newest first of each."""
-        return self.annotate(rank=RANK).order_by("rank", "-opened_at", "-pk")
+        """Annotate `rank` (`URGENCY`, 0 to 4) and order by it, the newest first within each."""
+        return self.annotate(rank=URGENCY).order_by("rank", "-opened_at", "-pk")
 
 
 class Incident(models.Model):
-    """Something that needs a human, from the moment it opened until it resolved. Written by `alerts.incidents`."""
+    """A problem that needs a human, from when it opens until it resolves. Written by `alerts.incidents` alone."""
 
     cause = models.CharField(max_length=20, choices=Cause)
-    # What it is about, within its cause: a kind, or nothing where one incident is for the whole house. While it is open
-    # there is no second one.
+    # What it concerns within its cause: a kind, or empty for the whole installation. At most one open incident for each
+    # pair of cause and `about`.
     about = models.CharField(max_length=NAME_LENGTH, blank=True, default="", db_default="")
-    # The kind it concerns, where it concerns one; channels filter by it.
+    # The kind it concerns, if any; channels filter by it.
     kind = models.CharField(max_length=NAME_LENGTH, blank=True, default="", db_default="")
     severity = models.CharField(max_length=10, choices=Severity)
-    #: One line: what. Changes as the incident does.
+    #: One line: the problem. Changes as the incident does.
     title = models.CharField(max_length=300)
-    #: Why, with the figures.
+    #: The evidence, with numbers.
     reason = models.TextField(blank=True, default="", db_default="")
     opened_at = models.DateTimeField(db_default=Now())
     changed_at = models.DateTimeField(db_default=Now())
-    # When it last came back after it had resolved; what waits for it to last waits from then on.
+    # When it last reopened. A channel's delay counts from then.
     back_at = models.DateTimeField(null=True, blank=True)
-    # Rises with each change that people are told; a message is about one state, and is never sent twice for it.
+    # Rises with each change that is notified. A notification is about one state, and there is one for each state.
     state = models.PositiveIntegerField(default=1, db_default=1)
     acknowledged_at = models.DateTimeField(null=True, blank=True)
     acknowledged_by = models.CharField(max_length=200, blank=True, default="", db_default="")
     resolved_at = models.DateTimeField(null=True, blank=True)
-    # Since when its cause has not been seen. It resolves when that lasts; a cause that flickers is no news.
+    # Since when its cause is gone. It resolves when that lasts, so that a flapping cause sends nothing.
     clear_since = models.DateTimeField(null=True, blank=True)
-    # How often it came back soon after it had resolved. Each time it must stay away for twice as long.
+    # How often it reopened soon after it had resolved. Each time doubles its clear time.
     reopened = models.PositiveSmallIntegerField(default=0, db_default=0)
-    # For `failing`: what was usual before it opened, `{failed, ended}`. What it is compared with until it resolves.
+    # For `failing`: the counts before it opened, `{failed, ended}`, to compare with until it resolves.
     usual = models.JSONField(default=dict, blank=True)
-    # The last event of its jobs that stands in the notes.
+    # The last event of its jobs that was noted.
     noted_event = models.BigIntegerField(default=0, db_default=0)
 
     objects = IncidentQuerySet.as_manager()
@@ -87,7 +87,7 @@ class Incident(models.Model):
         constraints = [
             models.CheckConstraint(name="incident_cause_valid", condition=Q(cause__in=Cause.values)),
             models.CheckConstraint(name="incident_severity_valid", condition=Q(severity__in=Severity.values)),
-            # One cause, one incident, however many sweeps see it.
+            # One open incident for each cause, however many sweeps detect it.
             models.UniqueConstraint(
                 name="incident_open_once", fields=["cause", "about"], condition=Q(resolved_at__isnull=True)
             ),
@@ -99,24 +99,24 @@ class Incident(models.Model):
 
     @property
     def status(self) -> str:
-        """Where it stands, in a word of `IncidentStatus`."""
+        """Its `IncidentStatus`."""
         if self.resolved_at is not None:
             return IncidentStatus.RESOLVED
         return IncidentStatus.OPEN if self.acknowledged_at is None else IncidentStatus.ACKNOWLEDGED
 
 
 class IncidentBot(models.Model):
-    """One bot in an incident: fifty bots of one kind that are stuck are one incident with fifty of these."""
+    """One bot in an incident. Fifty bots stuck on one kind are one incident with fifty of these."""
 
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="bots")
     bot = models.ForeignKey(Bot, null=True, on_delete=models.SET_NULL, related_name="+")
-    # Names and numbers, too: the story outlives the rows.
+    # Names and numbers as well as keys: the history outlives the rows.
     name = models.CharField(max_length=NAME_LENGTH)
     job_id = models.BigIntegerField(null=True, blank=True)
     reason = models.TextField(blank=True, default="", db_default="")
     since = models.DateTimeField(db_default=Now())
     until = models.DateTimeField(null=True, blank=True)
-    # Since when it has been well again. It leaves when that lasts.
+    # Since when it has recovered. It leaves when that lasts.
     clear_since = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -136,7 +136,7 @@ class IncidentNote(models.Model):
 
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="notes")
     at = models.DateTimeField(db_default=Now())
-    #: A user's name, or nothing when the sweep noticed.
+    #: A user's name; empty for the sweep.
     by = models.CharField(max_length=200, blank=True, default="", db_default="")
     text = models.TextField()
 
@@ -148,38 +148,40 @@ class IncidentNote(models.Model):
 
 
 def new_secret() -> str:
-    """A secret for a webhook's signatures."""
+    """Generate a secret for a webhook's signatures."""
     return secrets.token_urlsafe(32)
 
 
 class Channel(models.Model):
-    """Where people, or their machines, are told of incidents; and of which, and when."""
+    """A destination for notifications, with filters and times."""
 
     name = models.CharField(max_length=NAME_LENGTH, unique=True)
-    way = models.CharField(max_length=10, choices=Way, default=Way.APPRISE)
-    # May hold passwords, and is shown nowhere; in its place stands `shown`, which is made when it is saved.
+    way = models.CharField("type", max_length=10, choices=Way, default=Way.APPRISE)
+    # May contain passwords and is never shown. `shown` is its masked form, made when it is saved.
     address = models.TextField()
     shown = models.CharField(max_length=300, blank=True, default="", db_default="", editable=False)
-    # Signs what a webhook posts.
+    # Signs webhook requests.
     secret = models.CharField(max_length=100, default=new_secret, blank=True, editable=False)
     enabled = models.BooleanField(default=True, db_default=True)
-    min_severity = models.CharField(max_length=10, choices=Severity, default=Severity.WARNING)
+    min_severity = models.CharField("minimum severity", max_length=10, choices=Severity, default=Severity.WARNING)
     kinds = ArrayField(models.CharField(max_length=NAME_LENGTH), default=list, blank=True)
     bots = ArrayField(models.CharField(max_length=NAME_LENGTH), default=list, blank=True)
     after = models.DurationField(
-        default=timedelta(0), db_default=timedelta(0), validators=[MinValueValidator(timedelta(0))]
+        "delay", default=timedelta(0), db_default=timedelta(0), validators=[MinValueValidator(timedelta(0))]
     )
-    again_every = models.DurationField(null=True, blank=True, validators=[MinValueValidator(timedelta(minutes=1))])
-    quiet_from = models.TimeField(null=True, blank=True)
-    quiet_until = models.TimeField(null=True, blank=True)
+    again_every = models.DurationField(
+        "repeat every", null=True, blank=True, validators=[MinValueValidator(timedelta(minutes=1))]
+    )
+    quiet_from = models.TimeField("quiet hours start", null=True, blank=True)
+    quiet_until = models.TimeField("quiet hours end", null=True, blank=True)
     critical_breaks_quiet = models.BooleanField(default=True, db_default=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
-    # How it went lately. While it fails, nothing else waits for it.
+    # The outcome of recent deliveries. A failing channel delays no other.
     sent_at = models.DateTimeField(null=True, blank=True, editable=False)
     failing_since = models.DateTimeField(null=True, blank=True, editable=False)
     failures = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     last_error = models.TextField(blank=True, default="", db_default="", editable=False)
-    # Which sender has it now, and until when, so that its messages go one after the other.
+    # The sender that has claimed it, and until when: one sends at a time, so notifications stay in order.
     sender = models.UUIDField(null=True, blank=True, editable=False)
     sender_until = models.DateTimeField(null=True, blank=True, editable=False)
 
@@ -200,8 +202,8 @@ class Channel(models.Model):
         return self.name
 
     @property
-    def standing(self) -> str:
-        """The one word for how it is doing."""
+    def state(self) -> str:
+        """Its state in one word, as shown in the admin."""
         if not self.enabled:
             return "off"
         if self.failing_since is not None:
@@ -210,30 +212,30 @@ class Channel(models.Model):
 
 
 class Delivery(models.Model):
-    """One message for one channel: a row of the outbox, written in the transaction that changed the incident."""
+    """One notification for one channel: a row of the outbox, written in the transaction that changed the incident."""
 
-    #: The message's own name. It goes along, the same with each try, so that a receiver can tell a repeat.
+    #: Sent along with each try, so that a receiver can recognise a repeat.
     uid = models.UUIDField(default=uuid.uuid4, db_default=RandomUUID(), unique=True, editable=False)
     channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="deliveries")
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="deliveries")
     moment = models.CharField(max_length=10, choices=Moment)
     state = models.PositiveIntegerField()
-    #: For `again`: how many times before. One row for each reminder.
+    #: For `again`: the number of the reminder.
     round = models.PositiveIntegerField(default=0, db_default=0)
-    #: What is told, as it was when it happened.
+    #: The content, as of the change.
     message = models.JSONField(default=dict)
     status = models.CharField(max_length=10, choices=DeliveryStatus, default=DeliveryStatus.WAITING)
     created_at = models.DateTimeField(db_default=Now())
     due_at = models.DateTimeField(db_default=Now())
     tries = models.PositiveIntegerField(default=0, db_default=0)
     first_tried_at = models.DateTimeField(null=True, blank=True)
-    # A try that has begun and not been recorded. Found by the next sender, its sender has died.
+    # Set while a try is under way. If another sender finds it set, the first one died.
     trying_since = models.DateTimeField(null=True, blank=True)
-    # Some try may have arrived, though nobody said so.
+    # Whether a try may have arrived without an answer.
     unsure = models.BooleanField(default=False, db_default=False)
     sent_at = models.DateTimeField(null=True, blank=True)
     error = models.TextField(blank=True, default="", db_default="")
-    #: What the far side answered, or why nothing was sent.
+    #: The receiver's answer, or why nothing was sent.
     outcome = models.TextField(blank=True, default="", db_default="")
 
     class Meta:

@@ -1,4 +1,4 @@
-"""A sign of life for a monitor outside this house: a URL that is called after each sweep."""
+"""Outbound ping: call a URL of an external monitor after each sweep."""
 
 import logging
 from http.client import HTTPException
@@ -10,25 +10,25 @@ from django.conf import settings
 
 logger = logging.getLogger(__name__)
 
-#: How long one call may take, in seconds.
+#: Seconds until a ping times out.
 TIMEOUT = 5.0
 
 
-def beat(*, failed: bool = False) -> bool:
-    """Call `SWEEP_HEARTBEAT_URL`, with `/fail` after its path when the sweep failed. True when it answered well.
+def send(*, failed: bool = False) -> bool:
+    """Call `SWEEP_HEARTBEAT_URL`, with `/fail` appended to its path if the sweep failed. True on success.
 
-    What goes wrong is logged and no more: a monitor that is away is no reason for a sweep to fail. The log names the
-    host alone, since the path of such a URL is its secret.
+    Errors are logged, not raised: an unreachable monitor must not fail a sweep. The log names only the host, because
+    the path of such a URL is its secret.
     """
     url = urlsplit(settings.SWEEP_HEARTBEAT_URL)
     if not settings.SWEEP_HEARTBEAT_URL:
         return False
     if url.scheme not in ("http", "https") or not url.hostname:
-        logger.warning("SWEEP_HEARTBEAT_URL must begin with http:// or https://; nobody was called")
+        logger.warning("SWEEP_HEARTBEAT_URL must begin with http:// or https://; no ping was sent")
         return False
     if failed:
         url = url._replace(path=url.path.rstrip("/") + "/fail")
-    request = Request(url.geturl(), headers={"User-Agent": "jobsite-sweep"})  # noqa: S310  the scheme was looked at
+    request = Request(url.geturl(), headers={"User-Agent": "jobsite-sweep"})  # noqa: S310  the scheme is checked above
     try:
         with urlopen(request, timeout=TIMEOUT):  # noqa: S310
             return True

@@ -1,4 +1,4 @@
-"""The words of incidents and their messages. The models' constraints are built from these. Pure."""
+"""Enumerations of incidents and deliveries. The models' constraints are built from these. Pure."""
 
 from django.db.models import TextChoices
 
@@ -15,14 +15,14 @@ class Cause(TextChoices):
 
 
 class Severity(TextChoices):
-    """How much it matters. In this order."""
+    """The severities, in ascending order."""
 
     WARNING = "warning", "warning"
     CRITICAL = "critical", "critical"
 
 
 class IncidentStatus(TextChoices):
-    """Where an incident stands. No column has it: it follows from `acknowledged_at` and `resolved_at`."""
+    """An incident's status. Not a column: it follows from `acknowledged_at` and `resolved_at`."""
 
     OPEN = "open", "open"
     ACKNOWLEDGED = "acknowledged", "acknowledged"
@@ -30,25 +30,25 @@ class IncidentStatus(TextChoices):
 
 
 class Moment(TextChoices):
-    """What about an incident a message tells."""
+    """The change of an incident that a notification is about."""
 
     OPENED = "opened", "opened"
     WORSE = "worse", "got worse"
-    AGAIN = "again", "goes on"
+    AGAIN = "again", "reminder"
     RESOLVED = "resolved", "resolved"
 
 
 class DeliveryStatus(TextChoices):
-    """Where a message is on its way. Everything but `waiting` is an end."""
+    """A delivery's status. All but `waiting` are final."""
 
     WAITING = "waiting", "waiting"
     SENT = "sent", "sent"
-    DROPPED = "dropped", "not needed any more"
+    DROPPED = "dropped", "no longer needed"
     GIVEN_UP = "given_up", "given up"
 
 
 class Way(TextChoices):
-    """How a channel sends."""
+    """A channel's type."""
 
-    APPRISE = "apprise", "a service that Apprise can reach"
-    WEBHOOK = "webhook", "signed JSON to a URL"
+    APPRISE = "apprise", "Apprise (mail, Slack, …)"
+    WEBHOOK = "webhook", "Webhook (signed JSON)"

@@ -49,7 +49,7 @@ class Bot(models.Model):
         models.CharField(max_length=NAME_LENGTH),
         default=list,
         blank=True,
-        help_text="The kinds of job this bot takes, separated by commas. Empty means any.",
+        help_text="The kinds of job this bot takes, comma-separated. Empty: any.",
     )
     capacity = models.PositiveIntegerField(
         null=True,

@@ -34,29 +34,29 @@ class JobKind(models.Model):
             RegexValidator(KIND_PATTERN, "Use letters, digits and . _ : / -, starting with a letter or digit.")
         ],
     )
-    paused = models.BooleanField(default=False, db_default=False, help_text="Jobs of a paused kind are not handed out.")
+    paused = models.BooleanField(default=False, db_default=False, help_text="No jobs of a paused kind are assigned.")
     max_attempts = models.PositiveIntegerField(
         default=3,
         db_default=3,
         validators=[MinValueValidator(1), MaxValueValidator(MAX_ATTEMPTS_LIMIT)],
-        help_text="How often a job is tried, unless it brings its own figure.",
+        help_text="Attempts for each job, unless the job sets its own number.",
     )
     backoff = models.DurationField(
         default=timedelta(seconds=10),
         db_default=timedelta(seconds=10),
-        help_text="The delay before the second attempt; it doubles with each one after.",
+        help_text="The delay before the second attempt. It doubles with each further one.",
     )
     start_within = models.DurationField(default=timedelta(minutes=5), db_default=timedelta(minutes=5))
     heartbeat_within = models.DurationField(default=timedelta(minutes=2), db_default=timedelta(minutes=2))
     run_within = models.DurationField(
-        null=True, blank=True, help_text="How long a job may run. Empty: learned from the kind's own successes."
+        null=True, blank=True, help_text="How long a job may run. Empty: learned from the kind's successes."
     )
     # Kept by `jobs.stats.learned`, and here so that a claim has no other table to read. Empty: too few successes.
     learned_run_within = models.DurationField(null=True, blank=True, editable=False)
     wait_within = models.DurationField(
         null=True,
         blank=True,
-        help_text="How long a due job may wait before an incident opens. Empty: the site's default (1 hour). 0: never.",
+        help_text="How long a due job may wait before an incident opens. Empty: 1 hour, the default. 0: never.",
     )
     when_silent = models.CharField(max_length=10, choices=Policy, default=Policy.RELEASE, db_default=Policy.RELEASE)
     when_overdue = models.CharField(max_length=10, choices=Policy, default=Policy.FLAG, db_default=Policy.FLAG)

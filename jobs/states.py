@@ -52,9 +52,9 @@ class Actor(TextChoices):
 class Policy(TextChoices):
     """What the sweep does with a job whose bot is `unhealthy` because of it."""
 
-    RELEASE = "release", "give the job back (the attempt counts)"
-    FLAG = "flag", "only say so, and leave the job where it is"
-    FAIL = "fail", "end the job as failed"
+    RELEASE = "release", "release (attempt counted)"
+    FLAG = "flag", "flag only"
+    FAIL = "fail", "fail"
 
 
 class Span(TextChoices):

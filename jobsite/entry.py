@@ -1,4 +1,4 @@
-"""Around every request: a number for it, what its log lines say of it, how long it took, and a line if it was bad."""
+"""Wrap every request: number it, bind its log context, measure it, and log it if it was refused, failed or slow."""
 
 import logging
 import random
@@ -28,12 +28,12 @@ from jobsite.lib import log_context, problems
 
 log = structlog.stdlib.get_logger("jobsite.requests")
 
-#: What a caller may call its own request. What might be a token is none.
+#: The request ids that callers may give. A text that might be a token is none.
 SANE = re.compile(rf"(?!{tokens.BOT_PREFIX}|{tokens.KEY_PREFIX})[A-Za-z0-9][A-Za-z0-9._:-]{{0,63}}\Z")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 #: Answered before Django looks for a route.
 EXACT = frozenset(probes.PATHS) | frozenset(turn.PATHS)
-#: The route of what has none.
+#: The route of a request that matches none.
 UNMATCHED = "unmatched"
 
 
@@ -51,31 +51,31 @@ class Entry:
         given = environ.get("HTTP_X_REQUEST_ID")
         # To tell one from another; it does not matter who could guess it.
         number = given if given and SANE.match(given) else f"{random.getrandbits(64):016x}"
-        with log_context.begin(request_id=number) as said:
+        with log_context.begin(request_id=number) as context:
             answer = _answer_turn(environ) if environ["PATH_INFO"] in turn.PATHS else None
             if answer is None:
-                return self._by_django(environ, start_response, began, said)
-            said["_route"] = environ["PATH_INFO"]
-            _answered(environ, answer.status, began, said)
+                return self._by_django(environ, start_response, began, context)
+            context["_route"] = environ["PATH_INFO"]
+            _answered(environ, answer.status, began, context)
             # As Django does at the end of a request.
-            waiting.give_back_connection()
+            waiting.release_connection()
         headers = _common_headers(turn.Envelope(environ).is_secure()) | answer.headers
         headers |= {"Content-Length": str(len(answer.body)), "X-Request-ID": number}
         start_response(f"{answer.status} {answer.reason}", list(headers.items()))
         return [answer.body]
 
     def _by_django(
-        self, environ: WSGIEnvironment, start_response: StartResponse, began: float, said: dict[str, Any]
+        self, environ: WSGIEnvironment, start_response: StartResponse, began: float, context: dict[str, Any]
     ) -> Iterable[bytes]:
         status = 0
 
         def start(line: str, headers: list[tuple[str, str]], *failed: Any) -> Any:
             nonlocal status
             status = int(line.partition(" ")[0])
-            return start_response(line, [*headers, ("X-Request-ID", said["request_id"])], *failed)
+            return start_response(line, [*headers, ("X-Request-ID", context["request_id"])], *failed)
 
         body = self._django(environ, start)
-        _answered(environ, status, began, said)
+        _answered(environ, status, began, context)
         return body
 
 
@@ -91,16 +91,14 @@ def _common_headers(secure: bool) -> dict[str, str]:
     """What the site's middleware adds to every answer of Django's; the same for what never came to Django."""
     request = turn.Envelope({"wsgi.url_scheme": "https" if secure else "http"})
     request.path = request.path_info = "/"
-    answered: Callable[[HttpRequest], HttpResponse] = lambda _: HttpResponse()  # noqa: E731
-    for middleware in (XFrameOptionsMiddleware, CSPMiddleware, SecurityMiddleware):
-        answered = middleware(answered)
-    headers = dict(answered(request).items())
+    answered: Any = SecurityMiddleware(CSPMiddleware(XFrameOptionsMiddleware(lambda _: HttpResponse())))(request)
+    headers = dict(answered.items())
     del headers["Content-Type"]
     return headers
 
 
 class RouteMiddleware:
-    """Stands first in Django and says which route a request took."""
+    """Bind the route of a request. The first middleware of Django."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -108,13 +106,13 @@ class RouteMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         log_context.bind(_route=route_of(request))
-        # Or Django would write one more line, which would not know the request's number any more.
+        # Otherwise Django logs the response once more, without the request's context.
         response._has_been_logged = True  # type: ignore[attr-defined]
         return response
 
 
 def route_of(request: HttpRequest) -> str:
-    """The template of the path and never the path, so that there is a bounded number of them."""
+    """Return the template of the path, never the path, so that the number of routes is bounded."""
     if request.path_info in EXACT:
         return request.path_info
     match = getattr(request, "resolver_match", None)
@@ -125,17 +123,17 @@ def route_of(request: HttpRequest) -> str:
     return UNMATCHED
 
 
-def _answered(environ: WSGIEnvironment, status: int, began: float, said: dict[str, Any]) -> None:
-    """Count the request, and write a line when it was bad or slow."""
-    seconds = max(0.0, time.perf_counter() - began - said.get("_waited", 0.0))
-    method, route = environ["REQUEST_METHOD"], said.get("_route", UNMATCHED)
+def _answered(environ: WSGIEnvironment, status: int, began: float, context: dict[str, Any]) -> None:
+    """Count the request, and log it if it was refused, failed or slow."""
+    seconds = max(0.0, time.perf_counter() - began - context.get("_waited", 0.0))
+    method, route = environ["REQUEST_METHOD"], context.get("_route", UNMATCHED)
     metrics.observe(method if method in METHODS else "other", route, status, seconds)
     bad = status >= 400 and route not in probes.PATHS
     level = logging.ERROR if status >= 500 else logging.WARNING
     if (not bad and seconds < settings.SLOW_REQUEST.total_seconds()) or not log.isEnabledFor(level):
         return
-    if "_digest" in said and "bot" not in said and status != 503:
-        _name_the_bot(said)
+    if "_digest" in context and "bot" not in context and status != 503:
+        _name_the_bot(context)
     what = "was slow" if status < 400 else "failed" if status >= 500 else "was refused"
     log.log(
         level, f"{method} {route} {what}: {status} in {seconds:.3f} s",
@@ -143,11 +141,11 @@ def _answered(environ: WSGIEnvironment, status: int, began: float, said: dict[st
     )  # fmt: skip
 
 
-def _name_the_bot(said: dict[str, Any]) -> None:
+def _name_the_bot(context: dict[str, Any]) -> None:
     """A turn that failed knows its bot only by its token's digest. Its name is asked here, where a line is written."""
     try:
-        bot = Bot.objects.filter(token_digest=said["_digest"]).values_list("name", "pk").first()
+        bot = Bot.objects.filter(token_digest=context["_digest"]).values_list("name", "pk").first()
     except (DatabaseError, InterfaceError, PoolTimeout):
         return
     if bot is not None:
-        said["bot"], said["bot_id"] = bot
+        context["bot"], context["bot_id"] = bot

@@ -31,6 +31,8 @@ _SHAPES = re.compile(
 )
 #: The fields that every line has. A field of the same name cannot take their place.
 STANDARD = ("time", "level", "logger", "message")
+#: Those of them that have no text of others.
+_SAFE = frozenset({"time", "level", "logger"})
 
 
 def configure(config: dict[str, Any]) -> None:
@@ -76,12 +78,14 @@ def arrange(logger: Any, method: str, event: EventDict) -> EventDict:
 
 
 def redact(logger: Any, method: str, event: EventDict) -> EventDict:
-    """Remove secrets from all texts of a line, also within lists and mappings."""
-    return {scrub(name): _redacted(value) for name, value in event.items()}
+    """Remove secrets from all texts of a line, also within lists and mappings. Names of fields are our own."""
+    return {name: value if name in _SAFE else _redacted(value) for name, value in event.items()}
 
 
 def _redacted(value: Any) -> Any:
-    if value is None or isinstance(value, bool | int | float):
+    if isinstance(value, str):
+        return scrub(value)
+    if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, Mapping):
         return {scrub(str(name)): _redacted(item) for name, item in value.items()}

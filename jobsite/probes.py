@@ -37,7 +37,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
     """
     try:
         missing = unapplied()
-        sweep = None if missing else sweep_late.standing()
+        sweep = None if missing else sweep_late.status()
     except (DatabaseError, InterfaceError) as error:
         # Only the log gets the driver's message: it names hosts and users, and a probe is open to everyone.
         log.warning(f"not ready: the database cannot be reached: {error}")
@@ -45,7 +45,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
     if missing:
         names = ", ".join(f"{app}.{name}" for app, name in missing)
         return _not_ready("migrations_unapplied", f"Unapplied migrations: {names}. Run `manage.py migrate`.")
-    late = f"sweep late: {sweep}" if sweep and sweep.late else ""
+    late = f"sweep late: {sweep}" if sweep and sweep.overdue else ""
     if late and request.GET.get("strict") == "1":
         return _not_ready("sweep_late", late[:1].upper() + late[1:] + ".")
     return HttpResponse("\n".join(filter(None, ["ok", late])), content_type="text/plain")

@@ -8,7 +8,7 @@ os.environ |= {
     "SECRET_KEY": "for-tests-only-" + "x" * 50,
     "LOG_LEVEL": "INFO",
     "DATABASE_POOL_MAX": "40",
-    # A busy machine is no reason to look elsewhere; what floors do is shown by tests of their own.
+    # Claims start at the beginning on a busy machine, too; frontiers have tests of their own.
     "CLAIM_SLOW_MS": "60000",
 }
 

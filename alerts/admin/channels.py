@@ -1,4 +1,4 @@
-"""Channels in the admin: how each is doing, its form, a test, and a webhook's secret."""
+"""Channels in the admin: list, form, test notification, and a webhook's secret."""
 
 from typing import Any
 
@@ -20,24 +20,24 @@ from jobsite.lib.admin import GuardedActions
 from jobsite.lib.badges import NONE, age, badge
 from jobsite.lib.durations import words
 
-#: How many deliveries a channel's page shows.
-LAST = 12
+#: The most deliveries shown on a channel's page.
+DELIVERIES_SHOWN = 12
 
 
 @admin.register(Channel)
 class ChannelAdmin(GuardedActions):
-    """Where people and programs are told of incidents."""
+    """Channels: where notifications go."""
 
     form = ChannelForm
-    list_display = ["name", "standing", "where", "which", "waiting", "sent", "trouble"]
+    list_display = ["name", "shown_state", "shown_address", "filters", "waiting", "sent", "shown_error"]
     list_filter = ["enabled", "way", "min_severity"]
     search_fields = ["name"]
     show_facets = ShowFacets.NEVER
     show_full_result_count = False
     fieldsets = [
         (None, {"fields": ["name", "way", "address", "enabled"]}),
-        ("Of which incidents", {"fields": ["min_severity", "kinds", "bots"]}),
-        ("When", {"fields": ["after", "again_every", "quiet_from", "quiet_until", "critical_breaks_quiet"]}),
+        ("Filters", {"fields": ["min_severity", "kinds", "bots"]}),
+        ("Times", {"fields": ["after", "again_every", "quiet_from", "quiet_until", "critical_breaks_quiet"]}),
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Channel]:
@@ -45,15 +45,15 @@ class ChannelAdmin(GuardedActions):
         return super().get_queryset(request).annotate(waits=waiting)
 
     @admin.display(description="state")
-    def standing(self, channel: Channel) -> str:
-        return badge(channel.standing)
+    def shown_state(self, channel: Channel) -> str:
+        return badge(channel.state)
 
-    @admin.display(description="where to")
-    def where(self, channel: Channel) -> str:
+    @admin.display(description="address")
+    def shown_address(self, channel: Channel) -> str:
         return channel.shown or NONE
 
-    @admin.display(description="of which")
-    def which(self, channel: Channel) -> str:
+    @admin.display(description="filters")
+    def filters(self, channel: Channel) -> str:
         return ", ".join([f"from {channel.min_severity}", *channel.kinds, *channel.bots])
 
     @admin.display(description="waiting", ordering="waits")
@@ -65,13 +65,13 @@ class ChannelAdmin(GuardedActions):
         return age(channel.sent_at)
 
     @admin.display(description="last error")
-    def trouble(self, channel: Channel) -> str:
+    def shown_error(self, channel: Channel) -> str:
         return channel.last_error or NONE
 
     def get_fieldsets(self, request: HttpRequest, obj: Channel | None = None) -> Any:
         if obj is None or self.has_change_permission(request, obj):
             return self.fieldsets
-        # Who may only look would be shown the fields as the row has them; the address is shown on the page, masked.
+        # A read-only form would show the address in clear. The page shows it masked.
         return [
             (name, {**options, "fields": [f for f in options["fields"] if f != "address"]})
             for name, options in self.fieldsets
@@ -84,10 +84,10 @@ class ChannelAdmin(GuardedActions):
         if not change:
             obj.save()
             return
-        # Only what the form may change: a sender may have noted something since the page was made.
+        # Only the form's fields: a sender may have updated the row since the page was rendered.
         obj.save(update_fields=[*ChannelForm.Meta.fields, "address", "shown"])
         if "address" in form.changed_data:
-            channels.start_afresh(obj)
+            channels.reset_after_new_address(obj)
 
     def response_add(self, request: HttpRequest, obj: Channel, post_url_continue: str | None = None) -> HttpResponse:
         if obj.way == Way.WEBHOOK:
@@ -102,7 +102,9 @@ class ChannelAdmin(GuardedActions):
         if channel is not None:
             extra |= {
                 "title": channel.name,
-                "last": Delivery.objects.filter(channel=channel).select_related("incident").defer("message")[:LAST],
+                "last": Delivery.objects.filter(channel=channel)
+                .select_related("incident")
+                .defer("message")[:DELIVERIES_SHOWN],
                 "signs": channel.way == Way.WEBHOOK,
                 "after": words(channel.after) if channel.after else "",
                 "again_every": words(channel.again_every) if channel.again_every else "",
@@ -113,27 +115,27 @@ class ChannelAdmin(GuardedActions):
 
     def get_urls(self) -> Any:
         view = self.admin_site.admin_view
-        ours = [
+        own_pages = [
             path("<int:pk>/test/", view(self.send_test), name="alerts_channel_test"),
             path("<int:pk>/secret/", view(self.rotate), name="alerts_channel_secret"),
         ]
-        return [*ours, *super().get_urls()]
+        return [*own_pages, *super().get_urls()]
 
     def send_test(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Send a test now, and say what the far side answered."""
+        """Send a test notification now, and show the receiver's answer."""
         if not self.has_test_permission(request):
             raise PermissionDenied
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         channel = self._channel(pk)
-        answer = dispatch.test(channel, request.user.get_username())
-        said = f"The test was sent. {answer.said}" if answer.ok else f"The test was not sent. {answer.said}"
-        self.message_user(request, said, messages.SUCCESS if answer.ok else messages.ERROR)
-        self.log_change(request, channel, said)
+        result = dispatch.send_test(channel, request.user.get_username())
+        text = f"The test was sent. {result.detail}" if result.ok else f"The test was not sent. {result.detail}"
+        self.message_user(request, text, messages.SUCCESS if result.ok else messages.ERROR)
+        self.log_change(request, channel, text)
         return redirect("admin:alerts_channel_change", pk)
 
     def rotate(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Ask, then make a new secret and show it once."""
+        """Confirm, then create a new secret and show it once."""
         channel = self._channel(pk)
         if not self.has_change_permission(request, channel):
             raise PermissionDenied

@@ -1,4 +1,4 @@
-"""The outbox in the admin: what was told, what waits, what was given up. Nothing is edited here."""
+"""Deliveries in the admin: sent, waiting and given up. Read only, except for retries."""
 
 from django.contrib import admin, messages
 from django.contrib.admin import ShowFacets
@@ -13,15 +13,15 @@ from alerts.states import Moment
 from jobsite.lib.admin import GuardedActions, count_of
 from jobsite.lib.badges import NONE, age, badge
 
-FIELDS = ("shown_status", "channel", "incident", "moment", "why", "tries", "made", "due", "sent", "uid", "text")
+FIELDS = ("shown_status", "channel", "incident", "moment", "answer", "tries", "made", "due", "sent", "uid", "text")
 
 
 @admin.register(Delivery)
 class DeliveryAdmin(GuardedActions):
-    """One message for one channel."""
+    """Deliveries: one notification for one channel each."""
 
-    list_display = ["made", "what", "moment", "channel", "shown_status", "tries", "why"]
-    list_display_links = ["what"]
+    list_display = ["made", "title", "moment", "channel", "shown_status", "tries", "answer"]
+    list_display_links = ["title"]
     list_filter = ["status", "moment", "channel"]
     list_select_related = ["channel", "incident"]
     show_facets = ShowFacets.NEVER
@@ -34,16 +34,16 @@ class DeliveryAdmin(GuardedActions):
     def made(self, row: Delivery) -> str:
         return age(row.created_at)
 
-    @admin.display(description="what")
-    def what(self, row: Delivery) -> str:
+    @admin.display(description="incident")
+    def title(self, row: Delivery) -> str:
         return row.incident.title
 
     @admin.display(description="status", ordering="status")
     def shown_status(self, row: Delivery) -> str:
         return badge(row.status)
 
-    @admin.display(description="last said")
-    def why(self, row: Delivery) -> str:
+    @admin.display(description="last answer")
+    def answer(self, row: Delivery) -> str:
         return row.error or row.outcome or NONE
 
     @admin.display(description="due")
@@ -54,11 +54,11 @@ class DeliveryAdmin(GuardedActions):
     def sent(self, row: Delivery) -> str:
         return age(row.sent_at)
 
-    @admin.display(description="what it says")
+    @admin.display(description="text")
     def text(self, row: Delivery) -> str:
         moment = Moment(row.moment)
-        said = f"{texts.subject(row.message, moment)}\n\n{texts.text(row.message, moment, str(row.uid))}"
-        return format_html('<pre tabindex="0" role="group" aria-label="What it says">{}</pre>', said)
+        text = f"{texts.subject(row.message, moment)}\n\n{texts.text(row.message, moment, str(row.uid))}"
+        return format_html('<pre tabindex="0" role="group" aria-label="Text">{}</pre>', text)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -72,10 +72,10 @@ class DeliveryAdmin(GuardedActions):
     def has_retry_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("alerts.retry_delivery")
 
-    @admin.action(description="Send again what was given up", permissions=["retry"])
+    @admin.action(description="Retry deliveries that were given up", permissions=["retry"])
     def retry(self, request: HttpRequest, rows: QuerySet[Delivery]) -> None:
         done = outbox.retry(rows)
         if done:
-            self.message_user(request, f"{count_of(done, 'message')} will be sent again, if still true.")
+            self.message_user(request, f"{count_of(done, 'delivery', 'deliveries')} will be retried, if still true.")
         else:
             self.message_user(request, "None of these was given up.", messages.WARNING)

@@ -1,4 +1,4 @@
-"""The form of a channel. An address that is kept is never sent back to the browser, not even masked."""
+"""The form of a channel. A stored address is never sent to the browser, not even masked."""
 
 from typing import Any
 
@@ -11,19 +11,19 @@ from alerts.states import Way
 
 _EXAMPLES = format_html_join("", "<li><code>{}</code></li>", ((example,) for example in addresses.EXAMPLES))
 _HELP = format_html(
-    "For people: a service and ://, as <a href={}>Apprise</a> has them. For programs: https://…<ul>{}</ul>",
+    "Apprise: an address of <a href={}>a supported service</a>. Webhook: https://…<ul>{}</ul>",
     "https://github.com/caronc/apprise/wiki",
     _EXAMPLES,
 )
 
 
 class ChannelForm(forms.ModelForm):
-    """A channel. `address` may stay empty when there is one already; then that is kept."""
+    """A channel. An empty `address` keeps the stored one."""
 
     address = forms.CharField(
         required=False,
         max_length=4000,
-        # A password's field shows nothing to who looks over a shoulder, and is empty when the form comes back.
+        # A password field hides its text, and is empty when the form is shown again.
         widget=forms.PasswordInput(attrs={"autocomplete": "off", "class": "vTextField"}),
     )
 
@@ -34,57 +34,60 @@ class ChannelForm(forms.ModelForm):
             "quiet_until", "critical_breaks_quiet",
         ]  # fmt: skip
         labels = {
-            "min_severity": "From which severity on",
-            "kinds": "Only these kinds",
-            "bots": "Only these bots",
-            "after": "Only after",
-            "again_every": "Again every",
-            "quiet_from": "Quiet from",
-            "quiet_until": "Quiet until",
-            "critical_breaks_quiet": "Critical incidents break the quiet",
+            "way": "Type",
+            "min_severity": "Minimum severity",
+            "kinds": "Kinds",
+            "bots": "Bots",
+            "after": "Delay",
+            "again_every": "Repeat every",
+            "quiet_from": "Quiet hours start",
+            "quiet_until": "Quiet hours end",
+            "critical_breaks_quiet": "Critical in quiet hours",
         }
         help_texts = {
-            "name": "How people call it: “On call”, “Team chat”.",
-            "kinds": "Names with commas. Empty: all, and incidents that concern no kind.",
-            "bots": "Names with commas. Empty: all, and incidents that concern no bot.",
-            "after": "As 0:10:00 for ten minutes: told only when the incident is still open then.",
-            "again_every": "As 1:00:00: told again and again until somebody acknowledges it. Empty: told once.",
-            "quiet_until": "In the site's time zone, over midnight too. Then what is still true is told.",
+            "name": "Name shown to operators, such as “On call” or “Team chat”.",
+            "kinds": "Comma-separated. Empty: all kinds, and incidents that concern no kind.",
+            "bots": "Comma-separated. Empty: all bots, and incidents that concern no bot.",
+            "after": "Notify only if the incident is still open after this time, such as 0:10:00 for ten minutes.",
+            "again_every": "Send a reminder at this interval, such as 1:00:00, until someone acknowledges the "
+            "incident. Empty: no reminders.",
+            "quiet_until": "In the installation's time zone; may span midnight. Notifications that are still true are "
+            "sent at the end.",
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        there = self.instance.pk is not None
-        # Nothing here knows what it was: it is in no page, and counts as changed only when one is given.
+        exists = self.instance.pk is not None
+        # No page contains the stored address, so it counts as changed only if a new one is entered.
         self.initial.pop("address", None)
         self.fields["address"].help_text = (
-            format_html("Empty: it stays {}. {}", self.instance.shown or "as it is", _HELP) if there else _HELP
+            format_html("Empty: keep {}. {}", self.instance.shown or "the present one", _HELP) if exists else _HELP
         )
 
     def clean(self) -> dict[str, Any]:
         given = super().clean() or {}
         start, end = given.get("quiet_from"), given.get("quiet_until")
         if (start is None) != (end is None) and not self.errors:
-            self.add_error("quiet_from" if start is None else "quiet_until", "Quiet hours need a beginning and an end.")
+            self.add_error("quiet_from" if start is None else "quiet_until", "Quiet hours need a start and an end.")
         elif start is not None and start == end:
-            self.add_error("quiet_until", "Quiet hours that end when they begin are none. Leave both empty.")
+            self.add_error("quiet_until", "Start and end are the same. For no quiet hours, leave both empty.")
         if given.get("way"):
-            kept = self._check_address(given["way"], given.get("address") or "")
+            address = self._check_address(given["way"], given.get("address") or "")
             if "address" not in self.errors:
-                given["address"] = kept
+                given["address"] = address
         return given
 
     def _check_address(self, way: str, address: str) -> str:
-        """The address to keep: the one that is given, or the one that is there."""
+        """Return the address to store: the one entered, or the stored one."""
         if not address and self.instance.pk is None:
-            self.add_error("address", "Give the address to send to.")
+            self.add_error("address", "Enter the address to send to.")
         elif not address and "way" in self.changed_data:
-            self.add_error("address", f"The address that is there is for another way. Give one of {Way(way).label}.")
+            self.add_error("address", f"The stored address is for another type. Enter one for {Way(way).label}.")
         if not address:
             return self.instance.address
-        answer = addresses.check(way, address)
-        if answer.ok:
-            self.instance.shown = answer.shown
+        result = addresses.check(way, address)
+        if result.ok:
+            self.instance.shown = result.shown
         else:
-            self.add_error("address", answer.said)
+            self.add_error("address", result.detail)
         return address

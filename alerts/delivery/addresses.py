@@ -1,7 +1,7 @@
-"""Addresses of channels: whether one may be used, and keeping their secrets out of everything that is shown.
+"""Check channel addresses, and mask their secrets in everything that is shown.
 
-What is shown of an address is made once, when it is saved: the service and, where the address has one, the host. What
-comes back from the far side, or from a library, goes through `mask` before anybody sees or keeps it.
+The shown form of an address is made once, when it is saved: the service and, if the address has one, the host. Text
+from the receiver or from a library is masked before it is shown or stored.
 """
 
 import base64
@@ -9,22 +9,22 @@ import json
 import re
 from urllib.parse import quote, unquote
 
-from alerts.delivery.process import Answer, Apart
+from alerts.delivery.process import SendResult, WorkerProcess
 
-#: What stands in the place of a secret.
+#: The replacement for a secret.
 MASKED = "****"
-#: Shorter parts are masked only where they stand as a word; else half of every sentence would be stars.
-SURE = 6
-#: Words that addresses are made of, and that are no secrets.
-_PLAIN = {
+#: Shorter secrets are masked only as whole words, so that ordinary text stays readable.
+MASK_ANYWHERE_FROM = 6
+#: Common words in addresses that are never secrets.
+_PUBLIC_WORDS = {
     "true", "false", "yes", "no", "post", "get", "put", "text", "html", "markdown", "hooks", "services", "api", "www",
     "http", "https", "smtp", "mode", "from", "name", "user", "pass", "port", "method", "format", "webhook",
 }  # fmt: skip
 
-#: Parameters that say who a mail is from and to, and by which server it goes.
-_NO_SECRETS = {"from", "to", "cc", "bcc", "reply", "smtp"}
-#: How much of what the far side said is kept, in characters.
-HEARD = 200
+#: Parameters for a mail's sender, recipients and server.
+_PUBLIC_PARAMETERS = {"from", "to", "cc", "bcc", "reply", "smtp"}
+#: How much of the receiver's answer is stored, in characters.
+ANSWER_LENGTH = 200
 
 EXAMPLES = (
     "mailto://USER:PASSWORD@mail.example.org?from=jobs@example.org&to=ops@example.org",
@@ -35,31 +35,32 @@ EXAMPLES = (
 )
 
 
-def check(way: str, address: str) -> Answer:
-    """Whether a channel may have this address; `shown` is how it is shown. Resolves names, and sends nothing."""
-    with Apart(way) as apart:
-        answer = apart.check(address)
-    return Answer(answer.ok, answer.said if answer.ours else heard(answer.said, address), shown=answer.shown)
+def check(way: str, address: str) -> SendResult:
+    """Check whether a channel may use this address. Resolves host names, sends nothing. `shown`: its masked form."""
+    with WorkerProcess(way) as worker:
+        result = worker.check(address)
+    detail = result.detail if result.is_ours else mask_and_cut(result.detail, address)
+    return SendResult(result.ok, detail, shown=result.shown)
 
 
-def mask(text: str, address: str, *more: str) -> str:
-    """`text` without any part of `address`, or of `more`, that may be a secret, however it is spelled.
+def mask(text: str, address: str, *secrets: str) -> str:
+    """Replace every part of `address` and of `secrets` in `text` that may be secret, in any encoding.
 
-    All of the address counts but the service, the host and port, and who a mail is from and to.
+    Not secret: the service, host and port, and a mail's sender and recipients.
     """
-    parts = _parts(address) | {secret for secret in more if secret}
-    for spelled in sorted({way for part in parts for way in _spellings(part)}, key=len, reverse=True):
-        pattern = re.escape(spelled)
-        if len(spelled) < SURE:
+    parts = _parts(address) | {secret for secret in secrets if secret}
+    for secret in sorted({spelling for part in parts for spelling in _spellings(part)}, key=len, reverse=True):
+        pattern = re.escape(secret)
+        if len(secret) < MASK_ANYWHERE_FROM:
             pattern = rf"(?<![\w*]){pattern}(?![\w*])"
         text = re.sub(pattern, MASKED, text, flags=re.IGNORECASE)
     return text
 
 
-def heard(text: str, address: str, *more: str) -> str:
-    """What the far side said, masked first and cut to a line afterwards: half a secret would not be recognised."""
-    text = " ".join(mask(text, address, *more).split())
-    return text if len(text) <= HEARD else text[: HEARD - 1] + "…"
+def mask_and_cut(text: str, address: str, *secrets: str) -> str:
+    """Mask the receiver's answer, then cut it to one line. The other order could leave half a secret unmasked."""
+    text = " ".join(mask(text, address, *secrets).split())
+    return text if len(text) <= ANSWER_LENGTH else text[: ANSWER_LENGTH - 1] + "…"
 
 
 def _spellings(part: str) -> set[str]:
@@ -67,27 +68,27 @@ def _spellings(part: str) -> set[str]:
 
 
 def _parts(address: str) -> set[str]:
-    """The parts of an address that may be secrets, as they are written and as they are meant."""
+    """The parts of an address that may be secret, encoded and decoded."""
     _, _, rest = address.strip().partition("://")
     front = re.split(r"[/?#]", rest, maxsplit=1)[0]
     login, _, place = front.rpartition("@")
     host, port = _host_and_port(place)
-    # A token in the place of the host is a secret. A host has a dot, or is a number, or this machine.
+    # Some services have a token in place of the host. A real host has a dot, is an IP address, or is localhost.
     is_host = re.search(r"\.|^localhost$|^[0-9a-f]*:[0-9a-f:]*:", host.lower())
     safe = {place.lower(), host.lower(), port, *host.lower().split(":")} if is_host else {port}
     raw = set()
     for piece in re.split(r"[?&]", rest):
         name, equals, value = piece.partition("=")
-        if equals and name.lower() in _NO_SECRETS:
+        if equals and name.lower() in _PUBLIC_PARAMETERS:
             continue
-        said = value if equals else piece
-        raw |= {said, *re.split(r"[/#=@,;:+\s]+", said), *re.split(r"[/#=@\s]+", said)}
+        text = value if equals else piece
+        raw |= {text, *re.split(r"[/#=@,;:+\s]+", text), *re.split(r"[/#=@\s]+", text)}
     parts = raw | {unquote(part) for part in raw} | {p for r in raw for p in re.split(r"[\s:,;/@]+", unquote(r))}
     if login:
         parts |= {unquote(login), base64.b64encode(unquote(login).encode()).decode()}
-    return {part for part in parts if len(part) > 1 and part.lower() not in safe | _PLAIN}
+    return {part for part in parts if len(part) > 1 and part.lower() not in safe | _PUBLIC_WORDS}
 
 
 def _host_and_port(place: str) -> tuple[str, str]:
-    found = re.fullmatch(r"\[?(.*?)\]?(?::(\d+))?", place)
-    return (found[1], found[2] or "") if found else (place, "")
+    match = re.fullmatch(r"\[?(.*?)\]?(?::(\d+))?", place)
+    return (match[1], match[2] or "") if match else (place, "")

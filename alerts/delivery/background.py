@@ -1,4 +1,4 @@
-"""Sending beside other work, for a loop that must come round in time: a far side that hangs holds up nothing."""
+"""Send in background threads, so that a receiver that hangs cannot delay a loop of sweeps."""
 
 import threading
 from collections.abc import Callable
@@ -8,24 +8,24 @@ from types import TracebackType
 from django.db import connection
 
 from alerts.delivery import timing
-from alerts.delivery.dispatch import Sent, send_due
+from alerts.delivery.dispatch import SendCounts, send_due
 from jobsite.lib.loop import DATABASE_AWAY
 
 
-class Beside:
-    """Passes in threads of their own. They share the channels as senders in other processes do
+class BackgroundSender:
+    """Runs of the sender in threads. They share the channels like senders in other processes
     (docs/decisions/0014-alerts.md).
 
-    `done` is called with what each pass did, and `failed` with what the database said when it went away; both from the
-    pass's thread. Leaving the context stops what goes on, as an interrupt stops a sender.
+    Calls `done` with each run's counts, and `failed` with the error if the database is lost, both from the run's
+    thread. Leaving the context stops the runs as an interrupt would.
     """
 
-    def __init__(self, done: Callable[[Sent], None], failed: Callable[[BaseException], None]) -> None:
+    def __init__(self, done: Callable[[SendCounts], None], failed: Callable[[BaseException], None]) -> None:
         self.done, self.failed = done, failed
         self.halt: Future[None] = Future()
         self.threads: list[threading.Thread] = []
 
-    def __enter__(self) -> "Beside":
+    def __enter__(self) -> "BackgroundSender":
         return self
 
     def __exit__(
@@ -33,14 +33,14 @@ class Beside:
     ) -> None:
         self.halt.set_result(None)
         for thread in self.threads:
-            # A signal may have come before it began.
+            # A signal may have arrived before the thread started.
             if thread.ident is not None:
                 thread.join()
 
-    def go(self) -> None:
-        """Begin a pass and do not wait for it. One that still waits for somebody's answer is no reason not to."""
+    def start_run(self) -> None:
+        """Start a run without waiting for it, unless too many are still running."""
         self.threads = [thread for thread in self.threads if thread.is_alive()]
-        if len(self.threads) < timing.BESIDE:
+        if len(self.threads) < timing.MAX_BACKGROUND_RUNS:
             thread = threading.Thread(target=self._send, name="sending", daemon=True)
             self.threads.append(thread)
             thread.start()
@@ -51,5 +51,5 @@ class Beside:
         except DATABASE_AWAY as error:
             self.failed(error)
         finally:
-            # It is this thread's own.
+            # Each thread has a connection of its own.
             connection.close()

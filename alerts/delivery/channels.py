@@ -1,4 +1,4 @@
-"""Channels between senders: which one has something to send, who has it, and whether messages come through."""
+"""Share channels among senders: find those with due deliveries, claim them, and record their state."""
 
 from uuid import UUID
 
@@ -11,12 +11,12 @@ from alerts.states import DeliveryStatus
 
 
 def due_deliveries() -> QuerySet[Delivery]:
-    """What waits to be sent and may be sent now, on all channels in use."""
+    """Waiting deliveries that are due now, on enabled channels."""
     return Delivery.objects.filter(status=DeliveryStatus.WAITING, due_at__lte=Now(), channel__enabled=True)
 
 
-def with_due() -> list[int]:
-    """Channels that have something to send now and that no sender has: well ones before failing, longest due first."""
+def with_due_deliveries() -> list[int]:
+    """Return unclaimed channels with due deliveries: working ones before failing ones, the longest due first."""
     due = (
         due_deliveries()
         .filter(_free())
@@ -24,35 +24,35 @@ def with_due() -> list[int]:
         .annotate(oldest=Min("due_at"), failing=Max("channel__failing_since"))
     )
     rows = due.order_by("oldest", "channel")
-    # Places are few: whoever will perhaps not answer comes when the others are served. The sort is stable.
+    # Few channels are sent to at once, so those that may time out come last. The sort is stable.
     return [row["channel"] for row in sorted(rows, key=lambda row: row["failing"] is not None)]
 
 
-def take(channel: int, sender: UUID) -> bool:
-    """This sender has the channel until `timing.LEASE` from now, unless another has it."""
+def claim(channel: int, sender: UUID) -> bool:
+    """Claim the channel for this sender and `timing.SENDER_LEASE`. False if another sender has it."""
     free = Channel.objects.filter(_free(""), pk=channel, enabled=True)
-    return bool(free.update(sender=sender, sender_until=Now() + timing.LEASE))
+    return bool(free.update(sender=sender, sender_until=Now() + timing.SENDER_LEASE))
 
 
-def let_go(channel: int, sender: UUID) -> None:
-    """Any sender may have it."""
+def release(channel: int, sender: UUID) -> None:
+    """Release the channel for other senders."""
     Channel.objects.filter(pk=channel, sender=sender).update(sender=None, sender_until=None)
 
 
-def well(channel: Channel) -> None:
-    """Something has come through to this channel."""
+def record_success(channel: Channel) -> None:
+    """Record that a delivery arrived."""
     Channel.objects.filter(pk=channel.pk).update(sent_at=Now(), failing_since=None, failures=0, last_error="")
 
 
-def unwell(channel: Channel, said: str) -> None:
-    """Something has not come through. `said` is masked."""
+def record_failure(channel: Channel, error: str) -> None:
+    """Record that a delivery failed. `error`: masked."""
     Channel.objects.filter(pk=channel.pk).update(
-        failing_since=Coalesce("failing_since", Now()), failures=F("failures") + 1, last_error=said
+        failing_since=Coalesce("failing_since", Now()), failures=F("failures") + 1, last_error=error
     )
 
 
-def start_afresh(channel: Channel) -> None:
-    """It has a new address: its troubles were the old one's, and what waits is due now."""
+def reset_after_new_address(channel: Channel) -> None:
+    """Forget the errors of the old address, and make waiting deliveries due now."""
     Channel.objects.filter(pk=channel.pk).update(failing_since=None, failures=0, last_error="")
     Delivery.objects.filter(channel=channel, status=DeliveryStatus.WAITING, tries__gt=0).update(due_at=Now())
 

@@ -1,8 +1,8 @@
-"""Sending what is due. Several senders share the work; a channel that is slow or broken holds up no other.
+"""Send due notifications. Several senders share the channels; a slow or broken channel delays no other.
 
-No transaction is open while the far side is spoken to. A channel belongs to one sender at a time, and its messages go
-one after the other; after a failure the rest of them wait for another pass. All of the database's work is done here, in
-the caller's thread and on its connection; the threads only wait for answers.
+No transaction is open during network calls. One sender at a time claims a channel and sends its notifications in order;
+after a failure the rest wait for the next run. All database work runs in the caller's thread; the pool's threads only
+wait for the network.
 """
 
 import json
@@ -16,17 +16,17 @@ from typing import Any
 from django.db import connection
 
 from alerts.delivery import addresses, channels, messages, outbox, signing, timing
-from alerts.delivery.process import Answer, Apart
+from alerts.delivery.process import SendResult, WorkerProcess
 from alerts.models import Channel
 from alerts.states import Moment, Severity, Way
 
-#: How a message looks in services that know colours.
+#: Apprise's notification type, for services that show colours.
 LEVELS = {Moment.RESOLVED: "success"}
 
 
 @dataclass
-class Sent:
-    """What one pass did: numbers of messages; `errors` is `(channel, masked error)` for each that failed."""
+class SendCounts:
+    """Counts of one run's deliveries. `errors`: `(channel, masked error)` of each that failed."""
 
     reminders: int = 0
     sent: int = 0
@@ -37,119 +37,124 @@ class Sent:
     errors: list[tuple[str, str]] = field(default_factory=list)
 
     def counts(self) -> dict[str, int]:
-        """The figures, for `--json` and the line of summary."""
+        """The counts, for `--json` and the summary line."""
         return {name: n for name, n in asdict(self).items() if name != "errors"}
 
 
-def send_due(within: timedelta = timing.PASS, halt: Future[None] | None = None) -> Sent:
-    """One pass: write the reminders that are due, then send all that is due. Not to be called in a transaction.
+def send_due(run_time: timedelta = timing.RUN_TIME, halt: Future[None] | None = None) -> SendCounts:
+    """Write due reminders, then send all due deliveries. Do not call it in a transaction.
 
-    It takes no new message after `within`. When it is interrupted, or `halt` is done, it waits `timing.LAST_WAIT` for
-    what is on its way, and records that. An interrupt is raised on.
+    Starts no new delivery after `run_time`. If interrupted, or when `halt` is done, it waits `timing.STOP_WAIT` for
+    tries under way, records them, and re-raises the interrupt.
     """
-    done = Sent(reminders=outbox.remind())
-    with _Pass(done, within, halt or Future()) as this:
-        this.run()
-    return done
+    counts = SendCounts(reminders=outbox.enqueue_reminders())
+    with _SendRun(counts, run_time, halt or Future()) as run:
+        run.run()
+    return counts
 
 
-def test(channel: Channel, by: str) -> Answer:
-    """Send a test to this channel now, and say what the far side answered, masked. Its health is noted."""
-    message = messages.test(_now(), by)
-    with Apart(channel.way) as apart:
-        answer = _speak(apart, channel, message, Moment.OPENED, f"test-{uuid.uuid4()}", int(_now().timestamp()))
-    said = _masked(answer, channel)
-    if answer.ok:
-        channels.well(channel)
+def send_test(channel: Channel, by: str) -> SendResult:
+    """Send a test to this channel now. Returns the receiver's answer, masked, and updates the channel's state."""
+    message = messages.build_test(_now(), by)
+    with WorkerProcess(channel.way) as worker:
+        result = _send(worker, channel, message, Moment.OPENED, f"test-{uuid.uuid4()}", int(_now().timestamp()))
+    detail = _masked(result, channel)
+    if result.ok:
+        channels.record_success(channel)
     else:
-        channels.unwell(channel, said)
-    return Answer(answer.ok, said, answer.unsure)
+        channels.record_failure(channel, detail)
+    return SendResult(result.ok, detail, result.unsure)
 
 
-class _Pass:
-    def __init__(self, done: Sent, within: timedelta, halt: Future[None]) -> None:
-        self.done = done
+class _SendRun:
+    """One run of the sender."""
+
+    def __init__(self, counts: SendCounts, run_time: timedelta, halt: Future[None]) -> None:
+        self.counts = counts
         self.halt = halt
-        self.me = uuid.uuid4()
-        self.passed = outbox.Passed()
-        self.until = time.monotonic() + within.total_seconds()
-        self.pool = ThreadPoolExecutor(timing.AT_ONCE, thread_name_prefix="send")
-        self.apart: dict[int, Apart] = {}
-        self.running: dict[Future[Answer], outbox.Ready] = {}
+        self.sender = uuid.uuid4()
+        self.skipped = outbox.Skipped()
+        self.until = time.monotonic() + run_time.total_seconds()
+        self.pool = ThreadPoolExecutor(timing.MAX_CHANNELS_AT_ONCE, thread_name_prefix="send")
+        self.workers: dict[int, WorkerProcess] = {}
+        self.running: dict[Future[SendResult], outbox.Ready] = {}
 
-    def __enter__(self) -> "_Pass":
+    def __enter__(self) -> "_SendRun":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
             if self.halt.done() or (kind is not None and issubclass(kind, KeyboardInterrupt)):
-                self._note(wait(self.running, timing.LAST_WAIT.total_seconds()).done, go_on=False)
+                self._record(wait(self.running, timing.STOP_WAIT.total_seconds()).done, go_on=False)
         finally:
-            for apart in self.apart.values():
-                apart.end()
+            for worker in self.workers.values():
+                worker.end()
             self.pool.shutdown(cancel_futures=True)
-            self.done.dropped, self.done.held = self.passed.dropped, self.passed.held
+            self.counts.dropped, self.counts.held = self.skipped.dropped, self.skipped.held
 
     def run(self) -> None:
-        """Until nothing is due, the time is up, or it is to stop."""
-        waiting = channels.with_due()
+        """Send until nothing is due, the run's time is up, or `halt` is done."""
+        waiting = channels.with_due_deliveries()
         while (waiting or self.running) and not self.halt.done():
-            while waiting and len(self.running) < timing.AT_ONCE:
+            while waiting and len(self.running) < timing.MAX_CHANNELS_AT_ONCE:
                 channel = waiting.pop(0)
-                if channels.take(channel, self.me):
-                    self._next(channel)
+                if channels.claim(channel, self.sender):
+                    self._send_next(channel)
             if self.running:
-                news: list[Future[Any]] = [*self.running, self.halt]
-                wait(news, return_when=FIRST_COMPLETED)
-                self._note({future for future in self.running if future.done()}, go_on=True)
+                events: list[Future[Any]] = [*self.running, self.halt]
+                wait(events, return_when=FIRST_COMPLETED)
+                self._record({future for future in self.running if future.done()}, go_on=True)
 
-    def _next(self, channel: int) -> None:
-        """Start with the channel's next message; let go of the channel when there is none, or no time for it."""
+    def _send_next(self, channel: int) -> None:
+        """Start the channel's next delivery, or release the channel if there is none or no time left."""
         in_time = time.monotonic() < self.until
-        ready = outbox.next_of(channel, self.me, self.passed) if in_time else None
+        ready = outbox.next_of(channel, self.sender, self.skipped) if in_time else None
         if ready is None:
-            self._leave(channel)
+            self._release(channel)
             return
-        apart = self.apart.setdefault(channel, Apart(ready.channel.way))
-        stamp = int(ready.channel.now.timestamp())  # type: ignore[attr-defined]
-        message = messages.as_sent(ready.delivery.message)
-        arguments = (apart, ready.channel, message, ready.moment, str(ready.delivery.uid), stamp)
-        self.running[self.pool.submit(_speak, *arguments)] = ready
+        worker = self.workers.setdefault(channel, WorkerProcess(ready.channel.way))
+        timestamp = int(ready.channel.now.timestamp())  # type: ignore[attr-defined]
+        message = messages.refresh_links(ready.delivery.message)
+        arguments = (worker, ready.channel, message, ready.moment, str(ready.delivery.uid), timestamp)
+        self.running[self.pool.submit(_send, *arguments)] = ready
 
-    def _note(self, finished: set[Future[Answer]], *, go_on: bool) -> None:
-        """Record what became of these at once: between the answer and this lies all that may be repeated."""
+    def _record(self, finished: set[Future[SendResult]], *, go_on: bool) -> None:
+        """Record these results at once: a crash between an answer and its record repeats the delivery."""
         for future in finished:
             ready = self.running.pop(future)
-            answer = future.result()
-            said = _masked(answer, ready.channel)
-            if answer.ok:
-                outbox.sent(ready, said)
-                self.done.sent += 1
+            result = future.result()
+            detail = _masked(result, ready.channel)
+            if result.ok:
+                outbox.record_sent(ready, detail)
+                self.counts.sent += 1
             else:
-                given_up = outbox.failed(ready, said, unsure=answer.unsure)
-                self.done.failed += 1
-                self.done.given_up += given_up
-                self.done.errors.append((ready.channel.name, said))
-            if answer.ok and go_on:
-                self._next(ready.channel.pk)
+                given_up = outbox.record_failed(ready, detail, unsure=result.unsure)
+                self.counts.failed += 1
+                self.counts.given_up += given_up
+                self.counts.errors.append((ready.channel.name, detail))
+            if result.ok and go_on:
+                self._send_next(ready.channel.pk)
             else:
-                self._leave(ready.channel.pk)
+                self._release(ready.channel.pk)
 
-    def _leave(self, channel: int) -> None:
-        channels.let_go(channel, self.me)
-        apart = self.apart.pop(channel, None)
-        if apart is not None:
-            apart.end()
+    def _release(self, channel: int) -> None:
+        channels.release(channel, self.sender)
+        worker = self.workers.pop(channel, None)
+        if worker is not None:
+            worker.end()
 
 
-def _speak(apart: Apart, channel: Channel, message: dict[str, Any], moment: Moment, id: str, stamp: int) -> Answer:
-    """Say it to the far side. No database here: this runs in a thread of its own."""
+def _send(
+    worker: WorkerProcess, channel: Channel, message: dict[str, Any], moment: Moment, id: str, timestamp: int
+) -> SendResult:
+    """Send by the worker process. Runs in a thread of the pool, so it must not use the database."""
     if channel.way == Way.WEBHOOK:
         body = json.dumps({"id": id} | message | {"moment": str(moment)}, ensure_ascii=False)
-        return apart.post(url=channel.address, headers=signing.headers(channel.secret, stamp, body, id), body=body)
+        headers = signing.headers(channel.secret, timestamp, body, id)
+        return worker.post(url=channel.address, headers=headers, body=body)
     critical = message["incident"]["severity"] == Severity.CRITICAL
     level = "info" if message["test"] else LEVELS.get(moment, "failure" if critical else "warning")
-    return apart.notify(
+    return worker.notify(
         address=channel.address,
         title=messages.subject(message, moment),
         body=messages.text(message, moment, id),
@@ -158,12 +163,12 @@ def _speak(apart: Apart, channel: Channel, message: dict[str, Any], moment: Mome
     )
 
 
-def _masked(answer: Answer, channel: Channel) -> str:
-    return addresses.heard(answer.said, channel.address, channel.secret)
+def _masked(result: SendResult, channel: Channel) -> str:
+    return addresses.mask_and_cut(result.detail, channel.address, channel.secret)
 
 
 def _now() -> datetime:
-    """The database's clock, like every other moment here."""
+    """The time by the database's clock, as everywhere else here."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT statement_timestamp()")
         now: datetime = cursor.fetchone()[0]

@@ -1,4 +1,4 @@
-"""What stands in an incident, for those who show or tell it: bots, their jobs, and where to press Release."""
+"""Links for incident pages and notifications: bots, their jobs, and the Release page."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,28 +10,28 @@ from alerts.models import IncidentBot
 from jobs.models import Job
 
 
-class Jobs:
-    """How it stands now with the jobs that bots of an incident are about. One query, and none where there is no job."""
+class JobLinks:
+    """Links to jobs as they are now. One query, or none without jobs."""
 
     def __init__(self, ids: Iterable[int | None]) -> None:
         wanted = {job for job in ids if job is not None}
         rows = Job.objects.filter(pk__in=wanted).values_list("pk", "claimed_by") if wanted else []
-        #: For each that is there: the id of the bot that holds it; None where nobody does.
+        #: For each job that exists: the id of the bot that holds it, or None.
         self.holders: dict[int, int | None] = dict(rows)
 
-    def page(self, job: int | None) -> str:
-        """The path of the job's page; empty when it is gone."""
+    def job_path(self, job: int | None) -> str:
+        """The path of the job's page; empty if the job was deleted."""
         return reverse("admin:jobs_job_change", args=[job]) if job in self.holders else ""
 
-    def release(self, job: int | None, bot: int | None) -> str:
-        """The path of the page that releases it; empty unless this bot holds it: another's work is not to be taken."""
+    def release_path(self, job: int | None, bot: int | None) -> str:
+        """The path of the job's Release page; empty unless this bot holds the job, lest another bot lose it."""
         held = job is not None and bot is not None and self.holders.get(job) == bot
         return reverse("admin:jobs_job_release", args=[job]) if held else ""
 
 
 @dataclass(frozen=True)
-class Line:
-    """One bot of an incident. Addresses are paths on this site; empty where there is nothing to go to."""
+class BotLine:
+    """One bot of an incident, with links. Paths; empty where the target does not exist."""
 
     row: IncidentBot
     bot_url: str
@@ -40,16 +40,16 @@ class Line:
     release_url: str
 
 
-def bots_in(rows: QuerySet[IncidentBot], most: int) -> list[Line]:
-    """The first so many of these bots, in the order in which they joined. Two queries."""
-    listed = list(rows.order_by("pk")[:most])
-    jobs = Jobs(row.job_id for row in listed)
+def bot_lines(rows: QuerySet[IncidentBot], limit: int) -> list[BotLine]:
+    """The first `limit` of these bots, in the order in which they joined. Two queries."""
+    listed = list(rows.order_by("pk")[:limit])
+    jobs = JobLinks(row.job_id for row in listed)
     return [
-        Line(
+        BotLine(
             row,
             reverse("admin:bots_bot_change", args=[row.bot_id]) if row.bot_id else "",
-            jobs.page(row.job_id),
-            jobs.release(row.job_id, row.bot_id),
+            jobs.job_path(row.job_id),
+            jobs.release_path(row.job_id, row.bot_id),
         )
         for row in listed
     ]

@@ -1,8 +1,8 @@
-"""What a message says: what, since when, why, and where to press Release. For people and for programs.
+"""Build notifications: the problem, since when, the reason, and a link to Release. As JSON and as text.
 
-What is told is put together when it happens and kept in the outbox's row, as the object that a webhook posts; where its
-jobs are to be found is looked up again when it is sent. Texts for people are made from that. A field that is added is
-no news to a program; none changes its meaning or goes away.
+The JSON object is built when the incident changes and stored in the outbox; webhooks post it. The links to its jobs are
+refreshed when it is sent. Texts for people are made from the object. It is a public format: fields may be added, never
+changed or removed.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -11,30 +11,30 @@ from typing import Any
 from django.conf import settings
 from django.urls import reverse
 
-from alerts.delivery.links import Jobs, bots_in
+from alerts.delivery.links import JobLinks, bot_lines
 from alerts.models import Incident
 from alerts.states import Cause, Moment, Severity
 from jobsite.lib.badges import exact
 from jobsite.lib.durations import words
 
-#: How many bots a message names.
-NAMED = 10
+#: How many bots a notification names.
+BOTS_NAMED = 10
 #: The longest subject.
-SUBJECT = 150
-#: The first word of a message, for each moment.
-WORDS = {Moment.OPENED: "OPENED", Moment.WORSE: "WORSE", Moment.AGAIN: "AGAIN", Moment.RESOLVED: "RESOLVED"}
+SUBJECT_LENGTH = 150
+#: The first word of the subject, by moment.
+SUBJECT_WORDS = {Moment.OPENED: "OPENED", Moment.WORSE: "WORSE", Moment.AGAIN: "AGAIN", Moment.RESOLVED: "RESOLVED"}
 
 
-def of(incident: Incident, moment: Moment, now: datetime) -> dict[str, Any]:
-    """What there is to tell about this incident as it is now. `now` is the database's."""
+def build(incident: Incident, moment: Moment, now: datetime) -> dict[str, Any]:
+    """Build the notification of this incident as it is now. `now`: the database's time."""
     rows = incident.bots.all() if moment == Moment.RESOLVED else incident.bots.filter(until=None)
-    named = bots_in(rows, NAMED + 1)
-    count = rows.count() if len(named) > NAMED else len(named)
+    lines = bot_lines(rows, BOTS_NAMED + 1)
+    count = rows.count() if len(lines) > BOTS_NAMED else len(lines)
     return {
         "moment": str(moment),
         "test": False,
         "at": _iso(now),
-        "incident": _told(incident) | {"url": _url("admin:alerts_incident_change", incident.pk)},
+        "incident": _incident_fields(incident) | {"url": _url("admin:alerts_incident_change", incident.pk)},
         "bots": [
             {
                 "name": line.row.name,
@@ -46,65 +46,65 @@ def of(incident: Incident, moment: Moment, now: datetime) -> dict[str, Any]:
                 "job_url": _on_site(line.job_url),
                 "release_url": _on_site(line.release_url),
             }
-            for line in named[:NAMED]
+            for line in lines[:BOTS_NAMED]
         ],
-        "more_bots": count - min(count, NAMED),
+        "more_bots": count - min(count, BOTS_NAMED),
     }
 
 
-def as_sent(message: dict[str, Any]) -> dict[str, Any]:
-    """The message as it may be sent now: a job that its bot has given back meanwhile has no link to Release any more.
+def refresh_links(message: dict[str, Any]) -> dict[str, Any]:
+    """Return the notification with current job links: no Release link for a job that its bot no longer holds.
 
-    It may have waited for a while, or for the second try. All else is told as it was.
+    It may have waited for a retry or for the end of quiet hours. Everything else stays as of the change.
     """
-    jobs = Jobs(bot["job"] for bot in message["bots"])
+    jobs = JobLinks(bot["job"] for bot in message["bots"])
     bots = [
         bot
         | {
-            "job_url": _on_site(jobs.page(bot["job"])),
-            # Rows that an earlier version wrote do not know the bot's id.
-            "release_url": _on_site(jobs.release(bot["job"], bot.get("bot_id"))),
+            "job_url": _on_site(jobs.job_path(bot["job"])),
+            # Rows written by earlier versions lack the bot's id.
+            "release_url": _on_site(jobs.release_path(bot["job"], bot.get("bot_id"))),
         }
         for bot in message["bots"]
     ]
     return message | {"bots": bots}
 
 
-def test(now: datetime, by: str) -> dict[str, Any]:
-    """A message that says it is a test, in the shape of all others. `by`: who sends it."""
+def build_test(now: datetime, by: str) -> dict[str, Any]:
+    """Build a test notification in the same format. `by`: the user who sends it."""
     incident = Incident(
         pk=0,
         cause=Cause.STUCK,
         severity=Severity.WARNING,
         title="This is a test of this channel",
-        reason=f"Nothing has happened. {by} pressed “Send a test”; what is told of incidents will come here.",
+        reason=f"Nothing has happened. {by} pressed “Send a test”. Notifications of incidents will come here.",
         opened_at=now,
     )
-    told = _told(incident) | {"url": _url("admin:index")}
-    return {"moment": Moment.OPENED, "test": True, "at": _iso(now), "incident": told, "bots": [], "more_bots": 0}
+    fields = _incident_fields(incident) | {"url": _url("admin:index")}
+    return {"moment": Moment.OPENED, "test": True, "at": _iso(now), "incident": fields, "bots": [], "more_bots": 0}
 
 
-def _told(incident: Incident) -> dict[str, Any]:
+def _incident_fields(incident: Incident) -> dict[str, Any]:
     fields = ("state", "cause", "about", "kind", "severity", "title", "reason", "acknowledged_by")
     times = ("opened_at", "acknowledged_at", "resolved_at")
-    told: dict[str, Any] = {"id": incident.pk} | {name: getattr(incident, name) for name in fields}
-    return told | {name: _iso(getattr(incident, name)) for name in times}
+    values: dict[str, Any] = {"id": incident.pk} | {name: getattr(incident, name) for name in fields}
+    return values | {name: _iso(getattr(incident, name)) for name in times}
 
 
-# --- For people --------------------------------------------------------------------------------------------------
+# --- Text --------------------------------------------------------------------------------------------------------
 
 
 def subject(message: dict[str, Any], moment: Moment) -> str:
     """One line: `OPENED, critical: 3 bots are stuck`."""
     incident = message["incident"]
-    word = "TEST" if message["test"] else WORDS[moment]
+    word = "TEST" if message["test"] else SUBJECT_WORDS[moment]
     severity = "" if moment == Moment.RESOLVED or message["test"] else f", {incident['severity']}"
     line = " ".join(f"{word}{severity}: {incident['title']}".split())
-    return line if len(line) <= SUBJECT else line[: SUBJECT - 1] + "…"
+    return line if len(line) <= SUBJECT_LENGTH else line[: SUBJECT_LENGTH - 1] + "…"
 
 
 def text(message: dict[str, Any], moment: Moment, id: str) -> str:
-    """Plain text, fine in mail and in a chat. `id` is the message's own name."""
+    """The body as plain text, for mail and chat. `id`: the delivery's id."""
     incident = message["incident"]
     paragraphs = [
         _when(message, moment),
@@ -112,7 +112,7 @@ def text(message: dict[str, Any], moment: Moment, id: str) -> str:
         _bots(message, moment),
         _acknowledged(incident, moment),
         _links(incident, message["test"]),
-        f"Message {id}. If you get it twice, it is the same one.",
+        f"Delivery {id}. If you get it twice, it is the same one.",
     ]
     return "\n\n".join(filter(None, paragraphs))
 
@@ -120,13 +120,13 @@ def text(message: dict[str, Any], moment: Moment, id: str) -> str:
 def _when(message: dict[str, Any], moment: Moment) -> str:
     incident = message["incident"]
     opened = datetime.fromisoformat(incident["opened_at"])
-    told = datetime.fromisoformat(incident["resolved_at"] or message["at"])
-    lasted = words(max(told - opened, timedelta(0)))
+    until = datetime.fromisoformat(incident["resolved_at"] or message["at"])
+    lasted = words(max(until - opened, timedelta(0)))
     if moment == Moment.RESOLVED:
-        return f"It is over since {exact(told)}, and had lasted {lasted}."
+        return f"Resolved {exact(until)}, after {lasted}."
     if moment == Moment.OPENED:
         return f"Since {exact(opened)}."
-    return f"Since {exact(opened)}, so for {lasted} now."
+    return f"Since {exact(opened)}, for {lasted} now."
 
 
 def _bots(message: dict[str, Any], moment: Moment) -> str:
@@ -135,7 +135,7 @@ def _bots(message: dict[str, Any], moment: Moment) -> str:
         job = f", job {bot['job']}" if bot["job"] else ""
         why = f": {' '.join(bot['reason'].split())}" if bot["reason"] else ""
         lines.append(f"- {bot['name']}{job}{why}")
-        # When it is over the bot is well, and may be at work on it still.
+        # When the incident is resolved, the bot has recovered and may still be working on the job.
         if bot["release_url"] and moment != Moment.RESOLVED:
             lines.append(f"  Release it: {bot['release_url']}")
         elif bot.get("job_url"):
@@ -157,7 +157,7 @@ def _links(incident: dict[str, Any], test: bool) -> str:
     what = "Jobsite" if test else f"Incident {incident['id']}"
     if incident["url"].startswith("http"):
         return f"{what}: {incident['url']}"
-    # Without SITE_URL nobody knows under which name people reach this site; a path is what we have.
+    # Without SITE_URL the public name of this installation is not known, so only paths can be given.
     return f"{what}. The links are paths on your Jobsite: its setting SITE_URL is empty." if incident["url"] else ""
 
 
@@ -166,7 +166,7 @@ def _url(view: str, *args: Any) -> str:
 
 
 def _on_site(path: str) -> str:
-    """Where this path is in the console: still a path without SITE_URL, and empty where there is no such page."""
+    """The URL of this path: only the path without SITE_URL, and empty for an empty path."""
     return path and f"{settings.SITE_URL}{path}"
 
 

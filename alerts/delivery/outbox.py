@@ -1,7 +1,7 @@
-"""The outbox: what is to be told to whom. Rows are written in the transaction that changed the incident.
+"""The outbox of notifications. Rows are written in the transaction that changed the incident.
 
-A row is about one state of an incident and is told at most one way: it is sent, dropped because it is not true any
-more, or given up. Sending is in `alerts.delivery.dispatch`; here is what may be sent, and the memory of what was.
+A row is about one state of an incident. It is sent, dropped because it is no longer true, or given up. This module
+decides what may be sent and records results; `alerts.delivery.dispatch` sends.
 """
 
 from dataclasses import dataclass
@@ -21,35 +21,35 @@ from alerts.states import DeliveryStatus, Moment, Severity
 WAITING, SENT = DeliveryStatus.WAITING, DeliveryStatus.SENT
 
 
-# --- What is to be told --------------------------------------------------------------------------------------------
+# --- Enqueue --------------------------------------------------------------------------------------------------------
 
 
-def tell(incident: Incident, moment: Moment) -> int:
-    """Put a message about this incident as it is now into the outbox, for each channel that wants it. Returns how many.
+def enqueue_notifications(incident: Incident, moment: Moment) -> int:
+    """Enqueue a notification of this incident as it is now for each channel whose filters match. Returns their number.
 
-    Call it in the transaction that changed the incident. Once for one state and moment, however often it is called.
+    Call it in the transaction that changed the incident. Idempotent for one state and moment.
     """
-    fresh = Incident.objects.annotate(now=Now()).get(pk=incident.pk)
-    now: datetime = fresh.now
-    message = messages.of(fresh, moment, now)
-    since = fresh.back_at or fresh.opened_at
+    current = Incident.objects.annotate(now=Now()).get(pk=incident.pk)
+    now: datetime = current.now
+    message = messages.build(current, moment, now)
+    since = current.back_at or current.opened_at
     rows = [
         Delivery(
             channel=channel,
-            incident=fresh,
+            incident=current,
             moment=moment,
-            state=fresh.state,
+            state=current.state,
             message=message,
             due_at=now if moment == Moment.RESOLVED else max(now, since + channel.after),
         )
-        for channel in _audience(fresh, moment)
+        for channel in _audience(current, moment)
     ]
     return _add(rows)
 
 
-def remind() -> int:
-    """Write the reminders that are due: of what is open, unacknowledged and was told of long ago. Returns how many."""
-    told = (
+def enqueue_reminders() -> int:
+    """Enqueue due reminders of open, unacknowledged incidents. Returns their number."""
+    notified = (
         Delivery.objects.filter(
             channel__enabled=True,
             channel__again_every__isnull=False,
@@ -67,7 +67,7 @@ def remind() -> int:
         .order_by("channel", "incident")
     )
     rows = []
-    for row in told:
+    for row in notified:
         incident = Incident.objects.get(pk=row["incident"])
         rows.append(
             Delivery(
@@ -76,7 +76,7 @@ def remind() -> int:
                 moment=Moment.AGAIN,
                 state=incident.state,
                 round=(row["before"] or 0) + 1,
-                message=messages.of(incident, Moment.AGAIN, row["now"]),
+                message=messages.build(incident, Moment.AGAIN, row["now"]),
             )
         )
     return _add(rows)
@@ -85,15 +85,15 @@ def remind() -> int:
 def _audience(incident: Incident, moment: Moment) -> list[Channel]:
     enabled = Channel.objects.filter(enabled=True)
     if moment == Moment.RESOLVED:
-        # Who has heard of it, or is about to; whether it is told then is decided when it is sent.
-        heard = Delivery.objects.filter(incident=incident).exclude(status=DeliveryStatus.DROPPED)
-        return list(enabled.filter(pk__in=heard.values("channel")))
+        # Channels with an earlier notification, sent or not yet. Whether to send is decided when it is due.
+        earlier = Delivery.objects.filter(incident=incident).exclude(status=DeliveryStatus.DROPPED)
+        return list(enabled.filter(pk__in=earlier.values("channel")))
     bots = set(incident.bots.filter(until=None).values_list("name", flat=True))
     return [channel for channel in enabled if _wants(channel, incident, bots)]
 
 
 def _wants(channel: Channel, incident: Incident, bots: set[str]) -> bool:
-    """Whether the channel's filters let this incident through. An empty filter lets everything through."""
+    """Whether the channel's filters match this incident. An empty filter matches everything."""
     order = list(Severity)
     return (
         order.index(Severity(incident.severity)) >= order.index(Severity(channel.min_severity))
@@ -103,20 +103,20 @@ def _wants(channel: Channel, incident: Incident, bots: set[str]) -> bool:
 
 
 def _add(rows: list[Delivery]) -> int:
-    """Insert those that are not there yet. Returns how many."""
+    """Insert rows that do not exist yet. Returns their number."""
     if not rows:
         return 0
-    ours = Delivery.objects.filter(uid__in=[row.uid for row in rows])
+    inserted = Delivery.objects.filter(uid__in=[row.uid for row in rows])
     Delivery.objects.bulk_create(rows, ignore_conflicts=True)
-    return ours.count()
+    return inserted.count()
 
 
-# --- What may be sent, when its turn has come -----------------------------------------------------------------------
+# --- Choose the next delivery ---------------------------------------------------------------------------------------
 
 
 @dataclass
-class Passed:
-    """What became of messages without being sent."""
+class Skipped:
+    """Counts of deliveries that were dropped or put off."""
 
     dropped: int = 0
     held: int = 0
@@ -124,77 +124,77 @@ class Passed:
 
 @dataclass(frozen=True)
 class Ready:
-    """A message that is to be sent now; its row says so already."""
+    """A delivery to send now. Its row records the try already."""
 
     delivery: Delivery
     channel: Channel
-    #: What it is for this receiver, who may have missed what came before.
+    #: The moment as this channel sees it: it may have missed earlier notifications.
     moment: Moment
 
 
-def next_of(channel: int, sender: UUID, passed: Passed) -> Ready | None:
-    """The channel's next message that is due and true, marked as being tried. None: nothing, or not ours any more.
+def next_of(channel: int, sender: UUID, skipped: Skipped) -> Ready | None:
+    """Return the channel's next due and true delivery, and record that a try begins. None: none, or claim lost.
 
-    Messages that are not true any more are dropped, those in quiet hours put off. One short transaction for each.
+    Drops deliveries that are no longer true, and puts off those in quiet hours. One short transaction for each.
     """
     while True:
         with transaction.atomic():
-            mine = Channel.objects.select_for_update(no_key=True).annotate(now=Now())
-            owner = mine.filter(pk=channel, sender=sender, enabled=True).first()
+            rows = Channel.objects.select_for_update(no_key=True).annotate(now=Now())
+            owner = rows.filter(pk=channel, sender=sender, enabled=True).first()
             if owner is None:
                 return None
             row = channels.due_deliveries().filter(channel=owner).select_related("incident").order_by("pk").first()
             if row is None:
                 return None
-            why = _untrue(row)
+            why = _reason_to_drop(row)
             if why:
                 _close(row, DeliveryStatus.DROPPED, outcome=why)
-                passed.dropped += 1
+                skipped.dropped += 1
                 continue
             until = _quiet(owner, row.incident, owner.now)
             if until is not None:
                 Delivery.objects.filter(pk=row.pk).update(due_at=until, outcome="Waits for the end of quiet hours.")
-                passed.held += 1
+                skipped.held += 1
                 continue
             _begin(row)
-            owner.sender_until = owner.now + timing.LEASE
+            owner.sender_until = owner.now + timing.SENDER_LEASE
             Channel.objects.filter(pk=owner.pk).update(sender_until=owner.sender_until)
             return Ready(row, owner, _moment_for(row))
 
 
-def _untrue(row: Delivery) -> str:
-    """Why this message is not to be told, or is told better by a later one; empty when it is to be told."""
+def _reason_to_drop(row: Delivery) -> str:
+    """Why to drop this delivery: it is no longer true, or a later one replaces it. Empty: send it."""
     incident = row.incident
-    later = _of_this_story(row).filter(state__gt=row.state).exclude(status=DeliveryStatus.DROPPED)
+    later = _same_incident(row).filter(state__gt=row.state).exclude(status=DeliveryStatus.DROPPED)
     if row.moment == Moment.RESOLVED:
         if incident.resolved_at is None:
-            return "It is not over: it came back."
+            return "Not resolved: the incident reopened."
         if later.filter(moment=Moment.RESOLVED).exists():
-            return "A later message says more."
-        return "" if _believes_open(row) else "It was over before this channel had heard of it."
+            return "A later notification replaces it."
+        return "" if _believes_open(row) else "Resolved before this channel was notified."
     if incident.resolved_at is not None:
-        return "It is over."
+        return "The incident is resolved."
     if later.exists():
-        return "A later message says more."
+        return "A later notification replaces it."
     if row.moment == Moment.AGAIN and incident.acknowledged_at is not None:
-        return "It was acknowledged."
+        return "The incident was acknowledged."
     return ""
 
 
-def _of_this_story(row: Delivery) -> QuerySet[Delivery]:
-    """The other messages about the same incident for the same channel."""
+def _same_incident(row: Delivery) -> QuerySet[Delivery]:
+    """The other deliveries about the same incident to the same channel."""
     return Delivery.objects.filter(channel=row.channel_id, incident=row.incident_id).exclude(pk=row.pk)
 
 
 def _believes_open(row: Delivery) -> bool:
-    """Whether the channel's last word on this incident, this message aside, is or may be that it is open.
+    """Whether, for this channel, the incident is open by the last notification that arrived or may have arrived.
 
-    In doubt it is: better to end a story twice than never. So a try that was begun and not recorded counts for what
-    says that it is open, and only what has surely arrived for what says that it is over.
+    If in doubt it is: sending "resolved" twice is better than never. So unrecorded tries count for notifications that
+    it is open, but only certain arrivals count for "resolved".
     """
-    ends = _of_this_story(row).filter(moment=Moment.RESOLVED, status=SENT).aggregate(state=Max("state"))
-    told = _of_this_story(row).exclude(moment=Moment.RESOLVED).filter(state__gt=ends["state"] or 0)
-    return told.filter(Q(status=SENT) | Q(unsure=True) | Q(trying_since__isnull=False)).exists()
+    ends = _same_incident(row).filter(moment=Moment.RESOLVED, status=SENT).aggregate(state=Max("state"))
+    opened = _same_incident(row).exclude(moment=Moment.RESOLVED).filter(state__gt=ends["state"] or 0)
+    return opened.filter(Q(status=SENT) | Q(unsure=True) | Q(trying_since__isnull=False)).exists()
 
 
 def _moment_for(row: Delivery) -> Moment:
@@ -208,7 +208,7 @@ def _quiet(channel: Channel, incident: Incident, now: datetime) -> datetime | No
     return timing.quiet_until(now, channel.quiet_from, channel.quiet_until, ZoneInfo(settings.TIME_ZONE))
 
 
-# --- What became of it ------------------------------------------------------------------------------------------------
+# --- Record results -------------------------------------------------------------------------------------------------
 
 
 def _begin(row: Delivery) -> None:
@@ -229,17 +229,17 @@ def _close(row: Delivery, status: DeliveryStatus, **fields: object) -> None:
     )
 
 
-def sent(ready: Ready, said: str) -> None:
-    """The far side has it. `said`: what it answered, masked."""
+def record_sent(ready: Ready, answer: str) -> None:
+    """Record that it arrived. `answer`: the receiver's, masked."""
     with transaction.atomic():
         Delivery.objects.filter(pk=ready.delivery.pk).update(
-            status=SENT, sent_at=Now(), trying_since=None, error="", outcome=said
+            status=SENT, sent_at=Now(), trying_since=None, error="", outcome=answer
         )
-        channels.well(ready.channel)
+        channels.record_success(ready.channel)
 
 
-def failed(ready: Ready, said: str, *, unsure: bool) -> bool:
-    """It did not go. It is tried again after a pause, or given up; returns whether it was. `said` is masked."""
+def record_failed(ready: Ready, why: str, *, unsure: bool) -> bool:
+    """Record a failed try. It is retried after a pause or given up; returns whether it was. `why`: masked."""
     row = ready.delivery
     with transaction.atomic():
         first = Delivery.objects.annotate(now=Now()).get(pk=row.pk)
@@ -249,14 +249,14 @@ def failed(ready: Ready, said: str, *, unsure: bool) -> bool:
             due_at=Now() + timing.pause(row.tries),
             trying_since=None,
             unsure=Value(first.unsure or unsure),
-            error=said,
+            error=why,
         )
-        channels.unwell(ready.channel, said)
+        channels.record_failure(ready.channel, why)
     return over
 
 
 def retry(deliveries: QuerySet[Delivery]) -> int:
-    """Try those that were given up again, as if for the first time. Returns how many."""
+    """Make given-up deliveries due again, as if never tried. Returns their number."""
     return deliveries.filter(status=DeliveryStatus.GIVEN_UP).update(
         status=WAITING, due_at=Now(), tries=0, first_tried_at=None, outcome="", error=""
     )

@@ -1,4 +1,4 @@
-"""Talk to the worker process that sends messages (`alerts.delivery.worker`): ask it, kill it when it takes too long."""
+"""Start the worker process that sends notifications (`alerts.delivery.worker`), and kill it when it takes too long."""
 
 import json
 import subprocess
@@ -16,26 +16,25 @@ from alerts.states import Way
 
 
 @dataclass(frozen=True)
-class Answer:
-    """How it went. `said` comes from the far side and may have secrets in it: see `addresses.mask`."""
+class SendResult:
+    """The result of a check or a try. `detail` may come from the receiver and contain secrets: see `addresses.mask`."""
 
     ok: bool
-    said: str
-    #: It failed, and may have arrived all the same: no answer came.
+    detail: str
+    #: It failed without an answer, and may have arrived.
     unsure: bool = False
-    #: For a check: the address without its secrets.
+    #: For a check: the masked address.
     shown: str = ""
-    #: `said` is in our own words, and has no secret in it.
-    ours: bool = False
+    #: `detail` is our own text, without secrets.
+    is_ours: bool = False
 
 
-class Apart:
-    """A process of its own for one channel's messages, one after the other.
+class WorkerProcess:
+    """A worker process that sends one channel's notifications in order.
 
-    A library that hangs can be killed with it, and what it may reach is fixed at its start
-    (`alerts.delivery.sandbox`). It starts with an empty environment: no proxy, which would make the
-    connection we check another's. Where addresses inside the network are allowed, there is nothing to hold back, and
-    it has our own.
+    It isolates libraries that hang: the process can be killed. Its network access is fixed at start
+    (`alerts.delivery.sandbox`). Its environment is empty: with a proxy from the environment, the sandbox would check
+    the proxy's address instead of the receiver's. If internal addresses are allowed, it inherits the environment.
     """
 
     def __init__(self, way: str) -> None:
@@ -45,7 +44,7 @@ class Apart:
         self.ended = False
         self.lock = threading.Lock()
 
-    def __enter__(self) -> "Apart":
+    def __enter__(self) -> "WorkerProcess":
         return self
 
     def __exit__(
@@ -53,50 +52,50 @@ class Apart:
     ) -> None:
         self.end()
 
-    def check(self, address: str) -> Answer:
-        """Whether the address is one and may be reached. Sends nothing."""
+    def check(self, address: str) -> SendResult:
+        """Check that the address is valid and allowed. Sends nothing."""
         return self._ask({"do": "check", "way": self.way, "address": address})
 
-    def notify(self, *, address: str, title: str, body: str, level: str, id: str) -> Answer:
-        """Send by Apprise. `level` is one of its kinds: info, success, warning, failure."""
+    def notify(self, *, address: str, title: str, body: str, level: str, id: str) -> SendResult:
+        """Send by Apprise. `level`: info, success, warning or failure."""
         return self._ask({"do": "notify", "address": address, "title": title, "body": body, "level": level, "id": id})
 
-    def post(self, *, url: str, headers: dict[str, str], body: str) -> Answer:
-        """POST this body, just as it is."""
+    def post(self, *, url: str, headers: dict[str, str], body: str) -> SendResult:
+        """POST this body unchanged."""
         return self._ask({"do": "post", "url": url, "headers": headers, "body": body})
 
     def end(self) -> None:
-        """No more questions. Safe to call from another thread, and twice; who waits for an answer gets none."""
+        """Kill the process. Safe to call repeatedly and from another thread; a pending request then fails."""
         with self.lock:
             process, self.process, self.ended = self.process, None, True
         if process is not None:
             process.kill()
             process.wait()
 
-    def _ask(self, question: dict[str, Any]) -> Answer:
+    def _ask(self, request: dict[str, Any]) -> SendResult:
         with self.lock:
             if self.ended:
-                return Answer(False, "Stopped before it was sent.")
+                return SendResult(False, "Stopped before it was sent.")
             process = self.process or self._start()
         late = threading.Event()
         timer = threading.Timer(SEND_WITHIN.total_seconds(), _kill(process, late))
         timer.daemon = True
         timer.start()
         try:
-            to, back = _pipes(process)
-            to.write(json.dumps(question) + "\n")
-            to.flush()
-            line = back.readline()
+            stdin, stdout = _pipes(process)
+            stdin.write(json.dumps(request) + "\n")
+            stdin.flush()
+            line = stdout.readline()
         except (OSError, ValueError):
             line = ""
         finally:
             timer.cancel()
         if line.endswith("\n"):
-            return Answer(**json.loads(line))
+            return SendResult(**json.loads(line))
         self.end()
         if late.is_set():
-            return Answer(False, f"No answer within {SEND_WITHIN.total_seconds():.0f} seconds.", unsure=True)
-        return Answer(False, "The process that sends ended before it said how it went.", unsure=True)
+            return SendResult(False, f"No answer within {SEND_WITHIN.total_seconds():.0f} seconds.", unsure=True)
+        return SendResult(False, "The worker process ended without a result.", unsure=True)
 
     def _start(self) -> "subprocess.Popen[str]":
         process = subprocess.Popen(
@@ -107,7 +106,7 @@ class Apart:
             stderr=subprocess.DEVNULL,
             text=True,
             env=None if self.allow_private else {},
-            # Ctrl-C in a terminal is for who waits for this process, and knows what is to be recorded.
+            # Keep Ctrl-C from this process: the parent handles it, and records the try first.
             start_new_session=True,
         )
         self.process = process
@@ -118,7 +117,7 @@ class Apart:
 
 def _pipes(process: "subprocess.Popen[str]") -> tuple[IO[str], IO[str]]:
     if process.stdin is None or process.stdout is None:
-        raise ValueError("It was started without pipes.")
+        raise ValueError("The worker process has no pipes.")
     return process.stdin, process.stdout
 
 

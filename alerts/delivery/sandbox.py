@@ -1,8 +1,8 @@
-"""What a process that talks to the far side may do. `keep()` cannot be undone for the life of the process.
+"""Restrict the worker process: no programs, no files, no internal addresses. `install()` cannot be undone.
 
-The check is in CPython's audit hooks, at the very call that connects, so it sees the address that is connected to:
-nothing can change between check and use, whichever library resolved the name, and a redirect is checked like the first
-address. It is no sandbox for hostile code; it holds back well-meant libraries that were given a hostile address.
+The checks are CPython audit hooks in the call that connects, so they see the address that is used: whichever library
+resolved the name, and after redirects. This does not contain hostile code. It contains well-behaved libraries that were
+given a hostile address.
 """
 
 import mimetypes
@@ -11,33 +11,33 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from alerts.delivery.networks import is_inside
+from alerts.delivery.networks import is_internal
 
 #: Starting a program, or loading a library that could.
 _PROGRAMS = {
     "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty", "pty.spawn",
     "ctypes.dlopen",
 }  # fmt: skip
-_TALKS = {"socket.connect", "socket.sendto", "socket.sendmsg"}
-#: What libraries read for themselves: their code, certificates, time zones, types of files. Not the project's folder.
+_CONNECTS = {"socket.connect", "socket.sendto", "socket.sendmsg"}
+#: What libraries read: code, certificates, time zones, file types. Not the project's folder.
 _READABLE: tuple[str, ...] = (
     *{os.path.join(os.path.realpath(path), "") for path in (sys.prefix, sys.base_prefix)},
     "/etc/ssl/", "/usr/lib/", "/usr/share/", "/usr/local/share/", "/dev/null", "/dev/urandom",
     *map(str, mimetypes.knownfiles),
 )  # fmt: skip
-#: What is said of an address inside the network.
-INSIDE = "{} is inside the network, and ALERTS_ALLOW_PRIVATE is not set."
+#: The error for an internal address.
+INTERNAL_ADDRESS = "{} is inside the network, and ALERTS_ALLOW_PRIVATE is not set."
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC
 
 
 class Refused(PermissionError):
-    """The far side may not be reached, or a file not read, from here. The text is for people and names no path."""
+    """Access was refused. The text is for people and contains no path."""
 
 
-def keep(*, allow_private: bool, refused: list[str]) -> None:
-    """From now on, refuse programs, files, local sockets and (unless allowed) addresses inside the network.
+def install(*, allow_private: bool, refused: list[str]) -> None:
+    """Refuse programs, files, local sockets and (unless allowed) internal addresses from now on.
 
-    Each refusal raises `Refused`, and its text is added to `refused`, for libraries that swallow what is raised.
+    Each refusal raises `Refused`. Its text is also added to `refused`, since some libraries swallow exceptions.
     """
 
     def refuse(text: str) -> None:
@@ -46,7 +46,7 @@ def keep(*, allow_private: bool, refused: list[str]) -> None:
         raise Refused(text)
 
     def hook(event: str, args: tuple[Any, ...]) -> None:
-        if event in _TALKS:
+        if event in _CONNECTS:
             _check_address(args[1], allow_private, refuse)
         elif event in _PROGRAMS:
             refuse("A channel may not start programs.")
@@ -58,12 +58,12 @@ def keep(*, allow_private: bool, refused: list[str]) -> None:
 
 def _check_address(address: Any, allow_private: bool, refuse: Callable[[str], None]) -> None:
     if address is None:
-        return  # on a socket that is connected already
+        return  # The socket is already connected.
     if not isinstance(address, tuple):
         refuse("A channel may not use sockets of this machine.")
     host = str(address[0])
-    if not allow_private and is_inside(host):
-        refuse(INSIDE.format(host))
+    if not allow_private and is_internal(host):
+        refuse(INTERNAL_ADDRESS.format(host))
 
 
 def _check_file(path: Any, flags: Any, refuse: Callable[[str], None]) -> None:

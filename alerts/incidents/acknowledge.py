@@ -1,4 +1,4 @@
-"""An operator takes an incident on."""
+"""Acknowledge incidents."""
 
 from collections.abc import Iterable
 
@@ -7,19 +7,20 @@ from django.db.models.functions import Now
 
 from alerts.models import Incident, IncidentNote
 
-#: The longest remark with which an incident is acknowledged.
+#: The longest remark.
 REMARK_LENGTH = 500
 
 
 def acknowledge(ids: Iterable[int], *, by: str, remark: str = "") -> list[Incident]:
-    """Take these incidents on: nobody is reminded of them. Returns those that were open and nobody's before.
+    """Acknowledge these incidents, which ends their reminders. Returns those that were open and unacknowledged.
 
-    `by` is the user's name; `remark` stands in the notes, cut at `REMARK_LENGTH`.
+    `by`: the user's name. `remark`: added to the notes, cut at `REMARK_LENGTH`.
     """
     text = f"Acknowledged: {remark.strip()[:REMARK_LENGTH]}" if remark.strip() else "Acknowledged."
     with transaction.atomic():
-        mine = Incident.objects.unacknowledged().filter(pk__in=list(ids))
-        taken = list(mine.order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True))
+        unacknowledged = Incident.objects.unacknowledged().filter(pk__in=list(ids))
+        rows = unacknowledged.order_by("pk").select_for_update(no_key=True)
+        taken = list(rows.values_list("pk", flat=True))
         Incident.objects.filter(pk__in=taken).update(acknowledged_at=Now(), acknowledged_by=by)
         IncidentNote.objects.bulk_create([IncidentNote(incident_id=pk, by=by, text=text) for pk in taken])
     return list(Incident.objects.filter(pk__in=taken).order_by("pk"))

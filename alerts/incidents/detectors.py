@@ -1,7 +1,8 @@
-"""What is wrong in the house now: a look at the database's state, whatever happened before. It changes nothing.
+"""Detect current problems from database state. Read only, and independent of what was detected before.
 
-Each question costs what is wrong and not what exists: bots by the partial index over those that are unwell and the
-index by when they were last seen, kinds by steps in the index of what is pending, failures by the tally.
+The cost of each detector grows with the number of problems, not of rows: bots are read by the partial index over those
+that are not healthy and by the index on `last_seen_at`, kinds by steps in the index of pending jobs, failures from the
+statistics.
 """
 
 from collections.abc import Iterable, Sequence
@@ -26,17 +27,17 @@ from jobsite.lib import proportions
 from jobsite.lib.durations import words
 from jobsite.lib.planner import among
 
-#: How many bots a title names, and how many a reason tells of. Their pages have them all.
-NAMED, TOLD = 3, 5
-#: What counts as lately, and as the past, for a kind's failures.
-LATELY, PAST = timedelta(minutes=15), timedelta(days=1)
-#: From this share on, failures are critical.
+#: How many bots a title names, and how many a reason describes. The incident's page lists them all.
+BOTS_IN_TITLE, BOTS_IN_REASON = 3, 5
+#: The period whose failures are judged, and the period before it that they are compared with.
+RECENT, BASELINE = timedelta(minutes=15), timedelta(days=1)
+#: Failures are critical from this share on.
 CRITICAL_SHARE = 0.5
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A bot that something is wrong with. `job_id` is the job it is about, where there is one."""
+class AffectedBot:
+    """A bot that a finding concerns. `job_id`: the job it is stuck on, if any."""
 
     name: str
     bot_id: int
@@ -45,8 +46,8 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Found:
-    """One thing that is wrong. Cause and `about` say which: a sweep that finds these again finds the same incident."""
+class Finding:
+    """One problem. `cause` and `about` identify it: the same pair in a later sweep is the same incident."""
 
     cause: Cause
     about: str
@@ -54,14 +55,14 @@ class Found:
     title: str
     reason: str
     kind: str = ""
-    bots: list[Seen] = field(default_factory=list)
+    bots: list[AffectedBot] = field(default_factory=list)
     usual: dict[str, int] = field(default_factory=dict)
 
 
-def look(now: datetime, open_ones: Sequence[Incident], missing: Iterable[int], *, kind: str | None) -> list[Found]:
-    """Everything that is wrong at `now`, or with `kind` what is wrong with that kind alone.
+def detect(now: datetime, open_ones: Sequence[Incident], missing: Iterable[int], *, kind: str | None) -> list[Finding]:
+    """Return all problems at `now`, or with `kind` those of that kind alone.
 
-    `open_ones` are the incidents that are open; `missing` the ids of the bots in the one of cause `down`.
+    `open_ones`: the open incidents. `missing`: the ids of the bots in the open incident of cause `down`.
     """
     found = stuck(kind) + waiting(now, kind) + failing(now, open_ones, kind)
     if kind is None:
@@ -72,81 +73,83 @@ def look(now: datetime, open_ones: Sequence[Incident], missing: Iterable[int], *
 # --- Bots -----------------------------------------------------------------------------------------------------
 
 
-def dismissed() -> Q:
-    """Bots that may be gone: paused, not expected, or without a token. They are not missed."""
+def may_be_absent() -> Q:
+    """Match bots that may be absent: paused, not expected, or without a token."""
     return Q(paused=True) | Q(expected=False) | Q(token_digest=None)
 
 
-def stuck(kind: str | None = None) -> list[Found]:
-    """Bots graded other than normal, one finding for each kind of job that they are stuck on.
+def stuck(kind: str | None = None) -> list[Finding]:
+    """Find bots that are not healthy: one finding for each kind of job that they are stuck on.
 
-    One that holds nothing any more, and may be gone or is in quarantine, is left out: nobody waits for it here.
+    Leaves out bots that hold no job and are quarantined or may be absent: they block no work.
     """
-    # An expiry takes the job away and leaves the grade; the bot's last event by the sweep says which job it was.
+    # An expiry ends the lease and keeps the bot's health. The bot's last event by the sweep names the job.
     ended = JobEvent.objects.filter(bot=OuterRef("pk"), actor=Actor.SWEEP).order_by("-at")
     about = Coalesce("stuck_job_id", Subquery(ended.values("job_id")[:1]), output_field=BigIntegerField())
-    unwell = Bot.objects.stuck().annotate(about=about)
-    unwell = unwell.filter(lifecycle.holding() | ~(dismissed() | Q(quarantined_at__isnull=False)))
-    rows = list(unwell.order_by("name").values_list("name", "pk", "health_status", "health_reason", "about"))
+    not_healthy = Bot.objects.stuck().annotate(about=about)
+    not_healthy = not_healthy.filter(lifecycle.holding() | ~(may_be_absent() | Q(quarantined_at__isnull=False)))
+    rows = list(not_healthy.order_by("name").values_list("name", "pk", "health_status", "health_reason", "about"))
     if not rows:
         return []
     kinds = dict(Job.objects.filter(among("pk", {row[4] for row in rows if row[4]})).values_list("pk", "kind_id"))
-    by_kind: dict[str, list[tuple[Seen, str]]] = {}
+    by_kind: dict[str, list[tuple[AffectedBot, str]]] = {}
     for name, pk, health, reason, job in rows:
-        by_kind.setdefault(kinds.get(job, ""), []).append((Seen(name, pk, reason, job), health))
+        by_kind.setdefault(kinds.get(job, ""), []).append((AffectedBot(name, pk, reason, job), health))
     return [_stuck(name, group) for name, group in by_kind.items() if kind is None or name == kind]
 
 
-def _stuck(kind: str, group: list[tuple[Seen, str]]) -> Found:
+def _stuck(kind: str, group: list[tuple[AffectedBot, str]]) -> Finding:
     bots = [seen for seen, _ in group]
     unhealthy = sum(health == HealthStatus.UNHEALTHY for _, health in group)
     job = f"{kind or 'unknown'} job"
     where = f"stuck on a {job}" if len(bots) == 1 else f"stuck on {job}s"
     counts = f"{unhealthy} of {len(bots)} unhealthy. " if len(bots) > 1 else ""
     severity = Severity.CRITICAL if unhealthy else Severity.WARNING
-    return Found(Cause.STUCK, kind, severity, _who(bots, where), counts + _whys(bots), kind, bots)
+    return Finding(Cause.STUCK, kind, severity, _title(bots, where), counts + _reasons(bots), kind, bots)
 
 
-def quarantined() -> list[Found]:
-    """Bots that get no new jobs because their jobs expired too often; one finding for all of them."""
+def quarantined() -> list[Finding]:
+    """Find bots that get no new jobs because their jobs expired too often. Returns one finding for all of them."""
     rows = Bot.objects.filter(quarantined_at__isnull=False, paused=False).order_by("name")
     bots = [
-        Seen(name, pk, f"no new jobs since {_when(since)}: its jobs expired {settings.QUARANTINE_EXPIRIES} times")
+        AffectedBot(
+            name, pk, f"no new jobs since {_when(since)}: its jobs expired {settings.QUARANTINE_EXPIRIES} times"
+        )
         for name, pk, since in rows.values_list("name", "pk", "quarantined_at")
         if since
     ]
     if not bots:
         return []
-    return [Found(Cause.QUARANTINED, "", Severity.WARNING, _who(bots, "in quarantine"), _whys(bots), "", bots)]
+    return [Finding(Cause.QUARANTINED, "", Severity.WARNING, _title(bots, "in quarantine"), _reasons(bots), "", bots)]
 
 
-def down(now: datetime, missing: Iterable[int]) -> list[Found]:
-    """Bots that should be there and do not call; one finding for all of them.
+def down(now: datetime, missing: Iterable[int]) -> list[Finding]:
+    """Find expected bots that have stopped calling. Returns one finding for all of them.
 
-    A bot should be there when it called within `BOT_MISSED_WITHIN` or is missed already, and is not dismissed. One that
-    is unwell or in quarantine has its incident there.
+    A bot is expected if it called within `BOT_MISSED_WITHIN` or is in the open incident, and may not be absent. Bots
+    that are not healthy or in quarantine are left to those incidents.
     """
-    should = Bot.objects.filter(~dismissed(), last_seen_at__isnull=False)
-    lately = should.alias(seen=Coalesce("last_seen_at", "created_at")).filter(
+    expected = Bot.objects.filter(~may_be_absent(), last_seen_at__isnull=False)
+    called = expected.alias(seen=Coalesce("last_seen_at", "created_at")).filter(
         seen__gte=now - settings.BOT_MISSED_WITHIN
     )
     gone = Q(status=BotStatus.DOWN, health_status=HealthStatus.NORMAL, quarantined_at=None)
-    rows = _last_seen(lately.filter(gone, seen__lt=now - settings.BOT_DOWN_AFTER))
+    rows = _last_seen(called.filter(gone, seen__lt=now - settings.BOT_DOWN_AFTER))
     ids = set(missing) - set(rows)
     if ids:
-        rows |= _last_seen(should.filter(gone, among("pk", ids)))
+        rows |= _last_seen(expected.filter(gone, among("pk", ids)))
     if not rows:
         return []
     limit = words(settings.BOT_DOWN_AFTER)
     bots = [
-        # When and not for how long: a sentence that changes with each pass would be written with each pass.
-        Seen(name, pk, f"not seen since {_when(last)}, limit {limit}")
+        # A time and not a duration: a reason that changes with each reconciliation would be written each time.
+        AffectedBot(name, pk, f"not seen since {_when(last)}, limit {limit}")
         for pk, (name, last) in sorted(rows.items(), key=lambda row: row[1])
     ]
-    there = lately.count() + len(ids & set(rows))
-    severity = Severity.CRITICAL if 2 * len(bots) > there else Severity.WARNING
-    counts = f"{len(bots)} of {there} that should be there. "
-    return [Found(Cause.DOWN, "", severity, _who(bots, "down"), counts + _whys(bots), "", bots)]
+    total = called.count() + len(ids & set(rows))
+    severity = Severity.CRITICAL if 2 * len(bots) > total else Severity.WARNING
+    counts = f"{len(bots)} of {total} expected bots. "
+    return [Finding(Cause.DOWN, "", severity, _title(bots, "down"), counts + _reasons(bots), "", bots)]
 
 
 def _last_seen(bots: QuerySet[Bot]) -> dict[int, tuple[str, datetime]]:
@@ -157,29 +160,29 @@ def _when(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _who(bots: list[Seen], how: str) -> str:
+def _title(bots: list[AffectedBot], state: str) -> str:
     if len(bots) == 1:
-        return f"{bots[0].name} is {how}"
-    names = ", ".join(bot.name for bot in bots[:NAMED])
-    more = f" and {len(bots) - NAMED} more" if len(bots) > NAMED else ""
-    return _short(f"{len(bots)} bots are {how}: {names}{more}")
+        return f"{bots[0].name} is {state}"
+    names = ", ".join(bot.name for bot in bots[:BOTS_IN_TITLE])
+    more = f" and {len(bots) - BOTS_IN_TITLE} more" if len(bots) > BOTS_IN_TITLE else ""
+    return _cut_title(f"{len(bots)} bots are {state}: {names}{more}")
 
 
-def _short(title: str) -> str:
-    most = Incident._meta.get_field("title").max_length or 0
-    return title if len(title) <= most else title[: most - 1] + "…"
+def _cut_title(title: str) -> str:
+    limit = Incident._meta.get_field("title").max_length or 0
+    return title if len(title) <= limit else title[: limit - 1] + "…"
 
 
-def _whys(bots: list[Seen]) -> str:
-    whys = "; ".join(f"{bot.name}: {bot.reason}" for bot in bots[:TOLD])
-    return whys + (f"; and {len(bots) - TOLD} more" if len(bots) > TOLD else "")
+def _reasons(bots: list[AffectedBot]) -> str:
+    reasons = "; ".join(f"{bot.name}: {bot.reason}" for bot in bots[:BOTS_IN_REASON])
+    return reasons + (f"; and {len(bots) - BOTS_IN_REASON} more" if len(bots) > BOTS_IN_REASON else "")
 
 
 # --- Kinds ----------------------------------------------------------------------------------------------------
 
 
-def waiting(now: datetime, kind: str | None = None) -> list[Found]:
-    """Kinds whose oldest due job has waited for longer than the kind, or else the site, allows. Not paused ones."""
+def waiting(now: datetime, kind: str | None = None) -> list[Finding]:
+    """Find kinds, except paused ones, whose oldest due job has waited for longer than the kind's or default limit."""
     oldest = {row["kind"]: row for row in counts.oldest_pending() if kind in (None, row["kind"]) and not row["paused"]}
     limits = dict(JobKind.objects.filter(pk__in=oldest).values_list("pk", "wait_within")) if oldest else {}
     late = {}
@@ -189,10 +192,10 @@ def waiting(now: datetime, kind: str | None = None) -> list[Found]:
             late[name] = (row["id"], row["run_at"], limit)
     if not late:
         return []
-    # A job that came back keeps its place in the queue, and so its `run_at`. It has waited since it came back.
-    back = JobEvent.objects.filter(job__in=[job for job, _, _ in late.values()]).order_by().values_list("job")
-    returned = dict(back.annotate(last=Max("at")))
-    takers = _takers(late)
+    # A job that went back to pending keeps its place in the queue, and so its `run_at`. Its wait began when it did.
+    events = JobEvent.objects.filter(job__in=[job for job, _, _ in late.values()]).order_by().values_list("job")
+    returned = dict(events.annotate(last=Max("at")))
+    takers = _count_takers(late)
     return [
         _waiting(name, job, age, limit, takers[name])
         for name, (job, run_at, limit) in sorted(late.items())
@@ -200,39 +203,37 @@ def waiting(now: datetime, kind: str | None = None) -> list[Found]:
     ]
 
 
-def _waiting(kind: str, job: int, age: timedelta, limit: timedelta, takers: tuple[int, int]) -> Found:
+def _waiting(kind: str, job: int, age: timedelta, limit: timedelta, takers: tuple[int, int]) -> Finding:
     severity = Severity.CRITICAL if age >= UNHEALTHY_AT * limit else Severity.WARNING
     takes, ready = takers
     bots = (
-        f"{takes} bot{'s' if takes != 1 else ''} take this kind, {ready} of them could work"
-        if takes
-        else ("no bot takes this kind")
+        f"{takes} bot{'s' if takes != 1 else ''} take this kind, {ready} ready" if takes else "no bot takes this kind"
     )
     reason = f"Job {job} has been due for {words(age)}, limit {words(limit)}; {bots}."
-    return Found(Cause.WAITING, kind, severity, f"{kind} jobs wait too long", reason, kind)
+    return Finding(Cause.WAITING, kind, severity, f"{kind} jobs wait too long", reason, kind)
 
 
-def _takers(kinds: Iterable[str]) -> dict[str, tuple[int, int]]:
-    """For each kind: how many bots take it, and how many of them could work."""
+def _count_takers(kinds: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """For each kind: how many bots take it, and how many of those are ready to work."""
     ready = Q(paused=False, quarantined_at=None) & ~Q(status=BotStatus.DOWN)
     rows = Bot.objects.order_by().values_list("kinds")
     groups = list(rows.annotate(all=Count("pk"), ready=Count("pk", filter=ready)))
-    taking = {kind: [(n, could) for takes, n, could in groups if not takes or kind in takes] for kind in kinds}
-    return {kind: (sum(n for n, _ in rows), sum(could for _, could in rows)) for kind, rows in taking.items()}
+    taking = {kind: [(n, ready) for takes, n, ready in groups if not takes or kind in takes] for kind in kinds}
+    return {kind: (sum(n for n, _ in rows), sum(ready for _, ready in rows)) for kind, rows in taking.items()}
 
 
-def failing(now: datetime, open_ones: Sequence[Incident] = (), kind: str | None = None) -> list[Found]:
-    """Kinds of whose jobs clearly more fail than usual, by the rollup (`rates` has the rule).
+def failing(now: datetime, open_ones: Sequence[Incident] = (), kind: str | None = None) -> list[Finding]:
+    """Find kinds whose failure rate is clearly higher than usual (rule: `failure_rate`), from the statistics.
 
-    Usual is what was on the day before; for an incident that is open, on the day before it opened.
+    Usual is the rate of the day before; for an open incident, of the day before it opened.
     """
     usual = {i.about: proportions.Share(**i.usual) for i in open_ones if i.cause == Cause.FAILING and i.usual}
-    since = _mark(now) - LATELY
+    since = _rolled_up_until(now) - RECENT
     lately = _rates(JobRollup.objects.filter(span=Span.MINUTE, start__gte=since), [kind] if kind else None)
     suspects = {name for name, rate in lately.items() if rate.failed >= failure_rate.MIN_FAILED} - set(usual)
     past = {}
     if suspects:
-        day = JobRollup.objects.filter(span=Span.QUARTER, start__gte=since - PAST, start__lt=since - LATELY)
+        day = JobRollup.objects.filter(span=Span.QUARTER, start__gte=since - BASELINE, start__lt=since - RECENT)
         past = _rates(day, suspects)
     found = []
     for name, rate in sorted(lately.items()):
@@ -243,8 +244,8 @@ def failing(now: datetime, open_ones: Sequence[Incident] = (), kind: str | None 
     return found
 
 
-def _mark(now: datetime) -> datetime:
-    """Until when everything is added up: not quite until now, and without sweeps not at all."""
+def _rolled_up_until(now: datetime) -> datetime:
+    """The end of the last minute in the statistics: shortly before now, or long ago if no sweep runs."""
     return min(now, rollup.added_until() or now)
 
 
@@ -254,9 +255,9 @@ def _rates(rows: QuerySet[JobRollup], kinds: Iterable[str] | None) -> dict[str, 
     return {kind: proportions.Share(failed, ended) for kind, failed, ended in sums}
 
 
-def _failing(kind: str, lately: proportions.Share, past: proportions.Share) -> Found:
+def _failing(kind: str, lately: proportions.Share, past: proportions.Share) -> Finding:
     severity = Severity.CRITICAL if lately.share >= CRITICAL_SHARE else Severity.WARNING
-    title = _short(f"{kind} jobs fail more often than usual: {lately.share * 100:.0f} %")
-    reason = f"{lately} failed in the last {words(LATELY)}; on the day before {past}."
+    title = _cut_title(f"{kind} jobs fail more often than usual: {lately.share * 100:.0f} %")
+    reason = f"{lately} failed in the last {words(RECENT)}; on the day before: {past}."
     usual = {"failed": past.failed, "ended": past.ended}
-    return Found(Cause.FAILING, kind, severity, title, reason, kind, usual=usual)
+    return Finding(Cause.FAILING, kind, severity, title, reason, kind, usual=usual)

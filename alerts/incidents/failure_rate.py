@@ -1,35 +1,35 @@
-"""Do more jobs fail than usual? A test on counts. Pure.
+"""Test whether clearly more jobs fail than usual. Pure.
 
-Two shares of failed jobs are compared: lately, and in the past (`jobsite.lib.proportions`).
+Compares two shares of failed jobs, recent and past (`jobsite.lib.proportions`).
 """
 
 from jobsite.lib.proportions import Share, newcombe_growth
 
-#: How sure we are before we say so, in standard deviations. Where nothing has changed, fewer than one independent look
-#: in ten thousand says otherwise (tests/alerts/incidents/test_failure_rate.py).
-SURE = 4.5
-#: How sure we must be that it goes on. Lower, so that a share near the line does not flicker.
-STILL = 2.0
-#: Fewer ended or failed jobs than these prove nothing.
+#: The confidence that opens an incident, in standard deviations. With an unchanged rate, fewer than one independent
+#: check in ten thousand raises a false alarm (tests/alerts/incidents/test_failure_rate.py).
+OPEN_CONFIDENCE = 4.5
+#: The confidence that keeps it open. Lower, so that a share near the limit does not flap.
+STAY_OPEN_CONFIDENCE = 2.0
+#: The least numbers of finished and failed jobs that are compared at all.
 MIN_ENDED = 10
 MIN_FAILED = 5
 MIN_PAST = 50
-#: What is significant and still no news: the share must have grown by this much, and to this many times what it was.
+#: The least growth that is reported, however significant: by this difference, and by this factor.
 MIN_GROWTH = 0.05
-MIN_TIMES = 2.0
+MIN_FACTOR = 2.0
 
 
-def jumped(lately: Share, past: Share) -> bool:
-    """Whether clearly more jobs fail than did: enough of both, surely more, and enough more to matter."""
-    if lately.ended < MIN_ENDED or lately.failed < MIN_FAILED or past.ended < MIN_PAST:
+def jumped(recent: Share, past: Share) -> bool:
+    """Whether the failure rate rose: enough jobs of both, a significant rise, and a rise worth reporting."""
+    if recent.ended < MIN_ENDED or recent.failed < MIN_FAILED or past.ended < MIN_PAST:
         return False
-    return _matters(lately, past) and newcombe_growth(lately, past, SURE) > 0
+    return _worth_reporting(recent, past) and newcombe_growth(recent, past, OPEN_CONFIDENCE) > 0
 
 
-def still_up(lately: Share, past: Share) -> bool:
-    """Whether a jump goes on. `past` is what it was before the jump."""
-    return _matters(lately, past) and newcombe_growth(lately, past, STILL) > 0
+def still_up(recent: Share, past: Share) -> bool:
+    """Whether a raised rate persists. `past`: the rate before it rose."""
+    return _worth_reporting(recent, past) and newcombe_growth(recent, past, STAY_OPEN_CONFIDENCE) > 0
 
 
-def _matters(lately: Share, past: Share) -> bool:
-    return lately.share - past.share >= MIN_GROWTH and lately.share >= MIN_TIMES * past.share
+def _worth_reporting(recent: Share, past: Share) -> bool:
+    return recent.share - past.share >= MIN_GROWTH and recent.share >= MIN_FACTOR * past.share

@@ -1,4 +1,4 @@
-"""Who is in which incident: the bots of all incidents of one pass, read and written with a statement each."""
+"""The bots in incidents: read and written for all incidents of one reconciliation with a statement each."""
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
@@ -6,33 +6,33 @@ from datetime import datetime
 from django.conf import settings
 from django.db.models import Q
 
-from alerts.incidents.detectors import Seen
+from alerts.incidents.detectors import AffectedBot
 from alerts.models import Incident, IncidentBot
 
 
-class Roll:
-    """The bots in some incidents, and what changes of them in this pass."""
+class Members:
+    """The bots in some incidents, and their changes in this reconciliation."""
 
     def __init__(self, incidents: Collection[Incident], now: datetime) -> None:
         self.now = now
-        #: By incident and name: those that are in it, and those that left it not long ago.
+        #: By incident and name: current members, and those that left within `INCIDENT_REOPEN_WITHIN`.
         self.rows: dict[int, dict[str, IncidentBot]] = {}
         self.changed: dict[int, IncidentBot] = {}
         self.new: list[IncidentBot] = []
         self.cause = {incident.pk: incident.cause for incident in incidents}
-        self.read(incidents)
+        self.load(incidents)
 
-    def read(self, incidents: Collection[Incident]) -> None:
-        """Also these incidents' bots."""
+    def load(self, incidents: Collection[Incident]) -> None:
+        """Load the bots of these incidents as well."""
         ids = [incident.pk for incident in incidents]
         if not ids:
             return
-        lately = Q(until=None) | Q(until__gte=self.now - settings.INCIDENT_REOPEN_WITHIN)
-        for row in IncidentBot.objects.filter(lately, incident__in=ids).order_by("pk"):
+        recent = Q(until=None) | Q(until__gte=self.now - settings.INCIDENT_REOPEN_WITHIN)
+        for row in IncidentBot.objects.filter(recent, incident__in=ids).order_by("pk"):
             self.rows.setdefault(row.incident_id, {})[row.name] = row
 
     def ids_of(self, cause: str) -> list[int]:
-        """The ids of the bots that are in an incident of this cause."""
+        """Return the ids of the bots that are in an incident of this cause."""
         return [
             row.bot_id
             for incident, rows in self.rows.items()
@@ -42,7 +42,7 @@ class Roll:
         ]
 
     def jobs(self) -> dict[int, list[int]]:
-        """For each job that a bot of an incident is about: the ids of those incidents."""
+        """Map each job that a member is stuck on to the ids of its incidents."""
         found: dict[int, list[int]] = {}
         for incident, rows in self.rows.items():
             for row in rows.values():
@@ -50,15 +50,15 @@ class Roll:
                     found.setdefault(row.job_id, []).append(incident)
         return found
 
-    def call(self, incident: Incident, seen: Iterable[Seen]) -> tuple[list[str], list[str]]:
-        """These are the bots that something is wrong with now. Returns who joined, and who has left.
+    def update(self, incident: Incident, affected: Iterable[AffectedBot]) -> tuple[list[str], list[str]]:
+        """Set the bots that are affected now. Returns the names of those that joined and of those that left.
 
-        One that is not seen leaves when that has lasted for `INCIDENT_CLEAR_FOR`. One that is back soon after it left
-        is in it again and has not joined anew.
+        A bot that is no longer affected leaves after `INCIDENT_CLEAR_FOR`. One that returns within
+        `INCIDENT_REOPEN_WITHIN` is a member again and does not count as joined.
         """
         rows = self.rows.setdefault(incident.pk, {})
         joined, names = [], set()
-        for bot in seen:
+        for bot in affected:
             names.add(bot.name)
             row = rows.get(bot.name)
             if row is None:
@@ -70,7 +70,7 @@ class Roll:
                 bot.bot_id, bot.reason, job, None, None,
             ):  # fmt: skip
                 row.bot_id, row.reason, row.job_id, row.until, row.clear_since = bot.bot_id, bot.reason, job, None, None
-                self._change(row)
+                self._mark_changed(row)
         return joined, self._leave(row for name, row in rows.items() if name not in names and row.until is None)
 
     def _leave(self, rows: Iterable[IncidentBot]) -> list[str]:
@@ -78,31 +78,31 @@ class Roll:
         for row in rows:
             if row.clear_since is None:
                 row.clear_since = self.now
-                self._change(row)
+                self._mark_changed(row)
             if self.now - row.clear_since >= settings.INCIDENT_CLEAR_FOR:
                 row.until = row.clear_since
-                self._change(row)
+                self._mark_changed(row)
                 left.append(row.name)
         return left
 
-    def end(self, incident: Incident) -> None:
-        """Nobody is in this incident any more."""
+    def close(self, incident: Incident) -> None:
+        """End the membership of all bots in this incident."""
         for row in self.rows.get(incident.pk, {}).values():
             if row.until is None:
                 row.until = row.clear_since or self.now
-                self._change(row)
+                self._mark_changed(row)
 
-    def untold(self, incident: Incident) -> bool:
-        """Whether a bot is in it that joined after the last message about it."""
+    def has_unannounced(self, incident: Incident) -> bool:
+        """Whether a bot joined after the last notification about this incident."""
         rows = self.rows.get(incident.pk, {}).values()
         return any(row.until is None and row.clear_since is None and row.since > incident.changed_at for row in rows)
 
-    def _change(self, row: IncidentBot) -> None:
+    def _mark_changed(self, row: IncidentBot) -> None:
         if row.pk is not None:
             self.changed[row.pk] = row
 
     def write(self) -> None:
-        """Write what changed: one statement for what is new, one for the rest, however many bots there are."""
+        """Write all changes: one INSERT for new rows, one statement for changed ones."""
         IncidentBot.objects.bulk_create(self.new)
         IncidentBot.objects.bulk_create(
             self.changed.values(),

@@ -1,33 +1,33 @@
-"""What happens to an incident's jobs, as lines of its history: releases, expiries, retries, and who did them."""
+"""Note what happens to an incident's jobs (releases, expiries, retries) and by whom in the incident's history."""
 
 from datetime import datetime, timedelta
 
-from alerts.incidents.members import Roll
+from alerts.incidents.members import Members
 from alerts.models import Incident, IncidentNote
 from jobs import transitions
 from jobs.models import JobEvent
 from jobs.states import Actor
 from jobsite.lib.planner import among
 
-#: How many jobs one line names.
-NAMED = 10
-#: What the sweep did to a job so shortly before an incident opened belongs to it: it is why it opened.
-LATELY = timedelta(minutes=2)
+#: The most jobs that one note names.
+JOBS_NAMED = 10
+#: Acts of the sweep so shortly before an incident opened are noted, too: they are why it opened.
+BEFORE_OPENING = timedelta(minutes=2)
 
 
-def follow(notes: list[IncidentNote], incidents: list[Incident], roll: Roll, now: datetime) -> None:
-    """Add a note for each thing that was done to jobs of these incidents, and mark it as noted.
+def follow(notes: list[IncidentNote], incidents: list[Incident], members: Members, now: datetime) -> None:
+    """Add a note for each act on jobs of these incidents, and advance `noted_event`.
 
-    What one person did with many jobs for one reason is one note.
+    Acts of one person with one verb and reason become one note.
     """
-    jobs = roll.jobs()
+    jobs = members.jobs()
     by_id = {incident.pk: incident for incident in incidents}
     if not jobs:
         return
     events = JobEvent.objects.filter(
         among("job_id", jobs),
         id__gt=min(incident.noted_event for incident in incidents),
-        at__gte=min(incident.opened_at for incident in incidents) - LATELY,
+        at__gte=min(incident.opened_at for incident in incidents) - BEFORE_OPENING,
         verb__in=transitions.INTERVENING,
         actor__in=(Actor.OPERATOR, Actor.SWEEP),
     )
@@ -41,7 +41,7 @@ def follow(notes: list[IncidentNote], incidents: list[Incident], roll: Roll, now
             if pk <= incident.noted_event:
                 continue
             last[incident_id] = pk
-            if at < incident.opened_at - (LATELY if actor == Actor.SWEEP else timedelta(0)):
+            if at < incident.opened_at - (BEFORE_OPENING if actor == Actor.SWEEP else timedelta(0)):
                 continue
             key = (incident_id, by if actor == Actor.OPERATOR else "", verb, reason if actor == Actor.OPERATOR else "")
             lines.setdefault(key, []).append(job)
@@ -53,8 +53,10 @@ def follow(notes: list[IncidentNote], incidents: list[Incident], roll: Roll, now
 
 def _line(by: str, verb: str, ids: list[int], reason: str) -> str:
     ids = list(dict.fromkeys(ids))
-    named = ", ".join(map(str, ids[:NAMED])) + (f" and {len(ids) - NAMED} more" if len(ids) > NAMED else "")
+    named = ", ".join(map(str, ids[:JOBS_NAMED])) + (
+        f" and {len(ids) - JOBS_NAMED} more" if len(ids) > JOBS_NAMED else ""
+    )
     # Who did it stands beside the note.
     done = transitions.done(verb)
-    said = f"{done[:1].upper() + done[1:] if by else f'The sweep {done}'} job{'s' if len(ids) != 1 else ''} {named}"
-    return f"{said}: {reason}" if reason else f"{said}."
+    text = f"{done[:1].upper() + done[1:] if by else f'The sweep {done}'} job{'s' if len(ids) != 1 else ''} {named}"
+    return f"{text}: {reason}" if reason else f"{text}."

@@ -1,4 +1,4 @@
-"""Open, change and resolve incidents by what the detectors find. The only writer of incidents."""
+"""Open, change and resolve incidents to match the detectors' findings."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -11,227 +11,227 @@ from django.db.models import Q
 from alerts.delivery import outbox
 from alerts.incidents import detectors, sweep_late
 from alerts.incidents import notes as incidents_notes
-from alerts.incidents.detectors import Found
-from alerts.incidents.members import Roll
-from alerts.incidents.sweep_late import Standing
+from alerts.incidents.detectors import Finding
+from alerts.incidents.members import Members
+from alerts.incidents.sweep_late import SweepStatus
 from alerts.models import Incident, IncidentNote
 from alerts.states import Cause, Moment, Severity
 from jobsite.lib.durations import words
 
-#: Any number that no other lock of this database has: one pass at a time.
-LOCK = 0xA1E7
-#: How long a pass waits for somebody who has an incident's row: a click takes milliseconds.
-PATIENCE = "5s"
-#: How often the time that a cause must stay away doubles, when it comes back again and again.
-MOST_DOUBLINGS = 5
-RANK = {Severity.WARNING: 0, Severity.CRITICAL: 1}
-#: What concerns one kind, so that a sweep of one kind can judge it.
-OF_A_KIND = (Cause.STUCK, Cause.WAITING, Cause.FAILING)
-#: What about an incident is written after each pass, where it changed.
-CHANGING = (
+#: Advisory lock, unique in this database: one reconciliation at a time.
+RECONCILE_LOCK = 0xA1E7
+#: How long to wait for an incident's row that somebody else has locked. An acknowledgement takes milliseconds.
+LOCK_TIMEOUT = "5s"
+#: How many times the clear time doubles at most, for a cause that returns repeatedly.
+MAX_DOUBLINGS = 5
+SEVERITY_RANK = {Severity.WARNING: 0, Severity.CRITICAL: 1}
+#: Causes that concern one kind, so that a sweep of one kind can judge them.
+CAUSES_OF_A_KIND = (Cause.STUCK, Cause.WAITING, Cause.FAILING)
+#: The fields of an incident that are written when they changed.
+WRITTEN_FIELDS = (
     "severity", "title", "reason", "changed_at", "state", "acknowledged_at", "acknowledged_by", "resolved_at",
     "clear_since", "reopened", "back_at", "noted_event",
 )  # fmt: skip
 
 
 @dataclass
-class Pass:
-    """One look at the house: what is written and told when it ends."""
+class Reconciliation:
+    """One run: counts, and the notes and notifications that are written at its end."""
 
     now: datetime
     opened: int = 0
     resolved: int = 0
-    #: What people are told, when all of it has been written.
-    told: list[tuple[Incident, Moment]] = field(default_factory=list)
+    notifications: list[tuple[Incident, Moment]] = field(default_factory=list)
     notes: list[IncidentNote] = field(default_factory=list)
 
     def note(self, incident: Incident, text: str) -> None:
+        """Add a line to the incident's history."""
         self.notes.append(IncidentNote(incident=incident, at=self.now, text=text))
 
-    def tell(self, incident: Incident, moment: Moment) -> None:
-        """A change that people are told of. It is told when all of it has been written."""
+    def notify(self, incident: Incident, moment: Moment) -> None:
+        """Notify the channels of this change, once everything else has been written."""
         incident.changed_at = self.now
-        self.told.append((incident, moment))
+        self.notifications.append((incident, moment))
 
 
-def watch(*, kind: str | None = None, before: Standing | None = None) -> Pass | None:
-    """Open, change and resolve incidents by what is wrong now. None when another pass is at it.
+def reconcile(*, kind: str | None = None, before: SweepStatus | None = None) -> Reconciliation | None:
+    """Open, change and resolve incidents by the problems detected now. None when another reconciliation is running.
 
-    `kind` judges the incidents of one kind alone. `before` is how it stood with the sweep when this one began: a gap
-    that was too long is an incident of its own, though it is over.
+    `kind` limits it to incidents of that kind. `before`: the status of the sweep when the current one began. A gap that
+    was too long opens an incident, although it is over.
     """
     with transaction.atomic():
-        now = _alone()
+        now = _try_lock()
         if now is None:
             return None
-        mine = Q() if kind is None else Q(cause__in=OF_A_KIND, about=kind)
-        open_ones = list(Incident.objects.open().filter(mine).select_for_update(no_key=True, of=("self",)))
-        roll = Roll(open_ones, now)
-        found = detectors.look(now, open_ones, roll.ids_of(Cause.DOWN), kind=kind)
+        in_scope = Q() if kind is None else Q(cause__in=CAUSES_OF_A_KIND, about=kind)
+        open_ones = list(Incident.objects.open().filter(in_scope).select_for_update(no_key=True, of=("self",)))
+        members = Members(open_ones, now)
+        findings = detectors.detect(now, open_ones, members.ids_of(Cause.DOWN), kind=kind)
         if kind is None:
-            found += sweep_late.gap(before)
-        return _judge(Pass(now), open_ones, found, roll)
+            findings += sweep_late.detect_gap(before)
+        return _apply(Reconciliation(now), open_ones, findings, members)
 
 
-def check_sweep() -> Pass | None:
-    """Open the incident that no sweep runs, if that is so. None when a pass is at it: then one runs.
+def check_sweep_overdue() -> Reconciliation | None:
+    """Open the incident that no sweep runs, if so. None when a reconciliation is running: then a sweep runs, too.
 
-    For whoever has a timer and is not the sweep: `send_alerts --loop`. It resolves nothing; the next sweep does.
+    Call it from a timer other than the sweep (`send_alerts --loop`). It resolves nothing; the next sweep does.
     """
     with transaction.atomic():
-        now = _alone()
+        now = _try_lock()
         if now is None:
             return None
-        found = sweep_late.late()
+        findings = sweep_late.detect_overdue()
         open_ones = list(Incident.objects.open().filter(cause=Cause.UNSWEPT).select_for_update(no_key=True))
-        if not found:
-            return Pass(now)
-        return _judge(Pass(now), open_ones, found, Roll(open_ones, now))
+        if not findings:
+            return Reconciliation(now)
+        return _apply(Reconciliation(now), open_ones, findings, Members(open_ones, now))
 
 
-def _alone() -> datetime | None:
-    """The database's time, if no other pass runs; the lock ends with the transaction."""
+def _try_lock() -> datetime | None:
+    """The database's time, or None if another reconciliation is running. The lock ends with the transaction."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_try_advisory_xact_lock(%s), statement_timestamp(), set_config('lock_timeout', %s, true)",
-            [LOCK, PATIENCE],
+            [RECONCILE_LOCK, LOCK_TIMEOUT],
         )
-        free, now, _ = cursor.fetchone()
-    return now if free else None
+        locked, now, _ = cursor.fetchone()
+    return now if locked else None
 
 
-def _judge(this: Pass, open_ones: list[Incident], found: list[Found], roll: Roll) -> Pass:
-    was = {incident.pk: _values(incident) for incident in open_ones}
-    there = {(incident.cause, incident.about): incident for incident in open_ones}
-    new = [one for one in found if (one.cause, one.about) not in there]
-    back = _lately_resolved(this.now, new)
-    was |= {incident.pk: _values(incident) for incident in back.values()}
-    roll.read(back.values())
-    for one in found:
-        key = (str(one.cause), one.about)
-        if key in there:
-            _go_on(this, there[key], one, roll)
-        elif key in back:
-            there[key] = back[key]
-            _reopen(this, back[key], one, roll)
+def _apply(run: Reconciliation, open_ones: list[Incident], findings: list[Finding], members: Members) -> Reconciliation:
+    original = {incident.pk: _values(incident) for incident in open_ones}
+    incidents = {(incident.cause, incident.about): incident for incident in open_ones}
+    new = [finding for finding in findings if (finding.cause, finding.about) not in incidents]
+    recurring = _resolved_recently(run.now, new)
+    original |= {incident.pk: _values(incident) for incident in recurring.values()}
+    members.load(recurring.values())
+    for finding in findings:
+        key = (str(finding.cause), finding.about)
+        if key in incidents:
+            _update(run, incidents[key], finding, members)
+        elif key in recurring:
+            incidents[key] = recurring[key]
+            _reopen(run, recurring[key], finding, members)
         else:
-            there[key] = incident = _open(this, one, roll)
-            was[incident.pk] = _values(incident)
-    seen = {(one.cause, one.about) for one in found}
-    incidents_notes.follow(this.notes, list(there.values()), roll, this.now)
-    for key, incident in there.items():
-        if key not in seen:
-            _clear(this, incident, roll)
-    changed = [incident for incident in there.values() if was[incident.pk] != _values(incident)]
-    Incident.objects.bulk_update(changed, CHANGING)
-    roll.write()
-    IncidentNote.objects.bulk_create(this.notes)
-    for incident, moment in this.told:
-        outbox.tell(incident, moment)
-    return this
+            incidents[key] = incident = _open(run, finding, members)
+            original[incident.pk] = _values(incident)
+    present = {(finding.cause, finding.about) for finding in findings}
+    incidents_notes.follow(run.notes, list(incidents.values()), members, run.now)
+    for key, incident in incidents.items():
+        if key not in present:
+            _clear(run, incident, members)
+    changed = [incident for incident in incidents.values() if original[incident.pk] != _values(incident)]
+    Incident.objects.bulk_update(changed, WRITTEN_FIELDS)
+    members.write()
+    IncidentNote.objects.bulk_create(run.notes)
+    for incident, moment in run.notifications:
+        outbox.enqueue_notifications(incident, moment)
+    return run
 
 
 def _values(incident: Incident) -> tuple[object, ...]:
-    return tuple(getattr(incident, name) for name in CHANGING)
+    return tuple(getattr(incident, name) for name in WRITTEN_FIELDS)
 
 
-def _lately_resolved(now: datetime, new: list[Found]) -> dict[tuple[str, str], Incident]:
-    """Incidents that these findings were not long ago, by what they are about; the last of each."""
+def _resolved_recently(now: datetime, new: list[Finding]) -> dict[tuple[str, str], Incident]:
+    """The last incident of each of these findings that resolved within `INCIDENT_REOPEN_WITHIN`."""
     if not new:
         return {}
-    lately = Incident.objects.filter(
+    recent = Incident.objects.filter(
         resolved_at__gte=now - settings.INCIDENT_REOPEN_WITHIN,
-        cause__in={one.cause for one in new},
-        about__in={one.about for one in new},
+        cause__in={finding.cause for finding in new},
+        about__in={finding.about for finding in new},
     )
-    wanted = {(one.cause, one.about) for one in new}
-    rows = lately.order_by("resolved_at", "pk").select_for_update(no_key=True)
+    wanted = {(finding.cause, finding.about) for finding in new}
+    rows = recent.order_by("resolved_at", "pk").select_for_update(no_key=True)
     return {(i.cause, i.about): i for i in rows if (i.cause, i.about) in wanted}
 
 
-def _open(this: Pass, one: Found, roll: Roll) -> Incident:
+def _open(run: Reconciliation, finding: Finding, members: Members) -> Incident:
     incident = Incident.objects.create(
-        cause=one.cause,
-        about=one.about,
-        kind=one.kind,
-        severity=one.severity,
-        title=one.title,
-        reason=one.reason,
-        usual=one.usual,
-        opened_at=this.now,
-        changed_at=this.now,
+        cause=finding.cause,
+        about=finding.about,
+        kind=finding.kind,
+        severity=finding.severity,
+        title=finding.title,
+        reason=finding.reason,
+        usual=finding.usual,
+        opened_at=run.now,
+        changed_at=run.now,
     )
-    roll.call(incident, one.bots)
-    this.note(incident, f"Opened: {one.reason}")
-    this.opened += 1
-    this.tell(incident, Moment.OPENED)
+    members.update(incident, finding.bots)
+    run.note(incident, f"Opened: {finding.reason}")
+    run.opened += 1
+    run.notify(incident, Moment.OPENED)
     return incident
 
 
-def _reopen(this: Pass, incident: Incident, one: Found, roll: Roll) -> None:
-    away = words(this.now - (incident.resolved_at or this.now))
+def _reopen(run: Reconciliation, incident: Incident, finding: Finding, members: Members) -> None:
+    away = words(run.now - (incident.resolved_at or run.now))
     incident.resolved_at = incident.clear_since = None
     incident.reopened += 1
-    incident.back_at = this.now
+    incident.back_at = run.now
     incident.state += 1
-    incident.title, incident.reason = one.title, one.reason
-    incident.severity = _worst(incident.severity, one.severity)
+    incident.title, incident.reason = finding.title, finding.reason
+    incident.severity = _worst(incident.severity, finding.severity)
     incident.acknowledged_at, incident.acknowledged_by = None, ""
-    roll.call(incident, one.bots)
-    this.note(incident, f"Came back {away} after it had resolved: {one.reason}")
-    this.opened += 1
-    this.tell(incident, Moment.OPENED)
+    members.update(incident, finding.bots)
+    run.note(incident, f"Reopened {away} after it had resolved: {finding.reason}")
+    run.opened += 1
+    run.notify(incident, Moment.OPENED)
 
 
-def _go_on(this: Pass, incident: Incident, one: Found, roll: Roll) -> None:
-    rose = RANK[one.severity] > RANK[Severity(incident.severity)]
-    incident.title, incident.reason, incident.clear_since = one.title, one.reason, None
-    joined, left = roll.call(incident, one.bots)
-    for names, what in ((joined, "Joined"), (left, "Well again")):
+def _update(run: Reconciliation, incident: Incident, finding: Finding, members: Members) -> None:
+    rose = SEVERITY_RANK[finding.severity] > SEVERITY_RANK[Severity(incident.severity)]
+    incident.title, incident.reason, incident.clear_since = finding.title, finding.reason, None
+    joined, left = members.update(incident, finding.bots)
+    for names, change in ((joined, "Joined"), (left, "Recovered")):
         if names:
-            this.note(incident, f"{what}: {named(names)}.")
+            run.note(incident, f"{change}: {name_list(names)}.")
     if rose:
-        this.note(incident, f"From {incident.severity} to {one.severity}: {one.reason}")
-        incident.severity = one.severity
-    quiet = this.now - incident.changed_at < settings.INCIDENT_WORSE_EVERY
-    if rose or (roll.untold(incident) and not quiet):
+        run.note(incident, f"From {incident.severity} to {finding.severity}: {finding.reason}")
+        incident.severity = finding.severity
+    too_soon = run.now - incident.changed_at < settings.INCIDENT_WORSE_EVERY
+    if rose or (members.has_unannounced(incident) and not too_soon):
         incident.state += 1
         if incident.acknowledged_at is not None:
-            this.note(incident, f"It got worse since {incident.acknowledged_by} acknowledged it, and asks again.")
+            run.note(incident, f"Got worse after {incident.acknowledged_by} acknowledged it; open again.")
             incident.acknowledged_at, incident.acknowledged_by = None, ""
-        this.tell(incident, Moment.WORSE)
+        run.notify(incident, Moment.WORSE)
 
 
-def _clear(this: Pass, incident: Incident, roll: Roll) -> None:
-    """Its cause is not seen. That must last before it resolves."""
+def _clear(run: Reconciliation, incident: Incident, members: Members) -> None:
+    """Resolve an incident whose cause is gone, once that has lasted for its clear time."""
     if incident.clear_since is None:
-        incident.clear_since = this.now
+        incident.clear_since = run.now
         if incident.cause == Cause.UNSWEPT:
-            this.note(incident, "The sweep runs again.")
-    _, left = roll.call(incident, [])
+            run.note(incident, "The sweep runs again.")
+    _, left = members.update(incident, [])
     if left:
-        this.note(incident, f"Well again: {named(left)}.")
-    if this.now - incident.clear_since < must_stay_away(incident):
+        run.note(incident, f"Recovered: {name_list(left)}.")
+    if run.now - incident.clear_since < clear_time(incident):
         return
-    roll.end(incident)
-    incident.resolved_at, incident.clear_since = this.now, None
+    members.close(incident)
+    incident.resolved_at, incident.clear_since = run.now, None
     incident.state += 1
-    this.note(incident, f"Resolved after {words(this.now - incident.opened_at)}.")
-    this.resolved += 1
-    this.tell(incident, Moment.RESOLVED)
+    run.note(incident, f"Resolved after {words(run.now - incident.opened_at)}.")
+    run.resolved += 1
+    run.notify(incident, Moment.RESOLVED)
 
 
-def must_stay_away(incident: Incident) -> timedelta:
-    """For how long its cause must not be seen before it resolves: longer, the more often it came back."""
+def clear_time(incident: Incident) -> timedelta:
+    """How long the cause must be gone before the incident resolves. Doubles each time the incident reopens."""
     clear_for: timedelta = settings.INCIDENT_CLEAR_FOR
-    return clear_for * 2 ** min(incident.reopened, MOST_DOUBLINGS)
+    return clear_for * 2 ** min(incident.reopened, MAX_DOUBLINGS)
 
 
 def _worst(one: str, other: str) -> Severity:
-    return max(Severity(one), Severity(other), key=lambda severity: RANK[severity])
+    return max(Severity(one), Severity(other), key=lambda severity: SEVERITY_RANK[severity])
 
 
-def named(names: Collection[str], most: int = 10) -> str:
-    """These names in a sentence, the first of many."""
-    said = ", ".join(list(names)[:most])
-    return f"{said} and {len(names) - most} more" if len(names) > most else said
+def name_list(names: Collection[str], limit: int = 10) -> str:
+    """Join the first `limit` names for a sentence, and count the rest."""
+    joined = ", ".join(list(names)[:limit])
+    return f"{joined} and {len(names) - limit} more" if len(names) > limit else joined

@@ -1,4 +1,4 @@
-"""Incidents that were over long ago go, with their bots, notes and deliveries: a batch after each full sweep."""
+"""Delete old resolved incidents with their bots, notes and deliveries: a batch after each full sweep."""
 
 import structlog
 from django.conf import settings
@@ -11,16 +11,16 @@ from alerts.states import DeliveryStatus
 
 log = structlog.stdlib.get_logger("jobsite.alerts")
 
-#: How many incidents go after one sweep at most, so that it stays short. A backlog of years is gone within a day.
-AT_ONCE = 200
+#: The most incidents deleted after one sweep, so that it stays short. Clears a backlog of years within a day.
+MAX_PER_SWEEP = 200
 
 
 def prune() -> int:
-    """Delete incidents that resolved longer than `INCIDENTS_KEPT` ago. Returns how many; at most `AT_ONCE`."""
+    """Delete incidents that resolved longer than `INCIDENTS_KEPT` ago. Returns how many; at most `MAX_PER_SWEEP`."""
     if not settings.INCIDENTS_KEPT:
         return 0
     with transaction.atomic():
-        batch = _old().order_by("resolved_at")[:AT_ONCE].select_for_update(skip_locked=True)
+        batch = _old().order_by("resolved_at")[:MAX_PER_SWEEP].select_for_update(skip_locked=True)
         ids = list(batch.values_list("pk", flat=True))
         if not ids:
             return 0
@@ -30,8 +30,8 @@ def prune() -> int:
 
 
 def _old() -> QuerySet[Incident]:
-    """Those that may go. One that might come back, or of which a channel in use is still to be told, may not."""
-    # A channel that is switched off is told nothing, and keeps nothing.
-    untold = Delivery.objects.filter(incident=OuterRef("pk"), status=DeliveryStatus.WAITING, channel__enabled=True)
+    """Incidents to delete: not those that may reopen, nor those with notifications still to be sent."""
+    # Deliveries of a disabled channel keep nothing.
+    waiting = Delivery.objects.filter(incident=OuterRef("pk"), status=DeliveryStatus.WAITING, channel__enabled=True)
     kept = max(settings.INCIDENTS_KEPT, settings.INCIDENT_REOPEN_WITHIN)
-    return Incident.objects.filter(~Exists(untold), resolved_at__lt=Now() - kept)
+    return Incident.objects.filter(~Exists(waiting), resolved_at__lt=Now() - kept)

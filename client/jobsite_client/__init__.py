@@ -1,7 +1,7 @@
-"""Jobsite's library for bots and producers in Python.
+"""Jobsite's Python library for bots and producers.
 
-`Bot` runs handlers and takes care of everything else; `Client` has a typed method for each call of bots and producers,
-and for what operators do most.
+`Bot` runs handlers and does everything else. `Client` has a typed method for each call of bots and producers, and for
+the most common calls of operators.
 """
 
 from .api import Client

@@ -1,4 +1,4 @@
-"""The calls of bots and producers, and most of an operator's, as typed methods.
+"""Typed methods for the calls of bots and producers, and for most of operators.
 
 `Bot` is built on this; producers and scripts use it directly.
 """
@@ -32,16 +32,15 @@ BULK_LIMIT = 10_000
 
 
 class Client(Transport):
-    """Jobsite's API at `url`, spoken with a bot's token or with a user's key; safe to share between threads.
+    """Jobsite's API at `url`, called with a bot's token or a user's API key. Thread-safe.
 
     Every method raises `Unauthorized` for a bad token, `Unavailable` when the server could not be reached for
     `retry_for` seconds, and `JobsiteError` for any other refusal; the calls about a lease also raise `LeaseLost`
     and `InstanceReplaced`. Values that JSON cannot express raise ValueError.
 
-    What may be repeated is repeated: reports (the server takes the same report twice), reading, and enqueueing
-    with a `key`. A claim is repeated only while the server certainly did not act on it. If only its answer was
-    lost, the jobs are held by this bot, which does not know them; the sweep gives them back in its time, or the
-    bot's next `hello` does at once.
+    Idempotent calls are retried: reports, reading, and enqueueing with a `key`. A claim is retried only if the server
+    certainly did not act on it. If only its answer was lost, the bot holds jobs that it does not know. They expire, or
+    the bot's next `hello` releases them at once.
     """
 
     # --- A bot about itself ---------------------------------------------------------------------------------------
@@ -49,16 +48,16 @@ class Client(Transport):
     def hello(
         self, instance: str, *, version: str | None = None, alone: bool = True, retry_for: float | None = None
     ) -> dict[str, Any]:
-        """Begin a new life of this bot under the name `instance` (≤ 100 characters), sent with every later call.
+        """Register a new instance of this bot. Its ID, `instance` (≤ 100 characters), is sent with every later call.
 
-        With `alone`, whatever earlier lives of the same bot still held goes back to the queue at once.
+        With `alone`, jobs that earlier instances of the bot still hold are released at once.
         """
         self.instance = instance
         body = given(instance=instance, version=version or None, alone=alone)
         return _object(self.call("POST", "hello", body, retry_for=retry_for))
 
     def bot_heartbeat(self, version: str | None = None) -> Orders:
-        """Say that the bot is alive, and hear what the operators want of it."""
+        """Send a heartbeat of the bot. Returns the operators' orders."""
         reply = _object(self.call("POST", "heartbeat", given(version=version or None), retry_for=0))
         return Orders(**orders(reply))
 
@@ -73,16 +72,16 @@ class Client(Transport):
         start: bool = True,
         retry_for: float | None = None,
     ) -> Claim:
-        """Take up to `limit` due jobs of these kinds (None: any); fewer, or none, when there are not so many.
+        """Claim up to `limit` due jobs of these kinds (None: any). Returns fewer, or none, if there are not so many.
 
-        `wait` is how many seconds the server may hold the call until there is one, at most 30. With `start` False
-        the jobs are only claimed, and `start()` says later that work on them began.
+        `wait`: seconds of a long poll, at most 30. With `start` False the jobs are only claimed, and `start()` reports
+        later that work on them began.
         """
         body = _claim_body(limit, kinds, wait, start)
         timeout = self._timeout + (wait or 0)
         reply = self.ask("POST", "claim", body, repeatable=False, timeout=timeout, retry_for=retry_for)
-        told = _object(reply.body)
-        return Claim(jobs=claimed(told), retry_after=reply.retry_after, **orders(told))
+        body = _object(reply.body)
+        return Claim(jobs=claimed(body), retry_after=reply.retry_after, **orders(body))
 
     def exchange(
         self,
@@ -96,39 +95,39 @@ class Client(Transport):
         start: bool = True,
         retry_for: float | None = None,
     ) -> Exchange:
-        """A bot's whole turn in one call: reports (at most 1000 of each sort), and a claim if `limit` is not 0.
+        """Send reports (at most 1000 of each sort) in one call, with a claim if `limit` is not 0.
 
-        Each job may be named once. A report that does not hold is in the answer's `rejected` and disturbs no other;
-        one that is no good (too large, for instance) makes the server refuse the whole exchange, with nothing done.
-        Reports may be repeated, a claim may not: with a `limit` the call is tried again only while the server
-        certainly did not act on it, and the reports may then be said again without one.
+        Name each job once. A report whose lease is lost is in the answer's `rejected` and affects no other. An invalid
+        report (too large, for instance) makes the server refuse the whole exchange. Reports are idempotent, a claim is
+        not: with a `limit` the call is retried only if the server certainly did not act on it. You can then send the
+        reports again without a claim.
         """
         body = given(
             completed=[completed_body(report) for report in completed] or None,
             failed=[failed_body(report) for report in failed] or None,
-            heartbeats=[heartbeat_body(beat) for beat in heartbeats] or None,
+            heartbeats=[heartbeat_body(heartbeat) for heartbeat in heartbeats] or None,
             claim=_claim_body(limit, kinds, wait, start) if limit else None,
         )
         timeout = self._timeout + (wait or 0)
         reply = self.ask("POST", "exchange", body, repeatable=not limit, timeout=timeout, retry_for=retry_for)
-        told = _object(reply.body)
+        answer = _object(reply.body)
         return Exchange(
-            accepted=list(told.get("accepted") or ()),
-            rejected=rejected(told),
-            cancel=list(told.get("cancel") or ()),
-            jobs=claimed(told),
+            accepted=list(answer.get("accepted") or ()),
+            rejected=rejected(answer),
+            cancel=list(answer.get("cancel") or ()),
+            jobs=claimed(answer),
             retry_after=reply.retry_after,
-            **orders(told),
+            **orders(answer),
         )
 
     def start(self, job_id: JobId, attempt: int) -> dict[str, Any]:
-        """Say that work on a job claimed with `start=False` begins now."""
+        """Report that work on a job claimed with `start=False` begins now."""
         return self._report(job_id, "start", {"attempt": attempt})
 
     def heartbeat(
         self, job_id: JobId, attempt: int, *, progress: int | None = None, note: str | None = None
     ) -> Renewal:
-        """Renew a lease; `progress` is 0–100, `note` at most 500 characters. Not retried: the next one is near."""
+        """Renew a lease; `progress` is 0–100, `note` at most 500 characters. Not retried: the next one follows soon."""
         body = given(attempt=attempt, progress=progress, note=note)
         reply = _object(self.call("POST", f"jobs/{job_id}/heartbeat", body, retry_for=0))
         return Renewal(
@@ -150,7 +149,7 @@ class Client(Transport):
         return self._report(job_id, "fail", {"attempt": attempt, "error": error, "retry": retry}, retry_for)
 
     def release(self, job_id: JobId, attempt: int, *, retry_for: float | None = None) -> dict[str, Any]:
-        """Hand a job of one's own back unfinished; this does not count against it."""
+        """Hand a job of this bot back unfinished. The attempt is not counted."""
         return self._report(job_id, "release", {"attempt": attempt}, retry_for)
 
     def _report(self, job_id: JobId, verb: str, body: dict[str, Any], retry_for: float | None = None) -> dict[str, Any]:
@@ -211,24 +210,24 @@ class Client(Transport):
         return self.call("GET", f"jobs/{job_id}/events")
 
     # --- Operators ------------------------------------------------------------------------------------------------
-    # Their second time is not the same as their first (a job released twice is refused), so they are not repeated.
+    # Not idempotent (a second release is refused), so not retried.
 
     def release_job(self, job_id: JobId, reason: str | None = None) -> dict[str, Any]:
-        """Give a held job back to the queue, whichever bot holds it."""
+        """Release a held job, whichever bot holds it."""
         return self._order(f"jobs/{job_id}/release", reason=reason)
 
     def cancel_job(self, job_id: JobId, reason: str | None = None) -> dict[str, Any]:
-        """End a job on purpose."""
+        """Cancel a job."""
         return self._order(f"jobs/{job_id}/cancel", reason=reason)
 
     def retry_job(self, job_id: JobId, reason: str | None = None) -> dict[str, Any]:
-        """Send a failed or cancelled job back to pending."""
+        """Return a failed or cancelled job to pending."""
         return self._order(f"jobs/{job_id}/retry", reason=reason)
 
     def register_bot(
         self, name: str, *, kinds: Sequence[str] | None = None, capacity: int | None = None
     ) -> dict[str, Any]:
-        """Register a bot. The answer has its token, which is shown this once."""
+        """Register a bot. The answer has its token, which is shown only once."""
         return self._order("bots", name=name, kinds=None if kinds is None else list(kinds), capacity=capacity)
 
     def bots(self, **filters: str | int) -> dict[str, Any]:
@@ -240,15 +239,15 @@ class Client(Transport):
         return _object(self.call("GET", f"bots/{bot_id}"))
 
     def pause_bot(self, bot_id: JobId) -> dict[str, Any]:
-        """Give this bot no new jobs."""
+        """Pause this bot: it gets no new jobs."""
         return self._order(f"bots/{bot_id}/pause")
 
     def resume_bot(self, bot_id: JobId) -> dict[str, Any]:
-        """Give this bot jobs again."""
+        """Resume this bot."""
         return self._order(f"bots/{bot_id}/resume")
 
     def restart_bot(self, bot_id: JobId) -> dict[str, Any]:
-        """Release what this bot holds, and tell it at its next call to start afresh."""
+        """Release this bot's jobs, and ask it to restart at its next call."""
         return self._order(f"bots/{bot_id}/restart")
 
     def stuck(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`Bot`: give it handlers, run it. It claims, heartbeats, reports, and stops in good order."""
+"""`Bot` runs handlers: it claims jobs, sends heartbeats and reports, and shuts down in order."""
 
 import logging
 import signal
@@ -21,14 +21,14 @@ __all__ = ["EXIT_REFUSED", "EXIT_REPLACED", "EXIT_RESTART", "EXIT_STOPPED", "Bot
 
 log = logging.getLogger("jobsite_client")
 
-# Seconds for handing everything back at the end, however many jobs and however slow the server.
+# Seconds for handing all jobs back at shutdown.
 HAND_BACK_WITHIN = 5.0
-# Seconds for the answer to a claim that the server holds open, of a bot that can take the claim back (see `Claimer`).
+# Seconds to wait for the answer to an open claim at shutdown, if it can be cancelled (see `Claimer`).
 LAST_ANSWER = 0.5
-# Seconds for handlers that watch `job.cancelled` to notice it before the process ends under them.
-LAST_WORDS = 1.0
+# Seconds for handlers to notice `job.cancelled` before the process exits.
+HANDLER_STOP_WAIT = 1.0
 
-# What the supervising thread is told: an ending, or None when a job is done with.
+# Messages to the supervising thread: an ending, or None when a job is finished.
 Message = Ending | None
 
 
@@ -77,7 +77,7 @@ class Bot:
         self._client = client or Client(url, token)
         self._grace = grace
         self._on_restart = on_restart
-        # Its put() is safe in a signal handler, which no lock is: the handler may interrupt the lock's own holder.
+        # SimpleQueue.put() is safe in a signal handler. A lock is not: the handler may interrupt its holder.
         self._inbox: SimpleQueue[Message] = SimpleQueue()
         self._stopping = threading.Event()
         self._alone = alone
@@ -92,7 +92,7 @@ class Bot:
             kinds=sorted(handlers),
             heartbeat_every=heartbeat_every,
             version=version,
-            tell=self._inbox.put,
+            on_ending=self._inbox.put,
             done=self._job_done,
         )
         self._claimer = Claimer(
@@ -103,14 +103,14 @@ class Bot:
             poll_every=poll_every,
             alone=alone,
             version=version,
-            # Nothing is said before the hello.
+            # Nothing may be sent before the hello.
             greeted=self._exchanger.start,
-            tell=self._inbox.put,
+            on_ending=self._inbox.put,
         )
         self._workers = [Worker(self._leases, self._outbox, handlers, done=self._job_done) for _ in range(concurrency)]
 
     def run(self) -> int:
-        """Work until told to stop. Returns the exit code: `sys.exit(bot.run())`.
+        """Work until stopped. Returns the exit code: `sys.exit(bot.run())`.
 
         0: stopped by SIGTERM, SIGINT or `stop()`. 75: an operator asked for a restart. 76: another process took
         over. 77: the server refuses this bot. A bot runs once. In the main thread the two signals are caught; a
@@ -121,7 +121,7 @@ class Bot:
             for thread in (*self._workers, self._claimer):
                 thread.start()
             ending = self._wait_for_ending()
-            self._wind_up(ending)
+            self._shut_down(ending)
         finally:
             restore()
         if ending.code == EXIT_RESTART and self._on_restart:
@@ -147,31 +147,31 @@ class Bot:
             if message is not None:
                 return message
 
-    def _wind_up(self, ending: Ending) -> None:
+    def _shut_down(self, ending: Ending) -> None:
         log.log(logging.INFO if ending.code == EXIT_STOPPED else logging.WARNING, "%s", ending.why)
-        gives_back = ending.code not in (EXIT_REPLACED, EXIT_REFUSED)
+        may_hand_back = ending.code not in (EXIT_REPLACED, EXIT_REFUSED)
         self._stopping.set()
-        unbegun = self._leases.close()
+        not_begun = self._leases.close()
         self._claimer.end()
-        if gives_back:
-            self._handback.give(unbegun)
+        if may_hand_back:
+            self._handback.give(not_begun)
         if ending.code == EXIT_STOPPED:
             self._let_finish()
-        if gives_back:
-            self._hand_all_back()
+        if may_hand_back:
+            self._hand_back_all()
         for job in self._leases.running():
             job.stop(ending.why, lost=True)
-        if self._leases.wait_until_empty(LAST_WORDS):
+        if self._leases.wait_until_empty(HANDLER_STOP_WAIT):
             log.info("Stopped.")
         else:
             running = len(self._leases.running())
             log.warning("Stopped, with %d handlers running, %d reports not out.", running, len(self._leases) - running)
         self._exchanger.end()
         if ending.code == EXIT_STOPPED:
-            self._claimer.farewell()
+            self._claimer.cancel_open_claim()
 
     def _let_finish(self) -> None:
-        """Give running jobs their grace; a second signal, or the server's word, ends it early."""
+        """Wait up to `grace` for running jobs. A second signal or an ending from the server stops the wait."""
         until = time.monotonic() + self._grace
         if len(self._leases):
             log.info("Waiting up to %g s for %d jobs and their reports.", self._grace, len(self._leases))
@@ -183,26 +183,26 @@ class Bot:
             if message is not None:
                 return
 
-    def _hand_all_back(self) -> None:
+    def _hand_back_all(self) -> None:
         until = time.monotonic() + HAND_BACK_WITHIN
         running = self._leases.running()
         self._handback.give(job for job in running if not job.lost)
         for job in running:
             job.stop("The bot is stopping; the job was handed back.", lost=True)
         self._leases.wait_until_reported(until - time.monotonic())
-        # What its last claim still brings, the claimer hands back by itself.
-        patience = LAST_ANSWER if self._alone else WAIT_SHARED + LAST_ANSWER
-        self._claimer.join(max(min(until - time.monotonic(), patience), 0.0))
+        # The claimer itself hands back jobs of its last claim.
+        wait = LAST_ANSWER if self._alone else WAIT_SHARED + LAST_ANSWER
+        self._claimer.join(max(min(until - time.monotonic(), wait), 0.0))
         self._handback.wait(until - time.monotonic())
 
     def _catch_signals(self) -> Callable[[], None]:
         if threading.current_thread() is not threading.main_thread():
             return lambda: None
 
-        def heard(number: int, frame: FrameType | None) -> None:
+        def stop_on_signal(number: int, frame: FrameType | None) -> None:
             self._inbox.put(Ending(EXIT_STOPPED, f"Received {signal.Signals(number).name}."))
 
-        before = {number: signal.signal(number, heard) for number in (signal.SIGTERM, signal.SIGINT)}
+        before = {number: signal.signal(number, stop_on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
 
         def restore() -> None:
             for number, handler in before.items():

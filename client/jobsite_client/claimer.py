@@ -1,4 +1,4 @@
-"""A bot's life on the server, and its idle time: one thread that says hello and then waits for jobs."""
+"""One thread that calls hello and then claims jobs by long polls."""
 
 import logging
 import os
@@ -12,33 +12,33 @@ from .api import Client
 from .backoff import Backoff, jittered, spread
 from .endings import EXIT_REFUSED, RESTART, Ending, ending_for
 from .errors import JobsiteError, Unavailable
-from .exchanger import take_in
+from .exchanger import receive_jobs
 from .handback import HandBack
 from .leases import Leases
 from .messages import Claim
 
 log = logging.getLogger("jobsite_client")
 
-# Seconds for which the server may hold a claim open.
+# Seconds of a long poll.
 WAIT = 20.0
-# The same for a bot of several processes. It cannot take back a claim at its end, so it waits for the answer then.
+# The same for a bot with several processes, which cannot cancel a claim when it stops and must wait for the answer.
 WAIT_SHARED = 4.0
-# Seconds between claims of a paused bot: often enough to notice its resumption, seldom enough not to matter.
+# Seconds between claims of a paused bot.
 PAUSED_EVERY = 5.0
 LONGEST_OUTAGE_WAIT = 15.0
-# Seconds for which a bot that has lost a claim's answer takes nothing new, so as to hold nothing and say hello.
+# Seconds without new claims after a claim's answer was lost, until the bot holds nothing and can call hello.
 DRAIN_FOR = 60.0
-# Seconds of a bot's last words: see `Claimer.farewell`.
-FAREWELL_WITHIN = 2.0
-# A kind of which there are no jobs.
+# Seconds to cancel an open claim: see `Claimer.cancel_open_claim`.
+CANCEL_CLAIM_WITHIN = 2.0
+# A kind without jobs.
 NO_KIND = "jobsite-client/none"
 
 
 class Claimer(threading.Thread):
-    """Says hello, then claims whenever there is room and no report to carry a claim along, until `end()`.
+    """Calls hello, then claims whenever there is room and no report to carry a claim along, until `end()`.
 
-    The server holds these claims open until there is a job. Reports that come up meanwhile are the `Exchanger`'s,
-    on a connection of their own. `greeted` is called once, after the first hello.
+    These claims are long polls. The `Exchanger` sends reports at the same time on another connection. `greeted` is
+    called once, after the first hello.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Claimer(threading.Thread):
         alone: bool,
         version: str,
         greeted: Callable[[], None],
-        tell: Callable[[Ending], None],
+        on_ending: Callable[[Ending], None],
     ) -> None:
         super().__init__(name="jobsite-claimer", daemon=True)
         self._client = client
@@ -66,13 +66,13 @@ class Claimer(threading.Thread):
         self._alone = alone
         self._version = version
         self._greeted = greeted
-        self._tell = tell
+        self._on_ending = on_ending
         self._ending = threading.Event()
         self._asking = False
         self._paused = False
 
     def end(self) -> None:
-        """Claim no more. A claim that is on its way is handed back when it arrives. Close the leases before."""
+        """Stop claiming. Jobs of a claim under way are handed back when they arrive. Close the leases before."""
         self._ending.set()
 
     def run(self) -> None:
@@ -80,13 +80,13 @@ class Claimer(threading.Thread):
             if self._hello():
                 self._greeted()
                 while room := self._leases.reserve_when_idle():
-                    self._ending.wait(self._turn(room))
+                    self._ending.wait(self._claim_once(room))
         except Exception as error:
             log.exception("The bot cannot go on claiming.")
-            self._tell(Ending(1, f"The bot cannot go on claiming: {error!r}"))
+            self._on_ending(Ending(1, f"The bot cannot go on claiming: {error!r}"))
 
     def _hello(self) -> bool:
-        """Begin a life under a new name, however long the server takes to be there. False: do not go on."""
+        """Call hello with a new instance ID until the server answers. False: stop."""
         instance = new_instance()
         while not self._ending.is_set():
             try:
@@ -94,7 +94,7 @@ class Claimer(threading.Thread):
             except JobsiteError as error:
                 if not isinstance(error, Unavailable) and (error.status or 0) < 500:
                     why = ending_for(error, instance)
-                    self._tell(why or Ending(EXIT_REFUSED, f"The server refused this bot: {error.detail}"))
+                    self._on_ending(why or Ending(EXIT_REFUSED, f"The server refused this bot: {error.detail}"))
                     return False
                 log.warning("Waiting for the server. %s", error.detail)
                 self._ending.wait(self._trouble.next(getattr(error, "retry_after", None)))
@@ -104,10 +104,10 @@ class Claimer(threading.Thread):
                 return True
         return False
 
-    def _turn(self, room: int) -> float:
-        """Claim once, for the room promised to us. Returns how long to wait before the next time, in seconds."""
-        # The answer to an earlier claim was lost, and with it the names of the jobs it gave us. A new hello gives
-        # back what this bot holds, which is right only while it holds nothing that it knows of.
+    def _claim_once(self, room: int) -> float:
+        """Claim once, for the reserved room. Returns the seconds to wait before the next claim."""
+        # The answer to an earlier claim was lost, so the bot may hold jobs that it does not know. A new hello releases
+        # all its jobs, which is right only while it knows of none.
         if self._alone and self._leases.only_unknown(room):
             if not self._hello():
                 self._leases.settle(room)
@@ -128,47 +128,46 @@ class Claimer(threading.Thread):
             self._leases.settle(room)
             ending = ending_for(error, self._client.instance)
             if ending:
-                self._tell(ending)
+                self._on_ending(ending)
             elif not self._ending.is_set():
                 log.error("The server refused a claim, will try again: %s", error.detail)
             return self._trouble.next()
         finally:
             self._asking = False
         self._trouble.reset()
-        take_in(self._leases, self._handback, room, claim.jobs)
+        receive_jobs(self._leases, self._handback, room, claim.jobs)
         if claim.restart:
-            self._tell(RESTART)
+            self._on_ending(RESTART)
         return self._pause_after(claim, time.monotonic() - began)
 
     def _pause_after(self, claim: Claim, took: float) -> float:
         if claim.paused != self._paused:
             self._paused = claim.paused
             log.info("An operator paused this bot." if claim.paused else "This bot is no longer paused.")
-        # The server may ask for a pause of this thread's claims, which it holds open. Those that reports carry along
-        # cost it no place to wait in, and with each there is new room.
+        # The server may ask for a pause between long polls. Claims sent along with reports do not wait at the server.
         asked = spread(claim.retry_after or 0.0)
         if claim.jobs or took >= self._wait / 2:
             self._poll.reset()
             return asked
-        # Not held open: a server of old, one where too many wait, or one that has nothing for this bot just now.
+        # Answered at once: an old server, too many long polls, or no jobs for this bot at present.
         return max(jittered(max(self._poll_every, PAUSED_EVERY)) if claim.paused else self._poll.next(), asked)
 
     # --- The end --------------------------------------------------------------------------------------------------
 
-    def farewell(self) -> None:
-        """Make sure that a claim still under way at the server brings this bot nothing: it would be held in vain.
+    def cancel_open_claim(self) -> None:
+        """Cancel a claim still under way at the server, so that the bot gets no jobs after it has stopped.
 
-        Call it when everything has been handed back. A hello under a new name makes the server refuse the old
-        name's claims, and give back what they got. It must not throw out a process that has taken over from this
-        one, so a claim that can bring nothing asks first whether there is one.
+        Call it after everything has been handed back. A hello with a new instance ID makes the server refuse the old
+        instance's claims and release their jobs. It must not replace a newer process, so first a claim of a kind
+        without jobs checks that there is none.
         """
         if not (self._alone and self._asking):
             return
-        last_words = threading.Thread(target=self._say_farewell, name="jobsite-farewell", daemon=True)
-        last_words.start()
-        last_words.join(FAREWELL_WITHIN)
+        canceller = threading.Thread(target=self._cancel_open_claim, name="jobsite-cancel-claim", daemon=True)
+        canceller.start()
+        canceller.join(CANCEL_CLAIM_WITHIN)
 
-    def _say_farewell(self) -> None:
+    def _cancel_open_claim(self) -> None:
         try:
             self._client.claim(1, kinds=[NO_KIND], retry_for=0)
             self._client.hello(new_instance(), version=self._version, retry_for=0)
@@ -177,7 +176,7 @@ class Claimer(threading.Thread):
 
 
 def new_instance() -> str:
-    """A name for a life of this process, which nobody has had before."""
-    # It travels in a header, so it has to be ASCII; the random part makes it unique, the rest is for people.
+    """Generate a unique instance ID for this process."""
+    # It is sent in a header, so it must be ASCII. The random part makes it unique; the rest is for people.
     host = socket.gethostname().encode("ascii", "ignore").decode()[:40]
     return f"{host}-{os.getpid()}-{secrets.token_hex(6)}"

@@ -1,32 +1,32 @@
-"""The ways in which a bot's process ends, and the exit code of each. Pure."""
+"""The endings of a bot's process and their exit codes. Pure."""
 
 from dataclasses import dataclass
 
 from .errors import InstanceReplaced, JobsiteError, Unauthorized
 
-# Stopped in good order, by a signal or by `Bot.stop()`.
+# Stopped in order, by a signal or by `Bot.stop()`.
 EXIT_STOPPED = 0
-# An operator asked the bot to start afresh: its supervisor should start it again.
+# An operator asked the bot to restart: its supervisor should start it again.
 EXIT_RESTART = 75
-# Another process of the same bot took over: starting this one again would only throw that one out.
+# Another process of the same bot took over: starting this one again would replace that one.
 EXIT_REPLACED = 76
-# The server does not want this bot: a wrong or revoked token, a wrong address. Starting again will not help.
+# The server refuses this bot: a wrong or revoked token, or a wrong address. Starting again will not help.
 EXIT_REFUSED = 77
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Why the bot stops, as a sentence, and the exit code that says the same."""
+    """Why the bot stops, as a sentence, and the exit code."""
 
     code: int
     why: str
 
 
-RESTART = Ending(EXIT_RESTART, "An operator asked this bot to start afresh.")
+RESTART = Ending(EXIT_RESTART, "An operator asked this bot to restart.")
 
 
 def ending_for(error: JobsiteError, instance: str | None) -> Ending | None:
-    """The ending that this refusal means for a process living under the name `instance`; None: it may go on."""
+    """The ending that this error means for the instance `instance`; None: continue."""
     if isinstance(error, Unauthorized):
         return Ending(EXIT_REFUSED, f"The server does not accept this bot's token: {error.detail}")
     if isinstance(error, InstanceReplaced) and error.instance == instance:

@@ -1,4 +1,4 @@
-"""Everything that can go wrong, in one place. Pure: it knows the shape of an answer, nothing of the network."""
+"""All exceptions. Pure: depends on the shape of an answer, not on the network."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -8,7 +8,7 @@ from typing import Any
 class JobsiteError(Exception):
     """The server refused a call, or did not answer it.
 
-    `status` is the HTTP status (None when there was no answer), `code` the server's word for the problem
+    `status` is the HTTP status (None when there was no answer), `code` the server's code for the problem
     (`lease_lost`, `unauthorized` …), `detail` a sentence for people, `body` the whole problem as it came.
     """
 
@@ -43,7 +43,7 @@ class Unauthorized(JobsiteError):
 
 
 class InstanceReplaced(JobsiteError):
-    """Another process of the same bot has said hello since, and took over (409 `instance_replaced`).
+    """Another process of the same bot has called hello since and took over (409 `instance_replaced`).
 
     `instance` is the instance name this call was made under.
     """

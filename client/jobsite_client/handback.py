@@ -1,4 +1,4 @@
-"""Giving jobs back unfinished: at shutdown, and when a claim is answered after it."""
+"""Hand jobs back unfinished: at shutdown, and when a claim is answered after it."""
 
 import logging
 import threading
@@ -11,14 +11,14 @@ from .job import Job
 
 log = logging.getLogger("jobsite_client")
 
-# Calls at a time: one that hangs must not keep the other jobs from going back.
+# Parallel calls: one that hangs must not delay the other jobs.
 AT_A_TIME = 16
 # Seconds to try for one job.
 TRY_FOR = 3.0
 
 
 class HandBack:
-    """Gives jobs back in threads of its own; safe to use from every thread."""
+    """Hands jobs back in threads of its own. Thread-safe."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -27,7 +27,7 @@ class HandBack:
         self._changed = threading.Condition()
 
     def give(self, jobs: Iterable[Job]) -> None:
-        """Begin to give these back; returns at once."""
+        """Start to hand these jobs back. Returns at once."""
         jobs = list(jobs)
         with self._changed:
             self._left += len(jobs)
@@ -37,7 +37,7 @@ class HandBack:
             threading.Thread(target=self._run, name="jobsite-hand-back", daemon=True).start()
 
     def wait(self, seconds: float) -> bool:
-        """Wait until all are given back, no longer than this; says whether they are."""
+        """Wait up to `seconds` until all are handed back. Returns whether they are."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._left, timeout=max(seconds, 0.0))
 

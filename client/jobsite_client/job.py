@@ -1,4 +1,4 @@
-"""A job in the hands of a handler."""
+"""The job that a handler is given."""
 
 import threading
 import time
@@ -12,7 +12,7 @@ NOTE_LIMIT = 500
 
 
 class Job:
-    """What a handler is given: the job's fields, a way to tell how far it is, and a way to hear that it should stop.
+    """The argument of a handler: the job's fields, progress reports, and notice that it should stop.
 
     `id` and `attempt` name the lease; `payload` is the producer's JSON value; `priority`, `key`, `run_at` and
     `max_attempts` are as they were enqueued. `deadline_at` (UTC, by the server's clock) moves on with each heartbeat.
@@ -32,9 +32,9 @@ class Job:
         self.max_attempts: int | None = claimed.max_attempts
         self.cancelled = threading.Event()
         self.cancelled_because = ""
-        # True once the server has said that the lease ended, as against a bot that is merely stopping.
+        # True once the server has reported the end of the lease; False while the bot is only stopping.
         self.lost = False
-        # True from the moment its outcome is on its way, which ends the lease as well.
+        # True once its outcome is being reported, which ends the lease as well.
         self.reporting = False
         # Its heartbeats (by the monotonic clock): when the last went out, when the next is due; and how many
         # seconds the claim gave it to its deadline.
@@ -51,13 +51,13 @@ class Job:
         return f"Job {self.id} ({self.kind}), attempt {self.attempt}"
 
     def progress(self, percent: float, note: str | None = None) -> None:
-        """Say how far the work is: 0 to 100 per cent, and a note of at most 500 characters (longer ones are cut).
+        """Report progress: 0 to 100 per cent, and a note of at most 500 characters (longer ones are cut).
 
         Returns at once: it goes out with a heartbeat about a second later at most, so call it as often as you like.
         """
-        whole = int(min(max(percent, 0), 100))
+        rounded = int(min(max(percent, 0), 100))
         with self._lock:
-            self._news = (whole, note if note is None else note.replace("\0", "")[:NOTE_LIMIT])
+            self._news = (rounded, note if note is None else note.replace("\0", "")[:NOTE_LIMIT])
 
     def check(self) -> None:
         """Raise `Cancelled` if the work is no longer wanted. Call it now and then in a long handler."""

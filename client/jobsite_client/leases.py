@@ -1,4 +1,4 @@
-"""The jobs in this process's hands, and the room it has for more."""
+"""The jobs this process holds, and its room for more."""
 
 import threading
 import time
@@ -13,14 +13,14 @@ CLAIM_LIMIT = 1000
 
 
 class Leases:
-    """Jobs that wait for a worker, are worked on, or have ended and are not reported yet; safe in every thread.
+    """Jobs that wait for a worker, are worked on, or have ended and are not reported yet. Thread-safe.
 
-    A job takes up room, of which there is `capacity`, until its handler has ended: longer than its lease, if that
-    was lost, because nothing can stop a thread from outside. Room that a claim has asked jobs for is promised to it
-    until it is answered, so two claims under way never ask for the same.
+    A job takes up room, of which there is `capacity`, until its handler has ended: longer than a lost lease, because
+    nothing can stop a thread from outside. Room is reserved for a claim until it is answered, so that two claims under
+    way never ask for the same room.
 
-    A claim whose answer was lost leaves jobs with us of which we know nothing (`unknown`). Only a hello gives them
-    back, and only while nothing else is held, so for `drain_for` seconds no more is taken, that it may come to that.
+    If a claim's answer is lost, the bot may hold jobs that it does not know (`unknown`). Only a hello releases them,
+    and only while nothing else is held. So no job is claimed for `drain_for` seconds, until nothing is held.
     """
 
     def __init__(self, capacity: int, *, drain_for: float = 0.0) -> None:
@@ -39,12 +39,12 @@ class Leases:
     # --- Room and claims ------------------------------------------------------------------------------------------
 
     def reserve(self) -> int:
-        """Promise a claim all the room there is now, perhaps none; `settle` or `lose` it."""
+        """Reserve all free room for a claim, perhaps none. Then `settle` or `lose` it."""
         with self._changed:
             return self._reserve()
 
     def reserve_when_idle(self) -> int:
-        """Wait until there is room and no report to carry a claim along, and promise the room; 0 once closed."""
+        """Wait until there is room and no report to carry a claim along, and reserve the room. 0 once closed."""
         with self._changed:
             while not self._closed:
                 if not self._finished and (room := self._reserve()):
@@ -63,7 +63,7 @@ class Leases:
         return room
 
     def settle(self, promised: int, jobs: Iterable[Job] = ()) -> bool:
-        """The claim was answered: take these jobs in, all or, once closed, none; says which."""
+        """Take in the jobs of an answered claim. Returns False if closed, when none is taken."""
         with self._changed:
             self._promised -= promised
             if not self._closed:
@@ -74,7 +74,7 @@ class Leases:
             return not self._closed
 
     def lose(self, promised: int) -> None:
-        """The claim's answer was lost, and perhaps with it the names of jobs that are now ours."""
+        """Note that a claim's answer was lost, and the bot may hold unknown jobs."""
         with self._changed:
             self._promised -= promised
             self._unknown = True
@@ -82,71 +82,71 @@ class Leases:
             self._changed.notify_all()
 
     def rest(self, seconds: float) -> None:
-        """No claims for so long: the server asked for that."""
+        """Pause claims for so long, as the server asked."""
         with self._changed:
             self._rested_at = max(self._rested_at, time.monotonic() + seconds)
             self._changed.notify_all()
 
     def only_unknown(self, promised: int) -> bool:
-        """Whether jobs of which we know nothing are all we can hold, beside the caller's own promise."""
+        """Whether the bot can hold nothing but unknown jobs, apart from the caller's reservation."""
         with self._changed:
             return self._unknown and not self._jobs and self._promised == promised
 
     def forget_unknown(self) -> None:
-        """A hello has given them back."""
+        """Note that a hello has released the unknown jobs."""
         with self._changed:
             self._unknown = False
 
-    # --- A job's way ----------------------------------------------------------------------------------------------
+    # --- Jobs -----------------------------------------------------------------------------------------------------
 
     def begin(self) -> Job:
-        """The next job for a worker; waits for one."""
+        """Wait for the next job for a worker, and return it."""
         return self._todo.get()
 
     @property
     def waiting(self) -> int:
-        """How many jobs wait for a worker, about."""
+        """The approximate number of jobs that wait for a worker."""
         return self._todo.qsize()
 
     def finish(self, job: Job) -> None:
-        """Its handler has ended: there is room for another, and a report to come."""
+        """Note that its handler has ended: there is room for another job, and a report is due."""
         with self._changed:
             job.reporting = True
             self._finished.add(job)
 
     def remove(self, *jobs: Job) -> None:
-        """These are done with: reported, or not to be reported at all."""
+        """Remove jobs that are reported or need no report."""
         with self._changed:
             self._jobs.difference_update(jobs)
             self._finished.difference_update(jobs)
             self._changed.notify_all()
 
     def close(self) -> list[Job]:
-        """Take in no more jobs. Returns those that no worker had begun; they are here no longer."""
+        """Stop taking in jobs. Removes and returns those that no worker had begun."""
         with self._changed:
             self._closed = True
-            unbegun: list[Job] = []
+            not_begun: list[Job] = []
             with suppress(Empty):
                 while True:
-                    unbegun.append(self._todo.get_nowait())
-            self._jobs.difference_update(unbegun)
+                    not_begun.append(self._todo.get_nowait())
+            self._jobs.difference_update(not_begun)
             self._changed.notify_all()
-            return unbegun
+            return not_begun
 
-    # --- Questions ------------------------------------------------------------------------------------------------
+    # --- Queries --------------------------------------------------------------------------------------------------
 
     def running(self) -> list[Job]:
-        """The jobs here whose handler has not ended, those whose lease was lost among them."""
+        """The jobs whose handler has not ended, including those whose lease was lost."""
         with self._changed:
             return list(self._jobs - self._finished)
 
     def wait_until_reported(self, seconds: float) -> bool:
-        """Wait until no report is outstanding, no longer than this; says whether there is none."""
+        """Wait up to `seconds` until no report is outstanding. Returns whether there is none."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._finished, timeout=max(seconds, 0.0))
 
     def wait_until_empty(self, seconds: float) -> bool:
-        """Wait until there are no jobs here, no longer than this; says whether there are none."""
+        """Wait up to `seconds` until there are no jobs. Returns whether there are none."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._jobs, timeout=max(seconds, 0.0))
 

@@ -1,4 +1,4 @@
-"""What is said to the server and what it answers, as dataclasses. Pure."""
+"""Requests to the server and its answers, as dataclasses. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from .errors import JobsiteError, parse_time, problem
 JobId = int | str
 
 
-# --- What a bot says in an exchange -------------------------------------------------------------------------------
+# --- Reports in an exchange ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Heartbeat:
     note: str | None = None
 
 
-# --- What the server answers --------------------------------------------------------------------------------------
+# --- Answers ------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +62,9 @@ class ClaimedJob:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The answer to a claim: the jobs now held, and what the operators want of this bot.
+    """The answer to a claim: the jobs now held, and the operators' orders.
 
-    `retry_after`: the server holds no more calls open, so the next that waits is to come this many seconds later.
+    `retry_after`: the server has no place for another long poll for this many seconds.
     """
 
     jobs: list[ClaimedJob]
@@ -75,7 +75,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A report that does not hold. `error` is a `LeaseLost`, or a `JobsiteError` of code `not_found`."""
+    """A rejected report. `error` is a `LeaseLost`, or a `JobsiteError` of code `not_found`."""
 
     id: JobId
     attempt: int
@@ -84,7 +84,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """The answer to an exchange: which reports hold, and then the same as the answer to a claim.
+    """The answer to an exchange: accepted and rejected reports, and then the same as the answer to a claim.
 
     `cancel` lists those of the rejected whose jobs an operator has cancelled.
     """
@@ -109,7 +109,7 @@ class Renewal:
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What the operators want of this bot: take no new jobs (`paused`), start afresh (`restart`)."""
+    """Orders of operators to this bot: take no new jobs (`paused`), restart (`restart`)."""
 
     paused: bool
     restart: bool
@@ -119,7 +119,7 @@ class Orders:
 
 
 def given(**fields: Any) -> dict[str, Any]:
-    """The fields that have a value: the server's own defaults stand for the others."""
+    """The fields that have a value. The server uses its defaults for the others."""
     return {name: value for name, value in fields.items() if value is not None}
 
 
@@ -131,8 +131,8 @@ def failed_body(report: Failed) -> dict[str, Any]:
     return {"id": report.id, "attempt": report.attempt, "error": report.error, "retry": report.retry}
 
 
-def heartbeat_body(beat: Heartbeat) -> dict[str, Any]:
-    return given(id=beat.id, attempt=beat.attempt, progress=beat.progress, note=beat.note)
+def heartbeat_body(heartbeat: Heartbeat) -> dict[str, Any]:
+    return given(id=heartbeat.id, attempt=heartbeat.attempt, progress=heartbeat.progress, note=heartbeat.note)
 
 
 def orders(reply: Mapping[str, Any]) -> dict[str, bool]:
@@ -159,7 +159,7 @@ def claimed(reply: Mapping[str, Any]) -> list[ClaimedJob]:
 
 
 def rejected(reply: Mapping[str, Any]) -> list[Rejected]:
-    """The reports that an exchange's answer says do not hold, each with the error its own call would have raised."""
+    """The rejected reports of an exchange, each with the error that its own call would have raised."""
     return [
         Rejected(
             id=entry["id"],

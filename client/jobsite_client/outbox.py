@@ -1,4 +1,4 @@
-"""The reports that are to go out: what the handlers' endings came to, in the order in which they ended."""
+"""Reports to send, in the order in which their handlers ended."""
 
 import logging
 import threading
@@ -13,13 +13,12 @@ from .messages import Completed, Failed
 
 log = logging.getLogger("jobsite_client")
 
-# Seconds. A result is worth more than the time to deliver it: keep trying through an outage, while heartbeats
-# try to keep the lease. After this long the sweep has certainly given the job to another bot.
+# Seconds to retry a report through an outage. After that, the lease has certainly expired.
 REPORT_FOR = 900.0
 # The most reports of one exchange: the server takes so many of each sort.
 BATCH_LIMIT = 1000
-# Bytes. The server's own limits, unless it was told others: a result over the first goes alone, to be judged alone,
-# and the reports of one exchange stay together well below the second, with room for heartbeats and a claim.
+# Bytes, by the server's default limits. A result over the first is sent alone. The reports of one exchange stay below
+# the second, which leaves room for heartbeats and a claim.
 RESULT_LIMIT = 256 * 1024
 BODY_LIMIT = 1536 * 1024
 # Bytes that a report takes beside its result or error.
@@ -28,39 +27,39 @@ ENVELOPE = 100
 
 @dataclass(eq=False, slots=True)
 class Report:
-    """How a job ended. `size` is that of its result or error in bytes, as sent; `took` is in seconds."""
+    """How a job ended. `size`: of its result or error in bytes, as sent. `took`: in seconds."""
 
     job: Job
-    said: Completed | Failed
+    content: Completed | Failed
     size: int
     took: float
     give_up_at: float = field(default_factory=lambda: time.monotonic() + REPORT_FOR)
 
     @property
     def alone(self) -> bool:
-        """Whether it may be more than the server takes, so that it must not share a call with others."""
+        """Whether it may exceed the server's limit and must not share a call with others."""
         return self.size > RESULT_LIMIT
 
     def held(self) -> None:
-        """Say in the log that the server has taken it."""
-        if isinstance(self.said, Completed):
+        """Log that the server accepted it."""
+        if isinstance(self.content, Completed):
             log.info("%s: completed in %.2f s.", self.job, self.took)
 
     def too_late(self, error: LeaseLost) -> None:
-        """Say in the log that the lease had ended before."""
-        if isinstance(self.said, Completed):
+        """Log that the lease had ended before."""
+        if isinstance(self.content, Completed):
             log.warning("%s: the server refused the result (409 lease_lost), %s.", self.job, error.explain())
         else:
             log.warning("%s: the failure was not taken (409 lease_lost), %s.", self.job, error.explain())
 
     def undelivered(self, why: str) -> None:
-        """Say in the log that it was given up; the job goes back by the sweep."""
+        """Log that it was given up. The job will expire."""
         log.error("%s: its outcome could not be reported: %s", self.job, why)
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Reports for one exchange. `last`: there were no more of them; `alone`: it is one that must go by itself."""
+    """Reports for one exchange. `last`: the outbox is empty. `alone`: a single report that must be sent by itself."""
 
     reports: list[Report]
     last: bool
@@ -68,7 +67,7 @@ class Batch:
 
 
 class Outbox:
-    """Reports on their way to the server; safe to use from every thread."""
+    """Reports waiting to be sent. Thread-safe."""
 
     def __init__(self) -> None:
         self._reports: deque[Report] = deque()
@@ -76,18 +75,18 @@ class Outbox:
         self._changed = threading.Condition()
 
     def put(self, report: Report) -> None:
-        """One more, behind the others."""
+        """Append a report."""
         with self._changed:
             self._reports.append(report)
             self._changed.notify()
 
     def put_back(self, reports: Iterable[Report]) -> None:
-        """Reports that did not arrive: they are the next to go."""
+        """Put undelivered reports back at the front."""
         with self._changed:
             self._reports.extendleft(reversed(list(reports)))
 
     def take(self, until: float) -> Batch:
-        """The next reports for one exchange; waits for the first until then (monotonic clock), or until ended."""
+        """Return the next reports for one exchange. Waits for the first until `until` (monotonic clock) or the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._reports or self._ended, timeout=max(until - time.monotonic(), 0.0))
             if self._reports and self._reports[0].alone:
@@ -103,7 +102,7 @@ class Outbox:
             return Batch(batch, last=not self._reports)
 
     def end(self) -> None:
-        """Nobody has to wait for reports any more."""
+        """End all waits for reports."""
         with self._changed:
             self._ended = True
             self._changed.notify_all()

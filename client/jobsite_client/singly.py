@@ -1,4 +1,4 @@
-"""The same reports by the single calls: for a server that knows no exchange, and to find the one that is no good."""
+"""Send reports by single calls: for a server without exchanges, and to find the report that makes one fail."""
 
 import logging
 from collections.abc import Callable
@@ -8,85 +8,85 @@ from .endings import RESTART, Ending, ending_for
 from .errors import JobsiteError, LeaseLost, Unavailable
 from .messages import Completed, Failed
 from .outbox import Report
-from .pulse import Beat, Pulse
+from .pulse import DueHeartbeat, Pulse
 from .wire import ERROR_LIMIT, tidy
 
 log = logging.getLogger("jobsite_client")
 
 
 class Singly:
-    """Says reports and heartbeats one by one, so that each stands or falls alone.
+    """Sends reports and heartbeats one by one, so that each succeeds or fails alone.
 
-    Both methods try once and raise `Unavailable` when the server was not there; everything else is the end of it.
+    Both methods try once. They raise `Unavailable` if the server did not answer, and handle all other errors.
     """
 
-    def __init__(self, client: Client, pulse: Pulse, tell: Callable[[Ending], None]) -> None:
+    def __init__(self, client: Client, pulse: Pulse, on_ending: Callable[[Ending], None]) -> None:
         self._client = client
         self._pulse = pulse
-        self._tell = tell
+        self._on_ending = on_ending
 
     def report(self, report: Report) -> None:
-        """Say how a job ended. A result the server refuses fails its job, with the server's reason."""
+        """Report how a job ended. If the server refuses the result, the job fails with the server's reason."""
         try:
-            if isinstance(report.said, Completed):
-                self._complete(report, report.said)
-            if isinstance(report.said, Failed):
-                self._fail(report, report.said)
+            if isinstance(report.content, Completed):
+                self._complete(report, report.content)
+            if isinstance(report.content, Failed):
+                self._fail(report, report.content)
         except LeaseLost as error:
             report.too_late(error)
 
-    def _complete(self, report: Report, said: Completed) -> None:
+    def _complete(self, report: Report, content: Completed) -> None:
         try:
-            self._client.complete(said.id, said.attempt, said.result, retry_for=0)
+            self._client.complete(content.id, content.attempt, content.result, retry_for=0)
         except (LeaseLost, Unavailable):
             raise
         except JobsiteError as error:
             if not self._is_ending(error, report):
                 log.error("%s: the server refused the result: %s", report.job, error.detail)
-                again = error.status is None or error.status >= 500
-                report.said = refused_result(said, error.detail, retry=again)
+                retry = error.status is None or error.status >= 500
+                report.content = refused_result(content, error.detail, retry=retry)
         except ValueError as error:
-            # It was fit to be sent when the handler returned it, and was changed since.
-            report.said = refused_result(said, str(error), retry=False)
+            # The handler's code changed the result after returning it.
+            report.content = refused_result(content, str(error), retry=False)
         else:
             report.held()
 
-    def _fail(self, report: Report, said: Failed) -> None:
+    def _fail(self, report: Report, content: Failed) -> None:
         try:
-            self._client.fail(said.id, said.attempt, said.error, retry=said.retry, retry_for=0)
+            self._client.fail(content.id, content.attempt, content.error, retry=content.retry, retry_for=0)
         except (LeaseLost, Unavailable):
             raise
         except JobsiteError as error:
             if not self._is_ending(error, report):
                 log.error("%s: the server refused the failure's report: %s", report.job, error.detail)
 
-    def beat(self, beat: Beat) -> None:
+    def heartbeat(self, heartbeat: DueHeartbeat) -> None:
         """Renew one lease."""
-        said = beat.said
+        message = heartbeat.message
         try:
-            reply = self._client.heartbeat(said.id, said.attempt, progress=said.progress, note=said.note)
+            reply = self._client.heartbeat(message.id, message.attempt, progress=message.progress, note=message.note)
         except Unavailable:
             raise
         except JobsiteError as error:
             ending = ending_for(error, self._client.instance)
             if ending:
-                self._tell(ending)
+                self._on_ending(ending)
             else:
-                self._pulse.refused(beat, error)
+                self._pulse.refused(heartbeat, error)
         else:
-            self._pulse.held(beat, reply.deadline_at)
+            self._pulse.held(heartbeat, reply.deadline_at)
             if reply.restart:
-                self._tell(RESTART)
+                self._on_ending(RESTART)
 
     def _is_ending(self, error: JobsiteError, report: Report) -> bool:
-        """Whether this error means that no report can be made at all; if so, it is logged and told."""
+        """Whether this error ends the whole bot. If so, log it and call `on_ending`."""
         ending = ending_for(error, self._client.instance)
         if ending:
-            self._tell(ending)
+            self._on_ending(ending)
             report.undelivered(error.detail)
         return ending is not None
 
 
-def refused_result(said: Completed, why: str, *, retry: bool) -> Failed:
-    """What is reported in place of a result that the server does not take."""
-    return Failed(said.id, said.attempt, tidy(f"The server refused the result: {why}", ERROR_LIMIT), retry)
+def refused_result(content: Completed, why: str, *, retry: bool) -> Failed:
+    """The failure to report instead of a result that the server refused."""
+    return Failed(content.id, content.attempt, tidy(f"The server refused the result: {why}", ERROR_LIMIT), retry)

@@ -1,4 +1,4 @@
-"""One HTTP call, made as often as it takes: connection, retries, and errors turned into exceptions."""
+"""HTTP calls: connection, retries, and errors as exceptions."""
 
 import random
 import time
@@ -14,9 +14,9 @@ from .backoff import Backoff
 from .errors import JobsiteError, Unavailable, problem
 from .wire import decode, encode
 
-# The server says of itself that it did nothing with the request.
+# The server did nothing with the request.
 _NOT_DONE = {429, 503}
-# A gateway's word: the server behind it may or may not have done it.
+# From a gateway: the server behind it may have carried out the request.
 _MAYBE_DONE = {502, 504}
 # The request never left this machine.
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -63,7 +63,7 @@ class Transport:
             base_url=base.copy_with(path=base.path.rstrip("/") + "/api/v1/"),
             headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=15),
-            # A proxy from the environment is meant for the outside world, never for this machine itself.
+            # A proxy from the environment is for other hosts, never for this machine.
             trust_env=base.host not in _LOCAL,
             transport=transport,
         )
@@ -79,7 +79,7 @@ class Transport:
         self.close()
 
     def server_now(self) -> datetime:
-        """The time by the server's clock (UTC), as far as its answers have told: deadlines are in its time."""
+        """The time by the server's clock (UTC), estimated from its answers. Deadlines are in its time."""
         return datetime.now(UTC) + self._server_ahead
 
     def call(
@@ -109,7 +109,7 @@ class Transport:
         timeout: float | None = None,
         retry_for: float | None = None,
     ) -> Reply:
-        """Make one call of the API. Every call goes this way.
+        """Make one call of the API. All calls use this.
 
         `path` is relative to `/api/v1/`. With `repeatable` False the call is only tried again when the server
         certainly did not carry it out. Raises `Unavailable` when no try got an answer, another `JobsiteError`

@@ -1,4 +1,4 @@
-"""JSON as it goes over the wire: exact integers of any length out and in, nothing that is not JSON."""
+"""Encode and decode JSON: exact integers of any length, and nothing that is not JSON."""
 
 import json
 import sys
@@ -47,14 +47,14 @@ def _long_integer(digits: str) -> int:
 
 
 def tidy(text: str, most_bytes: int) -> str:
-    """`text` made fit for the database: no NUL, valid Unicode, at most `most_bytes` of UTF-8.
+    """Make `text` fit for the database: no NUL, valid Unicode, at most `most_bytes` of UTF-8.
 
     What is too long loses its middle: a traceback says the most at its beginning and at its end.
     """
     data = text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace")
     if len(data) > most_bytes:
-        mark = f"\n… {len(data) - most_bytes} bytes left out …\n".encode()
-        keep = max(most_bytes - len(mark) - 16, 0)
-        head, tail = data[: keep // 3], data[len(data) - (keep - keep // 3) :]
-        data = head.decode(errors="ignore").encode() + mark + tail.decode(errors="ignore").encode()
+        marker = f"\n… {len(data) - most_bytes} bytes left out …\n".encode()
+        kept = max(most_bytes - len(marker) - 16, 0)
+        head, tail = data[: kept // 3], data[len(data) - (kept - kept // 3) :]
+        data = head.decode(errors="ignore").encode() + marker + tail.decode(errors="ignore").encode()
     return data.decode()

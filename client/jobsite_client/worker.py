@@ -1,4 +1,4 @@
-"""The work itself: one thread that runs handlers, one job after the other, and says how each ended."""
+"""One thread that runs handlers, one job after the other, and reports how each ended."""
 
 import logging
 import threading
@@ -41,7 +41,7 @@ class Worker(threading.Thread):
             try:
                 report = None if job.cancelled.is_set() else self._work(job)
             except Exception:
-                log.exception("%s: the report could not be made; the sweep will give the job back.", job)
+                log.exception("%s: the report could not be made; the job will expire.", job)
             if report:
                 self._leases.finish(job)
                 self._outbox.put(report)
@@ -69,7 +69,7 @@ class Worker(threading.Thread):
     def _failed(self, job: Job, error: str, took: float, *, retry: bool) -> Report | None:
         last_line = error.strip().rsplit("\n", 1)[-1]
         if job.lost:
-            # Most likely it failed because it was interrupted; the job's history would only be confused by it.
+            # It probably failed because it was interrupted. Reporting that would confuse the job's history.
             log.info("%s: failed after its lease was lost: %s", job, last_line)
             return None
         log.warning("%s: failed%s: %s", job, "" if retry else " for good", last_line)
@@ -78,7 +78,7 @@ class Worker(threading.Thread):
 
 
 def _size(result: Any) -> int:
-    """Bytes of the result as it is sent. What cannot be sent is the handler's mistake, and it will make it again."""
+    """The size of the result as sent. One that cannot be sent is the handler's bug, so it is not retried."""
     try:
         return len(encode(result))
     except ValueError as error:

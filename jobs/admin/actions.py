@@ -1,4 +1,4 @@
-"""What an operator can do to jobs: one table of verbs, one confirmation page, one way to carry them out."""
+"""Operators' actions on jobs: the table of verbs, the confirmation page, and running them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,15 +20,15 @@ from jobs.stats.counts import Count
 from jobs.transitions import OPERATIONS, Operation
 from jobsite.lib.admin import count_of
 
-#: How many jobs one transaction takes, so that a large selection never locks for long.
-BATCH = 500
-#: How many jobs the confirmation page names.
-NAMED = 50
+#: Jobs in one transaction, so that a large selection never holds locks for long.
+BATCH_SIZE = 500
+#: The most jobs listed on the confirmation page.
+JOBS_LISTED = 50
 
 
 @dataclass(frozen=True)
 class Intervention:
-    """One operation as the admin offers it. `left_one` and `left_many` say why jobs were left alone, after how many."""
+    """One operation as the admin offers it. `left_one`, `left_many`: why jobs were skipped, after their number."""
 
     operation: Operation
     verb: Callable[..., list[Change]]
@@ -55,15 +55,15 @@ class Intervention:
 
     @property
     def asks_priority(self) -> bool:
-        """Whether the form must say which priority."""
+        """Whether the form asks for a priority."""
         return self.operation.verb == Verb.PRIORITISE
 
     def allowed(self, user: Any) -> bool:
-        """Whether this user may do it at all."""
+        """Whether this user has the permission."""
         return bool(user.has_perm(self.operation.permission))
 
     def applies(self, jobs: QuerySet[Job]) -> QuerySet[Job]:
-        """Those of these jobs to which it can be done now."""
+        """Those of these jobs to which it applies now."""
         jobs = jobs.filter(status__in=self.statuses)
         if self.operation.verb == Verb.ACCEPT:
             late = JobEvent.objects.filter(job=OuterRef("pk"), verb=Verb.LATE, detail__outcome="complete")
@@ -71,11 +71,11 @@ class Intervention:
         return jobs
 
     def message(self, done: int, left: int) -> str:
-        """What happened, in a sentence or two: `Released 4 jobs. 2 were no longer held and were left alone.`"""
-        said = f"{self.done} {count_of(done, 'job')}."
+        """Word the outcome: `Released 4 jobs. 2 were no longer held and were left alone.`"""
+        text = f"{self.done} {count_of(done, 'job')}."
         if left:
-            said += f" {left} {self.left_one if left == 1 else self.left_many}."
-        return said
+            text += f" {left} {self.left_one if left == 1 else self.left_many}."
+        return text
 
 
 INTERVENTIONS = {
@@ -115,7 +115,7 @@ INTERVENTIONS = {
 
 
 def asked(request: HttpRequest, intervention: Intervention) -> tuple[dict[str, Any], str]:
-    """What the form gives for the verb, and what is wrong with it; empty when it may be carried out."""
+    """Read the verb's arguments from the form. Returns them and an error, which is empty if they are valid."""
     reason = request.POST.get("reason", "").replace("\0", "").strip()[:REASON_LENGTH]
     given: dict[str, Any] = {"reason": reason}
     if intervention.asks_priority:
@@ -129,25 +129,25 @@ def asked(request: HttpRequest, intervention: Intervention) -> tuple[dict[str, A
 
 
 def act(request: HttpRequest, intervention: Intervention, ids: Sequence[int], given: dict[str, Any]) -> int:
-    """Do it to these jobs in batches, and write the admin's log. Returns how many were changed."""
+    """Run it on these jobs in batches, and write the admin's log. Returns the number of changed jobs."""
     if not intervention.allowed(request.user):
         raise PermissionDenied
     by = By.operator(request.user)  # type: ignore[arg-type]
     done = 0
     reason = given["reason"]
-    for start in range(0, len(ids), BATCH):
-        changes = intervention.verb(ids[start : start + BATCH], by=by, **given)
+    for start in range(0, len(ids), BATCH_SIZE):
+        changes = intervention.verb(ids[start : start + BATCH_SIZE], by=by, **given)
         done += len(changes)
         changed = Job.objects.filter(pk__in=[change.id for change in changes]).only("kind")
-        said = f"{intervention.done}{': ' + reason if reason else ''}."
-        LogEntry.objects.log_actions(request.user.pk or 0, changed, CHANGE, said)
+        text = f"{intervention.done}{': ' + reason if reason else ''}."
+        LogEntry.objects.log_actions(request.user.pk or 0, changed, CHANGE, text)
     return done
 
 
 def carry_out(
     page: admin.ModelAdmin, request: HttpRequest, intervention: Intervention, ids: Sequence[int], given: dict[str, Any]
 ) -> tuple[int, int]:
-    """Do it to these jobs and say what happened. Returns (done, left)."""
+    """Run it on these jobs and show the outcome. Returns (changed, skipped)."""
     done = act(request, intervention, ids, given)
     left = len(ids) - done
     page.message_user(request, intervention.message(done, left), messages.SUCCESS if done else messages.WARNING)
@@ -164,9 +164,9 @@ def confirmation(
     matching: Count | None = None,
     fault: str = "",
 ) -> HttpResponse:
-    """The page that says exactly what will happen to which jobs, and asks for a reason.
+    """Show the confirmation page: the effect, the affected jobs, and the field for a reason.
 
-    `matching`: all that match a question are meant, which are so many; then the newest are named and none is counted.
+    `matching`: the number of all matching jobs, if they are meant. The page then lists the newest and counts none.
     """
     if not intervention.allowed(request.user):
         raise PermissionDenied
@@ -183,20 +183,25 @@ def confirmation(
         "selected": request.POST.getlist(ACTION_CHECKBOX_NAME),
         "action": request.POST.get("action", ""),
         "across": request.POST.get("select_across", "0"),
-        "jobs": list(applies[:NAMED]),
+        "jobs": list(applies[:JOBS_LISTED]),
         "matching": matching,
     }
     if matching is None:
-        doing, total = applies.count(), jobs.count()
-        left = jobs.exclude(pk__in=applies.order_by().values("pk"))
-        context |= {
-            "title": f"{intervention.label}: {count_of(doing, 'job')}?",
-            "more": max(0, doing - NAMED),
-            "left": left[:NAMED],
-            "left_count": total - doing,
-            "left_more": max(0, total - doing - NAMED),
-            "doing": doing,
-        }
+        context |= _counted(intervention, jobs, applies)
     else:
         context |= {"title": f"{intervention.label}: all that match?", "doing": len(context["jobs"])}
     return TemplateResponse(request, "admin/jobs/job/confirm.html", context)
+
+
+def _counted(intervention: Intervention, jobs: QuerySet[Job], applies: QuerySet[Job]) -> dict[str, Any]:
+    """The part of the confirmation page about selected jobs: how many are changed, and which are skipped."""
+    doing, total = applies.count(), jobs.count()
+    left = jobs.exclude(pk__in=applies.order_by().values("pk"))
+    return {
+        "title": f"{intervention.label}: {count_of(doing, 'job')}?",
+        "more": max(0, doing - JOBS_LISTED),
+        "left": left[:JOBS_LISTED],
+        "left_count": total - doing,
+        "left_more": max(0, total - doing - JOBS_LISTED),
+        "doing": doing,
+    }

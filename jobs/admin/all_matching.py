@@ -1,6 +1,6 @@
-"""All that match a question, step by step: each step is a request, so it can be watched, stopped, and never times out.
+"""Act on all matching jobs in steps of one request each, which can be watched and stopped and never time out.
 
-Where the walk is stands in the page's form. With scripts the next step follows by itself; without them "Go on" does it.
+The page's form has the progress. With scripts the next step starts by itself; without them "Continue" starts it.
 """
 
 from collections.abc import Sequence
@@ -14,63 +14,58 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from jobs.admin.actions import Intervention, act
 from jobs.lists import job_list
-from jobs.lists.job_list import Question
+from jobs.lists.job_list import JobFilter
 from jobs.models import Job, JobQuerySet
 from jobs.stats.counts import Count
 from jobsite.lib.admin import count_of
 
-#: How many jobs of the list one step looks at.
+#: The most jobs of the list in one step.
 STEP = 2000
 
 
-def _whole(request: HttpRequest, name: str) -> int:
+def _number(request: HttpRequest, name: str) -> int:
     text = request.POST.get(name, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
 
 
-def newest(question: Question, statuses: Sequence[str]) -> JobQuerySet:
-    """The newest of those that will be changed, looked for among as many as one step looks at."""
-    return question.jobs().filter(pk__in=job_list.in_statuses(question, statuses, most=STEP))
+def newest(job_filter: JobFilter, statuses: Sequence[str]) -> JobQuerySet:
+    """The newest jobs that will be changed, searched for among as many as one step takes."""
+    return job_filter.jobs().filter(pk__in=job_list.in_statuses(job_filter, statuses, most=STEP))
 
 
 def step(
     page: admin.ModelAdmin,
     request: HttpRequest,
     intervention: Intervention,
-    question: Question,
+    job_filter: JobFilter,
     given: dict[str, Any],
 ) -> HttpResponse:
-    """One step of a walk, and the page that shows how far it is; at the end, or when stopped, what happened."""
-    here, until = _whole(request, "here"), _whole(request, "until")
-    done, left, seen = _whole(request, "done"), _whole(request, "left"), _whole(request, "seen")
+    """Do one step, and show the progress, or at the end the outcome."""
+    here, until = _number(request, "here"), _number(request, "until")
+    done, left, seen = _number(request, "done"), _number(request, "left"), _number(request, "seen")
     if not until:
-        # Jobs that come in while we walk were not meant.
+        # Leave out jobs that are enqueued after the action began.
         until = Job.objects.order_by("-id").values_list("pk", flat=True).first() or 0
-    ahead: list[int] = []
+    batch: list[int] = []
     if "stop" not in request.POST:
-        ahead = job_list.in_statuses(question, intervention.statuses, after=here, until=until, most=STEP)
-    if ahead:
-        here = ahead[-1]
-        seen += len(ahead)
+        batch = job_list.in_statuses(job_filter, intervention.statuses, after=here, until=until, most=STEP)
+    if batch:
+        here = batch[-1]
+        seen += len(batch)
         ids = list(
-            intervention.applies(question.jobs().filter(pk__in=ahead)).order_by("id").values_list("pk", flat=True)
+            intervention.applies(job_filter.jobs().filter(pk__in=batch)).order_by("id").values_list("pk", flat=True)
         )
         changed = act(request, intervention, ids, given)
         done, left = done + changed, left + len(ids) - changed
-    if len(ahead) < STEP:
-        said = intervention.message(done, left)
-        if "stop" in request.POST:
-            said = f"Stopped. {said} The rest is as it was."
-        page.message_user(request, said, messages.SUCCESS if done else messages.WARNING)
-        url = request.get_full_path()
-        return HttpResponseClientRedirect(url) if request.htmx else redirect(url)  # type: ignore[attr-defined]
-    # What is walked through gets fewer when it changes its status, so the first step says how much there was.
-    total = _whole(request, "total") or job_list.to_walk(question, intervention.statuses).n + done
+    if len(batch) < STEP:
+        return _show_outcome(page, request, intervention.message(done, left), changed_any=done > 0)
+    # The first step sets the total: jobs whose status changes drop out of the count.
+    total = _number(request, "total") or job_list.count_to_process(job_filter, intervention.statuses).n + done
     context = page.admin_site.each_context(request) | {
-        "title": f"{intervention.label}: going on",
+        "title": f"{intervention.label}: in progress",
         "opts": page.opts,
         "intervention": intervention,
-        "said": intervention.message(done, left),
+        "message": intervention.message(done, left),
         "seen": count_of(seen, "job"),
         "total": Count(total, about=total > job_list.SAMPLE),
         "share": min(seen, total),
@@ -79,3 +74,11 @@ def step(
         "action": request.POST.get("action", ""),
     }
     return TemplateResponse(request, "admin/jobs/job/walk.html", context)
+
+
+def _show_outcome(page: admin.ModelAdmin, request: HttpRequest, text: str, *, changed_any: bool) -> HttpResponse:
+    if "stop" in request.POST:
+        text = f"Stopped. {text} The rest is unchanged."
+    page.message_user(request, text, messages.SUCCESS if changed_any else messages.WARNING)
+    url = request.get_full_path()
+    return HttpResponseClientRedirect(url) if request.htmx else redirect(url)  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Bots in the admin, with what they hold: what `bots.admin` cannot know."""
+"""Bots in the admin with their jobs, which `bots.admin` cannot know."""
 
 from typing import Any
 
@@ -19,11 +19,11 @@ from jobs.stats import bot_record
 from jobsite.lib.admin import count_of
 from jobsite.lib.badges import NONE
 
-#: How many of a bot's jobs and events its page shows.
-HELD, LAST = 100, 10
-#: The buttons on a bot's page: `(action, label, the permission's method)`. Those that do not apply are greyed.
+#: The most held jobs, and last jobs and events, on a bot's page.
+HELD_SHOWN, LAST_SHOWN = 100, 10
+#: The buttons on a bot's page: `(action, label, method for the permission)`. Those that do not apply are greyed out.
 BUTTONS = (
-    ("release_held", "Release what it holds", "has_release_permission"),
+    ("release_held", "Release its jobs", "has_release_permission"),
     ("pause", "Pause", "has_pause_permission"),
     ("resume", "Resume", "has_pause_permission"),
     ("clear_quarantine", "Clear quarantine", "has_pause_permission"),
@@ -33,7 +33,7 @@ BUTTONS = (
 
 @admin.register(Bot)
 class HoldingBotAdmin(BotAdmin):
-    """A bot with the jobs it holds, the job it is stuck on, and the remedies."""
+    """A bot with its held jobs, the job it is stuck on, and the buttons to help."""
 
     list_display = ["name", "shown_status", "shown_health", "stuck_on", "seen", "halted", "version"]
     list_select_related = ["stuck_job"]
@@ -53,16 +53,16 @@ class HoldingBotAdmin(BotAdmin):
     def has_release_permission(self, request: HttpRequest) -> bool:
         return INTERVENTIONS["release"].allowed(request.user)
 
-    @admin.action(description="Restart: release what they hold, and tell them to start again", permissions=["restart"])
+    @admin.action(description="Restart: release their jobs, and ask them to restart", permissions=["restart"])
     def restart(self, request: HttpRequest, bots: QuerySet[Bot]) -> HttpResponse | None:
         if request.POST.get("back") and not request.POST.get("confirmed"):
-            # From a bot's own page, where a button is pressed sooner than an action is chosen and carried out.
+            # A button on the bot's page is pressed by mistake more easily than an action in the list: confirm it.
             return self._ask_before_restart(request, bots)
-        told, changes = lifecycle.restart(bots, by=By.operator(request.user))  # type: ignore[arg-type]
+        asked_bots, changes = lifecycle.restart(bots, by=By.operator(request.user))  # type: ignore[arg-type]
         for bot in bots:
-            self.log_change(request, bot, "Told to restart.")
+            self.log_change(request, bot, "Asked to restart.")
         released = count_of(len(changes), "job")
-        self.message_user(request, f"{count_of(told, 'bot')} will be told to restart. Released {released}.")
+        self.message_user(request, f"{count_of(asked_bots, 'bot')} will be asked to restart. Released {released}.")
         return None
 
     def _ask_before_restart(self, request: HttpRequest, bots: QuerySet[Bot]) -> HttpResponse:
@@ -71,12 +71,12 @@ class HoldingBotAdmin(BotAdmin):
             "title": f"Restart {', '.join(bot.name for bot in bots)}?",
             "opts": self.opts,
             "bots": bots,
-            "jobs": held.defer("payload", "result", "error").order_by("pk")[:HELD],
+            "jobs": held.defer("payload", "result", "error").order_by("pk")[:HELD_SHOWN],
             "back": request.POST["back"],
         }
         return TemplateResponse(request, "admin/bots/restart.html", context)
 
-    @admin.action(description="Release what they hold", permissions=["release"])
+    @admin.action(description="Release their jobs", permissions=["release"])
     def release_held(self, request: HttpRequest, bots: QuerySet[Bot]) -> HttpResponse | None:
         jobs = Job.objects.held().filter(claimed_by__in=bots)
         if request.POST.get("confirmed"):
@@ -91,12 +91,14 @@ class HoldingBotAdmin(BotAdmin):
         bot = self.get_object(request, object_id)
         extra = extra_context or {}
         if bot is not None:
-            held = list(Job.objects.held_by(bot).defer("payload", "result", "error").order_by("heartbeat_at")[:HELD])
+            held = list(
+                Job.objects.held_by(bot).defer("payload", "result", "error").order_by("heartbeat_at")[:HELD_SHOWN]
+            )
             extra |= {
                 "title": bot.name,
                 "held_jobs": held,
-                "last_jobs": list(bot_record.last_jobs(bot)[:LAST]),
-                "last_events": JobEvent.objects.filter(bot=bot).order_by("-at").defer("detail")[:LAST],
+                "last_jobs": list(bot_record.last_jobs(bot)[:LAST_SHOWN]),
+                "last_events": JobEvent.objects.filter(bot=bot).order_by("-at").defer("detail")[:LAST_SHOWN],
                 "record": bot_record.of(bot),
                 "fleet": bot_record.of_fleet(),
                 "buttons": self._buttons(request, bot, bool(held)),
@@ -107,9 +109,9 @@ class HoldingBotAdmin(BotAdmin):
         return super().change_view(request, object_id, form_url, extra)
 
     def _buttons(self, request: HttpRequest, bot: Bot, holds: bool) -> list[dict[str, str]]:
-        """What this user may do, each with why it is not possible now, if it is not."""
+        """The buttons this user may use, each with the reason if it does not apply now."""
         why_not = {
-            "release_held": "" if holds else "it holds nothing",
+            "release_held": "" if holds else "it holds no jobs",
             "pause": "it is paused already" if bot.paused else "",
             "resume": "" if bot.paused else "it is not paused",
             "clear_quarantine": "" if bot.quarantined_at else "it is not in quarantine",

@@ -1,4 +1,4 @@
-"""The history in the admin. Nothing in it can be changed."""
+"""The history in the admin. Read only."""
 
 from typing import Any
 
@@ -18,30 +18,30 @@ from jobsite.lib.badges import age
 
 
 class CappedPaginator(Paginator):
-    """Counts no further than this: a list of ten million rows must not cost a scan of them."""
+    """Count up to a limit, so that a list of ten million rows does not scan them."""
 
-    MOST = 10_000
+    LIMIT = 10_000
 
     @cached_property
     def count(self) -> int:
-        return int(self.object_list[: self.MOST].count())  # type: ignore[attr-defined]
+        return int(self.object_list[: self.LIMIT].count())  # type: ignore[attr-defined]
 
 
-#: How many of the newest lines the list reaches back over. The page of a job has all of its own.
-NEWEST = 100_000
+#: The newest events that the list covers. A job's page has all of its events.
+NEWEST_LISTED = 100_000
 
 
-class Newest(ChangeList):
-    """The newest lines, so that a search for something rare does not read the whole history."""
+class NewestEvents(ChangeList):
+    """Only the newest events, so that a search for rare ones does not read the whole history."""
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> Any:
         last = JobEvent.objects.order_by("-id").values("pk")[:1]
-        return super().get_queryset(request, exclude_parameters).filter(pk__gt=Subquery(last) - NEWEST)
+        return super().get_queryset(request, exclude_parameters).filter(pk__gt=Subquery(last) - NEWEST_LISTED)
 
 
 @admin.register(JobEvent)
 class JobEventAdmin(admin.ModelAdmin):
-    """Every intervention, and every attempt that did not end well."""
+    """Interventions, and attempts that did not succeed."""
 
     paginator = CappedPaginator
     show_full_result_count = False
@@ -62,27 +62,27 @@ class JobEventAdmin(admin.ModelAdmin):
         return format_html('<a href="{}">{}</a>', reverse("admin:jobs_job_change", args=[event.job_id]), event.job_id)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        said = {"title": "History", "subtitle": f"The newest {NEWEST:,} lines".replace(",", " ")}
-        return super().changelist_view(request, said | (extra_context or {}))
+        title = {"title": "History", "subtitle": f"The newest {NEWEST_LISTED:,} events".replace(",", " ")}
+        return super().changelist_view(request, title | (extra_context or {}))
 
     def get_urls(self) -> Any:
         view = self.admin_site.admin_view
-        ours = [
+        own_pages = [
             path("patterns/", view(self.patterns), name="jobs_jobevent_patterns"),
             path("patterns/<slug:table>.csv", view(self.patterns_csv), name="jobs_jobevent_patterns_csv"),
         ]
-        return [*ours, *super().get_urls()]
+        return [*own_pages, *super().get_urls()]
 
     def patterns(self, request: HttpRequest) -> HttpResponse:
-        """How often leases are given back, by what, and what stands out."""
+        """The page of release patterns."""
         return release_patterns.page(self, request)
 
     def patterns_csv(self, request: HttpRequest, table: str) -> Any:
-        """One of its tables, as a file."""
+        """One of its tables as CSV."""
         return release_patterns.export(self, request, table)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return Newest
+        return NewestEvents
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

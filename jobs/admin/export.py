@@ -11,11 +11,11 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils import timezone
 
-from jobs.admin.upload import BATCH
-from jobs.lists.job_list import Question
+from jobs.admin.upload import BATCH_SIZE
+from jobs.lists.job_list import JobFilter
 from jobs.models import Job
 
-#: What an export has of each job.
+#: The columns of an export.
 COLUMNS = (
     "id", "kind", "status", "priority", "key", "attempt", "max_attempts", "created_at", "run_at", "claimed_at",
     "started_at", "finished_at", "error", "payload", "result",
@@ -23,11 +23,11 @@ COLUMNS = (
 
 
 def export(page: admin.ModelAdmin, request: HttpRequest) -> StreamingHttpResponse:
-    """All that a list's question matches, newest first, row by row: nothing is held in memory."""
+    """Stream all jobs that match the list's filter, newest first."""
     if not page.has_view_permission(request):
         raise PermissionDenied
     as_csv = request.GET.get("format") == "csv"
-    rows = _rows(Question.of(request.GET))
+    rows = _rows(JobFilter.from_params(request.GET))
     body = csv_lines(COLUMNS, (row.items() for row in rows)) if as_csv else _ndjson(rows)
     kind = "text/csv; charset=utf-8" if as_csv else "application/x-ndjson"
     response = StreamingHttpResponse(body, content_type=kind)
@@ -36,14 +36,14 @@ def export(page: admin.ModelAdmin, request: HttpRequest) -> StreamingHttpRespons
     return response
 
 
-def _rows(question: Question) -> Iterator[dict[str, Any]]:
+def _rows(job_filter: JobFilter) -> Iterator[dict[str, Any]]:
     last: int | None = None
     while True:
-        # By keys, a batch at a time: behind a pooler no cursor outlives its transaction.
-        batch = list(Job.objects.filter(pk__in=question.newest(BATCH, before=last)).order_by("-id"))
+        # Page by id: behind a pooler no cursor outlives its transaction.
+        batch = list(Job.objects.filter(pk__in=job_filter.newest(BATCH_SIZE, before=last)).order_by("-id"))
         for job in batch:
             yield {name: getattr(job, "kind_id" if name == "kind" else name) for name in COLUMNS}
-        if len(batch) < BATCH:
+        if len(batch) < BATCH_SIZE:
             return
         last = batch[-1].pk
 
@@ -54,7 +54,7 @@ def _ndjson(rows: Iterator[dict[str, Any]]) -> Iterator[str]:
 
 
 def csv_lines(columns: Iterable[str], rows: Iterable[Iterable[tuple[str, Any]]]) -> Iterator[str]:
-    """A table as CSV, line by line. Each row is `(column, value)` in the columns' order."""
+    """Write a table as CSV, line by line. Each row is `(column, value)` in the columns' order."""
     line = io.StringIO()
     writer = csv.writer(line)
     writer.writerow(columns)
@@ -71,5 +71,5 @@ def _cell(name: str, value: Any) -> Any:
         return json.dumps(value, ensure_ascii=False)
     if hasattr(value, "isoformat"):
         return value.isoformat()
-    # A spreadsheet would run a text that begins like a formula.
+    # A spreadsheet would run text that begins like a formula.
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value

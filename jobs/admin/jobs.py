@@ -1,4 +1,4 @@
-"""Jobs in the admin: what each is doing, what happened to it, and the buttons its state allows."""
+"""Jobs in the admin: list, page with history and actions, new job, upload and export."""
 
 from typing import Any
 
@@ -21,31 +21,41 @@ from jobs.admin import upload as admin_upload
 from jobs.admin.actions import INTERVENTIONS, Intervention, asked, carry_out, confirmation
 from jobs.admin.events import CappedPaginator
 from jobs.admin.job_list import JobList
-from jobs.admin.new_job_form import Indented, NewJobForm
+from jobs.admin.new_job_form import IndentedJSON, NewJobForm
 from jobs.enqueue import insert
 from jobs.enqueue.new_job import NewJob
 from jobs.explain import timeline, why
 from jobs.lists import index_merge, job_list
-from jobs.lists.job_list import Question
+from jobs.lists.job_list import JobFilter
 from jobs.models import Job
 from jobs.states import HELD
 from jobsite.lib.admin import GuardedActions
 from jobsite.lib.badges import NONE, age, badge
 
-#: How many events of a job its page shows.
-TOLD = 300
+#: The most events on a job's page.
+EVENTS_SHOWN = 300
 
 
 @admin.register(Job)
 class JobAdmin(GuardedActions):
-    """State is never edited here; it changes by verbs, each with a page that asks first."""
+    """Jobs. Their state changes only by verbs, each with a confirmation page."""
 
     form = NewJobForm
     paginator = CappedPaginator
     show_full_result_count = False
     show_facets = ShowFacets.NEVER
     list_per_page = job_list.PAGE
-    list_display = ["shown_id", "shown_kind", "shown_status", "holder", "held", "heard", "done", "tries", "priority"]
+    list_display = [
+        "shown_id",
+        "shown_kind",
+        "shown_status",
+        "holder",
+        "held",
+        "last_heartbeat",
+        "done",
+        "tries",
+        "priority",
+    ]
     list_display_links = ["shown_id"]
     search_fields = ["key"]
     sortable_by = ()
@@ -74,10 +84,12 @@ class JobAdmin(GuardedActions):
     @admin.display(description="since")
     def held(self, job: Job) -> str:
         moment = job.claimed_at if job.claimed_by_id else job.finished_at or job.run_at
-        return format_html("{} {}", "held" if job.claimed_by_id else "ended" if job.finished_at else "due", age(moment))
+        return format_html(
+            "{} {}", "held" if job.claimed_by_id else "finished" if job.finished_at else "due", age(moment)
+        )
 
     @admin.display(description="last heartbeat")
-    def heard(self, job: Job) -> str:
+    def last_heartbeat(self, job: Job) -> str:
         return age(job.heartbeat_at if job.claimed_by_id else None)
 
     @admin.display(description="attempt")
@@ -106,53 +118,53 @@ class JobAdmin(GuardedActions):
             reverse(f"admin:jobs_job_{name}", args=[job.pk]), mark, INTERVENTIONS[name].label, job.pk,
         )  # fmt: skip
 
-    # --- The admin's questions ---
+    # --- Hooks of the admin -----
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[JobList]:
         return JobList
 
     def get_list_display(self, request: HttpRequest) -> Any:
-        """With the one remedy that the rows of this view are waiting for."""
-        question = Question.of(request.GET)
-        over = question.view == "failed" or question.status in INTERVENTIONS["retry"].statuses
-        name = "retry" if over else "release"
-        held = question.view in ("all", "stuck", "held") and (not question.status or question.status in HELD)
-        offered = INTERVENTIONS[name].allowed(request.user) and (over or held)
+        """With a link for the action that suits this view: Release or Retry."""
+        job_filter = JobFilter.from_params(request.GET)
+        retryable = job_filter.view == "failed" or job_filter.status in INTERVENTIONS["retry"].statuses
+        name = "retry" if retryable else "release"
+        held = job_filter.view in ("all", "stuck", "held") and (not job_filter.status or job_filter.status in HELD)
+        offered = INTERVENTIONS[name].allowed(request.user) and (retryable or held)
         return [*self.list_display, f"{name}_link"] if offered else self.list_display
 
     def get_fieldsets(self, request: HttpRequest, obj: Job | None = None) -> Any:
-        # The page of a job that is there is ours; the admin's fields are only for a new one.
+        # The admin's form is only for a new job. An existing one has a page of its own.
         return [(None, {"fields": NewJobForm.Meta.fields})] if obj is None else []
 
     def has_change_permission(self, request: HttpRequest, obj: Job | None = None) -> bool:
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Job | None = None) -> bool:
-        # Finished jobs are pruned by their kind's retention; others are cancelled.
+        # Finished jobs are deleted after their kind's retention; others can be cancelled.
         return False
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
-        """For the admin's own choosers; the list has `jobs.lists.job_list`."""
-        named = Question(text=search_term).named
+        """For the admin's autocomplete. The list uses `jobs.lists.job_list`."""
+        named = JobFilter(text=search_term).named
         return (queryset if named is None else queryset.filter(pk__in=named)), False
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """A new job of a kind starts as the last one of it was."""
+        """Prefill a new job from the last one of its kind."""
         kind = request.GET.get("kind", "").replace("\0", "")
-        last = Job.objects.filter(pk__in=index_merge.ids(index_merge.of(kind=kind), 1)).first() if kind else None
+        last = Job.objects.filter(pk__in=index_merge.ids(index_merge.ranges(kind=kind), 1)).first() if kind else None
         return {"kind": kind} | ({"payload": last.payload, "priority": last.priority} if last else {})
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "run_at":
-            # One field with one label, with the browser's own calendar.
+            # One field with the browser's date picker.
             widget = forms.DateTimeInput(attrs={"type": "datetime-local"})
             return forms.DateTimeField(
                 required=False, widget=widget, help_text=f"{get_current_timezone_name()}. Empty: now."
             )
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if db_field.name == "payload" and field is not None:
-            field.encoder = Indented  # type: ignore[attr-defined]
-            field.help_text = 'JSON, for instance {"customer": 17}.'
+            field.encoder = IndentedJSON  # type: ignore[attr-defined]
+            field.help_text = 'JSON, such as {"customer": 17}.'
         return field
 
     def save_model(self, request: HttpRequest, obj: Job, form: forms.ModelForm, change: bool) -> None:
@@ -164,7 +176,7 @@ class JobAdmin(GuardedActions):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if request.method == "POST" and request.POST.get("select_across") == "1":
-            # All that match are meant, ticked or not; the admin wants one to be ticked.
+            # All matching jobs are meant, but the admin requires a selected one.
             form = request.POST.copy()
             form.setdefault(ACTION_CHECKBOX_NAME, "0")
             request.POST = form  # type: ignore[assignment]
@@ -185,15 +197,15 @@ class JobAdmin(GuardedActions):
     def has_accept_permission(self, request: HttpRequest) -> bool:
         return INTERVENTIONS["accept"].allowed(request.user)
 
-    @admin.action(description="Release: give the jobs back", permissions=["release"])
+    @admin.action(description="Release: return the jobs to pending", permissions=["release"])
     def release_jobs(self, request: HttpRequest, jobs: QuerySet[Job]) -> HttpResponse | None:
         return self._intervene(request, INTERVENTIONS["release"], jobs)
 
-    @admin.action(description="Retry: send failed and cancelled jobs back", permissions=["retry"])
+    @admin.action(description="Retry: return failed and cancelled jobs to pending", permissions=["retry"])
     def retry_jobs(self, request: HttpRequest, jobs: QuerySet[Job]) -> HttpResponse | None:
         return self._intervene(request, INTERVENTIONS["retry"], jobs)
 
-    @admin.action(description="Cancel: end the jobs", permissions=["cancel"])
+    @admin.action(description="Cancel the jobs", permissions=["cancel"])
     def cancel_jobs(self, request: HttpRequest, jobs: QuerySet[Job]) -> HttpResponse | None:
         return self._intervene(request, INTERVENTIONS["cancel"], jobs)
 
@@ -206,43 +218,43 @@ class JobAdmin(GuardedActions):
         return self._intervene(request, INTERVENTIONS["accept"], jobs)
 
     def _intervene(self, request: HttpRequest, intervention: Intervention, jobs: QuerySet[Job]) -> HttpResponse | None:
-        question = Question.of(request.GET)
+        job_filter = JobFilter.from_params(request.GET)
         across = request.POST.get("select_across") == "1"
         given, fault = asked(request, intervention)
         if request.POST.get("confirmed") and not fault:
             if across:
-                return all_matching.step(self, request, intervention, question, given)
+                return all_matching.step(self, request, intervention, job_filter, given)
             carry_out(self, request, intervention, list(jobs.order_by().values_list("pk", flat=True)), given)
             return None
         fault = fault if request.POST.get("confirmed") else ""
-        matching = job_list.matching(question, intervention.statuses) if across else None
+        matching = job_list.matching(job_filter, intervention.statuses) if across else None
         if across:
-            jobs = all_matching.newest(question, intervention.statuses)
+            jobs = all_matching.newest(job_filter, intervention.statuses)
         return confirmation(self, request, intervention, jobs, request.get_full_path(), matching=matching, fault=fault)
 
-    # --- Pages of our own ---
+    # --- Own pages --------
 
     def get_urls(self) -> Any:
         view = self.admin_site.admin_view
-        ours = [
+        own_pages = [
             path(f"<int:job_id>/{name}/", view(self.one), {"name": name}, f"jobs_job_{name}") for name in INTERVENTIONS
         ]
-        ours += [
+        own_pages += [
             path("upload/", view(self.upload), name="jobs_job_upload"),
             path("export/", view(self.export), name="jobs_job_export"),
         ]
-        return [*ours, *super().get_urls()]
+        return [*own_pages, *super().get_urls()]
 
     def upload(self, request: HttpRequest) -> HttpResponse:
-        """Load a file of jobs, after a look at what is wrong with it."""
+        """Check and load a file of jobs."""
         return admin_upload.upload(self, request)
 
     def export(self, request: HttpRequest) -> Any:
-        """What a list shows, as a file."""
+        """Export the list as CSV or NDJSON."""
         return admin_export.export(self, request)
 
     def one(self, request: HttpRequest, job_id: int, name: str) -> HttpResponse:
-        """The same for a single job, from its own page: GET asks, POST does."""
+        """Run a verb on a single job: GET asks for confirmation, POST runs it."""
         intervention = INTERVENTIONS[name]
         if not intervention.allowed(request.user):
             raise PermissionDenied
@@ -263,7 +275,7 @@ class JobAdmin(GuardedActions):
         job = self.get_object(request, object_id)
         extra = extra_context or {}
         if job is not None:
-            events = list(job.events.select_related("bot").order_by("-id")[:TOLD])
+            events = list(job.events.select_related("bot").order_by("-id")[:EVENTS_SHOWN])
             one = Job.objects.filter(pk=job.pk)
             extra |= {
                 "title": f"{job.kind_id} job {job.pk}",

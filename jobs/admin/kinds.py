@@ -1,4 +1,4 @@
-"""Kinds in the admin: the policy for all jobs of a kind, how they go, and pausing it."""
+"""Kinds in the admin: policy, statistics, and pausing."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from jobsite.lib.badges import NONE, badge
 
 
 class KindList(ChangeList):
-    """The kinds with how their jobs went on the last day: one question for all rows."""
+    """Kinds with their statistics of the last day, in one query for all rows."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
@@ -31,11 +31,11 @@ class KindList(ChangeList):
 
 @admin.register(JobKind)
 class JobKindAdmin(GuardedActions):
-    """A kind comes into being at its first job; here its policy is set."""
+    """Kinds. A kind is created by its first job; its policy is set here."""
 
     list_display = [
-        "name", "shown_paused", "last_day", "failing", "middle", "max_attempts", "heartbeat_within", "runs_within",
-        "when_silent",
+        "name", "shown_paused", "last_day", "failing", "mean_run_time", "max_attempts", "heartbeat_within",
+        "runs_within", "when_silent",
     ]  # fmt: skip
     list_filter = ["paused"]
     search_fields = ["name"]
@@ -46,22 +46,22 @@ class JobKindAdmin(GuardedActions):
         (None, {"fields": ["name"]}),
         ("Attempts", {"fields": ["max_attempts", "backoff"]}),
         (
-            "When a job counts as stuck",
+            "Time limits",
             {
                 "description": "Past a limit the bot is potentially stuck. Past three times the limit it is unhealthy, "
-                "and the policy acts. A job that was claimed and not started goes back at its first limit.",
+                "and the policy applies. A job that is claimed but not started expires at its first limit.",
                 "fields": ["start_within", "heartbeat_within", "when_silent", "run_within", "when_overdue"],
             },
         ),
         ("Waiting", {"fields": ["wait_within"]}),
-        ("Keeping", {"fields": ["keep_for"]}),
+        ("Retention", {"fields": ["keep_for"]}),
     ]
 
     @admin.display(description="paused", ordering="paused")
     def shown_paused(self, kind: JobKind) -> str:
         return badge("paused") if kind.paused else NONE
 
-    @admin.display(description="ended, last day")
+    @admin.display(description="finished, last day")
     def last_day(self, kind: JobKind) -> str:
         spread: series.Spread | None = getattr(kind, "spread", None)
         return NONE if spread is None else str(counts.Count(spread.succeeded + spread.failed + spread.cancelled))
@@ -73,23 +73,23 @@ class JobKindAdmin(GuardedActions):
         return NONE if share is None else f"{share * 100:.1f} %"
 
     @admin.display(description="run time, mean")
-    def middle(self, kind: JobKind) -> str:
+    def mean_run_time(self, kind: JobKind) -> str:
         spread: series.Spread | None = getattr(kind, "spread", None)
         return NONE if spread is None or spread.mean is None else f"{spread.mean:.1f} s"
 
     @admin.display(description="run within")
     def runs_within(self, kind: JobKind) -> str:
-        return policy.run_limit_shortly(kind)
+        return policy.run_limit_short(kind)
 
     def save_model(self, request: HttpRequest, obj: JobKind, form: forms.ModelForm, change: bool) -> None:
-        # Only what the form changes: the sweep may have learned a new limit since the page was made.
+        # Only changed fields: the sweep may have learned a new limit since the page was rendered.
         obj.save(update_fields=[name for name in form.changed_data if name in form.fields] if change else None)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type["KindList"]:
         return KindList
 
     def get_form(self, request: HttpRequest, obj: JobKind | None = None, change: bool = False, **kwargs: Any) -> Any:
-        # What each field comes to, in words, beside the field.
+        # Show what each field means in words beside it.
         kwargs["help_texts"] = (policy.policy(obj) if obj is not None else {}) | kwargs.get("help_texts", {})
         return super().get_form(request, obj, change, **kwargs)
 
@@ -116,7 +116,7 @@ class JobKindAdmin(GuardedActions):
         return super().change_view(request, object_id, form_url, extra)
 
     def get_readonly_fields(self, request: HttpRequest, obj: JobKind | None = None) -> list[str]:
-        # The name is the key that jobs carry. Pausing is its own right, with its own button.
+        # Jobs refer to the name. Pausing has its own permission and button.
         return [] if obj is None else ["name"]
 
     def has_delete_permission(self, request: HttpRequest, obj: JobKind | None = None) -> bool:
@@ -125,11 +125,11 @@ class JobKindAdmin(GuardedActions):
     def has_pause_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("jobs.pause_jobkind")
 
-    @admin.action(description="Pause: hand out no jobs of these kinds", permissions=["pause"])
+    @admin.action(description="Pause: assign no jobs of these kinds", permissions=["pause"])
     def pause(self, request: HttpRequest, kinds: QuerySet[JobKind]) -> None:
         self._set(request, kinds, "pause", "Paused")
 
-    @admin.action(description="Resume: hand them out again", permissions=["pause"])
+    @admin.action(description="Resume: assign their jobs again", permissions=["pause"])
     def resume(self, request: HttpRequest, kinds: QuerySet[JobKind]) -> None:
         self._set(request, kinds, "resume", "Resumed")
 

@@ -1,4 +1,4 @@
-"""The form for a job by hand."""
+"""The form to add a job by hand."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ from jobs.models import Job
 
 
 class NewJobForm(forms.ModelForm):
-    """A job by hand. What is left empty comes from the kind, as it does for producers."""
+    """Add a job. Empty fields get the kind's defaults, as for producers."""
 
     class Meta:
         model = Job
@@ -23,17 +23,17 @@ class NewJobForm(forms.ModelForm):
                 self.fields[name].initial = None
 
     def clean_max_attempts(self) -> int:
-        """The kind's figure when none is given."""
+        """Default to the kind's value."""
         given, kind = self.cleaned_data.get("max_attempts"), self.cleaned_data.get("kind")
         return given or (kind.max_attempts if kind else 1)
 
     def clean_key(self) -> str | None:
-        """An empty key is none."""
+        """Store an empty key as None."""
         return self.cleaned_data.get("key") or None
 
 
-class Indented(json.JSONEncoder):
-    """JSON as people write it."""
+class IndentedJSON(json.JSONEncoder):
+    """IndentedJSON JSON for people."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **(kwargs | {"indent": 2, "ensure_ascii": False}))

@@ -1,4 +1,4 @@
-"""Show `jobs.release_patterns` in the admin: one page, and each of its tables as a file."""
+"""Show `jobs.release_patterns` in the admin: one page, and each of its tables as CSV."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -13,24 +13,24 @@ from django.utils import timezone
 from jobs.admin.export import csv_lines
 from jobs.release_patterns import samples
 from jobs.release_patterns.conclusions import WEEKDAYS, per_cent
-from jobs.release_patterns.outliers import Standing
-from jobs.release_patterns.params import COUNTED, RANGES, Question
-from jobs.release_patterns.report import SHOWN, Patterns, answer
+from jobs.release_patterns.outliers import Comparison
+from jobs.release_patterns.params import COUNTED, RANGES, ReportParams
+from jobs.release_patterns.report import SHOWN, Report, build
 from jobsite.lib import charts
 
-#: What a cell of a table is, for a file.
+#: A row of a table, for CSV.
 Row = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
 class Table:
-    """One table of the page, as a file has it."""
+    """One table of the page, as CSV."""
 
     columns: tuple[str, ...]
-    rows: Callable[[Patterns], Iterable[Row]]
+    rows: Callable[[Report], Iterable[Row]]
 
 
-def _standings(one: Standing, value: str) -> Row:
+def _comparison_row(one: Comparison, value: str) -> Row:
     times = one.times
     return (
         value, one.given, one.leases, round(one.share, 6), round(one.low, 6), round(one.high, 6),
@@ -39,121 +39,134 @@ def _standings(one: Standing, value: str) -> Row:
     )  # fmt: skip
 
 
-_STANDING = ("given_back", "leases", "share", "low_95", "high_95", "others_share", "expected", "times", "chance", "out")
+_COMPARISON = (
+    "given_back",
+    "leases",
+    "share",
+    "low_95",
+    "high_95",
+    "others_share",
+    "expected",
+    "times",
+    "chance",
+    "out",
+)
 
 
-def _bots(found: Patterns) -> Iterator[Row]:
-    return (_standings(one, found.names.get(one.value, f"bot {one.value}")) for one in found.verdict.bots)
+def _bots(report: Report) -> Iterator[Row]:
+    return (_comparison_row(one, report.names.get(one.value, f"bot {one.value}")) for one in report.conclusions.bots)
 
 
-def _hours(found: Patterns) -> Iterator[Row]:
-    return (_standings(one, f"{int(one.value):02}:00") for one in by_clock(found.verdict.hours))
+def _hours(report: Report) -> Iterator[Row]:
+    return (_comparison_row(one, f"{int(one.value):02}:00") for one in by_clock(report.conclusions.hours))
 
 
-def _weekdays(found: Patterns) -> Iterator[Row]:
-    return (_standings(one, WEEKDAYS[int(one.value) - 1]) for one in by_clock(found.verdict.weekdays))
+def _weekdays(report: Report) -> Iterator[Row]:
+    return (_comparison_row(one, WEEKDAYS[int(one.value) - 1]) for one in by_clock(report.conclusions.weekdays))
 
 
-def by_clock(ones: Iterable[Standing]) -> list[Standing]:
-    """Hours and weekdays in their own order."""
+def by_clock(ones: Iterable[Comparison]) -> list[Comparison]:
+    """Sort hours and weekdays by the clock."""
     return sorted(ones, key=lambda one: int(one.value))
 
 
-def _heat(found: Patterns) -> Iterator[Row]:
-    return ((WEEKDAYS[d - 1], f"{h:02}:00", *counts) for (d, h), counts in sorted(found.heat.items()))
+def _heat(report: Report) -> Iterator[Row]:
+    return ((WEEKDAYS[d - 1], f"{h:02}:00", *counts) for (d, h), counts in sorted(report.heat.items()))
 
 
-def _held(found: Patterns) -> Iterator[Row]:
-    return (("longer" if step is None else step, n) for step, n in samples.held_for(found.looked.rows).steps)
+def _held(report: Report) -> Iterator[Row]:
+    return (("longer" if step is None else step, n) for step, n in samples.held_for(report.samples.rows).steps)
 
 
-def _again(ones: Iterable[samples.Again], name: Callable[[int], Any]) -> Iterator[Row]:
+def _repeat_rows(ones: Iterable[samples.Repeat], name: Callable[[int], Any]) -> Iterator[Row]:
     return ((name(one.id), one.kind, one.times, one.last, one.story) for one in ones)
 
 
-def _jobs(found: Patterns) -> Iterator[Row]:
-    return _again(samples.jobs_again(found.looked.rows, found.names), lambda pk: pk)
+def _repeated_jobs(report: Report) -> Iterator[Row]:
+    return _repeat_rows(samples.repeated_jobs(report.samples.rows, report.names), lambda pk: pk)
 
 
-def _bots_again(found: Patterns) -> Iterator[Row]:
-    return _again(samples.bots_again(found.looked.rows), lambda pk: found.names.get(str(pk), pk))
+def _repeated_bots(report: Report) -> Iterator[Row]:
+    return _repeat_rows(samples.repeated_bots(report.samples.rows), lambda pk: report.names.get(str(pk), pk))
 
 
-_AGAIN = ("kind", "times", "last", "story")
+_REPEAT = ("kind", "times", "last", "story")
 #: Each table by its name in the address.
 TABLES = {
-    "bots": Table(("bot", *_STANDING), _bots),
-    "kinds": Table(("kind", *_STANDING), lambda found: (_standings(one, one.value) for one in found.verdict.kinds)),
-    "hours": Table(("hour", *_STANDING), _hours),
-    "weekdays": Table(("weekday", *_STANDING), _weekdays),
+    "bots": Table(("bot", *_COMPARISON), _bots),
+    "kinds": Table(
+        ("kind", *_COMPARISON), lambda report: (_comparison_row(one, one.value) for one in report.conclusions.kinds)
+    ),
+    "hours": Table(("hour", *_COMPARISON), _hours),
+    "weekdays": Table(("weekday", *_COMPARISON), _weekdays),
     "week": Table(("weekday", "hour", "given_back", "leases"), _heat),
-    "time": Table(("from", "given_back", "leases"), lambda found: ((b.start, b.given, b.leases) for b in found.bars)),
-    "ways": Table(("way", "leases"), lambda found: found.ways),
-    "reasons": Table(("reason", "leases"), lambda found: samples.reasons(found.looked.rows)),
-    "who": Table(("who", "leases"), lambda found: samples.whos(found.looked.rows)),
+    "time": Table(("from", "given_back", "leases"), lambda report: ((b.start, b.given, b.leases) for b in report.bars)),
+    "ways": Table(("way", "leases"), lambda report: report.ways),
+    "reasons": Table(("reason", "leases"), lambda report: samples.reasons(report.samples.rows)),
+    "who": Table(("who", "leases"), lambda report: samples.actors(report.samples.rows)),
     "held": Table(("held_for_at_most_seconds", "leases"), _held),
-    "jobs-again": Table(("job", *_AGAIN), _jobs),
-    "bots-again": Table(("bot", *_AGAIN), _bots_again),
+    "jobs-again": Table(("job", *_REPEAT), _repeated_jobs),
+    "bots-again": Table(("bot", *_REPEAT), _repeated_bots),
 }
 
 
 def page(model: admin.ModelAdmin, request: HttpRequest) -> HttpResponse:
-    """The page."""
+    """Render the page."""
     if not model.has_view_permission(request):
         raise PermissionDenied
-    question = Question.of(request.GET)
-    found = answer(question)
+    params = ReportParams.from_params(request.GET)
+    report = build(params)
     context = model.admin_site.each_context(request) | {
-        "title": "Release patterns", "opts": model.opts, "found": found, "question": question, "shown": SHOWN,
-        "counted": COUNTED, "what": COUNTED[question.counted][1], "ranges": _ranges(question),
-        "zone": timezone.get_default_timezone_name(), "query": question.query(),
-        "everything": question.query(kind="", bot=""),
+        "title": "Release patterns", "opts": model.opts, "report": report, "params": params, "shown": SHOWN,
+        "counted": COUNTED, "what": COUNTED[params.counted][1], "ranges": _ranges(params),
+        "zone": timezone.get_default_timezone_name(), "query": params.query(),
+        "everything": params.query(kind="", bot=""),
         "days": [day[:3] for day in WEEKDAYS],
-    } | _pictures(found)  # fmt: skip
+    } | _charts(report)  # fmt: skip
     return TemplateResponse(request, "admin/jobs/jobevent/patterns.html", context)
 
 
-def _ranges(question: Question) -> list[dict[str, Any]]:
+def _ranges(params: ReportParams) -> list[dict[str, Any]]:
     return [
-        {"name": words, "query": question.query(range=name), "here": question.range == name}
+        {"name": words, "query": params.query(range=name), "here": params.range == name}
         for name, (words, _) in RANGES.items()
     ]
 
 
 def export(model: admin.ModelAdmin, request: HttpRequest, table: str) -> StreamingHttpResponse:
-    """One table as CSV, with all its rows, of the same question as the page."""
+    """Export one table as CSV with all its rows, by the page's parameters."""
     if not model.has_view_permission(request):
         raise PermissionDenied
     if table not in TABLES:
         raise Http404(f"There is no table {table!r}. Tables: {', '.join(TABLES)}.")
-    one, found = TABLES[table], answer(Question.of(request.GET))
-    rows = (zip(one.columns, row, strict=True) for row in one.rows(found))
+    one, report = TABLES[table], build(ReportParams.from_params(request.GET))
+    rows = (zip(one.columns, row, strict=True) for row in one.rows(report))
     response = StreamingHttpResponse(csv_lines(one.columns, rows), content_type="text/csv; charset=utf-8")
     name = f"release-patterns-{table}-{timezone.now():%Y%m%d-%H%M%S}.csv"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
 
 
-# --- Pictures --------------------------------------------------------------------------------------------------
+# --- Charts ----------------------------------------------------------------------------------------------------
 
 
-def _pictures(found: Patterns) -> dict[str, Any]:
-    """The charts, and the rows of the tables under them."""
-    rows = found.looked.rows
+def _charts(report: Report) -> dict[str, Any]:
+    """The charts, and the rows of their tables."""
+    rows = report.samples.rows
     held = samples.held_for(rows)
     return {
-        "bars": _over_time(found),
-        "heat": _week(found),
-        "week": _week_table(found),
-        "sorts": _sorts(found),
+        "bars": _over_time(report),
+        "heat": _week(report),
+        "week": _week_table(report),
+        "sorts": _sorts(report),
         "held": held,
-        "held_bars": _held_bars(held),
+        "held_bars": _held_chart(held),
         "reasons": _metered(samples.reasons(rows)),
-        "who": _metered(samples.whos(rows)),
-        "ways": _metered(found.ways),
-        "jobs_again": samples.jobs_again(rows, found.names)[:SHOWN],
-        "bots_again": [
-            (found.names.get(str(one.id), f"bot {one.id}"), one) for one in samples.bots_again(rows)[:SHOWN]
+        "who": _metered(samples.actors(rows)),
+        "ways": _metered(report.ways),
+        "repeated_jobs": samples.repeated_jobs(rows, report.names)[:SHOWN],
+        "repeated_bots": [
+            (report.names.get(str(one.id), f"bot {one.id}"), one) for one in samples.repeated_bots(rows)[:SHOWN]
         ],
     }  # fmt: skip
 
@@ -163,36 +176,39 @@ def _metered(counts: list[tuple[str, int]]) -> list[dict[str, Any]]:
     return [{"name": name, "n": n, "meter": charts.meter(n, n, n, most, "work")} for name, n in counts[:SHOWN] if n]
 
 
-def _sorts(found: Patterns) -> list[dict[str, Any]]:
-    """What is compared, sort by sort: its rows, and why there are none."""
-    verdict, question = found.verdict, found.question
-    alone = "Of one bot no hours are kept for longer than two days; the week below has what was looked at."
-    few = "Weekdays are compared from two weeks on: before that, one bad day would be a bad weekday."
+def _sorts(report: Report) -> list[dict[str, Any]]:
+    """The comparisons by sort: rows, or a text if there are none."""
+    conclusions, params = report.conclusions, report.params
+    one_bot = "Hours of a single bot are kept for two days only; The week is drawn from samples."
+    too_short = (
+        "Weekdays are compared in ranges of two weeks and longer: in a shorter one, one bad day would be a bad weekday."
+    )
     bots = [
-        (found.names.get(one.value, f"bot {one.value}"), one, _only(one.value, found)) for one in _first(verdict.bots)
+        (report.names.get(one.value, f"bot {one.value}"), one, _only(one.value, report))
+        for one in _first(conclusions.bots)
     ]
-    kinds = [(one.value, one, question.query(kind=one.value)) for one in _first(verdict.kinds)]
-    hours = [(f"{int(one.value):02}:00", one, "") for one in by_clock(verdict.hours)]
-    weekdays = [(WEEKDAYS[int(one.value) - 1], one, "") for one in by_clock(verdict.weekdays)]
+    kinds = [(one.value, one, params.query(kind=one.value)) for one in _first(conclusions.kinds)]
+    hours = [(f"{int(one.value):02}:00", one, "") for one in by_clock(conclusions.hours)]
+    weekdays = [(WEEKDAYS[int(one.value) - 1], one, "") for one in by_clock(conclusions.weekdays)]
     return [
-        _sort("bots", "By bot", "Bot", bots, "Nothing was given back."),
-        _sort("kinds", "By kind", "Kind", kinds, "Nothing was given back."),
-        _sort("hours", "By hour of the day", "Hour", hours, alone if found.bot else "No lease ended."),
-        _sort("weekdays", "By weekday", "Weekday", weekdays, alone if found.bot else few),
+        _sort("bots", "By bot", "Bot", bots, "No lease was returned."),
+        _sort("kinds", "By kind", "Kind", kinds, "No lease was returned."),
+        _sort("hours", "By hour of the day", "Hour", hours, one_bot if report.bot else "No lease ended."),
+        _sort("weekdays", "By weekday", "Weekday", weekdays, one_bot if report.bot else too_short),
     ]
 
 
-def _only(bot: str, found: Patterns) -> str:
-    """The query string of the same question about this bot alone; empty for one that is gone."""
-    return found.question.query(bot=found.names[bot]) if bot != "0" and bot in found.names else ""
+def _only(bot: str, report: Report) -> str:
+    """The query string for this bot alone; empty for a deleted one."""
+    return report.params.query(bot=report.names[bot]) if bot != "0" and bot in report.names else ""
 
 
-def _first(ones: list[Standing]) -> list[Standing]:
-    """Those with any, what stands out before the rest."""
+def _first(ones: list[Comparison]) -> list[Comparison]:
+    """Those with returned leases, outliers first."""
     return sorted((one for one in ones if one.given), key=lambda one: (not one.out, not one.hint))
 
 
-def _sort(name: str, title: str, head: str, rows: list[tuple[str, Standing, str]], none: str) -> dict[str, Any]:
+def _sort(name: str, title: str, head: str, rows: list[tuple[str, Comparison, str]], none: str) -> dict[str, Any]:
     most = max((one.high for _, one, _ in rows[:SHOWN]), default=0.0)
     return {
         "name": name, "title": title, "head": head, "none": none, "more": max(0, len(rows) - SHOWN),
@@ -209,12 +225,12 @@ def _sort(name: str, title: str, head: str, rows: list[tuple[str, Standing, str]
     }  # fmt: skip
 
 
-def _week_table(found: Patterns) -> list[tuple[str, list[str]]]:
-    """The figures of the week: a row for each hour, a column for each weekday."""
+def _week_table(report: Report) -> list[tuple[str, list[str]]]:
+    """The table of the week: a row for each hour, a column for each weekday."""
     return [
-        (f"{hour:02}:00", [_short(found.heat.get((day, hour))) for day in range(1, 8)])
+        (f"{hour:02}:00", [_short(report.heat.get((day, hour))) for day in range(1, 8)])
         for hour in range(24)
-        if any(found.heat.get((day, hour)) for day in range(1, 8))
+        if any(report.heat.get((day, hour)) for day in range(1, 8))
     ]
 
 
@@ -224,47 +240,47 @@ def _short(cell: tuple[int, int] | None) -> str:
     return f"{cell[0]} of {cell[1]}" if cell[1] else str(cell[0])
 
 
-def _over_time(found: Patterns) -> str:
-    if not found.bars:
+def _over_time(report: Report) -> str:
+    if not report.bars:
         return ""
-    shape = "%a %H:%M" if found.hourly else "%d %b"
-    ends = (found.bars[0].start.strftime(shape), found.bars[-1].start.strftime(shape))
-    unit = "hour" if found.hourly else "day"
-    label = f"Leases given back by the {unit}: {found.verdict.given} in all. The figures are in the table below."
-    return charts.stacked([charts.Line("bad", "given back", [bar.given for bar in found.bars])], ends, label)
+    shape = "%a %H:%M" if report.hourly else "%d %b"
+    ends = (report.bars[0].start.strftime(shape), report.bars[-1].start.strftime(shape))
+    unit = "hour" if report.hourly else "day"
+    label = f"Leases returned by {unit}: {report.conclusions.given} in all. The numbers are in the table below."
+    return charts.stacked([charts.Line("bad", "returned", [bar.given for bar in report.bars])], ends, label)
 
 
-def _week(found: Patterns) -> str:
-    """By weekday and hour: the share that was given back, or of one bot how many."""
+def _week(report: Report) -> str:
+    """By weekday and hour: the share returned, or for one bot the number."""
     rows = []
     for day, name in enumerate(WEEKDAYS, start=1):
-        cells = [found.heat.get((day, hour)) for hour in range(24)]
-        rows.append((name[:3], [_warmth(cell) for cell in cells], [_told(name, *pair) for pair in enumerate(cells)]))
+        cells = [report.heat.get((day, hour)) for hour in range(24)]
+        rows.append(
+            (name[:3], [_heat_value(cell) for cell in cells], [_cell_title(name, *pair) for pair in enumerate(cells)])
+        )
     columns = [f"{hour:02}" if hour % 6 == 0 else "" for hour in range(24)]
-    what = "How many leases" if found.bot else "The share of leases that"
-    label = f"{what} were given back, by weekday and hour. The figures are in the table below."
+    measure = "Number" if report.bot else "Share"
+    label = f"{measure} of leases returned, by weekday and hour. The numbers are in the table below."
     return charts.heat(rows, columns, label)
 
 
-def _warmth(cell: tuple[int, int] | None) -> float | None:
+def _heat_value(cell: tuple[int, int] | None) -> float | None:
     if cell is None:
         return None
     given, leases = cell
     return given / leases if leases else float(given)
 
 
-def _told(day: str, hour: int, cell: tuple[int, int] | None) -> str:
-    said = "no lease ended"
+def _cell_title(day: str, hour: int, cell: tuple[int, int] | None) -> str:
+    text = "no lease ended"
     if cell is not None:
-        said = f"{cell[0]} of {cell[1]} leases given back" if cell[1] else f"{cell[0]} given back"
-    return f"{day} {hour:02}:00: {said}"
+        text = f"{cell[0]} of {cell[1]} leases returned" if cell[1] else f"{cell[0]} returned"
+    return f"{day} {hour:02}:00: {text}"
 
 
-def _held_bars(held: samples.HeldFor) -> str:
+def _held_chart(held: samples.HeldFor) -> str:
     if not held.known:
         return ""
-    label = (
-        f"How long {held.known} leases had been held before they were given back. The figures are in the table below."
-    )
-    ends = (f"up to {charts.seconds(samples.STEPS[0])}", f"over {charts.seconds(samples.STEPS[-1])}")
+    label = f"Hold times of {held.known} returned leases. The numbers are in the table below."
+    ends = (f"up to {charts.seconds(samples.HELD_STEPS[0])}", f"over {charts.seconds(samples.HELD_STEPS[-1])}")
     return charts.stacked([charts.Line("work", "leases", [n for _, n in held.steps])], ends, label)

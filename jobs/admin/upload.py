@@ -18,14 +18,14 @@ from jobs.enqueue.files import BadFile, BadLine, read_csv, read_ndjson
 from jobs.enqueue.new_job import NewJob
 from jobsite.lib.admin import count_of
 
-#: How many bad lines are told one by one.
-TOLD = 100
-#: How many jobs go to the database at once, and how many are read for an export at once.
-BATCH = 1000
+#: The most bad lines that are listed.
+BAD_LINES_SHOWN = 100
+#: Jobs in one INSERT, and in one query of an export.
+BATCH_SIZE = 1000
 
 
 def upload(page: admin.ModelAdmin, request: HttpRequest) -> HttpResponse:
-    """GET asks for a file; the first POST looks at it; the second, with its text in the form, loads it."""
+    """GET shows the form; the first POST checks the file; the second, with its text in the form, loads it."""
     if not request.user.has_perm("jobs.add_job"):
         raise PermissionDenied
     context = page.admin_site.each_context(request) | {
@@ -36,7 +36,7 @@ def upload(page: admin.ModelAdmin, request: HttpRequest) -> HttpResponse:
         if fault:
             context["fault"] = fault
         else:
-            context |= {"text": text, "format": "csv" if as_csv else "ndjson"} | _looked_at(text, as_csv)
+            context |= {"text": text, "format": "csv" if as_csv else "ndjson"} | _check(text, as_csv)
             good = context.get("good", [])
             wanted = "load" in request.POST or "load_good" in request.POST
             if wanted and good and ("load_good" in request.POST or not context["bad_count"]):
@@ -45,7 +45,7 @@ def upload(page: admin.ModelAdmin, request: HttpRequest) -> HttpResponse:
 
 
 def _given(request: HttpRequest) -> tuple[str, bool, str]:
-    """The file's text, whether it is CSV, and what is wrong with it as a whole."""
+    """Return the file's text, whether it is CSV, and an error of the whole file."""
     if "text" in request.POST:
         return request.POST["text"], request.POST.get("format") == "csv", ""
     file = request.FILES.get("file")
@@ -65,8 +65,8 @@ def _given(request: HttpRequest) -> tuple[str, bool, str]:
     return text, str(file.name).lower().endswith(".csv"), ""
 
 
-def _looked_at(text: str, as_csv: bool) -> dict[str, Any]:
-    """What would become of the file: the good jobs, the bad lines, and how many there are of each kind."""
+def _check(text: str, as_csv: bool) -> dict[str, Any]:
+    """Check the file: its good jobs, bad lines, and the number of jobs of each kind."""
     stream = io.BytesIO(text.encode("utf-8", "surrogatepass"))
     good: list[NewJob] = []
     bad: list[BadLine] = []
@@ -80,24 +80,24 @@ def _looked_at(text: str, as_csv: bool) -> dict[str, Any]:
         return {"fault": f"Nothing can be loaded: {error}."}
     return {
         "good": good,
-        "bad": bad[:TOLD],
+        "bad": bad[:BAD_LINES_SHOWN],
         "bad_count": len(bad),
-        "bad_more": max(0, len(bad) - TOLD),
+        "bad_more": max(0, len(bad) - BAD_LINES_SHOWN),
         "kinds": Counter(job.kind for job in good).most_common(50),
-        "looked": True,
+        "checked": True,
     }
 
 
 def _load(page: admin.ModelAdmin, request: HttpRequest, good: list[NewJob], bad: int) -> HttpResponse:
     created = 0
     with transaction.atomic():
-        for start in range(0, len(good), BATCH):
-            created += sum(new for _, new in insert.enqueue(good[start : start + BATCH]))
-    there = len(good) - created
-    said = f"Enqueued {count_of(created, 'job')}."
-    if there:
-        said += f" {there} {'was' if there == 1 else 'were'} there already."
+        for start in range(0, len(good), BATCH_SIZE):
+            created += sum(new for _, new in insert.enqueue(good[start : start + BATCH_SIZE]))
+    existing = len(good) - created
+    text = f"Enqueued {count_of(created, 'job')}."
+    if existing:
+        text += f" {existing} {'was' if existing == 1 else 'were'} enqueued before."
     if bad:
-        said += f" {count_of(bad, 'bad line')} left out."
-    page.message_user(request, said, messages.SUCCESS if created else messages.WARNING)
+        text += f" Skipped {count_of(bad, 'bad line')}."
+    page.message_user(request, text, messages.SUCCESS if created else messages.WARNING)
     return redirect(reverse("admin:jobs_job_changelist") + "?view=pending")

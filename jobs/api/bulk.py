@@ -1,4 +1,4 @@
-"""Many jobs in one call: as one JSON body, or as a stream of them, a line each."""
+"""Enqueue jobs in bulk: one JSON body, or a stream of NDJSON."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from jobsite.lib.params import MAX_ID, integer, only_known
 
 router = Router(auth=people_only, tags=["Jobs"])
 
-#: How many characters of what is wrong with a line are told.
+#: How many characters of the fault of a line are reported.
 MESSAGE_LENGTH = 500
 QUERY = [
     {
@@ -66,23 +66,23 @@ def _stream(request: HttpRequest) -> dict[str, Any]:
     count = integer(request, "count", 0, MAX_ID)
     lines = lines_of(request, counted=count > 0)
     if not connection.in_atomic_block:
-        # Somebody may take an hour to send it all; others can use the connection meanwhile.
+        # A producer may take an hour to send the stream: the connection goes back to the pool.
         connection.close()
-    loaded = load(read_ndjson(lines), skip_bad=bad == "skip", most_ids=schemas.MAX_BULK, count=count or None)
+    loaded = load(read_ndjson(lines), skip_bad=bad == "skip", max_ids=schemas.MAX_BULK, count=count or None)
     if loaded.bad and bad == "refuse":
         raise _refusal(loaded)
     out: dict[str, Any] = {"created": loaded.created, "existing": loaded.existing, "ids": loaded.ids}
     if bad == "skip":
-        out |= {"bad": loaded.bad, "errors": [_told(line) for line in loaded.told]}
+        out |= {"bad": loaded.bad, "errors": [_bad_line(line) for line in loaded.bad_lines]}
     return out
 
 
-def _told(line: BadLine) -> dict[str, Any]:
+def _bad_line(line: BadLine) -> dict[str, Any]:
     return {"line": line.number, "message": line.message[:MESSAGE_LENGTH]}
 
 
 def _refusal(loaded: Loaded) -> errors.Invalid:
-    found = [{"field": f"line {line['line']}", **line} for line in map(_told, loaded.told)]
-    first = "; ".join(f"{line['field']}: {line['message']}" for line in found[:3])
-    more = f"; and {loaded.bad - 3} more" if loaded.bad > 3 else ""
-    return errors.Invalid(f"{first}{more}. Nothing was enqueued.", errors=found, bad=loaded.bad)
+    listed = [{"field": f"line {line['line']}", **line} for line in map(_bad_line, loaded.bad_lines)]
+    first = "; ".join(f"{line['field']}: {line['message']}" for line in listed[:3])
+    others = f"; and {loaded.bad - 3} more" if loaded.bad > 3 else ""
+    return errors.Invalid(f"{first}{others}. Nothing was enqueued.", errors=listed, bad=loaded.bad)

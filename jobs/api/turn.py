@@ -24,7 +24,7 @@ from jobs.errors import LeaseLost
 from jobs.lifecycle import TurnRow, Wanted
 from jobs.turns import waiting
 from jobsite.lib import log_context
-from jobsite.lib.bodies import whole
+from jobsite.lib.bodies import read_body
 from jobsite.lib.errors import Invalid, JobsiteError, NotFound
 from jobsite.lib.strict_json import check_json, is_plain
 
@@ -101,7 +101,7 @@ def answer(environ: WSGIEnvironment) -> Answer | None:
         return None
     if len(instance) > INSTANCE_LENGTH or not instance.isprintable():
         return None
-    body = whole(environ, settings.MAX_BODY_BYTES)
+    body = read_body(environ, settings.MAX_BODY_BYTES)
     if not is_plain(body):
         return None
     try:
@@ -169,7 +169,7 @@ def _wait(digest: bytes, row: TurnRow, wanted: Wanted, seconds: float, instance:
     if not row.room:
         return row, False
 
-    def look() -> tuple[TurnRow | None, bool]:
+    def claim_again() -> tuple[TurnRow | None, bool]:
         try:
             found = lifecycle.take_turn(lifecycle.turn_request(digest, wanted, instance=instance))
         except JobsiteError:
@@ -178,7 +178,7 @@ def _wait(digest: bytes, row: TurnRow, wanted: Wanted, seconds: float, instance:
         return found, found.n > 0 or not found.room
 
     kinds = None if row.kinds is None else tuple(row.kinds)
-    found, waited = log_context.waited(lambda: waiting.until_found(look, kinds, seconds))
+    found, waited = log_context.waited(lambda: waiting.poll(claim_again, kinds, seconds))
     return found or row, waited
 
 
@@ -204,7 +204,7 @@ def _heard(data: schemas.ExchangeIn, row: TurnRow) -> str:
 def _rejected(job_id: int, attempt: int, error: LeaseLost | NotFound) -> dict[str, Any]:
     extra = {name: value for name, value in error.extra.items() if name in schemas.RejectedOut.model_fields}
     refused = {"id": job_id, "attempt": attempt, "code": error.code, "detail": error.detail} | extra
-    return schemas.RejectedOut(**refused).model_dump()
+    return schemas.RejectedOut.model_validate(refused).model_dump()
 
 
 def _json(yes: bool) -> str:

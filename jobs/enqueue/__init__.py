@@ -1,1 +1,1 @@
-"""How jobs come into being: what producers send, checked and inserted."""
+"""Create jobs: read and check what producers send, and insert it."""

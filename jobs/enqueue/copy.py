@@ -10,17 +10,17 @@ from pydantic_core import to_json
 
 from jobs.enqueue.new_job import NewJob
 
-#: Rows, and bytes of them, that are put together before they are written.
+#: Rows and bytes of one block.
 BLOCK_ROWS, BLOCK_BYTES = 1000, 1024 * 1024
-#: Beyond this the rows are kept on disk and not in memory.
+#: Beyond this size the rows are kept on disk and not in memory.
 MEMORY_BYTES = 8 * 1024 * 1024
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-#: A cell with nothing in it.
-NOTHING = b"\\N"
+#: A cell without a value.
+NULL = b"\\N"
 
 
-def row_of(job: NewJob, now: bytes = NOTHING, max_attempts: bytes = NOTHING) -> bytes:
-    """A job's row: kind, payload, priority, key, run_at, max_attempts. What the job does not say stands as given."""
+def row_of(job: NewJob, now: bytes = NULL, max_attempts: bytes = NULL) -> bytes:
+    """Encode a job: kind, payload, priority, key, run_at, max_attempts; with the defaults given for the last two."""
     payload = to_json(job.payload)
     if b"\\" in payload:
         payload = payload.replace(b"\\", b"\\\\")
@@ -28,21 +28,21 @@ def row_of(job: NewJob, now: bytes = NOTHING, max_attempts: bytes = NOTHING) -> 
         now = job.run_at.isoformat().encode()
     if job.max_attempts is not None:
         max_attempts = b"%d" % job.max_attempts
-    key = job.key.translate(_ESCAPES).encode() if job.key else NOTHING
+    key = job.key.translate(_ESCAPES).encode() if job.key else NULL
     return b"%b\t%b\t%d\t%b\t%b\t%b\n" % (job.kind.encode(), payload, job.priority, key, now, max_attempts)
 
 
 class Rows:
-    """Any number of new jobs, in order, and what has to be known of them all before the first can be added.
+    """Collect any number of new jobs, in order, with what must be known of them before the first is inserted.
 
-    While they come in, the database is not touched: no transaction is open, and no row locked, while somebody takes
-    an hour to send them. A context manager; what is on disk goes with it.
+    The database is not used before: a producer may take an hour to send them, and no transaction is open and no row
+    locked. A context manager: its file is deleted at the end.
     """
 
     def __init__(self) -> None:
         self.count = 0
         self.kinds: set[str] = set()
-        #: How many of each kind are to run at once.
+        #: How many of each kind are due at once.
         self.due = Counter[str]()
         #: Whether any has a key; whether any takes its kind's `max_attempts`.
         self.keyed = self.by_kind = False
@@ -59,7 +59,7 @@ class Rows:
         self._file.close()
 
     def add(self, job: NewJob) -> None:
-        """Put `job` after the others. Its payload must be what JSON can say."""
+        """Append `job`. Its payload must be JSON."""
         text = row_of(job)
         self.count += 1
         self.kinds.add(job.kind)
@@ -82,7 +82,7 @@ class Rows:
         self._weight = 0
 
     def blocks(self) -> Iterator[bytes]:
-        """All rows, in blocks of whole ones."""
+        """All rows, in blocks of complete rows."""
         if self._rows:
             self._flush()
         self._file.seek(0)
@@ -90,14 +90,14 @@ class Rows:
             yield self._file.read(size)
 
 
-def filled(block: bytes, *, now: bytes, max_attempts: bytes) -> bytes:
-    """A block of rows of which none has a key, with `now` and `max_attempts` where they say nothing of their own."""
-    # No cell but these three can be `\N`, and no cell holds a bare tab: what is replaced is what is meant.
+def fill_defaults(block: bytes, *, now: bytes, max_attempts: bytes) -> bytes:
+    """Set `run_at` and `max_attempts` where a row has none. For rows without keys."""
+    # Only these three cells can be `\N`, and no cell contains a bare tab: nothing else matches.
     block = block.replace(b"\t\\N\t\\N\t\\N\n", b"\t\\N\t%b\t%b\n" % (now, max_attempts))
     block = block.replace(b"\t\\N\t\\N\t", b"\t\\N\t%b\t" % now)
     return block.replace(b"\t\\N\n", b"\t%b\n" % max_attempts)
 
 
-def with_ids(block: bytes, ids: Iterator[int]) -> bytes:
-    """A block of rows, each with the next of `ids` before it."""
+def prepend_ids(block: bytes, ids: Iterator[int]) -> bytes:
+    """Put the next of `ids` before each row of a block."""
     return b"".join([b"%d\t%b\n" % (job_id, row) for row, job_id in zip(block[:-1].split(b"\n"), ids, strict=False)])

@@ -19,35 +19,35 @@ from jobsite.lib.errors import BadRequest, Invalid
 from jobsite.lib.strict_json import MAX_DEPTH, loads
 
 _COLUMNS = ("kind", "payload", "priority", "run_at", "key", "max_attempts")
-#: How much of a stream is read at once.
+#: Bytes of a stream that are read at once.
 CHUNK = 256 * 1024
 _from_json = TypeAdapter(JobIn).validator.validate_json
 
 
 class BadFile(Exception):
-    """The file as a whole cannot be read: no header, or a column nobody knows."""
+    """The file cannot be read: it has no header, or an unknown column."""
 
 
 @dataclass(frozen=True)
 class BadLine:
-    """A line that is not a job: its number, from 1, and what is wrong with it."""
+    """A line that is not a job: its number, from 1, and the fault."""
 
     number: int
     message: str
 
 
 def read_ndjson(stream: Readable) -> Iterator[NewJob | BadLine]:
-    """The jobs in `stream`, one JSON object a line. Empty lines are left out. Holds one line in memory at a time."""
+    """Read jobs, one JSON object a line. Skips empty lines. Holds one line in memory at a time."""
     for number, line in _lines(stream):
         if line is None:
-            yield BadLine(number, f"longer than {_longest()} bytes")
+            yield BadLine(number, f"longer than {_max_line()} bytes")
         elif line and not line.isspace():
-            yield _on_line(number, line)
+            yield _parse_line(number, line)
 
 
-def _on_line(number: int, line: bytes) -> NewJob | BadLine:
-    # What the quick way takes, the careful way would take, too, and what it does not take the careful way decides.
-    # (But one: a number out of range that a later value of the same name replaces.)
+def _parse_line(number: int, line: bytes) -> NewJob | BadLine:
+    # The fast parser accepts nothing that the strict one refuses, which decides about the rest. The one exception: a
+    # number out of range that a later value of the same name replaces.
     if line.count(b"[") + line.count(b"{") <= MAX_DEPTH:
         try:
             job: JobIn = _from_json(line)
@@ -56,15 +56,15 @@ def _on_line(number: int, line: bytes) -> NewJob | BadLine:
         else:
             return job.to_new()
     try:
-        return _job(number, loads(line))
+        return _validate(number, loads(line))
     except (BadRequest, Invalid) as error:
         return BadLine(number, error.detail)
 
 
 def read_csv(stream: Readable) -> Iterator[NewJob | BadLine]:
-    """The jobs in `stream`: a header, then a row for each. An empty cell is a field not given. BadFile: the header."""
-    csv.field_size_limit(_longest())
-    # Bad UTF-8 becomes lone surrogates here, and is refused below, on the row it is in.
+    """Read jobs: a header, then a row for each. An empty cell is a field not given. BadFile for a bad header."""
+    csv.field_size_limit(_max_line())
+    # Bad UTF-8 becomes lone surrogates here, and `_parse_row` refuses the row.
     text = ("" if line is None else line.decode("utf-8", "surrogateescape") + "\n" for _, line in _lines(stream))
     rows = csv.reader(text, strict=True)
     try:
@@ -85,10 +85,10 @@ def read_csv(stream: Readable) -> Iterator[NewJob | BadLine]:
             yield BadLine(number, f"not CSV: {error}")
             continue
         if row:
-            yield _row(number, header, row)
+            yield _parse_row(number, header, row)
 
 
-def _row(number: int, header: list[str], row: list[str]) -> NewJob | BadLine:
+def _parse_row(number: int, header: list[str], row: list[str]) -> NewJob | BadLine:
     if len(row) != len(header):
         return BadLine(number, f"{len(row)} cells, and the header has {len(header)}")
     value: dict[str, Any] = {}
@@ -106,25 +106,25 @@ def _row(number: int, header: list[str], row: list[str]) -> NewJob | BadLine:
             value[name] = int(cell)
         else:
             value[name] = cell
-    return _job(number, value)
+    return _validate(number, value)
 
 
-def _job(number: int, value: Any) -> NewJob | BadLine:
+def _validate(number: int, value: Any) -> NewJob | BadLine:
     try:
         return JobIn.model_validate(value).to_new()
     except ValidationError as error:
-        found = [(".".join(str(part) for part in e["loc"])[:200], e["msg"]) for e in error.errors(include_input=False)]
-        return BadLine(number, "; ".join(f"{field}: {message}" if field else message for field, message in found))
+        faults = [(".".join(str(part) for part in e["loc"])[:200], e["msg"]) for e in error.errors(include_input=False)]
+        return BadLine(number, "; ".join(f"{field}: {message}" if field else message for field, message in faults))
 
 
-def _longest() -> int:
-    # In JSON a character may be written as \u0041: six bytes for one. The rest is room for the other fields.
+def _max_line() -> int:
+    # JSON may write a character as \u0041: six bytes for one. The rest is room for the other fields.
     return 6 * int(settings.MAX_PAYLOAD_BYTES) + 65_536
 
 
 def _lines(stream: Readable) -> Iterator[tuple[int, bytes | None]]:
-    """Numbered lines without their ends; None for one that is too long, whose rest is skipped unread into memory."""
-    most, number, rest, skipped = _longest(), 0, b"", False
+    """Numbered lines without their ends; None for one that is too long, of which only a chunk is held in memory."""
+    limit, number, rest, skipped = _max_line(), 0, b"", False
     while chunk := stream.read(CHUNK):
         lines = (rest + chunk).split(b"\n")
         rest = lines.pop()
@@ -132,9 +132,9 @@ def _lines(stream: Readable) -> Iterator[tuple[int, bytes | None]]:
             number += 1
             if number == 1:
                 line = line.removeprefix(BOM_UTF8)
-            yield number, None if skipped or len(line) > most else line
+            yield number, None if skipped or len(line) > limit else line
             skipped = False
-        if skipped or len(rest) > most:
+        if skipped or len(rest) > limit:
             rest, skipped = b"", True
     if skipped:
         yield number + 1, None

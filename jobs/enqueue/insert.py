@@ -1,40 +1,37 @@
-"""Create jobs: a few in one statement, many by COPY. All or none, and kinds that are new come into being here."""
+"""Insert jobs: a few in one statement, larger sets by COPY. All or none; creates kinds that are new."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from django.db import OperationalError, connection, transaction
 from psycopg.errors import DeadlockDetected
 
-from jobs.enqueue.copy import BLOCK_BYTES, BLOCK_ROWS, Rows, filled, row_of, with_ids
+from jobs.enqueue.copy import BLOCK_BYTES, BLOCK_ROWS, Rows, fill_defaults, prepend_ids, row_of
 from jobs.enqueue.new_job import NewJob as NewJob  # what producers hand to `enqueue`
+from jobs.enqueue.statements import SQL, run
 from jobs.models import Job, JobKind
 from jobs.turns import waiting
 
-if TYPE_CHECKING:
-    pass
-from jobs.enqueue.statements import SQL, run
-
 T = TypeVar("T")
-#: From so many new jobs on, `COPY` is quicker than one statement.
+#: From this number of jobs on `COPY` is faster than one statement.
 COPY_FROM = 200
-#: Blocks of rows in one `COPY`, so that what PostgreSQL remembers of each row until its end stays small.
+#: Blocks of rows in one `COPY`: PostgreSQL keeps something of each row in memory until its end.
 COPY_BLOCKS = 100
-#: Pages of rows that may be there already in one `INSERT`, for the same reason.
+#: Pages of the temporary table in one `INSERT`, for the same reason.
 INCOMING_PAGES = 2000
-#: The most rows that are added in the order of their keys.
+#: Up to this number rows are inserted in the order of their keys.
 SORTED_ROWS = 10_000
-#: How often jobs are brought in when PostgreSQL ended it because two producers waited for each other.
-TRIES = 4
+#: How often a transaction is tried that ends in a deadlock with another producer.
+MAX_TRIES = 4
 
 
 @dataclass(frozen=True)
 class Enqueued:
-    """What became of new jobs: how many there are now, how many were there already. `jobs`: as `enqueue` returns."""
+    """The result: jobs that were created, and those that existed already. `jobs`: as `enqueue` returns them."""
 
     created: int
     existing: int
@@ -42,9 +39,9 @@ class Enqueued:
 
 
 def enqueue(new: Sequence[NewJob]) -> list[tuple[int, bool]]:
-    """Add jobs, all or none. Returns `(id, created)` for each in order; a key that is there gives the job it has."""
+    """Add jobs, all or none. Returns `(id, created)` for each, in order; an existing key gives the existing job."""
     if len(new) < COPY_FROM:
-        return _again(lambda: _bring_in({job.kind for job in new}, lambda _: _add(new)))
+        return _retry_deadlocks(lambda: _insert({job.kind for job in new}, lambda _: _insert_few(new)))
     with Rows() as rows:
         for job in new:
             rows.add(job)
@@ -52,27 +49,27 @@ def enqueue(new: Sequence[NewJob]) -> list[tuple[int, bool]]:
 
 
 def enqueue_rows(rows: Rows, *, ids: bool = False) -> Enqueued:
-    """Add any number of jobs, all or none. With `ids`, says what became of each; that takes memory for them all."""
+    """Add any number of jobs, all or none. With `ids` the result has `jobs`, in memory for all of them."""
 
-    def put(attempts: dict[str, int]) -> tuple[Enqueued, Mapping[str, int]]:
-        with _checked_at_once():
+    def write(attempts: dict[str, int]) -> tuple[Enqueued, Mapping[str, int]]:
+        with _immediate_constraints():
             if rows.keyed or (rows.by_kind and len(set(attempts.values())) > 1):
-                done = _add_incoming(rows, ids=ids)
+                done = _insert_incoming(rows, ids=ids)
             else:
                 done = _copy(rows, max(attempts.values(), default=0), ids=ids)
-        # How many of each kind are new is not known, but not more than these.
+        # How many of each kind are new is not known; these are upper bounds.
         return done, {kind: min(n, done.created) for kind, n in rows.due.items()}
 
-    return _again(lambda: _bring_in(rows.kinds, put))
+    return _retry_deadlocks(lambda: _insert(rows.kinds, write))
 
 
 def enqueue_ahead(jobs: Iterator[NewJob]) -> tuple[int, Iterator[NewJob]]:
-    """Add jobs as they come, up to the first that has a key or is of a new kind. Returns how many, and the others.
+    """Add jobs while they are read, up to the first with a key or of a new kind. Returns their number, and the others.
 
-    Up to there nobody has to wait for anybody, and PostgreSQL adds some while the next are read. For jobs that come
-    quickly: the transaction is open while they come.
+    Such jobs cannot wait for another producer's, and PostgreSQL inserts some while the next are read. For sources that
+    are fast: the transaction is open while they are read.
     """
-    now, count, rest = _now(), 0, jobs
+    now, count, rest = _database_time(), 0, jobs
     attempts = dict[str, bytes]()
     due = Counter[str]()
 
@@ -81,11 +78,11 @@ def enqueue_ahead(jobs: Iterator[NewJob]) -> tuple[int, Iterator[NewJob]]:
         block: list[bytes] = []
         weight = 0
         for job in jobs:
-            most = attempts.get(job.kind)
-            if job.key or most is None:
+            max_attempts = attempts.get(job.kind)
+            if job.key or max_attempts is None:
                 rest = chain([job], jobs)
                 break
-            block.append(row_of(job, now, most))
+            block.append(row_of(job, now, max_attempts))
             count += 1
             if job.run_at is None:
                 due[job.kind] += 1
@@ -96,86 +93,86 @@ def enqueue_ahead(jobs: Iterator[NewJob]) -> tuple[int, Iterator[NewJob]]:
         if block:
             yield b"".join(block)
 
-    def put(there: dict[str, int]) -> tuple[None, Mapping[str, int]]:
-        attempts.update({name: b"%d" % most for name, most in there.items()})
-        with _checked_at_once():
-            _write("copy", blocks())
+    def write(existing: dict[str, int]) -> tuple[None, Mapping[str, int]]:
+        attempts.update({name: b"%d" % max_attempts for name, max_attempts in existing.items()})
+        with _immediate_constraints():
+            _copy_blocks("copy", blocks())
         return None, due
 
-    _bring_in(JobKind.objects.values_list("name", flat=True), put)
+    _insert(JobKind.objects.values_list("name", flat=True), write)
     return count, rest
 
 
-def _bring_in(kinds: Collection[str], put: Callable[[dict[str, int]], tuple[T, Mapping[str, int]]]) -> T:
-    """Where all new jobs come into being, one or a million: first kinds that are new, then the jobs, by `put`.
+def _insert(kinds: Collection[str], write: Callable[[dict[str, int]], tuple[T, Mapping[str, int]]]) -> T:
+    """Insert jobs in one transaction: first kinds that are new, then the jobs, by `write`. Every new job comes by here.
 
-    All in one transaction. `put` is given each kind's `max_attempts`, and returns, with what it has to say, how many
-    jobs of each kind are due now: who waits for them is told.
+    `write` takes each kind's `max_attempts`, and returns its result and how many jobs of each kind are due now, which
+    are announced to waiting claims.
     """
     with transaction.atomic():
-        said, due = put(_kinds_there(sorted(kinds)))
+        result, due = write(_lock_kinds(sorted(kinds)))
         waiting.announce(due)
-    return said
+    return result
 
 
-def _again(bring: Callable[[], T]) -> T:
-    """Do it, and do it again when it and another producer waited for each other: for the same keys in another order."""
-    for _ in range(TRIES - 1):
+def _retry_deadlocks(insert: Callable[[], T]) -> T:
+    """Repeat a transaction that ended in a deadlock with another producer, over the same keys in another order."""
+    for _ in range(MAX_TRIES - 1):
         try:
-            return bring()
+            return insert()
         except OperationalError as error:
-            # All of this one is undone, so the other goes on.
+            # It was rolled back, so the other one goes on.
             if not isinstance(error.__cause__, DeadlockDetected):
                 raise
-    return bring()
+    return insert()
 
 
-def _kinds_there(names: list[str]) -> dict[str, int]:
-    """These kinds' `max_attempts`; who is not there comes into being. None of them goes before the transaction ends."""
+def _lock_kinds(names: list[str]) -> dict[str, int]:
+    """Return these kinds' `max_attempts`. Creates those that are missing; none can be deleted in this transaction."""
     attempts = {row["name"]: row["max_attempts"] for row in run("kinds", names=names)} if names else {}
     if len(attempts) < len(names):
-        # In their order, so that two producers with the same new kinds cannot wait for each other.
+        # Sorted, so that two producers with the same new kinds cannot deadlock.
         JobKind.objects.bulk_create([JobKind(name=n) for n in names if n not in attempts], ignore_conflicts=True)
         attempts = {row["name"]: row["max_attempts"] for row in run("kinds", names=names)}
     return attempts
 
 
-def _add(new: Sequence[NewJob]) -> tuple[list[tuple[int, bool]], Mapping[str, int]]:
-    """A few jobs, in one statement. Returns what `enqueue` does, and how many of each kind are due now."""
+def _insert_few(new: Sequence[NewJob]) -> tuple[list[tuple[int, bool]], Mapping[str, int]]:
+    """Insert jobs in one statement. Returns what `enqueue` does, and how many of each kind are due now."""
     rows = [
         {**job._asdict(), "run_at": job.run_at.isoformat() if job.run_at else None, "key": job.key or None}
         for job in new
     ]
     ids: list[int | None] = [row["id"] for row in run("enqueue", rows=rows)]
     keys = {(job.kind, job.key) for job, job_id in zip(new, ids, strict=True) if job_id is None}
-    there: dict[tuple[str, str | None], int] = {}
+    existing: dict[tuple[str, str | None], int] = {}
     for kind in {kind for kind, _ in keys}:
-        found = Job.objects.filter(kind=kind, key__in=[key for k, key in keys if k == kind])
-        there |= {(kind, key): job_id for key, job_id in found.values_list("key", "id")}
+        jobs = Job.objects.filter(kind=kind, key__in=[key for k, key in keys if k == kind])
+        existing |= {(kind, key): job_id for key, job_id in jobs.values_list("key", "id")}
     due = Counter(job.kind for job, job_id in zip(new, ids, strict=True) if job_id is not None and not job.run_at)
     return [
-        (there[(job.kind, job.key)], False) if job_id is None else (job_id, True)
+        (existing[(job.kind, job.key)], False) if job_id is None else (job_id, True)
         for job, job_id in zip(new, ids, strict=True)
     ], due
 
 
 def _copy(rows: Rows, max_attempts: int, *, ids: bool) -> Enqueued:
-    """Any number of jobs of which none has a key, straight into the table."""
-    now = _now()
+    """Copy any number of jobs without keys into the table of jobs."""
+    now = _database_time()
     new = [row["id"] for row in run("reserve", count=rows.count)] if ids else []
-    blocks = (filled(block, now=now, max_attempts=b"%d" % max_attempts) for block in rows.blocks())
+    blocks = (fill_defaults(block, now=now, max_attempts=b"%d" % max_attempts) for block in rows.blocks())
     if ids:
         numbers = iter(new)
-        _write("copy_numbered", (with_ids(block, numbers) for block in blocks))
+        _copy_blocks("copy_numbered", (prepend_ids(block, numbers) for block in blocks))
     else:
-        _write("copy", blocks)
+        _copy_blocks("copy", blocks)
     return Enqueued(rows.count, 0, [(job_id, True) for job_id in new] if ids else None)
 
 
-def _add_incoming(rows: Rows, *, ids: bool) -> Enqueued:
-    """Any number of jobs, by way of a table of their own: some may be there already."""
+def _insert_incoming(rows: Rows, *, ids: bool) -> Enqueued:
+    """Insert any number of jobs through a temporary table: their keys may exist already."""
     run("incoming")
-    _write("copy_incoming", rows.blocks())
+    _copy_blocks("copy_incoming", rows.blocks())
     created = 0
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_relation_size('pg_temp.incoming') / current_setting('block_size')::integer")
@@ -186,13 +183,13 @@ def _add_incoming(rows: Rows, *, ids: bool) -> Enqueued:
             cursor.execute(SQL.text("enqueue_incoming"), params)
             created += cursor.rowcount
         jobs = [(row["id"], row["created"]) for row in run("incoming_ids")] if ids else None
-        # Not only at the commit: the caller's transaction may go on, and enqueue again.
+        # Dropped here and not only at commit: the caller's transaction may enqueue again.
         cursor.execute("DROP TABLE pg_temp.incoming")
     return Enqueued(created, rows.count - created, jobs)
 
 
-def _write(name: str, blocks: Iterator[bytes]) -> None:
-    """Run a named `COPY` with these blocks of rows; more than once when they are many."""
+def _copy_blocks(name: str, blocks: Iterator[bytes]) -> None:
+    """Run a named `COPY` for these blocks of rows, once for each `COPY_BLOCKS` of them."""
     while first := next(blocks, None):
         with (
             connection.wrap_database_errors,
@@ -203,16 +200,16 @@ def _write(name: str, blocks: Iterator[bytes]) -> None:
                 copy.write(block)
 
 
-def _now() -> bytes:
-    """The database's time, as `COPY` takes it."""
+def _database_time() -> bytes:
+    """The database's time, as `COPY` reads it."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT statement_timestamp()")
         return bytes(cursor.fetchone()[0].isoformat(), "ascii")
 
 
 @contextmanager
-def _checked_at_once() -> Iterator[None]:
-    """What a deferred check remembers of each new row it forgets after each statement, and not only at the commit."""
+def _immediate_constraints() -> Iterator[None]:
+    """Check deferred constraints after each statement: until commit PostgreSQL would keep each new row in memory."""
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         yield

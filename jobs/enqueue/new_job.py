@@ -1,4 +1,4 @@
-"""A new job as producers send it, with the rules for each of its fields."""
+"""Validate new jobs as producers send them: the rules for each field."""
 
 import re
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ from bots.models import NAME_LENGTH
 from jobs.models import KEY_LENGTH, KIND_PATTERN, MAX_ATTEMPTS_LIMIT, PRIORITY_LIMIT
 from jobsite.lib.strict_json import first_fault, is_small_and_plain, unkeepable
 
-#: Moments outside these years cannot be shown in every time zone, and nobody means them.
+#: Times outside these years cannot be represented in every time zone.
 YEARS = (1970, 9000)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
 
@@ -34,14 +34,14 @@ def _json_payload(value: Any) -> Any:
     return value
 
 
-def _iso(value: Any) -> Any:
-    # Pydantic would take numbers, and text with a number in it, as seconds since 1970.
+def _iso_time(value: Any) -> Any:
+    # Pydantic would read numbers, and text that is a number, as seconds since 1970.
     if value is not None and not (isinstance(value, datetime) or (isinstance(value, str) and _DATE.match(value))):
         raise PydanticCustomError("iso", "Use an ISO 8601 time with its offset, such as 2026-11-05T09:00:00Z")
     return value
 
 
-def _sane(moment: datetime) -> datetime:
+def _within_years(moment: datetime) -> datetime:
     if not YEARS[0] < moment.year < YEARS[1]:
         raise PydanticCustomError("year", "Use a time between the years {0} and {1}", {"0": YEARS[0], "1": YEARS[1]})
     return moment.astimezone(UTC)
@@ -54,7 +54,7 @@ def _no_nul(text: str) -> str:
 
 
 class NewJob(NamedTuple):
-    """A job to be. `max_attempts` None: the kind's; `run_at` None: now; `key` None or empty: it has none."""
+    """A job to create. `max_attempts` None: the kind's; `run_at` None: now; `key` None or empty: no key."""
 
     kind: str
     payload: Any
@@ -69,18 +69,18 @@ class JobIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    # Rust's `$` is the very end of the text, which Python writes `\Z`.
+    # In Rust `$` is the end of the text, which Python writes `\Z`.
     kind: str = Field(min_length=1, max_length=NAME_LENGTH, pattern=KIND_PATTERN.replace(r"\Z", "$"), examples=["sum"])
     payload: Annotated[Any, AfterValidator(_json_payload)] = Field(default_factory=dict, description="Any JSON.")
     priority: int = Field(0, ge=-PRIORITY_LIMIT, le=PRIORITY_LIMIT, description="Higher goes first.")
-    run_at: Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_iso), AfterValidator(_sane)] | None = Field(
-        None, description="Not before this moment. Without it: now."
-    )
+    run_at: (
+        Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_iso_time), AfterValidator(_within_years)] | None
+    ) = Field(None, description="Not before this moment. Without it: now.")
     key: Annotated[str, Field(min_length=1, max_length=KEY_LENGTH), AfterValidator(_no_nul)] | None = Field(
         None, description="The same key of the same kind is the same job."
     )
     max_attempts: int | None = Field(None, ge=1, le=MAX_ATTEMPTS_LIMIT, description="Without it: the kind's.")
 
     def to_new(self) -> NewJob:
-        """What `lifecycle.enqueue` takes."""
+        """The same as `enqueue` takes it."""
         return NewJob(self.kind, self.payload, self.priority, self.run_at, self.key, self.max_attempts)

@@ -1,1 +1,1 @@
-"""Why a job is where it is, what happened to it, and its kind's policy in words."""
+"""Explain a job's status, its history, and its kind's policy in words."""

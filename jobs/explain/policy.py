@@ -1,4 +1,4 @@
-"""A kind's policy in words."""
+"""Describe a kind's policy in words."""
 
 from django.conf import settings
 
@@ -9,38 +9,38 @@ from jobs.time_limits import limit_of
 from jobsite.lib.durations import words
 
 
-def run_limit_shortly(kind: JobKind) -> str:
-    """`10 m, learned`: `run_limit` for a table."""
-    whose = "" if kind.run_within else ", learned" if kind.learned_run_within else ", default"
-    return f"{words(limit_of(kind))}{whose}"
+def run_limit_short(kind: JobKind) -> str:
+    """Describe the run limit for a table: `10 m, learned`."""
+    origin = "" if kind.run_within else ", learned" if kind.learned_run_within else ", default"
+    return f"{words(limit_of(kind))}{origin}"
 
 
 def run_limit(kind: JobKind) -> str:
-    """`10 m, the site's default`: how long jobs of this kind may run, and where that comes from."""
+    """Describe the run limit and its origin: `10 m, the installation's default`."""
     if kind.run_within is not None:
-        whose = "the kind's own"
+        origin = "set for this kind"
     elif kind.learned_run_within is not None:
-        whose = "learned from its own successes"
+        origin = "learned from its successes"
     else:
-        whose = "the site's default"
-    return f"{words(limit_of(kind))}, {whose}"
+        origin = "the installation's default"
+    return f"{words(limit_of(kind))}, {origin}"
 
 
 def policy(kind: JobKind) -> dict[str, str]:
-    """What each field of a kind's policy comes to, in words: `{field: sentence}`."""
+    """Describe each field of a kind's policy: `{field: sentence}`."""
     times = health.UNHEALTHY_AT
     then = {
-        Policy.RELEASE: "gives the job back, and the attempt counts",
-        Policy.FLAG: "says so in the history and leaves the job where it is",
-        Policy.FAIL: "ends the job as failed",
+        Policy.RELEASE: "releases the job; the attempt is counted",
+        Policy.FLAG: "only flags the job in its history",
+        Policy.FAIL: "fails the job",
     }
     run = limit_of(kind)
     wait = settings.DEFAULT_WAIT_WITHIN if kind.wait_within is None else kind.wait_within
     return {
         "max_attempts": f"Attempts before a job has failed: {kind.max_attempts}. Releases are not counted.",
-        "backoff": f"After the first failure it waits {words(kind.backoff)}, and twice as long after each one more.",
-        "start_within": f"Claimed and not started within {words(kind.start_within)}: the sweep gives it back.",
-        "heartbeat_within": f"No heartbeat for {words(kind.heartbeat_within)}: its bot is potentially stuck; for "
+        "backoff": f"Retried {words(kind.backoff)} after the first failure; the delay doubles with each further one.",
+        "start_within": f"Claimed and not started within {words(kind.start_within)}: the sweep expires the lease.",
+        "heartbeat_within": f"No heartbeat for {words(kind.heartbeat_within)}: its bot is potentially stuck. For "
         f"{words(kind.heartbeat_within * times)}: unhealthy.",
         "when_silent": f"After {words(kind.heartbeat_within * times)} of silence the sweep "
         f"{then[Policy(kind.when_silent)]}.",
@@ -49,6 +49,6 @@ def policy(kind: JobKind) -> dict[str, str]:
         "when_overdue": f"After {words(run * times)} of running the sweep {then[Policy(kind.when_overdue)]}.",
         "wait_within": f"A due job that waits longer than {words(wait)} opens an incident."
         if wait
-        else "No incident opens, however long a due job waits.",
-        "keep_for": f"Finished jobs are kept for {words(kind.keep_for)}; then they are deleted with their history.",
+        else "No incident opens for waiting jobs.",
+        "keep_for": f"Finished jobs are kept for {words(kind.keep_for)}; then deleted with their history.",
     }

@@ -1,4 +1,4 @@
-"""A job's history as steps of a timeline."""
+"""Build the timeline of a job from its history."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from jobsite.lib.durations import words
 
 @dataclass(frozen=True)
 class Step:
-    """One moment of a job's life."""
+    """One entry of the timeline."""
 
     at: datetime | None
     look: str
@@ -27,29 +27,29 @@ class Step:
 
 
 def timeline(job: Job, events: Iterable[JobEvent]) -> list[Step]:
-    """From enqueue to now: each attempt, its bot, the last sign of life, how it ended, and late results."""
+    """Return the steps from enqueue to now: attempts, bots, last heartbeats, ends, and late results."""
     steps = [Step(job.created_at, "wait", "enqueued", f"priority {job.priority}" if job.priority else "")]
-    told: set[int] = set()
+    shown_attempts: set[int] = set()
     for event in events:
-        if event.verb in transitions.ENDING and event.attempt not in told:
+        if event.verb in transitions.ENDING and event.attempt not in shown_attempts:
             steps.extend(_attempt(event))
-            told.add(event.attempt)
+            shown_attempts.add(event.attempt)
         steps.append(_event(event))
     if job.claimed_by is not None:
         steps.extend(_lease(job))
-    elif job.status == JobStatus.SUCCEEDED and job.attempt not in told:
+    elif job.status == JobStatus.SUCCEEDED and job.attempt not in shown_attempts:
         bot = str(job.finished_by or "a bot")
         if job.claimed_at:
             waited = words(max(job.claimed_at - job.run_at, timedelta(0)))
             steps.append(Step(job.claimed_at, "work", f"claimed by {bot}", f"attempt {job.attempt}, after {waited}"))
         ran = f"ran for {words(job.finished_at - job.started_at)}" if job.started_at and job.finished_at else ""
         steps.append(Step(job.finished_at, "good", f"completed by {bot}", ran, job.finished_by_id, bot))
-    # A claim is known only from what ended it or holds on, and has its place before what happened meanwhile.
+    # A claim is known only from the lease or the event that ended it. Sort it to its place in time.
     return sorted(steps, key=lambda step: step.at or timezone.now())
 
 
 def _attempt(event: JobEvent) -> list[Step]:
-    """What an event that ended an attempt knows of its beginning."""
+    """The steps of an attempt's beginning, from the event that ended it."""
     detail: dict[str, Any] = event.detail or {}
     claimed, heard = (_moment(detail.get(name)) for name in ("claimed_at", "heartbeat_at"))
     if claimed is None or event.bot is None:
@@ -67,9 +67,9 @@ def _lease(job: Job) -> list[Step]:
     if job.started_at and job.claimed_at and job.started_at > job.claimed_at:
         steps.append(Step(job.started_at, "work", "started"))
     if job.heartbeat_at and job.heartbeat_at > (job.started_at or job.heartbeat_at - timedelta(1)):
-        said = [] if job.progress is None else [f"{job.progress} %"]
-        said += [job.progress_note] if job.progress_note else []
-        steps.append(Step(job.heartbeat_at, "work", "last heartbeat", ", ".join(said)))
+        parts = [] if job.progress is None else [f"{job.progress} %"]
+        parts += [job.progress_note] if job.progress_note else []
+        steps.append(Step(job.heartbeat_at, "work", "last heartbeat", ", ".join(parts)))
     return steps
 
 

@@ -1,6 +1,6 @@
-"""Why is this job where it is? One answer for `manage.py explain`, the job's page and `GET /jobs/{id}/explain`.
+"""Explain a job's status for `manage.py explain`, the job's page and `GET /jobs/{id}/explain`.
 
-A sentence or two, and under it the evidence: one line for each thing that was looked at, with its figures.
+The explanation is a sentence or two, with the evidence: one line for each fact, with its values.
 """
 
 from collections import Counter
@@ -23,13 +23,13 @@ from jobs.sweep import forecast, verdicts
 from jobsite.lib.badges import exact
 from jobsite.lib.durations import words
 
-#: How many of a job's last events the answer names.
-NAMED = 10
+#: The most of a job's last events that are read.
+EVENTS_READ = 10
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """One thing that was looked at: its name, what was found in words, and the figures."""
+    """One fact: its name, its text, and its values."""
 
     about: str
     says: str
@@ -38,7 +38,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Explained:
-    """The answer."""
+    """The explanation."""
 
     job: int
     kind: str
@@ -47,13 +47,13 @@ class Explained:
     evidence: list[Evidence]
 
     def as_dict(self) -> dict[str, Any]:
-        """The answer for programs; moments are datetimes, durations seconds."""
+        """The explanation for programs. Times are datetimes, durations are in seconds."""
         return asdict(self)
 
 
 def explain(job: Job) -> Explained:
-    """Why `job` is where it is. Its kind, its holder and who finished it are best selected with it."""
-    events = list(job.events.select_related("bot").order_by("-id")[:NAMED])
+    """Explain the status of `job`. Select its kind, holder and finishing bot along with it."""
+    events = list(job.events.select_related("bot").order_by("-id")[:EVENTS_READ])
     found = {**dict.fromkeys(HELD, _held), **dict.fromkeys(FINISHED, _finished)}.get(JobStatus(job.status), _pending)
     why, evidence = found(job, events)
     return Explained(job.pk, job.kind_id, str(job.status), why, evidence)
@@ -64,7 +64,7 @@ def _ago(moment: datetime) -> str:
 
 
 def _in(moment: datetime) -> str:
-    """A moment relative to now, and absolute."""
+    """A time relative to now, and absolute."""
     ahead = moment - timezone.now()
     return f"in {words(ahead)} ({exact(moment)})" if ahead > timedelta(0) else _ago(moment)
 
@@ -78,8 +78,8 @@ def _who(event: JobEvent) -> str:
 
 def _pending(job: Job, events: Sequence[JobEvent]) -> tuple[str, list[Evidence]]:
     bots = takers.takers(job.kind_id)
-    ahead, now = takers.before(job), timezone.now()
-    most = "at least " if ahead >= takers.BEFORE else ""
+    ahead, now = takers.jobs_ahead(job), timezone.now()
+    most = "at least " if ahead >= takers.MAX_AHEAD else ""
     kind = f"paused: none of the jobs of kind {job.kind_id} is handed out" if job.kind.paused else "not paused"
     due = f"since {_ago(job.run_at)}" if job.run_at <= now else _in(job.run_at)
     evidence = [
@@ -94,24 +94,24 @@ def _pending(job: Job, events: Sequence[JobEvent]) -> tuple[str, list[Evidence]]
 
 
 def _why_pending(job: Job, events: Sequence[JobEvent], bots: dict[str, int], before: str) -> str:
-    said, last = "", events[0] if events else None
+    answer, last = "", events[0] if events else None
     if last is not None and last.verb in transitions.REOPENING:
-        said = f"It was {transitions.past(last.verb)} by {_who(last)} {words(timezone.now() - last.at)} ago. "
+        answer = f"It was {transitions.past(last.verb)} by {_who(last)} {words(timezone.now() - last.at)} ago. "
     if job.kind.paused:
-        return f"{said}Kind {job.kind_id} is paused, so none of its jobs is handed out."
+        return f"{answer}Kind {job.kind_id} is paused, so none of its jobs is handed out."
     if job.run_at > timezone.now():
-        return f"{said}It is not due yet: its time comes {_in(job.run_at)}."
+        return f"{answer}It is not due yet: its time comes {_in(job.run_at)}."
     if not bots["all"]:
-        return f"{said}No bot takes jobs of kind {job.kind_id}."
+        return f"{answer}No bot takes jobs of kind {job.kind_id}."
     if not bots["ready"]:
-        return f"{said}None of the bots that take its kind can take a job now: {_reasons(bots)}."
+        return f"{answer}None of the bots that take its kind can take a job now: {_reasons(bots)}."
     queue = f"Jobs of its kind that go before it: {before}" if before else "It is the next of its kind"
     others = f"; others: {_reasons(bots)}" if bots["ready"] < bots["all"] else ""
-    return f"{said}{queue}. Bots that can take it: {bots['ready']} of {bots['all']}, idle: {bots['idle']}{others}."
+    return f"{answer}{queue}. Bots that can take it: {bots['ready']} of {bots['all']}, idle: {bots['idle']}{others}."
 
 
 def _reasons(bots: dict[str, int]) -> str:
-    """Why bots cannot take a job, and how many for each reason; a bot stands under its first."""
+    """Reasons why bots cannot take a job, with counts. A bot counts under its first reason."""
     found = ((bots[name], name.replace("_", " ")) for name in takers.CANNOT)
     return ", ".join(f"{n} {name}" for n, name in found if n)
 
@@ -135,24 +135,24 @@ def _held(job: Job, events: Sequence[JobEvent]) -> tuple[str, list[Evidence]]:
     watch = watches[0]
     lease, grade = watch.lease, watch.grade
     heard = words(lease.silent_for)
-    said = f"{job.claimed_by} has held it for {words(lease.claimed_for)}; its last heartbeat was {heard} ago."
+    answer = f"{job.claimed_by} has held it for {words(lease.claimed_for)}; its last heartbeat was {heard} ago."
     if grade.signal is None:
-        said = f"{said} All is within its limits."
+        answer = f"{answer} All is within its limits."
     else:
-        said = f"{said} It is {str(grade.status).replace('_', ' ')}: {grade.reason}."
+        answer = f"{answer} It is {str(grade.status).replace('_', ' ')}: {grade.reason}."
     plan = forecast.ahead(job, watch)
     flagged = any(event.verb == Verb.FLAG and event.attempt == job.attempt for event in events)
     done = {"wait", "flag"} if flagged else {"wait"}
     next_act = next((step for step in plan if step.does not in done), None)
     if next_act is not None:
-        said = f"{said} {_when(next_act.at)} {next_act.who} {next_act.what}."
-    return said, _evidence_of_lease(job, events, watch, plan)
+        answer = f"{answer} {_when(next_act.at)} {next_act.who} {next_act.what}."
+    return answer, _evidence_of_lease(job, events, watch, plan)
 
 
 def _evidence_of_lease(
     job: Job, events: Sequence[JobEvent], watch: Watched, plan: Sequence[forecast.Foreseen]
 ) -> list[Evidence]:
-    progress = "none reported" if job.progress is None else f"{job.progress} %"
+    progress = "no progress reported" if job.progress is None else f"{job.progress} %"
     return [
         Evidence(
             "held by", f"{job.claimed_by}, since {_ago(job.claimed_at)}" if job.claimed_at else str(job.claimed_by),
@@ -171,7 +171,7 @@ def _evidence_of_lease(
         _limits(job.kind, watch),
         *([_usual(job.kind_id, watch.usual)] if watch.usual else []),
         *map(_then, plan),
-        Evidence("the sweep looks", _in(job.deadline_at) if job.deadline_at else "never", {"at": job.deadline_at}),
+        Evidence("sweep check", _in(job.deadline_at) if job.deadline_at else "never", {"at": job.deadline_at}),
         *_last(events),
         _attempts(job, events),
     ]  # fmt: skip
@@ -193,7 +193,8 @@ def _limits(kind: JobKind, watch: Watched) -> Evidence:
 
 def _then(step: forecast.Foreseen) -> Evidence:
     figures = {"at": step.at, "signal": step.signal, "does": step.does, "becomes": step.becomes}
-    return Evidence("then", f"{_in(step.at)}, {step}", figures)
+    label = "next" if step.at > timezone.now() else "passed"
+    return Evidence(label, f"{_in(step.at)}, {step}", figures)
 
 
 # --- Finished -------------------------------------------------------------------------------------------------
@@ -241,7 +242,7 @@ def _ended(job: Job, events: Sequence[JobEvent]) -> Evidence:
 
 
 def _ran(job: Job) -> Evidence:
-    """How long it ran, against the usual for its kind."""
+    """Its run time compared with what is usual for its kind."""
     ran = (job.finished_at or timezone.now()) - (job.started_at or timezone.now())
     known = learned.of(job.kind_id)
     says = f"for {words(ran)}" if ran >= timedelta(seconds=1) else f"for {ran.total_seconds() * 1000:.0f} ms"
@@ -253,7 +254,7 @@ def _ran(job: Job) -> Evidence:
     return Evidence("ran", says, {"seconds": ran.total_seconds(), "quicker": quicker, "of": known.jobs})
 
 
-# --- What all of them have ------------------------------------------------------------------------------------
+# --- Common evidence -----------------------------------------------------------------------------------------
 
 
 def _usual(kind: str, usual: health.Usual) -> Evidence:
@@ -275,7 +276,7 @@ def _attempts(job: Job, events: Sequence[JobEvent]) -> Evidence:
     for event in events:
         if event.verb in transitions.ENDING and event.bot is not None:
             bots[f"{transitions.past(event.verb)} under {event.bot}"] += 1
-    ends = ", ".join(f"{said} ({n} times)" if n > 1 else said for said, n in bots.items())
+    ends = ", ".join(f"{answer} ({n} times)" if n > 1 else answer for answer, n in bots.items())
     says = f"{used} of {job.max_attempts} used" + (f"; {job.uncounted} not counted" if job.uncounted else "")
     figures = {"attempt": job.attempt, "used": used, "max_attempts": job.max_attempts, "uncounted": job.uncounted}
     return Evidence("attempts", says + (f"; {ends}" if ends else ""), figures)

@@ -9,11 +9,11 @@ that look waits for a plain `FOR UPDATE` but not for these. Only `prune` takes t
 By bots: take_turn (`turn`), and as turns with one report (`reports`): claim, start, heartbeat, complete, fail,
 hand_back. Of a bot's process (`processes`): hello,
 see, restart, take_restart. By operators and the sweep (`moves`): release, cancel, retry, accept, prioritise, expire,
-give_up, flag. Of bots (`holders`): regrade, quarantine. Of the sweep: watched, look_again (`leases`), prune
+give_up, flag. Of bots (`holders`): regrade, quarantine, mark_down. Of the sweep: watched, look_again (`leases`), prune
 (`retention`).
 """
 
-from jobs.lifecycle.holders import Health, holding, locked, quarantine, regrade, regrade_locked
+from jobs.lifecycle.holders import Health, holding, locked, mark_down, quarantine, regrade, regrade_locked
 from jobs.lifecycle.late import refusals
 from jobs.lifecycle.leases import Watched, look_again, watched
 from jobs.lifecycle.moves import accept, cancel, expire, flag, give_up, prioritise, release, retry
@@ -26,7 +26,7 @@ from jobs.lifecycle.values import SWEEP, By, Change, Claimed, Outcome, Renewed, 
 __all__ = [
     "SWEEP", "By", "Change", "Claimed", "Health", "Outcome", "Renewed", "Report", "TurnRequest", "TurnRow", "Wanted",
     "Watched", "accept", "cancel", "claim", "complete", "expire", "fail", "flag", "give_up", "hand_back", "heartbeat",
-    "hello", "holding", "locked", "look_again", "prioritise", "prune", "quarantine", "refusals", "regrade",
+    "hello", "holding", "locked", "look_again", "mark_down", "prioritise", "prune", "quarantine", "refusals", "regrade",
     "regrade_locked", "release", "restart", "retry", "see", "start", "take_restart", "take_turn", "turn_request",
     "watched",
 ]  # fmt: skip

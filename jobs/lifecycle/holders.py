@@ -1,22 +1,18 @@
 """The state of bots as their leases say it: busy or idle, and their health."""
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
 from bots import health
 from bots.models import Bot
-from bots.states import HealthStatus
+from bots.states import BotStatus, HealthStatus
+from jobs.lifecycle.leases import Watched, watched
+from jobs.lifecycle.statements import run
 from jobs.models import Job
 from jobs.time_limits import past_a_limit
 from jobsite.lib.planner import among, unplanned
-
-if TYPE_CHECKING:
-    pass
-from jobs.lifecycle.leases import Watched, watched
-from jobs.lifecycle.statements import run
 
 
 def quarantine(reasons: Mapping[int, str]) -> None:
@@ -24,6 +20,13 @@ def quarantine(reasons: Mapping[int, str]) -> None:
     rows = [{"id": bot_id, "reason": reason} for bot_id, reason in reasons.items()]
     if rows:
         run("quarantine", rows=rows)
+
+
+def mark_down(bots: QuerySet[Bot]) -> None:
+    """These bots are down, where nobody has their rows locked: who has is a call of theirs, perhaps."""
+    with transaction.atomic():
+        free = bots.order_by("pk").select_for_update(no_key=True, skip_locked=True)
+        Bot.objects.filter(among("pk", list(free.values_list("pk", flat=True)))).update(status=BotStatus.DOWN)
 
 
 def holding() -> Exists:

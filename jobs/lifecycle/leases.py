@@ -3,18 +3,14 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce, Now
 
 from bots import health
+from jobs.lifecycle.statements import run
 from jobs.models import Job, JobKind
 from jobs.time_limits import run_limit
-
-if TYPE_CHECKING:
-    pass
-from jobs.lifecycle.statements import run
 
 
 def look_again(after: dict[int, timedelta]) -> None:

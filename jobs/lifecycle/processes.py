@@ -1,21 +1,16 @@
 """The processes of a bot: hello, the last sight of one, and restarts."""
 
-from typing import TYPE_CHECKING
-
 from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from bots import audit
 from bots.models import Bot
-from jobs.models import Job
-from jobs.states import Verb
-
-if TYPE_CHECKING:
-    pass
 from jobs.lifecycle.moves import end, release
 from jobs.lifecycle.turn import take_turn, turn_request
 from jobs.lifecycle.values import By, Change
+from jobs.models import Job
+from jobs.states import Verb
 
 
 def see(bot: Bot, *, version: str | None = None, always: bool = False) -> None:

@@ -1,15 +1,11 @@
 """Delete old finished jobs."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from django.db import transaction
 
-from jobs.models import Job
-
-if TYPE_CHECKING:
-    pass
 from jobs.lifecycle.statements import run
+from jobs.models import Job
 
 
 def prune(kind: str, *, until: datetime, since: datetime | None = None, most: int) -> tuple[int, datetime | None]:

@@ -9,10 +9,7 @@ SQL = Statements(Path(__file__).parent / "sql", doublings=str(backoff.MAX_DOUBLI
 run = SQL.rows
 
 #: The functions of a bot's turn, each before those that call it.
-TURN_FUNCTIONS = (
-    "jobs_moment", "jobs_complete", "jobs_fail", "jobs_renew", "jobs_refuse", "jobs_touch_bots", "jobs_pick",
-    "jobs_claim", "jobs_turns",
-)  # fmt: skip
+TURN_FUNCTIONS = ("jobs_moment", "jobs_fail", "jobs_renew", "jobs_refuse", "jobs_touch_bots", "jobs_turns")
 #: The functions that migrations put into the database, by the file that has each.
 FUNCTIONS = {name: name for name in TURN_FUNCTIONS} | {"guard_bot": "jobs_guard_bot", "guard_kind": "jobs_guard_kind"}
 #: Those of them that are triggers, by the table each must be on.

@@ -21,8 +21,8 @@ from jobs.lifecycle.late import log_turn
 from jobs.lifecycle.statements import SQL
 from jobs.lifecycle.values import Wanted
 from jobs.models import Job
-from jobs.turns.combining import RetryAlone, Together
-from jobs.turns.frontier import Floors, Look, Place
+from jobs.turns.combining import Combiner, RetryAlone
+from jobs.turns.frontier import Frontiers, Position, Search
 from jobsite.lib.db import fetch, refused_by_server
 from jobsite.lib.errors import Unauthorized, Unavailable
 
@@ -121,7 +121,7 @@ def take_turn(request: TurnRequest) -> TurnRow:
     row = _send_with_others(request)
     if row is not None and row.outcome == "other_kinds":
         # Its kinds are known now.
-        row = _send_alone(request)
+        row = _send_alone(request._replace(takes=_takes.get(request.digest or b"", ())))
     if row is not None and row.outcome == "stuck":
         row = _send_and_grade(request)
     if row is None:
@@ -138,7 +138,7 @@ def take_turn(request: TurnRequest) -> TurnRow:
 
 #: Where this process last found pending jobs (jobs/turns/frontier.py), and the kinds its bots took when they last
 #: called, which says whose places are tried and whose turns go together.
-floors = Floors()
+frontiers = Frontiers()
 _takes: dict[bytes, tuple[str, ...]] = {}
 _large = threading.BoundedSemaphore(LARGE_AT_ONCE)
 
@@ -154,7 +154,7 @@ def _send_with_others(request: TurnRequest) -> TurnRow | None:
                 _large.release()
     if request.digest not in _takes or len(request.text) > SMALL or connection.in_atomic_block:
         return _send_alone(request)
-    return _together.call((request.takes, request.asked), request.digest, request)
+    return _combiner.call((request.takes, request.asked), request.digest, request)
 
 
 def _send_alone(request: TurnRequest) -> TurnRow | None:
@@ -199,15 +199,15 @@ def send(requests: Sequence[TurnRequest]) -> list[TurnRow | None]:
 def _send(requests: Sequence[TurnRequest]) -> list[TurnRow | None]:
     takes, asked = requests[0].takes, requests[0].asked
     now = time.monotonic()
-    start = floors.start((takes, asked), now)
-    ranks = sorted(start.ranks.items(), reverse=True)
+    start = frontiers.start((takes, asked), now)
+    positions = sorted(start.positions.items(), reverse=True)
     rows = call_turns(
         turns=f"[{','.join([request.text for request in requests])}]",
         bot_kinds=list(takes),
         asked=None if asked is None else list(asked),
-        priorities=[priority for priority, _ in ranks],
-        run_ats=[place.run_at for _, place in ranks],
-        ids=[place.id for _, place in ranks],
+        priorities=[priority for priority, _ in positions],
+        run_ats=[position.run_at for _, position in positions],
+        ids=[position.id for _, position in positions],
         run_within=settings.DEFAULT_RUN_WITHIN,
         seen_every=settings.LAST_SEEN_EVERY,
         slow=settings.CLAIM_SLOW,
@@ -219,10 +219,11 @@ def _send(requests: Sequence[TurnRequest]) -> list[TurnRow | None]:
         if digest is not None:
             _remember(digest, takes if row.takes is None else tuple(json.loads(row.takes)))
     last = rows[-1] if rows else None
-    if last is not None and last.took is not None:
-        place = None if last.last_id is None else Place(str(last.last_run_at), last.last_id)
-        look = Look(last.found_all or 0, last.wanted_all or 0, last.last_priority, place, str(last.at), last.took)
-        floors.note((takes, asked), start, look, now, settings.CLAIM_SLOW.total_seconds())
+    # What was found for other kinds than believed says nothing of where jobs of these are.
+    if last is not None and last.took is not None and last.takes is None:
+        at = None if last.last_id is None else Position(str(last.last_run_at), last.last_id)
+        search = Search(last.found_all or 0, last.wanted_all or 0, last.last_priority, at, str(last.at), last.took)
+        frontiers.record((takes, asked), start, search, now, settings.CLAIM_SLOW.total_seconds())
     return results
 
 
@@ -253,4 +254,4 @@ def _locked_row(error: LockNotAvailable) -> str:
     return "A bot" if name is None else f"Bot {name}"
 
 
-_together = Together(send, most=MOST_TURNS, patience=PATIENCE)
+_combiner = Combiner(send, max_batch=MOST_TURNS, max_wait=PATIENCE)

@@ -1,4 +1,4 @@
-"""What Home shows: what needs an operator now, the fleet, and what operators did last."""
+"""Data for Home: stuck jobs, bots that need attention, the fleet, recent interventions."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,17 +13,17 @@ from jobs import lifecycle
 from jobs.models import Job, JobEvent
 from jobs.states import Actor
 
-#: How many stuck jobs and bots Home names; the lists behind it have them all.
-NAMED = 8
-#: How many bots have a tile of their own; of a larger fleet, those that are worst off.
+#: The most stuck jobs and bots on Home. The lists have them all.
+MAX_SHOWN = 8
+#: The most bots with a tile: in a larger fleet, those in the worst state.
 TILES = 240
-#: How many interventions Home names.
+#: Interventions on Home.
 RECENT = 8
 
 
 @dataclass(frozen=True)
 class StuckJob:
-    """A lease past one of its limits, with the evidence in a sentence."""
+    """A lease past one of its limits, with the evidence."""
 
     id: int
     kind: str
@@ -33,7 +33,7 @@ class StuckJob:
 
 @dataclass(frozen=True)
 class Needs:
-    """What needs an operator now: the worst first."""
+    """Jobs and bots that need an operator now, the worst first."""
 
     jobs: list[StuckJob]
     bots: list[Bot]
@@ -45,13 +45,13 @@ class Needs:
 
 
 def needs_now() -> Needs:
-    """Stuck leases with their evidence, and bots that need somebody for another reason."""
-    worst = Job.objects.stuck().order_by("heartbeat_at").values("pk")[: NAMED + 1]
+    """Return stuck leases, and bots that need an operator for another reason."""
+    worst = Job.objects.stuck().order_by("heartbeat_at").values("pk")[: MAX_SHOWN + 1]
     watched = lifecycle.watched(Job.objects.filter(pk__in=worst))
-    # One query for the bots of these jobs and for those that are unwell or in quarantine.
-    unwell = ~Q(health_status=HealthStatus.NORMAL) | Q(quarantined_at__isnull=False)
-    found = Bot.objects.filter(unwell | Q(pk__in=[watch.bot_id for watch in watched])).order_by("name")
-    bots = {bot.pk: bot for bot in found[: NAMED * 3]}
+    # One query for the bots of these jobs and for those that are not healthy or in quarantine.
+    attention = ~Q(health_status=HealthStatus.NORMAL) | Q(quarantined_at__isnull=False)
+    rows = Bot.objects.filter(attention | Q(pk__in=[watch.bot_id for watch in watched])).order_by("name")
+    bots = {bot.pk: bot for bot in rows[: MAX_SHOWN * 3]}
     jobs = [
         StuckJob(watch.lease.job_id, watch.lease.kind, bots[watch.bot_id], watch.grade)
         for watch in watched
@@ -64,11 +64,11 @@ def needs_now() -> Needs:
         for bot in bots.values()
         if bot.pk not in named and (bot.quarantined_at or bot.health_status != HealthStatus.NORMAL)
     ]
-    return Needs(jobs[:NAMED], others[:NAMED], len(jobs) > NAMED or len(others) > NAMED)
+    return Needs(jobs[:MAX_SHOWN], others[:MAX_SHOWN], len(jobs) > MAX_SHOWN or len(others) > MAX_SHOWN)
 
 
-def standing(bot: Bot) -> str:
-    """The one word for how a bot is doing that matters most: health, then quarantine, then status."""
+def bot_state(bot: Bot) -> str:
+    """Return the bot's most important state: health, then quarantine, then status."""
     if bot.health_status == HealthStatus.UNHEALTHY:
         return str(HealthStatus.UNHEALTHY)
     if bot.quarantined_at is not None:
@@ -81,7 +81,7 @@ def standing(bot: Bot) -> str:
 
 
 def ranked(bots: QuerySet[Bot]) -> QuerySet[Any]:
-    """Bots with their `standing` as a word in the database, too, the worst first."""
+    """Annotate `rank`, the same state as `bot_state` with a digit in front, the worst first."""
     word = Case(
         When(health_status=HealthStatus.UNHEALTHY, then=Value("1unhealthy")),
         When(quarantined_at__isnull=False, then=Value("2quarantined")),
@@ -96,32 +96,32 @@ def ranked(bots: QuerySet[Bot]) -> QuerySet[Any]:
 
 @dataclass(frozen=True)
 class Fleet:
-    """The fleet as tiles, one a bot while they are few enough, and how many there are of each standing."""
+    """The fleet as tiles, one for each bot up to `TILES`, and the number of bots in each state."""
 
     tiles: list[tuple[Bot, str]]
     total: int
-    #: `(standing, how many)`, the worst first.
+    #: `(state, number)`, the worst first.
     counts: list[tuple[str, int]] = field(default_factory=list)
 
     @property
-    def folded(self) -> int:
+    def without_tile(self) -> int:
         return self.total - len(self.tiles)
 
 
 def fleet() -> Fleet:
-    """Every bot, or of a large fleet the worst off and the figures of the rest."""
+    """Return all bots, or of a large fleet those in the worst state, with counts of all."""
     bots = ranked(Bot.objects.all())
     shown = list(bots.order_by("rank", "name").defer("kinds", "token_digest")[: TILES + 1])
     if len(shown) <= TILES:
-        words = [standing(bot) for bot in shown]
+        words = [bot_state(bot) for bot in shown]
         counts = [(word, words.count(word)) for word in dict.fromkeys(words)]
         by_name = sorted(zip(shown, words, strict=True), key=lambda pair: pair[0].name)
         return Fleet(by_name, len(shown), counts)
     groups = bots.order_by("rank").values_list("rank").annotate(n=Count("pk"))
     counts = [(rank[1:], n) for rank, n in groups]
-    return Fleet([(bot, standing(bot)) for bot in shown[:TILES]], sum(n for _, n in counts), counts)
+    return Fleet([(bot, bot_state(bot)) for bot in shown[:TILES]], sum(n for _, n in counts), counts)
 
 
 def interventions() -> list[JobEvent]:
-    """What operators did last."""
+    """Return the last interventions of operators."""
     return list(JobEvent.objects.filter(actor=Actor.OPERATOR).order_by("-at").defer("detail")[:RECENT])

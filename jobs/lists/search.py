@@ -1,4 +1,4 @@
-"""What people type into the search of a list of jobs, taken apart."""
+"""Parse the search field of the job list."""
 
 import re
 import shlex
@@ -14,7 +14,7 @@ from jobsite.lib.strict_json import loads
 
 @dataclass(frozen=True)
 class Terms:
-    """What a search asks for: jobs named by number, key or bot, and what their payload and error must have."""
+    """A parsed search: jobs named by number, key or bot, and conditions on payload and error."""
 
     ids: tuple[int, ...] = ()
     keys: tuple[str, ...] = ()
@@ -24,7 +24,7 @@ class Terms:
 
 
 def parse(text: str) -> Terms:
-    """`17`, `key:abc`, `bot:ada`, `payload.customer=17`, `error:"no answer"`; a bare word is a key or a bot."""
+    """Parse `17`, `key:abc`, `bot:ada`, `payload.customer=17`, `error:"no answer"`. A bare word is a key or a bot."""
     text = text.replace("\0", "").strip()
     try:
         words = shlex.split(text)
@@ -32,8 +32,8 @@ def parse(text: str) -> Terms:
         words = text.split()
     ids, keys, bots, payload, error = [], [], [], [], []
     for word in words:
-        if found := re.fullmatch(r"payload\.([^=]+)=(.*)", word, re.S):
-            payload.append((tuple(found[1].split(".")), found[2]))
+        if match := re.fullmatch(r"payload\.([^=]+)=(.*)", word, re.S):
+            payload.append((tuple(match[1].split(".")), match[2]))
         elif word.startswith("error:"):
             error.append(word.removeprefix("error:"))
         elif word.startswith("bot:"):
@@ -48,13 +48,13 @@ def parse(text: str) -> Terms:
 
 
 def has_value(path: tuple[str, ...], value: str) -> Q:
-    """The payload has this value there: as text, or as what it is in JSON."""
+    """Match jobs whose payload has this value at `path`, as a string or as parsed JSON."""
     values: list[Any] = [value]
     with suppress(BadRequest, Invalid):
         values.append(loads(value.encode()))
-    found = Q()
+    condition = Q()
     for wanted in values:
         for name in reversed(path):
             wanted = {name: wanted}
-        found |= Q(payload__contains=wanted)
-    return found
+        condition |= Q(payload__contains=wanted)
+    return condition

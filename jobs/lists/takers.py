@@ -1,4 +1,4 @@
-"""Which bots can take jobs of a kind, and how many jobs are handed out before one."""
+"""Count the bots that can take jobs of a kind, and the jobs ahead in the queue."""
 
 from django.db.models import Count, F, OuterRef, Q, Subquery, Value
 from django.db.models.expressions import Case, When
@@ -8,14 +8,14 @@ from bots.models import Bot
 from bots.states import BotStatus
 from jobs.models import Job
 
-#: Why a bot that takes a kind cannot take one of its jobs now. One that has several reasons stands under the first.
+#: Reasons why a bot that takes a kind cannot take a job now. A bot counts under its first reason.
 CANNOT = ("quarantined", "paused", "down", "at_capacity")
-#: So many jobs before one are counted.
-BEFORE = 1000
+#: Jobs ahead in the queue are counted up to this number.
+MAX_AHEAD = 1000
 
 
 def takers(kind: str) -> dict[str, int]:
-    """How many bots take jobs of this kind (`all`), can take one now (`ready`, `idle` of them), or why they cannot."""
+    """Count bots that take this kind (`all`), those that can take a job now (`ready`, `idle`), and reasons why not."""
     held = Job.objects.filter(claimed_by=OuterRef("pk")).order_by().values("claimed_by").annotate(n=Count("pk"))
     full = Q(capacity__isnull=False, held__gte=F("capacity"))
     stands = Case(
@@ -35,12 +35,12 @@ def takers(kind: str) -> dict[str, int]:
     return {"all": sum(counts.values()), "ready": ready, "idle": idle, **cannot}
 
 
-def before(job: Job, most: int = BEFORE) -> int:
-    """How many due jobs of its kind are handed out before this one; counting stops at `most`."""
+def jobs_ahead(job: Job, limit: int = MAX_AHEAD) -> int:
+    """Count the due jobs of its kind that are ahead of this one in the queue, up to `limit`."""
     ahead = Job.objects.pending().filter(kind=job.kind_id, run_at__lte=Now()).exclude(pk=job.pk)
     ahead = ahead.filter(
         Q(priority__gt=job.priority)
         | Q(priority=job.priority, run_at__lt=job.run_at)
         | Q(priority=job.priority, run_at=job.run_at, pk__lt=job.pk)
     )
-    return ahead.order_by("-priority", "run_at", "id")[:most].count()
+    return ahead.order_by("-priority", "run_at", "id")[:limit].count()

@@ -1,5 +1,6 @@
-"""Release patterns: how often leases are given back, by whom, after how long, and what stands out.
+"""Release patterns: how often leases are returned, by whom, after how long, and which bots, kinds or times stand out.
 
-`question` is what is asked, `answer` what the page shows, `handbacks` what is looked at one by one, `verdict` who is
-compared with whom and what is said of it, `standing_out` the statistics. The last two are pure.
+A lease is returned if it ends without a result: released by an operator, expired by the sweep, or handed back by its
+bot. `params`: the page's parameters. `report`: the data of the page. `samples`: returned leases read one by one.
+`conclusions`: comparisons and their wording. `outliers`: the statistics. The last two are pure.
 """

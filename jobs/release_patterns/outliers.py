@@ -1,8 +1,8 @@
-"""Which values stand out, and how sure that is: counts of leases given back, among leases that ended. Pure.
+"""Find outliers among values by their share of returned leases, with the confidence. Pure.
 
-What is compared is always the same: a value's (a bot's, a kind's, an hour's) share of leases given back with what it
-would be if it did as the rest does *within the same strata* (a bot's strata are the kinds it works on), so that a
-bot is not blamed for its kind. docs/decisions/0011-release-patterns.md says why each method is here.
+Compares a value's (a bot's, a kind's, an hour's) share of returned leases with the share expected if it behaved like
+the others *within the same strata* (a bot's strata are the kinds it works on), so that a bot is not blamed for its
+kind. docs/decisions/0011-release-patterns.md explains each method.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,33 +12,33 @@ from statistics import NormalDist
 
 from jobsite.lib.proportions import wilson
 
-#: The share of looks at pure noise in which anything at all is said to stand out, at most.
+#: The significance level of a whole report: the chance of any false alarm.
 LEVEL = 0.01
-#: Up to here it may be chance, and is called a hint.
+#: Up to this level it is shown as a hint.
 HINT = 0.05
-#: Fewer than so many given back say nothing, however few the leases.
-LEAST = 5
-#: Less than so many times the others' share is not worth an operator's walk, however sure.
-LEAST_TIMES = 1.5
-#: At least this part of a value's leases must be in strata where others are, or it cannot be told from its strata.
-TOLD_APART = 0.2
-#: Others in a stratum, below which it says nothing of a value.
-LEAST_OTHERS = 20
+#: The least number of returned leases that can stand out.
+MIN_RETURNED = 5
+#: The least factor over the expected number that is reported, however significant.
+MIN_FACTOR = 1.5
+#: The least part of a value's leases in strata with others. With less it cannot be separated from its strata.
+MIN_SHARED = 0.2
+#: The least number of others' leases for a stratum to count.
+MIN_OTHERS = 20
 
-#: `(given back, leases that ended)`.
-Counts = tuple[int, int]
+#: `(returned leases, ended leases)`.
+LeaseCounts = tuple[int, int]
 
 
 def interval(given: int, leases: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's interval of a share (`jobsite.lib.proportions`), with this confidence."""
+    """Return Wilson's interval of a share (`jobsite.lib.proportions`), with this confidence."""
     return wilson(given, leases, NormalDist().inv_cdf((1 + confidence) / 2))
 
 
 def at_least(k: int, n: int, share: float) -> float:
-    """The chance of `k` or more in `n` independent tries that each come true with this chance: the binomial's tail.
+    """Return the chance of `k` or more successes in `n` independent tries of chance `share`: the binomial tail.
 
-    Added up from the first term on, each from the one before; the first from the logarithm of the gamma function, so
-    that neither large counts nor small chances overflow.
+    Sums the terms, each computed from the one before and the first from the log-gamma function, so that large counts
+    and small chances do not overflow.
     """
     if k <= 0:
         return 1.0
@@ -47,7 +47,7 @@ def at_least(k: int, n: int, share: float) -> float:
     if share >= 1:
         return 1.0
     if k <= n * share:
-        # The longer tail: all but the shorter one.
+        # Compute the shorter tail.
         return max(0.0, 1.0 - at_least(n - k + 1, n, 1 - share))
     first = lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1) + k * log(share) + (n - k) * log1p(-share)
     term, total, odds = 1.0, 0.0, share / (1 - share)
@@ -60,9 +60,9 @@ def at_least(k: int, n: int, share: float) -> float:
 
 
 def dispersion(counts: Iterable[int], windows: float) -> float:
-    """How much more bunched counts are than chance has it: their variance over their mean, and at least 1.
+    """Return how much counts are bunched compared with chance: their variance over their mean, at least 1.
 
-    `counts` are of the windows in which there was anything, `windows` is how many there were. The index of dispersion
+    `counts`: of windows with any. `windows`: the number of all windows. The index of dispersion
     (R. A. Fisher, "Statistical methods for research workers", 1925, chapter III): 1 for what comes independently, about
     m for what comes m at a time. As a design effect it is divided out of counts before they are tested (Rao and Scott,
     "A simple method for the analysis of clustered binary data", Biometrics 48 (1992), 577-585).
@@ -75,12 +75,11 @@ def dispersion(counts: Iterable[int], windows: float) -> float:
 
 
 @dataclass(frozen=True)
-class Standing:
-    """One value among the others. Shares are from 0 to 1.
+class Comparison:
+    """One value compared with the others. Shares are from 0 to 1.
 
-    `expected`: how many it would have given back if it did as the others in the same strata. `chance`: in what share of
-    looks chance alone would show anything as far out; 1 for what was not tested. `apart`: whether its strata could be
-    told from it.
+    `expected`: the number of returned leases at the others' share in the same strata. `chance`: the corrected p-value;
+    1 if not tested. `apart`: whether the value could be separated from its strata.
     """
 
     value: str
@@ -105,84 +104,89 @@ class Standing:
 
     @property
     def times(self) -> float | None:
-        """How many times what was expected (indirect standardisation); None when nothing was expected of it."""
+        """The factor over the expected number (indirect standardisation); None if nothing was expected."""
         return self.given / self.expected if self.expected > 0 else None
 
     @property
-    def _enough(self) -> bool:
-        return self.given >= LEAST and (self.times is None or self.times >= LEAST_TIMES)
+    def _large_enough(self) -> bool:
+        return self.given >= MIN_RETURNED and (self.times is None or self.times >= MIN_FACTOR)
 
     @property
     def out(self) -> bool:
         """Whether it stands out."""
-        return self.chance <= LEVEL and self._enough
+        return self.chance <= LEVEL and self._large_enough
 
     @property
     def hint(self) -> bool:
-        """Whether it may stand out, and it may be chance."""
-        return LEVEL < self.chance <= HINT and self._enough
+        """Whether it may stand out, or be chance."""
+        return LEVEL < self.chance <= HINT and self._large_enough
 
 
-def standings(
-    cells: Mapping[tuple[str, str], Counts], *, bunched: Mapping[str, float] | None = None, sorts: int = 1
-) -> list[Standing]:
-    """How each value stands, the most given back first. `cells`: counts by `(value, stratum)`.
+def compare(
+    cells: Mapping[tuple[str, str], LeaseCounts], *, bunched: Mapping[str, float] | None = None, sorts: int = 1
+) -> list[Comparison]:
+    """Compare each value with the others, the most returned first. `cells`: counts by `(value, stratum)`.
 
-    `bunched` has the `dispersion` of values (1 where it is silent). `sorts` is how many sorts of values are looked at
-    in one look: a false alarm's chance is that of the whole look, divided equally among the sorts and, within each,
+    `bunched`: the `dispersion` of values (default 1). `sorts`: the number of sorts of values compared in one
+    report: the chance of a false alarm is that of the whole report, divided equally among the sorts and, within each,
     among its values (Bonferroni's inequality: `chance` is a value's own, times how many values and sorts there are).
     """
-    by_value: dict[str, dict[str, Counts]] = {}
-    strata: dict[str, Counts] = {}
+    by_value: dict[str, dict[str, LeaseCounts]] = {}
+    strata: dict[str, LeaseCounts] = {}
     for (value, stratum), counts in cells.items():
         if counts[1]:
             by_value.setdefault(value, {})[stratum] = counts
             strata[stratum] = _sum(strata.get(stratum, (0, 0)), counts)
-    whole = (0, 0)
+    total = (0, 0)
     for counts in strata.values():
-        whole = _sum(whole, counts)
+        total = _sum(total, counts)
     found = [
-        _standing(value, own, strata, whole, (bunched or {}).get(value, 1.0), sorts * len(by_value))
+        _compare_one(value, own, strata, total, (bunched or {}).get(value, 1.0), sorts * len(by_value))
         for value, own in by_value.items()
     ]
     return sorted(found, key=lambda one: (-one.given, -one.share, one.value))
 
 
-def _sum(a: Counts, b: Counts) -> Counts:
+def _sum(a: LeaseCounts, b: LeaseCounts) -> LeaseCounts:
     return a[0] + b[0], a[1] + b[1]
 
 
-def _standing(
-    value: str, own: Mapping[str, Counts], strata: Mapping[str, Counts], whole: Counts, bunched: float, looks: int
-) -> Standing:
+def _compare_one(
+    value: str,
+    own: Mapping[str, LeaseCounts],
+    strata: Mapping[str, LeaseCounts],
+    total: LeaseCounts,
+    bunched: float,
+    tests: int,
+) -> Comparison:
     given, leases = sum(k for k, _ in own.values()), sum(n for _, n in own.values())
-    # The strata in which there are enough others to compare with.
+    # The strata with enough others to compare with.
     shared = [
         (counts, strata[stratum])
         for stratum, counts in own.items()
-        if strata[stratum][1] - counts[1] >= min(LEAST_OTHERS, max(1, counts[1]))
+        if strata[stratum][1] - counts[1] >= min(MIN_OTHERS, max(1, counts[1]))
     ]
-    apart = sum(n for (_, n), _ in shared) >= TOLD_APART * leases
+    apart = sum(n for (_, n), _ in shared) >= MIN_SHARED * leases
     if not apart:
-        shared = [((given, leases), whole)]
-    p = _chance(shared, bunched) if given >= LEAST else 1.0
-    # What it would have given back at the others' share, in each stratum in which there are others.
+        shared = [((given, leases), total)]
+    p = _chance(shared, bunched) if given >= MIN_RETURNED else 1.0
+    # The number expected at the others' share, in each stratum with others.
     compared_given, compared_expected = 0, 0.0
     for (k, n), (all_given, all_leases) in shared:
         compared_given += k
         if all_leases > n:
             compared_expected += n * (all_given - k) / (all_leases - n)
-    # Where there are none, as many times less than it did as elsewhere.
+    # In strata without others, assume the same factor.
     times = compared_given / compared_expected if compared_expected else inf
     expected = 0.0 if times == inf else (given / times if times else compared_expected)
     low, high = interval(given, leases)
-    return Standing(
-        value, given, leases, low, high, whole[0] - given, whole[1] - leases, expected, min(1.0, p * looks), apart
+    return Comparison(
+        value, given, leases, low, high, total[0] - given, total[1] - leases, expected, min(1.0, p * tests), apart
     )
 
 
-def _chance(shared: list[tuple[Counts, Counts]], bunched: float) -> float:
-    """The chance of so many given back or more, if the value did as everybody in its strata: never too small.
+def _chance(shared: list[tuple[LeaseCounts, LeaseCounts]], bunched: float) -> float:
+    """Return an upper bound of the p-value: the chance of as many returned if the value behaved like its strata.
 
     Given what all gave back in a stratum, and how many leases the value had there, its part is hypergeometric, and
     its total a sum of these: the exact test that goes with Mantel and Haenszel (JNCI 22 (1959), 719-748). A

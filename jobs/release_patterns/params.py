@@ -1,4 +1,4 @@
-"""What the page of release patterns is asked for: a range, a kind, a bot, and which hand-backs are counted."""
+"""Parameters of the page of release patterns: range, kind, bot, and which returns are counted."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,39 +7,39 @@ from urllib.parse import urlencode
 
 from django.utils import timezone
 
-#: What is counted: `{name: (in a word, in a sentence, the ways)}`. The first is what a page begins with.
+#: What is counted: `{name: (label, text in a sentence, ways to return a lease)}`. The first is the default.
 COUNTED = {
     "taken": (
-        "Taken back",
-        "leases that an operator released, or that expired because nobody worked on them",
+        "Released or expired",
+        "leases that an operator released or the sweep expired",
         ("released", "expired"),
     ),
     "operators": ("Released by operators", "leases that an operator released", ("released",)),
     "sweep": (
-        "Taken by the sweep",
-        "leases that expired, or that the sweep failed, because nobody worked on them",
+        "Expired by the sweep",
+        "leases that the sweep expired",
         ("expired",),
     ),
     "bots": (
         "Handed back by bots",
-        "leases that bots handed back themselves, at shutdown or when they were started again",
+        "leases that bots handed back, at shutdown or after a restart",
         ("handed_back",),
     ),
     "all": (
-        "All given back",
-        "all leases that were given back unfinished: by operators, by the sweep and by the bots themselves",
+        "All returned",
+        "all leases that ended without a result: released, expired or handed back",
         ("released", "expired", "handed_back"),
     ),
 }
-#: The ranges a page offers: `{name: (in words, days; 0: the last 24 hours)}`.
+#: The ranges offered: `{name: (label, days; 0: the last 24 hours)}`.
 RANGES = {"24h": ("24 hours", 0), "7d": ("7 days", 7), "30d": ("30 days", 30), "90d": ("90 days", 90)}
-#: The longest range; the rollup is kept a little longer.
+#: The longest range. The statistics are kept a little longer.
 LONGEST = timedelta(days=92)
 
 
 @dataclass(frozen=True)
-class Question:
-    """What the page is asked for, as it stands in its address. `faults`: what could not be understood, by field."""
+class ReportParams:
+    """The page's parameters, as in its query string. `faults`: errors, by field."""
 
     range: str = "7d"
     since: date | None = None
@@ -50,8 +50,8 @@ class Question:
     faults: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, params: Mapping[str, str]) -> "Question":
-        """From a query string. Dates are whole days, both included; From alone reaches to now, To alone is one day."""
+    def from_params(cls, params: Mapping[str, str]) -> "ReportParams":
+        """Read a query string. Dates are whole days, both included. From alone: until now; To alone: that day."""
         faults: dict[str, str] = {}
         since, until = _day(params, "from", faults), _day(params, "to", faults)
         if since and until and since > until:
@@ -59,10 +59,10 @@ class Question:
         if faults:
             since = until = None
         since = since or until
-        named = params.get("range") or "7d"
+        name = params.get("range") or "7d"
         counted = params.get("counted") or "taken"
         return cls(
-            range="" if since else (named if named in RANGES else "7d"),
+            range="" if since else (name if name in RANGES else "7d"),
             since=since,
             until=until,
             kind=str(params.get("kind") or "").replace("\0", "")[:100],
@@ -72,7 +72,7 @@ class Question:
         )
 
     def query(self, **changed: str) -> str:
-        """The query string of this question, with some of it changed; what is empty is left out."""
+        """Return the query string of these parameters with changes. Empty ones are left out."""
         parts = {
             "range": self.range,
             "from": str(self.since or ""),
@@ -87,21 +87,23 @@ class Question:
 
     @property
     def ways(self) -> tuple[str, ...]:
-        """The ways to give a lease back that are counted."""
+        """The ways to return a lease that are counted."""
         return COUNTED[self.counted][2]
 
-    def span(self, mark: datetime) -> tuple[datetime, datetime]:
-        """From when until when, as moments: whole days in the site's time zone, and never beyond the mark."""
+    def span(self, counted_until: datetime) -> tuple[datetime, datetime]:
+        """Return start and end: whole days in the installation's time zone, up to `counted_until` at most."""
         if self.since is not None:
-            until = min(mark, midnight((self.until or timezone.localdate(mark)) + timedelta(days=1)))
-            since = max(midnight(self.since), midnight(timezone.localdate(mark) - LONGEST))
+            until = min(counted_until, midnight((self.until or timezone.localdate(counted_until)) + timedelta(days=1)))
+            since = max(midnight(self.since), midnight(timezone.localdate(counted_until) - LONGEST))
             return since, max(since, until)
         days = RANGES[self.range or "7d"][1]
         if not days:
             # Whole hours of the site. In UTC: in one local zone Python subtracts clocks, not moments.
-            hour = timezone.localtime(mark).replace(minute=0, second=0, microsecond=0).astimezone(UTC)
-            return hour - timedelta(hours=23), mark
-        return midnight(timezone.localdate(mark - timedelta(seconds=1)) - timedelta(days=days - 1)), mark
+            hour = timezone.localtime(counted_until).replace(minute=0, second=0, microsecond=0).astimezone(UTC)
+            return hour - timedelta(hours=23), counted_until
+        return midnight(
+            timezone.localdate(counted_until - timedelta(seconds=1)) - timedelta(days=days - 1)
+        ), counted_until
 
 
 def _day(params: Mapping[str, str], name: str, faults: dict[str, str]) -> date | None:
@@ -111,10 +113,10 @@ def _day(params: Mapping[str, str], name: str, faults: dict[str, str]) -> date |
     try:
         return date.fromisoformat(text)
     except ValueError:
-        faults[name] = f"{name.capitalize()}: {text[:40]!r} is no date. Write it as 2026-03-31."
+        faults[name] = f"{name.capitalize()}: {text[:40]!r} is not a date. Write it as 2026-03-31."
         return None
 
 
 def midnight(day: date) -> datetime:
-    """Where the day begins in the site's time zone. In UTC: in one local zone Python subtracts clocks, not moments."""
+    """Return the start of the day in the installation's time zone, in UTC: Python subtracts local times wrongly."""
     return datetime.combine(day, time.min, tzinfo=timezone.get_default_timezone()).astimezone(UTC)

@@ -1,7 +1,7 @@
-"""The answer to a question about release patterns, at a bounded cost.
+"""Build the report of release patterns at a bounded cost.
 
-Counts and shares come from the rollup (`jobs.stats.rollup`), reasons and repeats from the newest hand-backs, what
-stands out from the verdict. No table of jobs is read or counted.
+Counts and shares come from the rollup (`jobs.stats.rollup`), reasons and repeats from samples, outliers from
+the conclusions. The table of jobs is not scanned.
 """
 
 from bisect import bisect_right
@@ -19,25 +19,25 @@ from django.utils import timezone
 from bots.models import Bot
 from jobs.models import JobRollup
 from jobs.release_patterns import samples
-from jobs.release_patterns.conclusions import Figures, Verdict, judge, of_one, sentences
-from jobs.release_patterns.outliers import Counts, dispersion
-from jobs.release_patterns.params import Question, midnight
-from jobs.release_patterns.samples import HandBack, Looked
+from jobs.release_patterns.conclusions import ComparedCounts, Conclusions, conclude, of_one, sentences
+from jobs.release_patterns.outliers import LeaseCounts, dispersion
+from jobs.release_patterns.params import ReportParams, midnight
+from jobs.release_patterns.samples import ReturnedLease, Samples
 from jobs.states import Span
 from jobs.stats import rollup
 from jobsite.lib.clock import database_now
 from jobsite.lib.planner import among
 
-#: Weekdays are compared when there are so many days: with fewer, one bad day would be a bad weekday.
+#: The shortest range that compares weekdays: in a shorter one a single bad day would be a bad weekday.
 WEEKDAYS_FROM = timedelta(days=14)
-#: Up to so long a range, what happened when is shown by the hour.
+#: The longest range whose chart has hours, not days.
 BY_HOUR = timedelta(days=3)
-#: How many rows of a table the page shows; the file has them all.
+#: The most rows of a table on the page. The file has them all.
 SHOWN = 15
-GONE = "a bot that is gone"
+DELETED_BOT = "a deleted bot"
 #: In seconds. Hours begin at a quarter of an hour of UTC everywhere.
 QUARTER = 900
-#: Ways to give a lease back, in words.
+#: The ways in which a lease is returned, in words.
 WAYS = {
     "released": "released by operators",
     "expired": "expired",
@@ -57,7 +57,7 @@ ENDED = tuple(column for columns in COLUMNS.values() for column in columns)
 
 @dataclass(frozen=True)
 class Bar:
-    """One stretch of time."""
+    """One hour or day."""
 
     start: datetime
     given: int
@@ -65,66 +65,66 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Patterns:
-    """The answer. `cells`: counts by `(bot, kind)`; `heat`: by `(weekday, hour)`, Monday is 1. `names`: bots, by id.
+class Report:
+    """The report. `cells`: counts by `(bot, kind)`; `heat`: by `(weekday, hour)`, Monday is 1. `names`: bots, by id.
 
-    `since`, `until`: what the figures are of. `marked`: something is added up. `kinds`: those of the range. `hourly`:
-    bars are hours, and not days.
+    `since`, `until`: the range of the counts. `marked`: statistics exist. `kinds`: those of the range. `hourly`:
+    bars are hours, not days.
     """
 
-    question: Question
+    params: ReportParams
     since: datetime
     until: datetime
     marked: bool
-    verdict: Verdict
-    said: list[str]
+    conclusions: Conclusions
+    sentences: list[str]
     names: dict[str, str]
-    cells: dict[tuple[str, str], Counts]
+    cells: dict[tuple[str, str], LeaseCounts]
     kinds: list[str]
     ways: list[tuple[str, int]]
     bars: list[Bar]
-    heat: dict[tuple[int, int], Counts]
-    looked: Looked
+    heat: dict[tuple[int, int], LeaseCounts]
+    samples: Samples
     bot: Bot | None
     unknown_bot: bool
     hourly: bool
 
 
-def answer(question: Question, now: datetime | None = None) -> Patterns:
-    """Everything the page shows, in at most eight queries."""
-    mark = rollup.added_until()
-    since, until = question.span(mark or now or database_now())
-    bot = Bot.objects.filter(name=question.bot).only("pk", "name").first() if question.bot else None
-    unknown = bool(question.bot) and bot is None
+def build(params: ReportParams, now: datetime | None = None) -> Report:
+    """Read everything the page shows, in at most eight queries."""
+    counted_until = rollup.added_until()
+    since, until = params.span(counted_until or now or database_now())
+    bot = Bot.objects.filter(name=params.bot).only("pk", "name").first() if params.bot else None
+    unknown = bool(params.bot) and bot is None
     pk = bot.pk if bot else None
-    rows = _by_bot(since, until, finely=question.range == "24h")
-    of_kind = {pair: row for pair, row in rows.items() if question.kind in ("", pair[1]) and not unknown}
-    cells = {(str(b), k): (sum(row[way] for way in question.ways), row["leases"]) for (b, k), row in of_kind.items()}
-    looked = samples.look(since, until, question.ways, kind=question.kind, bot=pk)
-    looked = replace(looked, rows=[]) if unknown else looked
-    times = {} if bot or unknown else _by_time(since, until, question)
+    rows = _by_bot(since, until, finely=params.range == "24h")
+    of_kind = {pair: row for pair, row in rows.items() if params.kind in ("", pair[1]) and not unknown}
+    cells = {(str(b), k): (sum(row[way] for way in params.ways), row["leases"]) for (b, k), row in of_kind.items()}
+    read = samples.load(since, until, params.ways, kind=params.kind, bot=pk)
+    read = replace(read, rows=[]) if unknown else read
+    times = {} if bot or unknown else _by_time(since, until, params)
     # A bot's hours are kept for two days only.
-    hourly = question.range == "24h" or (bot is None and until - since <= BY_HOUR)
-    bars = [] if unknown else _bars(since, until, question, pk, hourly)
-    verdict = judge(_figures(cells, times, looked, bars, until))
-    names = _names(verdict, looked, bot)
+    hourly = params.range == "24h" or (bot is None and until - since <= BY_HOUR)
+    bars = [] if unknown else _bars(since, until, params, pk, hourly)
+    conclusions = conclude(_compared_counts(cells, times, read, bars, until))
+    names = _names(conclusions, read, bot)
     if bot is None:
-        said = sentences(verdict, names, cells)
+        lines = sentences(conclusions, names, cells)
     else:
-        verdict, said = of_one(str(pk), verdict, cells, names)
+        conclusions, lines = of_one(str(pk), conclusions, cells, names)
         cells = {pair: counts for pair, counts in cells.items() if pair[0] == str(pk)}
     own = [row for (b, _), row in of_kind.items() if pk in (None, b)]
-    return Patterns(
-        question, since, until, mark is not None, verdict, said, names, cells,
+    return Report(
+        params, since, until, counted_until is not None, conclusions, lines, names, cells,
         kinds=sorted({kind for _, kind in rows}),
         ways=[(word, sum(row[way] for row in own)) for way, word in WAYS.items()],
         bars=bars,
-        heat=_heat(times, looked.rows if bot else []),
-        looked=looked, bot=bot, unknown_bot=unknown, hourly=hourly,
+        heat=_heat(times, read.rows if bot else []),
+        samples=read, bot=bot, unknown_bot=unknown, hourly=hourly,
     )  # fmt: skip
 
 
-# --- From the rollup --------------------------------------------------------------------------------------------
+# --- Statistics ------------------------------------------------------------------------------------------------
 
 
 def _added(columns: tuple[str, ...]) -> Combinable:
@@ -141,43 +141,43 @@ def _rows(since: datetime, until: datetime, span: Span) -> QuerySet[JobRollup]:
 
 
 def _by_bot(since: datetime, until: datetime, *, finely: bool) -> dict[tuple[int, str], dict[str, int]]:
-    """By bot and kind: what was given back in each way, and `leases`, all that ended."""
+    """By bot and kind: leases returned in each way, and `leases`, all that ended."""
     rows = _rows(since, until, Span.BOT_HOUR if finely else Span.BOT_DAY)
     sums = {f"sum_{way}": Sum(_added(COLUMNS[way])) for way in WAYS}
     grouped = rows.values_list("bot", "kind").annotate(ended=Sum(_added(ENDED)), **sums).order_by()
     return {(bot, kind): dict(zip(("leases", *WAYS), row, strict=True)) for bot, kind, *row in grouped}
 
 
-def _by_time(since: datetime, until: datetime, question: Question) -> dict[tuple[int, int, str], Counts]:
-    """By weekday (Monday is 1), hour and kind, in the site's time zone."""
+def _by_time(since: datetime, until: datetime, params: ReportParams) -> dict[tuple[int, int, str], LeaseCounts]:
+    """By weekday (Monday is 1), hour and kind, in the installation's time zone."""
     zone = timezone.get_default_timezone()
     rows = _rows(since, until, Span.HOUR)
-    if question.kind:
-        rows = rows.filter(kind=question.kind)
+    if params.kind:
+        rows = rows.filter(kind=params.kind)
     weekday, hour = ExtractIsoWeekDay("start", tzinfo=zone), ExtractHour("start", tzinfo=zone)
-    grouped = rows.values_list(weekday, hour, "kind").annotate(**_sums(question)).order_by()
+    grouped = rows.values_list(weekday, hour, "kind").annotate(**_sums(params)).order_by()
     return {(day, of_day, kind): (given, n) for day, of_day, kind, given, n in grouped}
 
 
-def _sums(question: Question) -> dict[str, Expression]:
-    given = tuple(column for way in question.ways for column in COLUMNS[way])
+def _sums(params: ReportParams) -> dict[str, Expression]:
+    given = tuple(column for way in params.ways for column in COLUMNS[way])
     return {"given": Sum(_added(given)), "ended": Sum(_added(ENDED))}
 
 
-def _bars(since: datetime, until: datetime, question: Question, bot: int | None, hourly: bool) -> list[Bar]:
-    """What happened when: by the hour in a short range, by the day in a longer one, and nothing left out."""
+def _bars(since: datetime, until: datetime, params: ReportParams, bot: int | None, hourly: bool) -> list[Bar]:
+    """Counts by hour in a short range, else by day, without gaps."""
     zone = timezone.get_default_timezone()
     span = Span.HOUR if bot is None else Span.BOT_HOUR if hourly else Span.BOT_DAY
     rows = _rows(since, until, span)
-    if question.kind:
-        rows = rows.filter(kind=question.kind)
+    if params.kind:
+        rows = rows.filter(kind=params.kind)
     if bot is not None:
         rows = rows.filter(bot=bot)
-    # Hours as they are: there are two of one name when the clocks go back.
+    # Not local hours: one occurs twice when the clocks go back.
     at = F("start") if hourly else TruncDay("start", tzinfo=zone)
-    grouped = rows.annotate(at=at).values_list("at").annotate(**_sums(question)).order_by()
-    starts = _stretches(since.astimezone(UTC), until, hourly)
-    found: dict[datetime, Counts] = dict.fromkeys(starts, (0, 0))
+    grouped = rows.annotate(at=at).values_list("at").annotate(**_sums(params)).order_by()
+    starts = _starts(since.astimezone(UTC), until, hourly)
+    found: dict[datetime, LeaseCounts] = dict.fromkeys(starts, (0, 0))
     for moment, given, n in grouped:
         # By moments of UTC, since a local hour that comes twice is equal to no moment of another zone (PEP 495). A row
         # is of the bar in which it begins: those of another time zone, before, may not begin with one.
@@ -186,8 +186,8 @@ def _bars(since: datetime, until: datetime, question: Question, bot: int | None,
     return [Bar(timezone.localtime(start), *counts) for start, counts in found.items()]
 
 
-def _stretches(since: datetime, until: datetime, hourly: bool) -> list[datetime]:
-    """Where each hour, or each day in the site's time zone, begins. A day may have 23 or 25 hours."""
+def _starts(since: datetime, until: datetime, hourly: bool) -> list[datetime]:
+    """The starts of each hour, or each day in the installation's time zone. A day may have 23 or 25 hours."""
     if hourly:
         hours = -((since - until) // timedelta(hours=1))
         return [since + timedelta(hours=n) for n in range(hours)]
@@ -197,9 +197,11 @@ def _stretches(since: datetime, until: datetime, hourly: bool) -> list[datetime]
     return [midnight(day) for day in days]
 
 
-def _heat(times: Mapping[tuple[int, int, str], Counts], rows: list[HandBack]) -> dict[tuple[int, int], Counts]:
-    """By weekday and hour: from the rollup, or, of one bot, from what was looked at; then without all leases."""
-    found: dict[tuple[int, int], Counts] = {}
+def _heat(
+    times: Mapping[tuple[int, int, str], LeaseCounts], rows: list[ReturnedLease]
+) -> dict[tuple[int, int], LeaseCounts]:
+    """By weekday and hour: from the statistics or, for one bot, from samples, then without the number of leases."""
+    found: dict[tuple[int, int], LeaseCounts] = {}
     for (weekday, hour, _), (given, n) in times.items():
         before = found.get((weekday, hour), (0, 0))
         found[(weekday, hour)] = (before[0] + given, before[1] + n)
@@ -209,33 +211,33 @@ def _heat(times: Mapping[tuple[int, int, str], Counts], rows: list[HandBack]) ->
     return found
 
 
-# --- What the verdict needs ------------------------------------------------------------------------------------
+# --- Input of the conclusions ----------------------------------------------------------------------------------
 
 
-def _figures(
-    cells: Mapping[tuple[str, str], Counts],
-    times: Mapping[tuple[int, int, str], Counts],
-    looked: Looked,
+def _compared_counts(
+    cells: Mapping[tuple[str, str], LeaseCounts],
+    times: Mapping[tuple[int, int, str], LeaseCounts],
+    read: Samples,
     bars: list[Bar],
     until: datetime,
-) -> Figures:
+) -> ComparedCounts:
     busy = [bar.start for bar in bars if bar.leases]
-    begun = max(busy[0], looked.since) if busy else until
+    begun = max(busy[0], read.since) if busy else until
     days = Counter(start.isoweekday() for start in {day.date() for day in busy if day.date() >= begun.date()})
     whole = until - busy[0] if busy else timedelta(0)
-    return Figures(
+    return ComparedCounts(
         bots=cells,
         hours=_summed(times, lambda weekday, hour: hour),
         weekdays=_summed(times, lambda weekday, hour: weekday) if whole >= WEEKDAYS_FROM else {},
-        bunched=_bunched(looked.rows, (until - begun).total_seconds(), days),
-        share_of=_share_of(looked.rows),
+        bunched=_bunched(read.rows, (until - begun).total_seconds(), days),
+        share_of=_share_of(read.rows),
     )
 
 
 def _summed(
-    times: Mapping[tuple[int, int, str], Counts], which: Callable[[int, int], int]
-) -> dict[tuple[str, str], Counts]:
-    found: dict[tuple[str, str], Counts] = {}
+    times: Mapping[tuple[int, int, str], LeaseCounts], which: Callable[[int, int], int]
+) -> dict[tuple[str, str], LeaseCounts]:
+    found: dict[tuple[str, str], LeaseCounts] = {}
     for (weekday, hour, kind), (given, n) in times.items():
         pair = (str(which(weekday, hour)), kind)
         before = found.get(pair, (0, 0))
@@ -243,10 +245,10 @@ def _summed(
     return found
 
 
-def _bunched(rows: list[HandBack], seconds: float, days: Counter[int]) -> dict[str, dict[str, float]]:
+def _bunched(rows: list[ReturnedLease], seconds: float, days: Counter[int]) -> dict[str, dict[str, float]]:
     """The dispersion of each value: of bots and kinds over windows of ten minutes, of hours and weekdays over days.
 
-    `seconds`: how long the rows reach back; `days`: on how many of each weekday there were leases meanwhile.
+    `seconds`: the time that the rows cover; `days`: the number of each weekday with leases in that time.
     """
     counts: dict[str, dict[str, Counter[object]]] = {
         sort: defaultdict(Counter) for sort in ("bot", "kind", "hour", "weekday")
@@ -279,8 +281,8 @@ def _clock_of(quarter: int, zone: tzinfo) -> tuple[date, int, int]:
     return local.date(), local.isoweekday(), local.hour
 
 
-def _share_of(rows: list[HandBack]) -> Callable[[frozenset[str], str, str], float]:
-    """Which share of what was given back in an hour, or on a weekday, came from some bots."""
+def _share_of(rows: list[ReturnedLease]) -> Callable[[frozenset[str], str, str], float]:
+    """A function: the share of some bots in the leases returned in an hour or on a weekday."""
     seen: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for row in rows:
         _, weekday, hour = _clock(row.at)
@@ -294,9 +296,9 @@ def _share_of(rows: list[HandBack]) -> Callable[[frozenset[str], str, str], floa
     return share
 
 
-def _names(verdict: Verdict, looked: Looked, bot: Bot | None) -> dict[str, str]:
-    """The names of the bots that are shown."""
-    ids = {int(one.value) for one in verdict.bots if one.given}
-    ids |= {row.bot for row in looked.rows if row.bot is not None} | ({bot.pk} if bot else set())
+def _names(conclusions: Conclusions, read: Samples, bot: Bot | None) -> dict[str, str]:
+    """The names of the bots shown."""
+    ids = {int(one.value) for one in conclusions.bots if one.given}
+    ids |= {row.bot for row in read.rows if row.bot is not None} | ({bot.pk} if bot else set())
     found = {str(pk): name for pk, name in Bot.objects.filter(among("pk", ids)).values_list("pk", "name")}
-    return {"0": GONE} | found
+    return {"0": DELETED_BOT} | found

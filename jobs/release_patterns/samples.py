@@ -1,7 +1,7 @@
-"""Leases that were given back, looked at one by one: why, by whom, after how long, and what comes back again and again.
+"""Read returned leases one by one: reasons, actors, hold times and repeats.
 
-The rollup has how many there were. What it does not have is read from the newest of their events, so
-many and no further; whoever shows it says how far that reaches.
+The rollup (`jobs.stats.rollup`) has their numbers. Everything else is read from a bounded number of the newest events;
+the page shows how far back they reach.
 """
 
 import re
@@ -22,27 +22,27 @@ from jobs.states import HELD, Actor, Verb
 from jobs.transitions import ENDING
 from jobsite.lib.planner import unplanned
 
-#: Ways in which a lease is given back unfinished: which events they are. `report.COLUMNS` has the rollup's columns.
+#: The ways in which a lease is returned: which events they are. `report.COLUMNS` has the rollup's columns.
 SOURCES = {
     "released": Q(verb=Verb.RELEASE, actor=Actor.OPERATOR),
     "expired": Q(verb=Verb.EXPIRE) | Q(verb=Verb.FAIL, actor=Actor.SWEEP),
     "handed_back": Q(verb=Verb.RELEASE) & ~Q(actor=Actor.OPERATOR),
 }
-#: How many are read one by one.
-LOOKED = 10_000
-#: How many ended leases are gone through to find them.
-SEARCHED = 100_000
-#: Held for at most so many seconds; what was held for longer than the last is counted after it.
-STEPS = (10, 30, 60, 120, 300, 600, 1800, 3600, 10_800, 43_200, 86_400)
-#: Words and figures in a reason that differ from job to job: `6 m 10 s`, `job 17`, `41 of the last 50`.
+#: The most returned leases that are read.
+MAX_SAMPLES = 10_000
+#: The most ended leases that are searched for them.
+MAX_SEARCHED = 100_000
+#: Upper bounds of the histogram of hold times, in seconds; one more bucket counts the longer ones.
+HELD_STEPS = (10, 30, 60, 120, 300, 600, 1800, 3600, 10_800, 43_200, 86_400)
+#: Numbers and durations in a reason, which differ from job to job: `6 m 10 s`, `job 17`, `41 of the last 50`.
 _FIGURES = re.compile(r"\b\d+(?:[.,:]\d+)*(?:\s?(?:ms|[smhd])\b)?(?:\s\d+(?:[.,:]\d+)*\s?(?:ms|[smhd])\b)*")
-#: A reason is told by its first so many characters.
+#: Reasons are cut to this length.
 REASON_LENGTH = 160
 
 
 @dataclass(frozen=True)
-class HandBack:
-    """One lease that was given back. `held` is in seconds; None when it is not known."""
+class ReturnedLease:
+    """A returned lease. `held`: in seconds; None if unknown."""
 
     job: int
     kind: str
@@ -55,99 +55,101 @@ class HandBack:
 
 
 @dataclass(frozen=True)
-class Looked:
-    """What was read one by one, the newest first, and since when; `all`: nothing of the range was left out."""
+class Samples:
+    """The returned leases that were read, the newest first, and since when. `all`: they are all of the range."""
 
-    rows: list[HandBack]
+    rows: list[ReturnedLease]
     since: datetime
     all: bool
 
 
-def given_back(sources: Iterable[str]) -> Q:
-    """A condition on events: a lease was given back in one of these ways."""
-    found = Q(pk__in=[])
+def is_returned(sources: Iterable[str]) -> Q:
+    """A condition on events: a lease was returned in one of these ways."""
+    condition = Q(pk__in=[])
     for source in sources:
-        found |= SOURCES[source]
-    return Q(verb__in=ENDING, from_status__in=HELD) & found
+        condition |= SOURCES[source]
+    return Q(verb__in=ENDING, from_status__in=HELD) & condition
 
 
-def look(since: datetime, until: datetime, sources: Sequence[str], *, kind: str = "", bot: int | None = None) -> Looked:
-    """The newest of a range (index `jobevent_ended_at`, or `jobevent_by_bot`)."""
+def load(
+    since: datetime, until: datetime, sources: Sequence[str], *, kind: str = "", bot: int | None = None
+) -> Samples:
+    """Read the newest returned leases of a range (index `jobevent_ended_at`, or `jobevent_by_bot`)."""
     events = JobEvent.objects.filter(at__gte=since, at__lt=until)
     ended: Q | Coalesce = Q(verb__in=ENDING)
-    back: Q | Coalesce = given_back(sources)
+    back: Q | Coalesce = is_returned(sources)
     if bot is not None:
-        # A bot's are found by the bot, and not among all that ended in that time.
+        # Search a bot's events by the bot, not all events of the range.
         events = events.filter(bot=bot)
-        ended, back = unplanned(Q(verb__in=ENDING)), unplanned(given_back(sources))
-    edges = events.filter(ended).order_by("-at").values_list("at", flat=True)[SEARCHED - 1 : SEARCHED]
+        ended, back = unplanned(Q(verb__in=ENDING)), unplanned(is_returned(sources))
+    edges = events.filter(ended).order_by("-at").values_list("at", flat=True)[MAX_SEARCHED - 1 : MAX_SEARCHED]
     edge = next(iter(edges), None)
-    found = events.filter(back)
+    returned = events.filter(back)
     if edge is not None:
-        found = found.filter(at__gte=edge)
+        returned = returned.filter(at__gte=edge)
     of_kind = Job.objects.filter(pk=OuterRef("job_id")).values("kind_id")[:1]
     rows = list(
-        found.order_by("-at")
-        # The kind row by row, by the job's key; joined, PostgreSQL might read all jobs.
+        returned.order_by("-at")
+        # A subquery by the job's key for the kind: for a join PostgreSQL might read all jobs.
         .values_list("job_id", Subquery(of_kind), "bot_id", "at", "actor", "by", "reason", KT("detail__claimed_at"))[
-            : LOOKED + 1
+            : MAX_SAMPLES + 1
         ]
     )
-    more = len(rows) > LOOKED
-    seen = [_hand_back(*row) for row in rows[:LOOKED]]
-    reaches = seen[-1].at if more else (edge or since)
-    return Looked([row for row in seen if not kind or row.kind == kind], reaches, not more and edge is None)
+    more = len(rows) > MAX_SAMPLES
+    read = [_returned_lease(*row) for row in rows[:MAX_SAMPLES]]
+    reaches = read[-1].at if more else (edge or since)
+    return Samples([row for row in read if not kind or row.kind == kind], reaches, not more and edge is None)
 
 
-def _hand_back(
+def _returned_lease(
     job: int, kind: str, bot: int | None, at: datetime, actor: str, by: str, reason: str, claimed: str | None
-) -> HandBack:
+) -> ReturnedLease:
     moment = parse_datetime(claimed) if claimed else None
     held = None if moment is None else max(0.0, (at - moment).total_seconds())
-    return HandBack(job, kind, bot, at, actor, by, reason, held)
+    return ReturnedLease(job, kind, bot, at, actor, by, reason, held)
 
 
-# --- What they come to ----------------------------------------------------------------------------------------
+# --- Summaries ------------------------------------------------------------------------------------------------
 
 
 def plain(reason: str) -> str:
-    """A reason without what differs from job to job, so that like ones are counted together."""
+    """Replace the numbers in a reason, so that like reasons are counted together."""
     first = reason.strip().splitlines()[0] if reason.strip() else ""
     return _FIGURES.sub("…", first)[:REASON_LENGTH] or "no reason given"
 
 
-def reasons(rows: Iterable[HandBack]) -> list[tuple[str, int]]:
-    """Reasons, the most frequent first."""
+def reasons(rows: Iterable[ReturnedLease]) -> list[tuple[str, int]]:
+    """Count reasons, the most frequent first."""
     return Counter(plain(row.reason) for row in rows).most_common()
 
 
-def whos(rows: Iterable[HandBack]) -> list[tuple[str, int]]:
-    """Who did it, the most frequent first: operators by name, the sweep, and bots all together."""
+def actors(rows: Iterable[ReturnedLease]) -> list[tuple[str, int]]:
+    """Count actors, the most frequent first: operators by name, the sweep, and all bots together."""
     names = {Actor.SWEEP: "the sweep", Actor.BOT: "the bots themselves"}
     return Counter(names.get(Actor(row.actor)) or row.by or "an operator" for row in rows).most_common()
 
 
 @dataclass(frozen=True)
 class HeldFor:
-    """How long they had been held: `(at most so many seconds, how many)`, the middle, and of how many it is known."""
+    """Hold times: `(upper bound in seconds, number)`, the median, and of how many leases the time is known."""
 
     steps: list[tuple[int | None, int]]
-    middle: float | None
+    median: float | None
     known: int
 
 
-def held_for(rows: Iterable[HandBack]) -> HeldFor:
-    """A histogram over `STEPS`."""
+def held_for(rows: Iterable[ReturnedLease]) -> HeldFor:
+    """Count hold times over `HELD_STEPS`."""
     times = [row.held for row in rows if row.held is not None]
-    counts: dict[int | None, int] = dict.fromkeys([*STEPS, None], 0)
+    counts: dict[int | None, int] = dict.fromkeys([*HELD_STEPS, None], 0)
     for seconds in times:
-        counts[next((step for step in STEPS if seconds <= step), None)] += 1
+        counts[next((step for step in HELD_STEPS if seconds <= step), None)] += 1
     return HeldFor(list(counts.items()), median(times) if times else None, len(times))
 
 
 @dataclass(frozen=True)
-class Again:
-    """A job, or a bot, that came back more than once; `story` says in what way."""
+class Repeat:
+    """A job or bot with several returned leases; `story` describes them."""
 
     id: int
     kind: str
@@ -157,38 +159,38 @@ class Again:
     bots: list[int] = field(default_factory=list)
 
 
-def jobs_again(rows: Iterable[HandBack], names: Mapping[str, str]) -> list[Again]:
-    """Jobs given back at least twice, the most often first. `names`: of bots, by id."""
-    by_job: dict[int, list[HandBack]] = {}
+def repeated_jobs(rows: Iterable[ReturnedLease], names: Mapping[str, str]) -> list[Repeat]:
+    """Return jobs with at least two returned leases, the most first. `names`: of bots, by id."""
+    by_job: dict[int, list[ReturnedLease]] = {}
     for row in rows:
         by_job.setdefault(row.job, []).append(row)
-    found = [_job_again(job, own, names) for job, own in by_job.items() if len(own) > 1]
+    found = [_repeated_job(job, own, names) for job, own in by_job.items() if len(own) > 1]
     return sorted(found, key=lambda one: (-one.times, -one.last.timestamp()))
 
 
-def _job_again(job: int, rows: list[HandBack], names: Mapping[str, str]) -> Again:
+def _repeated_job(job: int, rows: list[ReturnedLease], names: Mapping[str, str]) -> Repeat:
     bots = list(dict.fromkeys(row.bot for row in rows if row.bot is not None))
-    said = [names.get(str(bot), f"bot {bot}") for bot in bots]
+    shown = [names.get(str(bot), f"bot {bot}") for bot in bots]
     if len(bots) == 1:
-        story = f"each time by {said[0]}"
+        story = f"each time by {shown[0]}"
     elif len(bots) == len(rows):
-        story = f"by {len(bots)} different bots: {', '.join(said[:4])}{' …' if len(said) > 4 else ''}"
+        story = f"by {len(bots)} different bots: {', '.join(shown[:4])}{' …' if len(shown) > 4 else ''}"
     else:
-        story = f"by {len(bots)} bots: {', '.join(said[:4])}{' …' if len(said) > 4 else ''}"
-    return Again(job, rows[0].kind, len(rows), max(row.at for row in rows), story, bots)
+        story = f"by {len(bots)} bots: {', '.join(shown[:4])}{' …' if len(shown) > 4 else ''}"
+    return Repeat(job, rows[0].kind, len(rows), max(row.at for row in rows), story, bots)
 
 
-def bots_again(rows: Iterable[HandBack]) -> list[Again]:
-    """Bots that gave back at least two leases, the most first: of how many jobs and kinds, and whether all at once."""
-    by_bot: dict[int, list[HandBack]] = {}
+def repeated_bots(rows: Iterable[ReturnedLease]) -> list[Repeat]:
+    """Return bots with at least two returned leases, the most first: of how many jobs and kinds, and when."""
+    by_bot: dict[int, list[ReturnedLease]] = {}
     for row in rows:
         if row.bot is not None:
             by_bot.setdefault(row.bot, []).append(row)
-    found = [_bot_again(bot, own) for bot, own in by_bot.items() if len(own) > 1]
+    found = [_repeated_bot(bot, own) for bot, own in by_bot.items() if len(own) > 1]
     return sorted(found, key=lambda one: (-one.times, -one.last.timestamp()))
 
 
-def _bot_again(bot: int, rows: list[HandBack]) -> Again:
+def _repeated_bot(bot: int, rows: list[ReturnedLease]) -> Repeat:
     jobs, kinds = Counter(row.job for row in rows), sorted({row.kind for row in rows})
     job, most = jobs.most_common(1)[0]
     if len(jobs) == 1:
@@ -200,13 +202,13 @@ def _bot_again(bot: int, rows: list[HandBack]) -> Again:
     days = len({timezone.localtime(row.at).date() for row in rows})
     minutes = len(occasions(rows))
     story += f", {'all at once' if minutes == 1 else f'on {days} days' if days > 1 else 'on one day'}"
-    return Again(bot, kinds[0] if len(kinds) == 1 else f"{len(kinds)} kinds", len(rows), rows[0].at, story)
+    return Repeat(bot, kinds[0] if len(kinds) == 1 else f"{len(kinds)} kinds", len(rows), rows[0].at, story)
 
 
-#: What comes within so many seconds of each other is one occasion: a bulk release, a bot that dies with twenty jobs.
+#: Returns within the same window of so many seconds are one occasion, such as a bulk release.
 WINDOW = 600
 
 
-def occasions(rows: Iterable[HandBack]) -> Counter[int]:
-    """How many there were in each window of ten minutes that has any."""
+def occasions(rows: Iterable[ReturnedLease]) -> Counter[int]:
+    """Count returns by window of ten minutes."""
     return Counter(int(row.at.timestamp()) // WINDOW for row in rows)

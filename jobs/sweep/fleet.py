@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from django.conf import settings
-from django.db import transaction
 
 from bots.models import Bot
 from bots.states import BotStatus, HealthStatus
@@ -23,10 +22,7 @@ def sweep_bots(swept: Swept, began: datetime) -> None:
         swept.recovered += sum(after == HealthStatus.NORMAL for _, after in changes.values())
     unseen = Bot.objects.unseen(settings.BOT_DOWN_AFTER).exclude(status=BotStatus.DOWN)
     for ids in chunks(unseen.order_by("pk").values_list("pk", flat=True)):
-        with transaction.atomic():
-            locked = unseen.filter(among("pk", ids)).order_by("pk").select_for_update(no_key=True, skip_locked=True)
-            free = list(locked.values_list("pk", flat=True))
-            Bot.objects.filter(among("pk", free)).update(status=BotStatus.DOWN)
+        lifecycle.mark_down(unseen.filter(among("pk", ids)))
 
 
 def chunks(ids: Iterable[int]) -> Iterator[list[int]]:

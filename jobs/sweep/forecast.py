@@ -13,7 +13,7 @@ from jobs.models import Job
 from jobs.sweep import verdicts
 
 #: What the sweep does, in words.
-DOES = {"expire": "expires the lease", "fail": "ends the job as failed", "flag": "says so in the history, no more"}
+DOES = {"expire": "expires the lease", "fail": "fails the job", "flag": "records it in the history only"}
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def _does(verdict: verdicts.Verdict) -> str:
     if verdict.action != "expire":
         return said
     if verdict.hung:
-        return f"ends the job as failed: it has {verdicts.hung_bots(verdict.hung)}"
+        return f"fails the job: it has {verdicts.hung_bots(verdict.hung)}"
     if verdict.watch.last:
-        return "ends the job as failed: it is its last attempt"
+        return "fails the job: it is its last attempt"
     return f"{said}, and the attempt counts"

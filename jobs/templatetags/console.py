@@ -1,4 +1,4 @@
-"""What the console's pages ask for: Home, the places at the top, and how states, ages and figures are shown."""
+"""Template tags and filters of the admin: navigation, Home, charts, and formats of states and numbers."""
 
 from typing import Any
 
@@ -30,23 +30,23 @@ fold = register.filter("fold", json_view.fold)
 
 @register.filter
 def family(state: str) -> str:
-    """The family of a state: the class of its colour and icon."""
+    """The CSS class for a state's colour and icon."""
     return badges.FAMILIES.get(state, "wait")
 
 
 @register.filter
 def word(state: str) -> str:
-    """A state as a word."""
+    """A state with spaces for underscores."""
     return state.replace("_", " ")
 
 
 @register.filter
 def per_cent(share: float | None) -> str:
-    """A share as `0.4 %`; a dash for none."""
+    """Format a share as `0.4 %`; a dash for None."""
     return "–" if share is None else f"{share * 100:.1f} %"
 
 
-#: The places at the top of every page: `(name, url, the permission it needs, a path it is known by)`.
+#: The links at the top of every page: `(name, view, permission)`.
 PLACES = (
     ("Home", "admin:index", None),
     ("Incidents", "admin:alerts_incident_changelist", "alerts.view_incident"),
@@ -55,15 +55,15 @@ PLACES = (
     ("Kinds", "admin:jobs_jobkind_changelist", "jobs.view_jobkind"),
     ("History", "admin:jobs_jobevent_changelist", "jobs.view_jobevent"),
     ("Channels", "admin:alerts_channel_changelist", "alerts.view_channel"),
-    ("Keys", "admin:bots_apikey_changelist", "bots.view_apikey"),
-    ("People", "admin:auth_user_changelist", "auth.view_user"),
+    ("API keys", "admin:bots_apikey_changelist", "bots.view_apikey"),
+    ("Users", "admin:auth_user_changelist", "auth.view_user"),
 )
 
 
 @register.simple_tag
 def places(request: HttpRequest) -> list[dict[str, Any]]:
-    """Where this user may go, and which of it is here."""
-    found = []
+    """The links that this user may use, with the present page marked."""
+    links = []
     for name, view, permission in PLACES:
         if permission and not request.user.has_perm(permission):
             continue
@@ -72,13 +72,13 @@ def places(request: HttpRequest) -> list[dict[str, Any]]:
         except NoReverseMatch:
             continue
         here = request.path == url if name == "Home" else request.path.startswith(url)
-        found.append({"name": name, "url": url, "here": here})
-    return found
+        links.append({"name": name, "url": url, "here": here})
+    return links
 
 
 @register.simple_tag
 def home(request: HttpRequest) -> dict[str, Any]:
-    """All that Home shows, for those who may see jobs and bots."""
+    """The data of Home, for users who may see jobs and bots."""
     user = request.user
     if not (user.has_perm("jobs.view_job") and user.has_perm("bots.view_bot")):
         return {"allowed": False}
@@ -95,11 +95,11 @@ def home(request: HttpRequest) -> dict[str, Any]:
         "oldest": counts.oldest_pending()[:12],
         "recent": lists_home.interventions(),
         "now": timezone.now(),
-    } | pictures(window)
+    } | chart_data(window)
 
 
-def pictures(window: str, kind: str = "") -> dict[str, Any]:
-    """The charts of one window, of one kind or of all, with the figures behind them."""
+def chart_data(window: str, kind: str = "") -> dict[str, Any]:
+    """The charts of one period, for one kind or all, with their numbers."""
     bars = series.series(window, kind)
     shape = "%a %H:%M" if window == "week" else "%H:%M"
     ends = (timezone.localtime(bars[0].start).strftime(shape), timezone.localtime(bars[-1].start).strftime(shape))
@@ -118,7 +118,7 @@ def pictures(window: str, kind: str = "") -> dict[str, Any]:
                 charts.Line("wait", "cancelled", [bar.cancelled for bar in bars]),
             ],
             ends,
-            f"Jobs{of} that ended in the last {window}: {done} succeeded, {failed} failed. The table has the figures.",
+            f"Jobs{of} that finished in the last {window}: {done} succeeded, {failed} failed. Numbers: see the table.",
         ),
         "times": charts.lines(
             [
@@ -126,55 +126,55 @@ def pictures(window: str, kind: str = "") -> dict[str, Any]:
                 charts.Line("warn", "wait", [bar.wait for bar in bars]),
             ],
             ends,
-            f"Mean wait and run time of jobs{of} in the last {window}. The figures are in the table below.",
+            f"Mean wait and run time of jobs{of} in the last {window}. The numbers are in the table below.",
         ),
     }
 
 
 @register.simple_tag
 def kinds() -> list[str]:
-    """The names of all kinds, for a menu; the first two hundred."""
+    """The names of the first two hundred kinds, for a menu."""
     return list(JobKind.objects.values_list("name", flat=True)[:200])
 
 
 @register.filter
-def query(given: str, more: str) -> str:
-    """A query string with one more part."""
-    return f"?{given}&{more}" if given else f"?{more}"
+def query(given: str, parameter: str) -> str:
+    """Append a parameter to a query string."""
+    return f"?{given}&{parameter}" if given else f"?{parameter}"
 
 
 @register.filter
 def quoted(pk: str) -> str:
-    """A key as the admin has it in addresses."""
+    """Quote a primary key for the admin's URLs."""
     return str(quote(pk))
 
 
 @register.filter
-def look(verb: str) -> str:
-    """The family in which a verb stands in a timeline."""
+def verb_class(verb: str) -> str:
+    """The CSS class of a verb in a timeline."""
     return transitions.rows(verb)[0].look
 
 
 @register.filter
 def ran(job: Job) -> float | None:
-    """How long a job ran, in seconds."""
+    """A job's run time in seconds."""
     if job.started_at is None or job.finished_at is None:
         return None
     return (job.finished_at - job.started_at).total_seconds()
 
 
 @register.simple_tag
-def kind_pictures(kind: str, window: str) -> dict[str, Any]:
+def kind_charts(kind: str, window: str) -> dict[str, Any]:
     """The charts of one kind."""
-    return pictures(window, kind)
+    return chart_data(window, kind)
 
 
 @register.simple_tag
 def learned_distribution(recent: Recent) -> SafeString:
-    """The run times a limit was learned from, as bars; those beyond the share it is made from stand out."""
+    """A bar chart of the run times a limit was learned from, with those beyond the learned share marked."""
     steps, most = recent.steps(), recent.longest_of(SHARE) or 0
     ends = (f"up to {charts.seconds(steps[0][0])}", f"up to {charts.seconds(steps[-1][0])}")
-    label = f"How many of the last {recent.jobs} successes ran how long. The figures are in the table below."
+    label = f"Run times of the last {recent.jobs} successes. The numbers are in the table below."
     bars = [
         charts.Line("work", "within", [n if seconds <= most * (1 + 2 * ERROR) else 0 for seconds, n in steps]),
         charts.Line("warn", "beyond", [0 if seconds <= most * (1 + 2 * ERROR) else n for seconds, n in steps]),
@@ -184,13 +184,13 @@ def learned_distribution(recent: Recent) -> SafeString:
 
 @register.filter
 def longest_of(recent: Recent, per_cent: int) -> str:
-    """The run time within which so many per cent of them stayed."""
+    """The run time that so many per cent of them stayed within."""
     return charts.seconds(recent.longest_of(per_cent / 100))
 
 
 @register.simple_tag
 def distribution(spread: series.Spread) -> SafeString:
-    """How many jobs ran how long, as bars, from the first step that has any to the last."""
+    """A bar chart of run times, from the first non-empty bucket to the last."""
     steps = spread.steps
     some = [n for n, (_, count) in enumerate(steps) if count]
     if not some:
@@ -200,5 +200,5 @@ def distribution(spread: series.Spread) -> SafeString:
         f"up to {charts.seconds(steps[0][0])}",
         "longer" if steps[-1][0] is None else f"up to {charts.seconds(steps[-1][0])}",
     )
-    label = "How many jobs ran how long on the last day. The figures are in the table below."
+    label = "Run times on the last day. The numbers are in the table below."
     return charts.stacked([charts.Line("work", "jobs", [count for _, count in steps])], ends, label, wide=320)

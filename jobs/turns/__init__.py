@@ -1,1 +1,1 @@
-"""What carries bots' turns, and knows no job: calls combined into one, remembered claim positions, waiting claims."""
+"""Support for bots' turns that knows no job: combined calls, remembered claim positions, waiting claims."""

@@ -1,9 +1,9 @@
-"""Combine calls that come at the same time into one (flat combining). Pure: it knows nothing of what is called.
+"""Combine concurrent calls into one (flat combining). Pure: it does not know what is called.
 
-A call to the database costs more by being made than by what it does. So of the threads that want the same sort of call
-one makes it, for all who stand in line at that moment; whoever comes meanwhile stands in the next line. Nobody waits
-for company: a call that comes alone is made at once, and the more come, the more are made as one. (Known as flat
-combining: Hendler, Incze, Shavit, Tzafrir, "Flat combining and the synchronization-parallelism tradeoff", SPAA 2010.)
+The fixed cost of a call to the database exceeds the cost of its work. So of the threads that want calls of one group,
+one makes a single call for all that are queued at that moment; those that arrive during it are queued for the next.
+A call that arrives alone is made at once, and batches grow with the load. See Hendler, Incze, Shavit, Tzafrir, "Flat
+combining and the synchronization-parallelism tradeoff", SPAA 2010.
 """
 
 import itertools
@@ -17,117 +17,120 @@ Result = TypeVar("Result")
 
 
 class RetryAlone(Exception):
-    """What `do` raises when nothing was done for anybody, and each should try by itself."""
+    """Raised by `execute` when nothing was done for any item, and each call should be made by itself."""
 
 
-class _Place(Generic[Item, Result]):
-    """Where one thread stands in line."""
+class _QueuedCall(Generic[Item, Result]):
+    """One queued caller and its item."""
 
-    __slots__ = ("alone", "error", "following", "gate", "item", "leads", "result", "who")
+    __slots__ = ("caller", "error", "item", "leads", "next_in_batch", "ready", "result", "retry_alone")
 
-    def __init__(self, who: Hashable, item: Item) -> None:
-        self.who = who
+    def __init__(self, caller: Hashable, item: Item) -> None:
+        self.caller = caller
         self.item = item
-        self.gate = threading.Lock()
-        self.gate.acquire()
+        #: Released when the call has its result, or is to lead the next batch.
+        self.ready = threading.Lock()
+        self.ready.acquire()
         self.leads = False
-        self.alone = False
+        self.retry_alone = False
         self.result: Result | None = None
         self.error: BaseException | None = None
-        #: Who was carried with it, and is woken by it.
-        self.following: _Place[Item, Result] | None = None
+        #: The next call of the same batch, which this one wakes.
+        self.next_in_batch: _QueuedCall[Item, Result] | None = None
 
-    def wake_following(self) -> None:
-        """One wakes the next: woken all at once, they would only wait for each other to let go of the interpreter."""
-        if self.following is not None:
-            self.following.gate.release()
+    def wake_next(self) -> None:
+        """Wake the next call of the batch: all woken at once would only contend for the interpreter's lock."""
+        if self.next_in_batch is not None:
+            self.next_in_batch.ready.release()
 
 
-class Together(Generic[Item, Result]):
-    """Makes calls together. `do` is given items and returns a result for each, in order.
+class Combiner(Generic[Item, Result]):
+    """Combines calls of `execute`, which takes items and returns a result for each, in order.
 
-    `most`: items in one call. `patience`: seconds after which a thread that still stands in line makes its call itself.
+    `max_batch`: items in one call. `max_wait`: seconds after which a call that is still queued is made by itself.
     """
 
-    def __init__(self, do: Callable[[Sequence[Item]], Sequence[Result]], *, most: int, patience: float) -> None:
-        self._do = do
-        self._most = most
-        self._patience = patience
-        self._lines: dict[Hashable, deque[_Place[Item, Result]]] = {}
+    def __init__(
+        self, execute: Callable[[Sequence[Item]], Sequence[Result]], *, max_batch: int, max_wait: float
+    ) -> None:
+        self._execute = execute
+        self._max_batch = max_batch
+        self._max_wait = max_wait
+        self._queues: dict[Hashable, deque[_QueuedCall[Item, Result]]] = {}
         self._lock = threading.Lock()
 
-    def call(self, sort: Hashable, who: Hashable, item: Item) -> Result:
-        """The result for this item. Only items of one `sort` go together, and never two of the same `who`."""
-        place = _Place[Item, Result](who, item)
+    def call(self, group: Hashable, caller: Hashable, item: Item) -> Result:
+        """Return the result for this item. Only items of one `group` are combined, and one item of each `caller`."""
+        queued = _QueuedCall[Item, Result](caller, item)
         with self._lock:
-            line = self._lines.get(sort)
-            if line is None:
-                self._lines[sort] = deque()
-                place.leads = True
+            queue = self._queues.get(group)
+            if queue is None:
+                self._queues[group] = deque()
+                queued.leads = True
             else:
-                line.append(place)
-        if not place.leads and not self._carried(sort, place):
-            return self._do([item])[0]
-        if place.leads:
-            self._lead(sort, place)
-        place.wake_following()
-        if place.error is not None:
-            raise place.error
-        if place.alone:
-            return self._do([item])[0]
-        return place.result  # type: ignore[return-value]
+                queue.append(queued)
+        if not queued.leads and not self._await_batch(group, queued):
+            return self._execute([item])[0]
+        if queued.leads:
+            self._execute_batch(group, queued)
+        queued.wake_next()
+        if queued.error is not None:
+            raise queued.error
+        if queued.retry_alone:
+            return self._execute([item])[0]
+        return queued.result  # type: ignore[return-value]
 
-    def _carried(self, sort: Hashable, place: _Place[Item, Result]) -> bool:
-        """Wait to be carried or to lead. False: it took too long, and this place stands in line no more."""
-        if place.gate.acquire(timeout=self._patience):
+    def _await_batch(self, group: Hashable, queued: _QueuedCall[Item, Result]) -> bool:
+        """Wait for the result or to lead. False: it took too long, and the call is no longer queued."""
+        if queued.ready.acquire(timeout=self._max_wait):
             return True
         with self._lock:
-            line = self._lines.get(sort)
-            if line is not None and place in line:
-                line.remove(place)
+            queue = self._queues.get(group)
+            if queue is not None and queued in queue:
+                queue.remove(queued)
                 return False
-        # Somebody is carrying it just now.
-        place.gate.acquire()
+        # It is in a batch that is being executed now.
+        queued.ready.acquire()
         return True
 
-    def _lead(self, sort: Hashable, own: _Place[Item, Result]) -> None:
-        group = self._gather(sort, own)
+    def _execute_batch(self, group: Hashable, leader: _QueuedCall[Item, Result]) -> None:
+        batch = self._take_batch(group, leader)
         try:
-            results = self._do([place.item for place in group])
-            for place, result in zip(group, results, strict=True):
-                place.result = result
+            results = self._execute([queued.item for queued in batch])
+            for queued, result in zip(batch, results, strict=True):
+                queued.result = result
         except RetryAlone:
-            for place in group:
-                place.alone = True
+            for queued in batch:
+                queued.retry_alone = True
         except BaseException as error:
-            for place in group:
-                place.error = error
+            for queued in batch:
+                queued.error = error
         finally:
-            for place, following in itertools.pairwise(group):
-                place.following = following
-            self._hand_on(sort)
+            for queued, next_in_batch in itertools.pairwise(batch):
+                queued.next_in_batch = next_in_batch
+            self._appoint_leader(group)
 
-    def _gather(self, sort: Hashable, own: _Place[Item, Result]) -> list[_Place[Item, Result]]:
-        group, seen, left = [own], {own.who}, deque[_Place[Item, Result]]()
+    def _take_batch(self, group: Hashable, leader: _QueuedCall[Item, Result]) -> list[_QueuedCall[Item, Result]]:
+        batch, callers, skipped = [leader], {leader.caller}, deque[_QueuedCall[Item, Result]]()
         with self._lock:
-            line = self._lines[sort]
-            while line and len(group) < self._most:
-                place = line.popleft()
-                if place.who in seen:
-                    left.append(place)
+            queue = self._queues[group]
+            while queue and len(batch) < self._max_batch:
+                queued = queue.popleft()
+                if queued.caller in callers:
+                    skipped.append(queued)
                 else:
-                    seen.add(place.who)
-                    group.append(place)
-            line.extendleft(reversed(left))
-        return group
+                    callers.add(queued.caller)
+                    batch.append(queued)
+            queue.extendleft(reversed(skipped))
+        return batch
 
-    def _hand_on(self, sort: Hashable) -> None:
-        """The next in line leads now, before those who were carried have even woken."""
+    def _appoint_leader(self, group: Hashable) -> None:
+        """Let the first queued call lead the next batch, before the calls of this one have woken."""
         with self._lock:
-            line = self._lines[sort]
-            if line:
-                following = line.popleft()
-                following.leads = True
-                following.gate.release()
+            queue = self._queues[group]
+            if queue:
+                leader = queue.popleft()
+                leader.leads = True
+                leader.ready.release()
             else:
-                del self._lines[sort]
+                del self._queues[group]

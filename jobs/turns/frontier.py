@@ -1,11 +1,11 @@
-"""Where a process starts to look for pending jobs. Pure: clocks and costs come in.
+"""Remember where a process last found pending jobs. Pure: clocks and costs come in.
 
-Normally every claim looks from the beginning, and what it finds first is next. But while an old snapshot is held open
-(a backup, a forgotten psql), PostgreSQL cannot take the index entries of jobs that have been claimed out of its way,
-and each claim walks over all of them. Then, and only then, a process starts each look at the place where the last one
-found work: the *floor* of that priority. What appears below a floor (a job released, retried, or of a new priority) is
-found by a look from the beginning, which is made when the last one is ten times as long ago as it took, and after
-`LONGEST` seconds at the latest.
+Normally every claim searches from the beginning, and the first entry that it reads is the next job. But while an old
+snapshot is held open (a backup, a forgotten psql), PostgreSQL cannot remove the index entries of claimed jobs, and each
+claim reads past all of them. Only then does a process start each search at the position where the last one found work:
+the *frontier* of that priority. What appears before a frontier (a job released, retried, or of a new priority) is found
+by a search from the beginning, which is made once ten times the duration of the last one has passed, and after
+`MAX_INTERVAL` seconds at the latest.
 """
 
 import threading
@@ -13,18 +13,18 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-#: Looks from the beginning may take one part in so many of the time …
-SHARE = 10
-#: … and are this long apart at the most, in seconds.
-LONGEST = 0.9
-#: Each job found may take so long before a look counts as slow, in seconds, beside the slowness allowed for each look.
-PER_JOB = 0.0005
-#: Priorities and sorts of claim that are remembered; with more, those of least use are forgotten.
-MOST_RANKS, MOST_KEYS = 100, 1000
+#: Searches from the beginning take at most 1/TIME_SHARE of the time …
+TIME_SHARE = 10
+#: … and are at most this many seconds apart.
+MAX_INTERVAL = 0.9
+#: Seconds allowed for each job found, beside those for the search, before a search counts as slow.
+SECONDS_PER_JOB = 0.0005
+#: How many priorities of a frontier are remembered (the lowest is dropped), and how many frontiers.
+MAX_PRIORITIES, MAX_FRONTIERS = 100, 1000
 
 
-class Place(NamedTuple):
-    """A place in the order of pending jobs: within one priority by `run_at` (as PostgreSQL writes it), then id."""
+class Position(NamedTuple):
+    """A position in the order of pending jobs of one priority: `run_at` (as PostgreSQL writes it), then id."""
 
     run_at: str
     id: int
@@ -32,85 +32,87 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Start:
-    """Where to look: a place for each known priority. Below the lowest the statement finds priorities by itself."""
+    """Where to start: a position for each known priority. The statement finds lower priorities by itself."""
 
-    ranks: dict[int, Place]
+    positions: dict[int, Position]
 
     @property
-    def whole(self) -> bool:
-        """Whether this looks at everything."""
-        return not self.ranks
+    def from_beginning(self) -> bool:
+        """Whether the search reads everything."""
+        return not self.positions
 
 
-WHOLE = Start({})
+FROM_BEGINNING = Start({})
 
 
 @dataclass(frozen=True)
-class Look:
-    """What a look came to: how many jobs it found of how many asked for, the last of them, when, how long it took."""
+class Search:
+    """The result of a search: jobs found of those wanted, the last of them, when it was made, its duration."""
 
     found: int
     wanted: int
     priority: int | None
-    place: Place | None
+    position: Position | None
     at: str
     took: float
 
 
 @dataclass
-class _Floor:
-    ranks: dict[int, Place] = field(default_factory=dict)
-    looked_at: float = 0.0
+class _Frontier:
+    positions: dict[int, Position] = field(default_factory=dict)
+    #: When the last search from the beginning was started, and how long it took.
+    searched_at: float = 0.0
     cost: float = 0.0
 
 
-class Floors:
-    """The floors of one process, for each sort of claim (the kinds it takes). Safe to use from every thread."""
+class Frontiers:
+    """The frontiers of one process, one for each set of kinds that claims take. Thread-safe."""
 
     def __init__(self) -> None:
-        self._floors: dict[Hashable, _Floor] = {}
+        self._frontiers: dict[Hashable, _Frontier] = {}
         self._lock = threading.Lock()
 
     def start(self, key: Hashable, now: float) -> Start:
-        """Where a claim of this sort should look now (`now` in seconds, of a clock that never goes back)."""
-        floor = self._floors.get(key)
-        if floor is None:
-            return WHOLE
+        """Return where a claim of these kinds starts its search (`now`: seconds of a monotonic clock)."""
+        frontier = self._frontiers.get(key)
+        if frontier is None:
+            return FROM_BEGINNING
         with self._lock:
-            if not floor.ranks or now - floor.looked_at >= min(LONGEST, SHARE * floor.cost):
-                # From now on, and not when it is done: one thread at a time is enough.
-                floor.looked_at = now
-                return WHOLE
-            return Start(dict(floor.ranks))
+            interval = min(MAX_INTERVAL, TIME_SHARE * frontier.cost)
+            if not frontier.positions or now - frontier.searched_at >= interval:
+                # Set when the search starts and not when it ends: one thread at a time is enough.
+                frontier.searched_at = now
+                return FROM_BEGINNING
+            return Start(dict(frontier.positions))
 
-    def note(self, key: Hashable, start: Start, look: Look, now: float, slow: float) -> None:
-        """A look that began at `start` has ended. `slow`: seconds a look may take before floors are worth while."""
-        floor = self._floors.get(key)
-        if start.whole and look.took <= slow + PER_JOB * look.found:
-            if floor is not None:
+    def record(self, key: Hashable, start: Start, search: Search, now: float, slow: float) -> None:
+        """Record a search that began at `start`. `slow`: seconds that one may take before a frontier pays off."""
+        frontier = self._frontiers.get(key)
+        if start.from_beginning and search.took <= slow + SECONDS_PER_JOB * search.found:
+            if frontier is not None:
                 with self._lock:
-                    self._floors.pop(key, None)
+                    self._frontiers.pop(key, None)
             return
         with self._lock:
-            if floor is None:
-                if not start.whole:
+            if frontier is None:
+                if not start.from_beginning:
                     return
-                if len(self._floors) >= MOST_KEYS:
-                    self._floors.clear()
-                floor = self._floors.setdefault(key, _Floor())
-            if start.whole:
-                floor.looked_at, floor.cost = now, look.took
-            self._raise(floor, look)
+                if len(self._frontiers) >= MAX_FRONTIERS:
+                    self._frontiers.clear()
+                frontier = self._frontiers.setdefault(key, _Frontier())
+            if start.from_beginning:
+                frontier.searched_at, frontier.cost = now, search.took
+            self._advance(frontier, search)
 
-    def _raise(self, floor: _Floor, look: Look) -> None:
-        # Whatever stands before the last job found, was found by somebody or will be by the next whole look.
-        passed = Place(look.at, 0)
-        if look.priority is not None and look.place is not None:
-            floor.ranks[look.priority] = look.place
-        # It came to the end of every priority, or of those above the one where it found its last job.
-        ended = look.found < look.wanted
-        for priority in floor.ranks:
-            if ended or (look.priority is not None and priority > look.priority):
-                floor.ranks[priority] = passed
-        while len(floor.ranks) > MOST_RANKS:
-            del floor.ranks[min(floor.ranks)]
+    def _advance(self, frontier: _Frontier, search: Search) -> None:
+        # A job before the last one found is held by another claim, or the next search from the beginning finds it.
+        passed = Position(search.at, 0)
+        if search.priority is not None and search.position is not None:
+            frontier.positions[search.priority] = search.position
+        # The search read all of every priority, or all of those above the one of its last job.
+        exhausted = search.found < search.wanted
+        for priority in frontier.positions:
+            if exhausted or (search.priority is not None and priority > search.priority):
+                frontier.positions[priority] = passed
+        while len(frontier.positions) > MAX_PRIORITIES:
+            del frontier.positions[min(frontier.positions)]

@@ -1,9 +1,9 @@
-"""Claims that are held open until there is a job. One listener for each process, and no connection held by a waiter.
+"""Long poll: hold claims open until there is a job. One listener for each process; a waiter holds no connection.
 
-Whoever makes jobs pending says so once for each statement (`announce`), after its transaction, by NOTIFY. Every process
-listens on a connection of its own and wakes as many of its waiters as there are new jobs, those first that have waited
-longest; a waiter that finds work wakes the next, and so no news wakes everybody. Once a second it also sends one waiter
-of each sort to look: for jobs that have become due, and for news that was lost.
+After the transaction of a statement that makes jobs pending, one NOTIFY follows (`announce`). Every process listens
+on a connection of its own and wakes as many waiters as there are new jobs, the longest waiting first; a waiter that
+gets a job wakes the next, so no notification wakes all of them. Once a second one waiter of each set of kinds is woken
+to search for jobs that have become due, and for those whose notification was lost.
 """
 
 import json
@@ -24,46 +24,46 @@ from django.db import connection, transaction
 logger = logging.getLogger(__name__)
 
 CHANNEL = "jobsite_pending"
-#: Seconds between the looks for jobs that have become due.
-TICK = 1.0
-#: How many waiters of different sorts are sent to look at each tick.
-SCOUTS = 50
-#: NOTIFY carries less than 8 000 bytes. With more kinds than fit, the news is that there are jobs of any.
-MOST_NEWS = 7000
-#: What a server with too many waiters asks for, in seconds.
+#: Seconds between the searches for jobs that have become due.
+POLL_INTERVAL = 1.0
+#: How many waiters, each of another set of kinds, are woken for such a search.
+MAX_POLLERS = 50
+#: NOTIFY carries less than 8 000 bytes. When the kinds do not fit, the notification is for `ANY_KIND`.
+MAX_PAYLOAD_BYTES = 7000
+#: Seconds after which a client should try again when there is no room for another waiter.
 RETRY_AFTER = 2
-#: The name of every kind, in news.
-ANY = ""
+#: Stands for every kind in a notification.
+ANY_KIND = ""
 
 
 def announce(pending: Mapping[str, int]) -> None:
-    """Say, once the transaction holds, that so many jobs of these kinds have become pending and are due."""
-    news = {kind: n for kind, n in pending.items() if n > 0}
-    if news:
-        transaction.on_commit(lambda: _notify(news), robust=True)
+    """Notify all processes, once the transaction has committed, of how many jobs of each kind are newly due."""
+    counts = {kind: n for kind, n in pending.items() if n > 0}
+    if counts:
+        transaction.on_commit(lambda: _notify(counts), robust=True)
 
 
-def _notify(news: Mapping[str, int]) -> None:
-    text = json.dumps(news, separators=(",", ":"))
-    if len(text.encode()) > MOST_NEWS:
-        text = json.dumps({ANY: sum(news.values())})
+def _notify(counts: Mapping[str, int]) -> None:
+    text = json.dumps(counts, separators=(",", ":"))
+    if len(text.encode()) > MAX_PAYLOAD_BYTES:
+        text = json.dumps({ANY_KIND: sum(counts.values())})
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, text])
 
 
 class _Waiter:
-    """One call that waits. `kinds` None: it takes any."""
+    """One call that waits for jobs of these kinds; None: of any."""
 
     def __init__(self, kinds: tuple[str, ...] | None) -> None:
         self.kinds = kinds
         self.woken = threading.Event()
 
     def takes(self, kind: str) -> bool:
-        return self.kinds is None or kind == ANY or kind in self.kinds
+        return self.kinds is None or kind == ANY_KIND or kind in self.kinds
 
 
 class Waiters:
-    """Everybody who waits in this process."""
+    """All waiting calls of this process, the longest waiting first."""
 
     def __init__(self) -> None:
         self._waiting: deque[_Waiter] = deque()
@@ -75,7 +75,7 @@ class Waiters:
         return len(self._waiting)
 
     def enter(self, kinds: tuple[str, ...] | None) -> _Waiter | None:
-        """A place to wait in, or None: too many wait here already, or the server is shutting down."""
+        """Add a waiter. None: `MAX_WAITERS` wait already, or the server is shutting down."""
         waiter = _Waiter(kinds)
         with self._lock:
             if self._closed or len(self._waiting) >= settings.MAX_WAITERS:
@@ -87,7 +87,7 @@ class Waiters:
         return waiter
 
     def wait(self, waiter: _Waiter, seconds: float) -> bool:
-        """Sleep until there is news for this one, who goes to the end of the line then. False: the time is over."""
+        """Sleep until the waiter is woken, and move it to the end of the queue. False: the time is over."""
         if not waiter.woken.wait(max(0.0, seconds)):
             return False
         with self._lock:
@@ -96,41 +96,41 @@ class Waiters:
             self._waiting.append(waiter)
         return True
 
-    def leave(self, waiter: _Waiter, *, found: bool) -> None:
-        """The call ends. One that found work wakes the next: where there was one job there may be more."""
+    def leave(self, waiter: _Waiter, *, got_job: bool) -> None:
+        """Remove the waiter. One that got a job wakes the next: where there was one job there may be others."""
         with self._lock:
             self._waiting.remove(waiter)
-        if found or waiter.woken.is_set():
-            # If it was woken and gives up, the news goes on to somebody else.
-            self.wake(dict.fromkeys(waiter.kinds or (ANY,), 1))
+        if got_job or waiter.woken.is_set():
+            # One that was woken and leaves without a job passes its notification on.
+            self.wake(dict.fromkeys(waiter.kinds or (ANY_KIND,), 1))
 
-    def wake(self, news: Mapping[str, int]) -> None:
-        """Wake, for each kind, as many of those who take it as there are new jobs."""
+    def wake(self, counts: Mapping[str, int]) -> None:
+        """Wake, for each kind, as many waiters that take it as there are new jobs."""
         with self._lock:
-            for kind, n in news.items():
+            for kind, n in counts.items():
                 asleep = (w for w in self._waiting if not w.woken.is_set() and w.takes(kind))
                 for waiter, _ in zip(asleep, range(n), strict=False):
                     waiter.woken.set()
 
-    def send_scouts(self) -> None:
-        """Wake the one who has waited longest, of each sort. Who finds nothing goes to the end."""
+    def wake_pollers(self) -> None:
+        """Wake the longest waiting of each set of kinds. One that finds nothing goes to the end of the queue."""
         with self._lock:
-            scouts: dict[Any, _Waiter] = {}
+            pollers: dict[Any, _Waiter] = {}
             for waiter in self._waiting:
                 if not waiter.woken.is_set():
-                    scouts.setdefault(waiter.kinds, waiter)
-            for waiter in list(scouts.values())[:SCOUTS]:
+                    pollers.setdefault(waiter.kinds, waiter)
+            for waiter in list(pollers.values())[:MAX_POLLERS]:
                 waiter.woken.set()
 
     def close(self) -> None:
-        """The server is shutting down: everybody is answered now, and nobody waits from here on."""
+        """Answer all waiting calls now and admit no others: the server is shutting down."""
         with self._lock:
             self._closed = True
             for waiter in self._waiting:
                 waiter.woken.set()
 
     def join(self) -> None:
-        """Once closed: wait until nobody listens any more."""
+        """Wait until the listener has ended, after `close`."""
         if self._listener is not None:
             self._listener.join()
 
@@ -145,27 +145,27 @@ class Waiters:
             try:
                 with psycopg.connect(**_address(), autocommit=True) as listening:
                     listening.execute(f"LISTEN {CHANNEL}")
-                    # What was said before we listened.
-                    self.send_scouts()
-                    self._hear(listening)
+                    # For notifications that were sent before LISTEN.
+                    self.wake_pollers()
+                    self._receive(listening)
             except (psycopg.Error, OSError) as error:
                 logger.warning("cannot listen for new jobs, looking once a second instead: %s", error)
-                time.sleep(TICK)
-                self.send_scouts()
+                time.sleep(POLL_INTERVAL)
+                self.wake_pollers()
 
-    def _hear(self, listening: "psycopg.Connection[Any]") -> None:
-        looked = time.monotonic()
+    def _receive(self, listening: "psycopg.Connection[Any]") -> None:
+        polled = time.monotonic()
         while not self._closed:
-            for note in listening.notifies(timeout=TICK / 4, stop_after=1):
+            for notification in listening.notifies(timeout=POLL_INTERVAL / 4, stop_after=1):
                 with suppress(ValueError, AttributeError):
-                    self.wake({str(kind): int(n) for kind, n in json.loads(note.payload).items()})
-            if time.monotonic() - looked >= TICK:
-                looked = time.monotonic()
-                self.send_scouts()
+                    self.wake({str(kind): int(n) for kind, n in json.loads(notification.payload).items()})
+            if time.monotonic() - polled >= POLL_INTERVAL:
+                polled = time.monotonic()
+                self.wake_pollers()
 
 
 def _address() -> dict[str, Any]:
-    """Where to listen: a connection of our own, which a pooler in transaction mode cannot give."""
+    """Parameters of the listener's own connection: LISTEN does not work through a pooler in transaction mode."""
     if settings.LISTEN_DATABASE_URL:
         return {"conninfo": settings.LISTEN_DATABASE_URL}
     params = connection.get_connection_params()
@@ -176,9 +176,10 @@ waiters = Waiters()
 
 
 def answer_at_shutdown() -> None:
-    """From here on SIGTERM and SIGINT answer everybody who waits. For the server's main thread, before it starts.
+    """Answer all waiting calls at SIGTERM and SIGINT. Call this in the server's main thread, before it starts.
 
-    The server's own handlers come later and stay: the signal's number also arrives at a socket, where a thread waits.
+    The server's own handlers are installed later and stay: Python also writes the signal's number to a socket, from
+    which a thread reads it.
     """
     if threading.current_thread() is not threading.main_thread():
         return
@@ -186,7 +187,7 @@ def answer_at_shutdown() -> None:
     writer.setblocking(False)
     before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
     if before != -1:
-        # Somebody else listens there already (an event loop): it is theirs.
+        # An event loop uses it already.
         signal.set_wakeup_fd(before)
         return
     threading.Thread(target=_close_at, args=(reader, writer), name="jobsite-shutdown", daemon=True).start()
@@ -196,41 +197,41 @@ def _close_at(reader: socket.socket, writer: socket.socket) -> None:
     while not {signal.SIGTERM, signal.SIGINT} & set(reader.recv(16)):
         pass
     waiters.close()
-    # Kept until now, so that the descriptor is not another's meanwhile.
+    # Kept open until now, so that its descriptor is not reused before.
     del writer
 
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
-def until_found(
-    look: Callable[[], tuple[Found, bool]], kinds: tuple[str, ...] | None, seconds: float
-) -> tuple[Found | None, bool]:
-    """Look, now and whenever there is news, until there is an answer or the time is over.
+def poll(
+    claim: Callable[[], tuple[Result, bool]], kinds: tuple[str, ...] | None, seconds: float
+) -> tuple[Result | None, bool]:
+    """Claim now and after each notification, until that is final or the time is over.
 
-    `look` returns what it found and whether that is the answer. Returns the last thing found, and whether there was
-    room to wait: without it the caller should come again after `RETRY_AFTER` seconds.
+    `claim` returns a result and whether it is final. Returns the last result, and whether there was room to wait:
+    without it the client should try again after `RETRY_AFTER` seconds.
     """
-    until = time.monotonic() + seconds
+    end = time.monotonic() + seconds
     waiter = waiters.enter(kinds)
     if waiter is None:
         return None, False
-    found, done = None, False
+    result, final = None, False
     try:
         while not waiters.closed:
-            # The first time for what came between the caller's own look and our place in the line.
-            found, done = look()
-            if done:
+            # The first time for jobs that came between the caller's own claim and `enter`.
+            result, final = claim()
+            if final:
                 break
-            give_back_connection()
-            if not waiters.wait(waiter, until - time.monotonic()):
+            release_connection()
+            if not waiters.wait(waiter, end - time.monotonic()):
                 break
     finally:
-        waiters.leave(waiter, found=done)
-    return found, not waiters.closed
+        waiters.leave(waiter, got_job=final)
+    return result, not waiters.closed
 
 
-def give_back_connection() -> None:
-    """Django's own connection of this thread goes back to the pool, if it has one: who waits or is done needs none."""
+def release_connection() -> None:
+    """Return this thread's connection to the pool: a call that waits or has ended needs none."""
     if connection.connection is not None and not connection.in_atomic_block:
         connection.close()

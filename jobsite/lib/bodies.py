@@ -61,7 +61,7 @@ def check_length(request: HttpRequest) -> None:
         cast(Any, request)._stream = Bounded(request.META["wsgi.input"], most)
 
 
-def whole(environ: WSGIEnvironment, most: int) -> bytes:
+def read_body(environ: WSGIEnvironment, most: int) -> bytes:
     """Read a body before Django does, which can read it once more. Raises as `announced` does."""
     length, stream = announced(environ, most), environ["wsgi.input"]
     body: bytes = Bounded(stream, most).read() if length is None else stream.read(length) if length else b""

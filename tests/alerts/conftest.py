@@ -9,7 +9,7 @@ from alerts.delivery import outbox
 def told(monkeypatch):
     """`[(cause, moment, state, title)]` of everything that was put into the outbox, while that is still a seam."""
     calls = []
-    real = outbox.tell
+    real = outbox.enqueue_notifications
 
     def tell(incident, moment):
         calls.append((str(incident.cause), str(moment), incident.state, incident.title))

@@ -5,7 +5,7 @@ from typing import Any
 from django.db import connection
 
 from alerts.incidents import reconcile
-from alerts.incidents.reconcile import Pass
+from alerts.incidents.reconcile import Reconciliation
 from alerts.models import Incident, IncidentNote
 from jobs.sweep.run import sweep
 
@@ -24,14 +24,14 @@ def minutes_pass(minutes: float) -> None:
             cursor.execute(f"UPDATE {table} SET {moved}", {"by": minutes})
 
 
-def look() -> Pass:
+def look() -> Reconciliation:
     """One pass over the house as it is."""
-    seen = reconcile.watch()
+    seen = reconcile.reconcile()
     assert seen is not None
     return seen
 
 
-def sweep_and_look() -> Pass:
+def sweep_and_look() -> Reconciliation:
     """What `sweep_stuck` does."""
     sweep()
     return look()

@@ -83,7 +83,7 @@ def test_an_answer_that_is_an_error_is_logged_without_the_secret_and_the_sweep_g
 
 def test_a_monitor_that_is_away_is_logged(settings, unused_port, caplog):
     settings.SWEEP_HEARTBEAT_URL = f"http://127.0.0.1:{unused_port}/secret"
-    assert ping.beat() is False
+    assert ping.send() is False
     assert "the heartbeat URL at 127.0.0.1 was not reached" in caplog.text
     assert "secret" not in caplog.text
 
@@ -91,12 +91,12 @@ def test_a_monitor_that_is_away_is_logged(settings, unused_port, caplog):
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://127.0.0.1/x", "monitor", "http://"])
 def test_only_http_is_called(settings, caplog, url):
     settings.SWEEP_HEARTBEAT_URL = url
-    assert ping.beat() is False
+    assert ping.send() is False
     assert "must begin with http" in caplog.text
 
 
 def test_without_a_url_nobody_is_called_and_nothing_said(settings, caplog):
     caplog.set_level(logging.INFO)
     assert settings.SWEEP_HEARTBEAT_URL == ""
-    assert ping.beat() is False
+    assert ping.send() is False
     assert caplog.text == ""

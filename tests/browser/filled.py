@@ -38,7 +38,7 @@ def some_channels():
     )
     for number, status in enumerate(("sent", "waiting", "given_up", "dropped")):
         incident = an_incident("ada", "bob", about=f"{number}", title="2 bots are stuck on sum jobs")
-        outbox.tell(incident, Moment.OPENED)
+        outbox.enqueue_notifications(incident, Moment.OPENED)
         Delivery.objects.filter(incident=incident, channel=hook).update(
             status=status, tries=number, error="503 Service Unavailable" if status == "given_up" else ""
         )
@@ -64,10 +64,10 @@ def fill(olga, ada, bob, age):
     age(stuck, 3)
     run.sweep()
     rollup.add_closed_minutes(timezone.now() + timedelta(minutes=2))
-    reconcile.watch()
+    reconcile.reconcile()
     Bot.objects.filter(name="carl").update(quarantined_at=Now())
     enqueue_one(kind="divide", run_at=timezone.now() - timedelta(hours=2))
-    reconcile.watch()
+    reconcile.reconcile()
     acknowledge.acknowledge([Incident.objects.get(cause="waiting").pk], by="olga", remark="it is batch night")
     acknowledge.acknowledge([Incident.objects.get(cause="quarantined").pk], by="olga")
     Incident.objects.filter(cause="quarantined").update(resolved_at=Now())

@@ -20,7 +20,7 @@ def test_screenshots(browser, live_server, olga):
     seeding.seed(60_000, 48, lambda n: None)
     stuck = Job.objects.stuck().order_by("heartbeat_at").first()
     bot = Bot.objects.exclude(stuck_job=None).order_by("name").first()
-    reconcile.watch()
+    reconcile.reconcile()
     incident = Incident.objects.filter(cause="stuck").first()
     assert stuck and bot and incident
     pages = {

@@ -119,11 +119,11 @@ def test_a_file_with_a_bad_line_is_looked_at_and_its_good_jobs_are_loaded(olgas,
     olgas.goto("/admin/jobs/job/")
     olgas.get_by_role("link", name="Upload a file").click()
     olgas.set_input_files("#id_file", str(file))
-    olgas.get_by_role("button", name="Look at it").click()
+    olgas.get_by_role("button", name="Check the file").click()
     expect(olgas.locator("#bad-lines")).to_contain_text("Line 2: priority:")
     assert not Job.objects.exists()
     olgas.get_by_role("button", name="Load the 2 good jobs").click()
-    expect(olgas.get_by_text("Enqueued 2 jobs. 1 bad line left out.")).to_be_visible()
+    expect(olgas.get_by_text("Enqueued 2 jobs. Skipped 1 bad line.")).to_be_visible()
     assert Job.objects.pending().count() == 2
 
 
@@ -194,7 +194,7 @@ def test_with_scripts_off_every_way_still_works(browser, live_server, olga, ada,
     expect(page.get_by_text("Released 1 job.")).to_be_visible()
     page.goto("/admin/bots/bot/")
     page.get_by_role("link", name="ada").first.click()
-    page.get_by_role("button", name="Release what it holds").click()
+    page.get_by_role("button", name="Release its jobs").click()
     page.get_by_role("button", name="Release 2 jobs").click()
     assert Job.objects.pending().count() == 4
     page.goto("/admin/bots/bot/")

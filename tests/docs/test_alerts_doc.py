@@ -36,7 +36,7 @@ def test_the_code_on_the_page_knows_our_messages_from_others(
     receiver: Receiver, inside_allowed: None, is_from_jobsite: Any
 ) -> None:
     channel = a_channel(receiver.url())
-    outbox.tell(an_incident("ada", title="Übergang – stuck"), Moment.OPENED)
+    outbox.enqueue_notifications(an_incident("ada", title="Übergang – stuck"), Moment.OPENED)
     send_due()
     (got,) = receiver.got
     assert is_from_jobsite(channel.secret, got.headers, got.body)
@@ -50,7 +50,7 @@ def test_the_code_on_the_page_knows_our_messages_from_others(
 @pytest.mark.django_db
 def test_the_body_on_the_page_has_the_fields_that_are_sent(receiver: Receiver, inside_allowed: None) -> None:
     a_channel(receiver.url())
-    outbox.tell(an_incident("ada"), Moment.OPENED)
+    outbox.enqueue_notifications(an_incident("ada"), Moment.OPENED)
     send_due()
     real, shown = json.loads(receiver.got[0].body), json.loads(block("json"))
     assert set(shown) == set(real)
@@ -66,8 +66,8 @@ def test_headers_are_those_that_are_sent() -> None:
 def test_fields_are_called_as_in_the_form() -> None:
     labels = {str(field.label) for field in ChannelForm().fields.values()}
     listed = {row["field"] for row in table(DOC, "field", "means")}
-    assert listed - {"Quiet from, until"} <= labels
-    assert {"Quiet from", "Quiet until"} <= labels
+    assert listed - {"Quiet hours start, end"} <= labels
+    assert {"Quiet hours start", "Quiet hours end"} <= labels
 
 
 def test_examples_are_those_of_the_form() -> None:
@@ -80,9 +80,10 @@ def test_figures_are_the_codes() -> None:
     assert f"repeated after {timing.FIRST_PAUSE.seconds} seconds" in text
     assert f"up to {timing.LONGEST_PAUSE.seconds // 60} minutes" in text
     assert f"After {timing.GIVE_UP_AFTER.days * 24} hours it is given up" in text
-    assert f"A try may take {timing.SEND_WITHIN.seconds} seconds. {['', 'Eight'][timing.AT_ONCE == 8]} channels" in text
-    assert timing.LEASE.seconds == 60 and "keeps its channel for a minute" in text
-    assert f"first {addresses.HEARD} characters" in text
+    assert timing.MAX_CHANNELS_AT_ONCE == 8
+    assert f"A try may take {timing.SEND_WITHIN.seconds} seconds. Eight channels" in text
+    assert timing.SENDER_LEASE.seconds == 60 and "keeps its channel for a minute" in text
+    assert f"first {addresses.ANSWER_LENGTH} characters" in text
 
 
 def test_permissions_named_here_and_in_operations_exist() -> None:

@@ -4,6 +4,7 @@ import re
 
 from alerts.incidents.acknowledge import REMARK_LENGTH
 from alerts.models import Incident
+from bots.models import MAX_CLAIM
 from jobs import models
 from jobs.api import schemas
 from jobs.api.v1 import api
@@ -75,7 +76,7 @@ def test_limits_are_those_of_the_settings(settings):
 def test_limits_in_the_code_are_those_of_the_page():
     shown = {row["what"]: int(re.sub(r"\D", "", row["at most"])) for row in table(DOC, "what", "at most", "setting")}
     assert shown["jobs in a bulk call"] == schemas.MAX_BULK
-    assert shown["jobs in a claim"] == schemas.MAX_CLAIM
+    assert shown["jobs in a claim"] == MAX_CLAIM
     assert shown["levels of nesting in JSON"] == strict_json.MAX_DEPTH
     assert shown["a reason, a note, a remark"] == models.REASON_LENGTH == models.NOTE_LENGTH == REMARK_LENGTH
 

@@ -107,23 +107,23 @@ def test_causes_are_the_codes_in_their_order():
 def test_figures_of_incidents_are_the_codes(settings):
     text = " ".join(text_of(DOC).split())
     assert f"at least {failure_rate.MIN_ENDED} ended and {failure_rate.MIN_FAILED} failed" in text
-    assert f"at least {failure_rate.MIN_PAST} ended on the day before" in text and failure_rate.MIN_TIMES == 2
+    assert f"at least {failure_rate.MIN_PAST} ended on the day before" in text and failure_rate.MIN_FACTOR == 2
     assert f"grown by {failure_rate.MIN_GROWTH * 100:.0f} points" in text
-    assert f"at {failure_rate.SURE} standard deviations" in text and failure_rate.STILL == 2
-    assert (
-        f"The last {durations.words(detectors.LATELY).replace(' m', ' minutes')}" in text and detectors.PAST.days == 1
-    )
+    assert f"at {failure_rate.OPEN_CONFIDENCE} standard deviations" in text and failure_rate.STAY_OPEN_CONFIDENCE == 2
+    assert f"The last {durations.words(detectors.RECENT).replace(' m', ' minutes')}" in text
+    assert detectors.BASELINE.days == 1
     assert detectors.CRITICAL_SHARE == 0.5 and health.UNHEALTHY_AT == 3
     assert timedelta(minutes=3) == settings.INCIDENT_CLEAR_FOR and "for 3 minutes (`INCIDENT_CLEAR_SECONDS`)" in text
     assert timedelta(minutes=15) == settings.INCIDENT_REOPEN_WITHIN
-    assert f"at most {2**reconcile.MOST_DOUBLINGS} times" in text
+    assert f"at most {2**reconcile.MAX_DOUBLINGS} times" in text
     assert f"It gets {ping.TIMEOUT:.0f} seconds" in text
 
 
 def test_permissions_named_here_exist():
     named = set(re.findall(r"`((?:bots|alerts)\.[a-z]\w+_\w+)`", text_of(DOC)))
-    plain = [f"{verb}_{name}" for verb in ("add", "change", "view") for name in ("incident", "channel", "delivery")]
-    real = {f"alerts.{codename}" for codename in plain} | {
+    models = {"alerts": ("incident", "channel", "delivery"), "bots": ("bot", "apikey")}
+    plain = [f"{app}.{verb}_{name}" for app in models for verb in ("add", "change", "view") for name in models[app]]
+    real = set(plain) | {
         f"{model._meta.app_label}.{codename}"
         for model in (Bot, ApiKey, Incident, Channel, Delivery)
         for codename, _ in model._meta.permissions

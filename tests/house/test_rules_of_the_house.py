@@ -143,3 +143,43 @@ def test_each_statement_says_in_english_what_it_does():
         first = path.read_text(encoding="utf-8").splitlines()[0]
         assert first.startswith(("-- ", "/* ")), path.name
         assert len(first) > 30, path.name
+
+
+#: A bot's state: each of its columns, and the statements of SQL that may set it.
+BOT_STATE = {
+    "status": {"functions/jobs_touch_bots.sql"},
+    "last_seen_at": {"functions/jobs_touch_bots.sql"},
+    "version": {"functions/jobs_touch_bots.sql"},
+    "health_status": {"functions/jobs_touch_bots.sql", "grade.sql"},
+    "health_reason": {"functions/jobs_touch_bots.sql", "grade.sql"},
+    "stuck_job_id": {"functions/jobs_touch_bots.sql", "grade.sql", "prune.sql"},
+}
+
+
+@pytest.mark.parametrize("column", BOT_STATE)
+def test_a_bots_state_is_set_by_these_statements_alone(column):
+    home = ROOT / "jobs" / "lifecycle" / "sql"
+    setting = {
+        str(path.relative_to(home))
+        for path in home.rglob("*.sql")
+        for update in re.findall(
+            r"UPDATE bots_bot\b(.*?)(?:\bFROM\b|\bWHERE\b)", path.read_text(encoding="utf-8"), re.S
+        )
+        if re.search(rf"(SET|,)\s+{column} =", update)
+    }
+    assert setting == BOT_STATE[column]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_no_python_sets_a_bots_state_but_that_it_is_down(path):
+    state = set(BOT_STATE) | {"stuck_job"}
+    written = [
+        node.lineno
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "update"
+        and "Bot.objects" in ast.unparse(node.func)
+        and state & {keyword.arg for keyword in node.keywords}
+    ]
+    assert len(written) == (1 if name(path) == "jobs/lifecycle/holders.py" else 0)

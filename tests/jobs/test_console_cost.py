@@ -83,10 +83,10 @@ def console(client: Client, olga: User, history: Bot, monkeypatch: pytest.Monkey
         cursor.execute(EVENTS)
         cursor.execute("ANALYZE jobs_jobevent")
     # In the same proportion to the table as they are to ten million jobs.
-    small = ((counts, "COUNTED"), (job_list, "SAMPLE"), (job_list, "SEARCHED"), (samples, "LOOKED"))
+    small = ((counts, "COUNTED"), (job_list, "SAMPLE"), (job_list, "SEARCHED"), (samples, "MAX_SAMPLES"))
     for module, name in small:
         monkeypatch.setattr(module, name, 100)
-    monkeypatch.setattr(samples, "SEARCHED", 1000)
+    monkeypatch.setattr(samples, "MAX_SEARCHED", 1000)
     monkeypatch.setattr(CappedPaginator, "MOST", 300)
     rollup.add_closed_minutes()
     SweepRun.objects.create(started_at=Now(), finished_at=Now(), took=0)
@@ -186,7 +186,7 @@ def test_hand_backs_are_found_by_when_they_ended_and_their_kinds_by_key(console:
     (looked,) = [sql for sql in queries if "claimed_at" in sql and "jobs_jobevent" in sql]
     assert "jobevent_ended_at" in plan(looked)
     assert "jobs_job_pkey" in plan(looked)
-    assert f"of the newest {samples.LOOKED}" in said
+    assert f"of the newest {samples.MAX_SAMPLES}" in said
     of_bot, _ = asked(console, PATTERNS + "?bot=ada")
     (looked,) = [sql for sql in of_bot if "claimed_at" in sql and "jobs_jobevent" in sql]
     assert "jobevent_by_bot" in plan(looked)

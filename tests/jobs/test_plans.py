@@ -10,10 +10,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from bots.models import Bot
-from jobs import lifecycle
+from jobs import lifecycle, transitions
 from jobs.lifecycle import Wanted
 from jobs.lifecycle.statements import SQL
 from jobs.models import Job
+from jobs.states import Verb
 from jobs.sweep import run
 from tests.cast import enqueue_one, take_one
 
@@ -228,7 +229,7 @@ def test_the_bots_a_batchs_jobs_have_hung_are_found_by_the_jobs_history(history:
 def test_leases_are_put_off_and_flagged_by_their_keys(history: Bot) -> None:
     rows = json.dumps([{"id": 1, "seconds": 10, "reason": "silent"}])
     assert "jobs_job_pkey" in plan("look_again", rows=rows)
-    said = plan("flag", rows=rows, actor="sweep", by="sweep_stuck")
+    said = plan("flag", rows=rows, actor="sweep", by="sweep_stuck", **{"from": transitions.sources(Verb.FLAG)})
     assert "jobs_job_pkey" in said
     assert "Seq Scan on jobs_job " not in said
 

@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import re
+import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from io import StringIO
@@ -22,7 +23,7 @@ from bots.models import ApiKey, Bot
 from jobs import lifecycle
 from jobs.api import bots, turn
 from jobs.lifecycle import By
-from jobsite import logs, metrics
+from jobsite import entry, logs, metrics
 from jobsite.lib import log_context
 from tests.cast import enqueue_one, make_older, take_one
 
@@ -93,6 +94,25 @@ def test_in_development_a_line_is_for_people() -> None:
     with log_context.begin(request_id="r1", _digest=b"x"):
         record = logging.LogRecord("x", logging.INFO, "", 1, "released %s", (7,), None)
         assert formatter.format(record) == "INFO released 7 [request_id=r1]"
+
+
+def test_in_development_a_traceback_stands_below_its_line() -> None:
+    formatter = logs.LineFormatter("{levelname} {message}", style="{")
+    try:
+        raise ValueError("jsb_abcdefgh")
+    except ValueError:
+        record = logging.LogRecord("x", logging.ERROR, "", 1, "broke", (), sys.exc_info())
+    first, *_, last = formatter.format(record).splitlines()
+    assert (first, last) == ("ERROR broke", f"ValueError: jsb_{logs.HIDDEN}")
+
+
+def test_our_lines_and_those_of_libraries_have_one_form(lines: Lines) -> None:
+    with log_context.begin(request_id="r1"):
+        logging.getLogger("jobsite.test").warning("%d of %d", 1, 2)
+        structlog.get_logger("jobsite.test").warning("1 of 2")
+    first, second = lines()
+    assert list(first) == ["time", "level", "logger", "message", "request_id"]
+    assert list((first | {"time": ""}).items()) == list((second | {"time": ""}).items())
 
 
 # --- What they are about ------------------------------------------------------------------------------------------
@@ -188,6 +208,21 @@ def test_a_slow_request_leaves_a_line_that_names_the_bot(
     assert line["message"].startswith("POST /api/v1/claim was slow: 200 in ")
     assert (line["bot"], line["bot_id"], line["route"]) == ("ada", ada.pk, "/api/v1/claim")
     assert line["request_id"] == said["X-Request-ID"]
+
+
+def test_a_line_that_is_not_written_does_not_ask_for_the_bots_name(
+    client: Client, ada_token: str, settings: Any, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    settings.SLOW_REQUEST = timedelta(0)
+    monkeypatch.setattr(entry, "_name_the_bot", asked.append)
+    requests = logging.getLogger("jobsite.requests")
+    requests.setLevel(logging.ERROR)
+    try:
+        post(client, "/claim", ada_token)
+    finally:
+        requests.setLevel(logging.NOTSET)
+    assert (asked, lines()) == ([], [])
 
 
 def test_a_claim_that_waits_for_jobs_is_not_slow(
@@ -381,6 +416,12 @@ def test_no_token_gets_into_the_log_whatever_it_is_sent_in(
         # Nor most of it.
         assert secret[6:] not in text
     assert all(json.loads(line) for line in text.splitlines())
+
+
+def test_secrets_are_removed_from_nested_fields_and_before_they_are_escaped(lines: Lines) -> None:
+    structlog.get_logger("jobsite.test").warning("x", kinds={"jsb_abcdef12": ["Bearer\nabc.def", 7]}, ok=True)
+    (line,) = lines()
+    assert (line["kinds"], line["ok"]) == ({f"jsb_{logs.HIDDEN}": [f"Bearer\n{logs.HIDDEN}", 7]}, True)
 
 
 def test_scrubbing_leaves_the_rest_of_the_line() -> None:

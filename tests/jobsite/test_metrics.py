@@ -164,7 +164,7 @@ def test_incidents_and_messages_on_their_way_are_told(scrape: Callable[[], Calla
     an_incident("bob", about="divide", acknowledged_at=Now())
     an_incident("carl", about="multiply", resolved_at=Now())
     channel = a_channel("json://example.org", failing_since=Now())
-    outbox.tell(critical, Moment.OPENED)
+    outbox.enqueue_notifications(critical, Moment.OPENED)
     value = scrape()
     assert value("jobsite_incidents_open", cause="stuck", severity="critical") == 1
     assert value("jobsite_incidents_unacknowledged", cause="stuck", severity="critical") == 1

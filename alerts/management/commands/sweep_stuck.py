@@ -14,8 +14,8 @@ from rich.table import Table
 
 from alerts import ping
 from alerts.delivery import timing
-from alerts.delivery.background import Beside
-from alerts.delivery.dispatch import Sent, send_due
+from alerts.delivery.background import BackgroundSender
+from alerts.delivery.dispatch import SendCounts, send_due
 from alerts.incidents import reconcile, retention, sweep_late
 from bots.models import Bot
 from jobs.models import JobKind
@@ -27,27 +27,29 @@ from jobsite.lib.loop import DATABASE_AWAY, one_line, run_repeatedly, seconds, t
 
 
 class Command(BaseCommand):
-    help = "Grade every bot's health and return the jobs that nobody works on. Safe to run twice at once."
+    help = "Update every bot's health and expire jobs of stuck bots. Safe to run several times in parallel."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="say what would be done, and change nothing")
-        parser.add_argument("--json", action="store_true", help="print one JSON object a sweep")
-        parser.add_argument("--kind", metavar="K", help="look only at leases of this kind")
-        parser.add_argument("--loop", type=seconds, metavar="SECONDS", help="sweep again and again, with this pause")
+        parser.add_argument("--dry-run", action="store_true", help="print what would be done, and change nothing")
+        parser.add_argument("--json", action="store_true", help="print one JSON object for each sweep")
+        parser.add_argument("--kind", metavar="K", help="sweep only leases of this kind")
+        parser.add_argument("--loop", type=seconds, metavar="SECONDS", help="repeat, with this pause")
 
     def handle(self, *, dry_run: bool, json: bool, kind: str | None, loop: float | None, **options: Any) -> None:
         if loop is not None:
-            with Beside(self._told, self._not_told) as beside:
-                run_repeatedly(self, lambda: self._once(dry_run, json, kind, beside.go), loop, "The sweep")
+            with BackgroundSender(self._report_sent, self._report_failed) as sender:
+                run_repeatedly(self, lambda: self._once(dry_run, json, kind, sender.start_run), loop, "The sweep")
             return
         try:
-            self._once(dry_run, json, kind, self._tell)
+            self._once(dry_run, json, kind, self._send_due)
         except DATABASE_AWAY as error:
-            raise CommandError(f"The sweep failed; what it had done until then is done. {one_line(error)}") from None
+            raise CommandError(
+                f"The sweep failed. Batches committed before that stay committed. {one_line(error)}"
+            ) from None
         except KeyboardInterrupt:
-            raise CommandError("Interrupted; what was done until then is done.", returncode=130) from None
+            raise CommandError("Interrupted. Batches committed before that stay committed.", returncode=130) from None
 
-    def _once(self, dry_run: bool, as_json: bool, kind: str | None, tell: Callable[[], None]) -> None:
+    def _once(self, dry_run: bool, as_json: bool, kind: str | None, send: Callable[[], None]) -> None:
         if kind is not None and not JobKind.objects.filter(name=kind).exists():
             known = ", ".join(JobKind.objects.values_list("name", flat=True)[:20]) or "none yet"
             raise CommandError(f"--kind: there is no kind called {kind!r}. Kinds: {known}.")
@@ -58,13 +60,13 @@ class Command(BaseCommand):
             actions = {"actions": [asdict(act) | {"bot": bots.get(act.bot)} for act in swept.actions]}
             self.stdout.write(json.dumps(swept.counts() | (actions if dry_run else {})))
         else:
-            self._say(swept, bots, dry_run, f"; {time.monotonic() - began:.1f} s, {time_now()}")
+            self._print(swept, bots, dry_run, f"; {time.monotonic() - began:.1f} s, {time_now()}")
         if not dry_run:
-            # What is to be told, once the sweep's own work is done and said.
+            # Send notifications only after the sweep is done and its summary printed.
             self.stdout.flush()
-            tell()
+            send()
 
-    def _say(self, swept: Swept, bots: dict[int, str], dry_run: bool, when: str) -> None:
+    def _print(self, swept: Swept, bots: dict[int, str], dry_run: bool, when: str) -> None:
         terminal = self.stdout.isatty()
         if swept.actions and terminal:
             Console(file=sys.stdout).print(_table(swept, bots))
@@ -73,44 +75,44 @@ class Command(BaseCommand):
             for act in swept.actions:
                 self.stdout.write(_line(act, bots))
 
-    def _tell(self) -> None:
-        """After a single sweep: it ends when what it has begun to send has gone, or has not."""
-        self._told(send_due(timing.AFTER_SWEEP))
+    def _send_due(self) -> None:
+        """Send after a single sweep, and wait for the tries to end."""
+        self._report_sent(send_due(timing.RUN_TIME_AFTER_SWEEP))
 
-    def _told(self, sent: Sent) -> None:
-        """A broken channel is no broken sweep."""
+    def _report_sent(self, sent: SendCounts) -> None:
+        """Print errors of channels. They do not fail the sweep."""
         for channel, error in sent.errors:
             self.stderr.write(f"{time_now()} {channel}: {error}")
 
-    def _not_told(self, error: BaseException) -> None:
-        self.stderr.write(f"{time_now()} Sending failed and will be tried again. {one_line(error)}")
+    def _report_failed(self, error: BaseException) -> None:
+        self.stderr.write(f"{time_now()} Sending failed and will be retried. {one_line(error)}")
 
 
 def _sweep(kind: str | None, dry_run: bool) -> Swept:
-    """Sweep, and what belongs to each sweep that is not a dry run: the console's figures, incidents, a heartbeat."""
+    """Sweep. Unless it is a dry run, also update the statistics, incidents and the outbound ping."""
     try:
-        before = sweep_late.standing()
+        before = sweep_late.status()
         swept = sweep(kind=kind, dry_run=dry_run)
         if dry_run:
             return swept
-        seen = reconcile.watch(kind=kind, before=before)
-        if seen is not None:
-            swept.incidents_opened, swept.incidents_resolved = seen.opened, seen.resolved
+        run = reconcile.reconcile(kind=kind, before=before)
+        if run is not None:
+            swept.incidents_opened, swept.incidents_resolved = run.opened, run.resolved
         if kind is None:
             record_incidents(swept)
             retention.prune()
     except DATABASE_AWAY:
         if kind is None and not dry_run:
-            ping.beat(failed=True)
+            ping.send(failed=True)
         raise
     if kind is None:
-        ping.beat()
+        ping.send()
     return swept
 
 
 def _summary(swept: Swept, dry_run: bool) -> str:
-    figures = {name.replace("_", " "): n for name, n in swept.counts().items()}
-    return ("Dry run: " if dry_run else "") + ", ".join(f"{name} {n}" for name, n in figures.items())
+    counts = {name.replace("_", " "): n for name, n in swept.counts().items()}
+    return ("Dry run: " if dry_run else "") + ", ".join(f"{name} {n}" for name, n in counts.items())
 
 
 def _line(act: Act, bots: dict[int, str]) -> str:

@@ -1,2 +1,2 @@
--- Copy: new jobs that have no keys, straight into their table.
+-- Copy: insert new jobs without keys.
 COPY jobs_job (kind_id, payload, priority, key, run_at, max_attempts) FROM STDIN;

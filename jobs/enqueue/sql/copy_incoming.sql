@@ -1,2 +1,2 @@
--- Copy incoming: new jobs, into the table from which they are added.
+-- Copy incoming: write new jobs to the temporary table.
 COPY pg_temp.incoming (kind, payload, priority, key, run_at, max_attempts) FROM STDIN;

@@ -1,2 +1,2 @@
--- Copy numbered: new jobs that have no keys, straight into their table, under ids that are reserved for them.
+-- Copy numbered: insert new jobs without keys under reserved ids.
 COPY jobs_job (id, kind_id, payload, priority, key, run_at, max_attempts) FROM STDIN;

@@ -1,5 +1,5 @@
--- Enqueue: new jobs, in the order given; a job whose key its kind already has is left out.
-WITH wanted AS MATERIALIZED (
+-- Enqueue: insert new jobs in the order given; skip a job whose key exists for its kind.
+WITH incoming AS MATERIALIZED (
     SELECT w.ord, nextval(pg_get_serial_sequence('jobs_job', 'id')) AS id, w.kind, w.payload, w.priority, w.run_at,
            w.key, w.max_attempts
     FROM ROWS FROM (
@@ -9,13 +9,13 @@ WITH wanted AS MATERIALIZED (
     ORDER BY w.ord
 ), added AS (
     INSERT INTO jobs_job (id, kind_id, payload, priority, run_at, key, max_attempts)
-    -- A payload may be JSON's null, which jsonb_to_recordset gives as SQL's.
+    -- A payload may be JSON's null, which jsonb_to_recordset returns as SQL's NULL.
     SELECT w.id, w.kind, COALESCE(w.payload, 'null'), w.priority, COALESCE(w.run_at, statement_timestamp()), w.key,
            COALESCE(w.max_attempts, k.max_attempts)
-    FROM wanted w JOIN jobs_jobkind k ON k.name = w.kind
-    -- Calls of a few jobs add keys in this order, so that two of them cannot wait for each other.
+    FROM incoming w JOIN jobs_jobkind k ON k.name = w.kind
+    -- In this order, so that two such statements with the same keys cannot deadlock.
     ORDER BY w.kind, w.key, w.ord
     ON CONFLICT (kind_id, key) WHERE key IS NOT NULL DO NOTHING
     RETURNING id
 )
-SELECT w.ord - 1 AS position, added.id FROM wanted w LEFT JOIN added USING (id) ORDER BY w.ord;
+SELECT w.ord - 1 AS position, added.id FROM incoming w LEFT JOIN added USING (id) ORDER BY w.ord;

@@ -1,4 +1,4 @@
--- Incoming: a table of this transaction's own for new jobs that may be there already. Their ids are in their order.
+-- Incoming: create a temporary table for new jobs whose keys may exist already. Ids are in the jobs' order.
 CREATE TEMPORARY TABLE incoming (
     id bigint NOT NULL DEFAULT nextval('jobs_job_id_seq'),
     kind text NOT NULL,

@@ -2,15 +2,14 @@
 WITH wanted AS (
     SELECT *
     FROM jsonb_to_recordset(%(rows)s::jsonb)
-        AS w(id bigint, attempt integer, bot bigint, reason text, error text, retry boolean, wait double precision)
+        AS w(id bigint, attempt integer, bot bigint, reason text, error text, retry boolean)
 ), target AS (
     SELECT j.id, j.status, j.attempt, j.claimed_by_id, j.claimed_at, j.started_at, j.heartbeat_at, j.progress,
-           j.kind_id, w.reason, w.error, k.backoff * w.wait AS delay,
+           j.kind_id, w.reason, w.error, NULL::interval AS delay,
            -- `to`: the one state to which the verb leads, or NULL where that depends on the attempts left.
            COALESCE(%(to)s, {again}) AS to_status, %(uncounts)s AS uncounts
     FROM wanted w
     JOIN jobs_job j ON j.id = w.id
-    JOIN jobs_jobkind k ON k.name = j.kind_id
     -- COALESCE hides the condition from the planner: where it believes that little is held, it would read all of that.
     WHERE COALESCE(j.status = ANY (%(from)s::text[]), false)
       AND (w.attempt IS NULL OR j.attempt = w.attempt)

@@ -5,9 +5,8 @@ lately it was) and `grades` (the caller grades the bot in this transaction). */
 SELECT array_agg(t.turn) FILTER (WHERE t.fine) AS turns, array_agg(t.id) FILTER (WHERE t.fine) AS bots,
            array_agg(t.name) FILTER (WHERE t.fine) AS names, array_agg(t.digest) FILTER (WHERE t.fine) AS digests,
            array_agg(t.instance) FILTER (WHERE t.fine) AS instances, array_agg(t.want) FILTER (WHERE t.fine) AS wants,
-           array_agg(t.starts) FILTER (WHERE t.fine) AS starting, array_agg(t.version) FILTER (WHERE t.fine) AS versions,
-           array_agg(t.always) FILTER (WHERE t.fine) AS always, array_agg(t.reports) FILTER (WHERE t.fine) AS reporting,
-           array_agg(t.grades) FILTER (WHERE t.fine) AS grading,
+           array_agg(t.starts) FILTER (WHERE t.fine) AS starting, array_agg(t.always) FILTER (WHERE t.fine) AS always,
+           array_agg(t.reports) FILTER (WHERE t.fine) AS reporting, bool_or(t.grades) AS grades,
            COALESCE(sum(t.completions) FILTER (WHERE t.fine), 0) AS completions,
            COALESCE(sum(t.endings) FILTER (WHERE t.fine), 0) AS endings,
            COALESCE(sum(t.renewals) FILTER (WHERE t.fine), 0) AS renewals,
@@ -21,7 +20,8 @@ SELECT array_agg(t.turn) FILTER (WHERE t.fine) AS turns, array_agg(t.id) FILTER 
         FROM (
             SELECT w.*, b.id, b.name, b.kinds, b.instance AS alone,
                    CASE
-                       WHEN w.want > 0 AND b.instance <> '' AND w.instance <> '' AND b.instance <> w.instance THEN 'replaced'
+                       WHEN w.want > 0 AND b.instance <> '' AND w.instance <> '' AND b.instance <> w.instance
+                           THEN 'replaced'
                        WHEN w.reports AND b.stuck_job_id IS NOT NULL AND NOT w.grades THEN 'stuck'
                        WHEN b.kinds <> bot_kinds AND jsonb_array_length(turns) > 1 THEN 'other_kinds'
                        ELSE 'done'
@@ -29,16 +29,17 @@ SELECT array_agg(t.turn) FILTER (WHERE t.fine) AS turns, array_agg(t.id) FILTER 
             FROM (
                 SELECT s.*, s.completions + s.endings + s.renewals > 0 AS reports
                 FROM (
-                    SELECT turn::integer AS turn, decode(s.said->>'digest', 'hex') AS digest, (s.said->>'bot')::bigint AS bot,
-                           s.said->>'instance' AS instance, (s.said->>'limit')::integer AS want,
-                           (s.said->>'starts')::boolean AS starts, s.said->>'version' AS version,
-                           s.said ? 'always' AS always, s.said ? 'grades' AS grades,
-                           COALESCE(jsonb_array_length(s.said->'complete'), 0) AS completions,
-                           COALESCE(jsonb_array_length(s.said->'fail'), 0)
-                               + COALESCE(jsonb_array_length(s.said->'release'), 0) AS endings,
-                           COALESCE(jsonb_array_length(s.said->'heartbeat'), 0)
-                               + COALESCE(jsonb_array_length(s.said->'start'), 0) AS renewals
-                    FROM jsonb_array_elements(turns) WITH ORDINALITY AS s(said, turn)
+                    SELECT turn::integer AS turn, decode(s.sent->>'digest', 'hex') AS digest,
+                           (s.sent->>'bot')::bigint AS bot, s.sent->>'instance' AS instance,
+                           (s.sent->>'limit')::integer AS want,
+                           (s.sent->>'starts')::boolean AS starts, s.sent ?| '{always,version}' AS always,
+                           s.sent ? 'grades' AS grades,
+                           COALESCE(jsonb_array_length(s.sent->'complete'), 0) AS completions,
+                           COALESCE(jsonb_array_length(s.sent->'fail'), 0)
+                               + COALESCE(jsonb_array_length(s.sent->'release'), 0) AS endings,
+                           COALESCE(jsonb_array_length(s.sent->'heartbeat'), 0)
+                               + COALESCE(jsonb_array_length(s.sent->'start'), 0) AS renewals
+                    FROM jsonb_array_elements(turns) WITH ORDINALITY AS s(sent, turn)
                 ) s
             ) w
             CROSS JOIN LATERAL (

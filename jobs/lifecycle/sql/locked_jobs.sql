@@ -1,4 +1,4 @@
-/* Locked jobs: all whose leases these turns report on and hold, by id, when one call has more than one sort of report. */
+/* Locked jobs: all whose leases these turns report on and hold, by id, when a call has more than one sort of report. */
 PERFORM FROM (
             SELECT w.id, w.attempt, p.bot
             FROM unnest(known.turns, known.bots) AS p(turn, bot)

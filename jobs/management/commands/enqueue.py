@@ -22,7 +22,7 @@ class Command(BaseCommand):
         "Fields: kind, payload, priority, run_at, key, max_attempts. All or none, unless --skip-bad."
     )
 
-    # They would build the whole API and the admin first, a third of the time that a short file takes.
+    # They would load the API and the admin, a third of the time that a short file takes.
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -37,36 +37,37 @@ class Command(BaseCommand):
         began = time.monotonic()
         try:
             with _opened(file) as (stream, size), _progress(size) as show:
-                # A file is there at once; what comes by a pipe may take its time.
-                loaded = load(read(Watched(stream, show)), skip_bad=skip_bad, dry_run=dry_run, quick=size is not None)
+                lines = read(ProgressStream(stream, show))
+                # A file can be read without waiting; a pipe may be slow.
+                loaded = load(lines, skip_bad=skip_bad, dry_run=dry_run, fast_source=size is not None)
         except BadFile as error:
             raise CommandError(f"{file}: {error}. Nothing was loaded.") from None
         except OSError as error:
             raise CommandError(f"{file}: {error.strerror}. Nothing was loaded.") from None
         except KeyboardInterrupt:
             raise CommandError("Interrupted. Nothing was loaded.", returncode=130) from None
-        self._tell(loaded, time.monotonic() - began, skip_bad=skip_bad, dry_run=dry_run)
+        self._report(loaded, time.monotonic() - began, skip_bad=skip_bad, dry_run=dry_run)
 
-    def _tell(self, loaded: Loaded, took: float, *, skip_bad: bool, dry_run: bool) -> None:
-        for line in loaded.told:
+    def _report(self, loaded: Loaded, took: float, *, skip_bad: bool, dry_run: bool) -> None:
+        for line in loaded.bad_lines:
             self.stderr.write(f"line {line.number}: {line.message}")
-        if loaded.bad > len(loaded.told):
-            self.stderr.write(f"and {_count(loaded.bad - len(loaded.told), 'more bad line')}")
+        if loaded.bad > len(loaded.bad_lines):
+            self.stderr.write(f"and {_count(loaded.bad - len(loaded.bad_lines), 'more bad line')}")
         if loaded.bad and not skip_bad:
             raise CommandError(f"{_count(loaded.bad, 'bad line')}. Nothing was loaded; --skip-bad loads the others.")
         were = "was" if loaded.existing == 1 else "were"
-        said = f"{'Would enqueue' if dry_run else 'Enqueued'} {_count(loaded.created, 'job')}"
-        said += f"; {_figure(loaded.existing)} {were} there already." if loaded.existing else "."
+        summary = f"{'Would enqueue' if dry_run else 'Enqueued'} {_count(loaded.created, 'job')}"
+        summary += f"; {_figure(loaded.existing)} {were} there already." if loaded.existing else "."
         if loaded.bad:
-            said += f" {_count(loaded.bad, 'bad line')} left out."
-        self.stdout.write(said)
+            summary += f" {_count(loaded.bad, 'bad line')} left out."
+        self.stdout.write(summary)
         rate = round(loaded.lines / max(took, 0.001))
-        # Beside the answer, which says the same each time.
+        # Not on standard output, which is the same at each run.
         self.stderr.write(f"{_count(loaded.lines, 'line')} in {took:.1f} s, {_figure(rate)} a second")
 
 
-class Watched:
-    """A stream that shows how much has been read from it."""
+class ProgressStream:
+    """A stream that reports how much has been read from it."""
 
     def __init__(self, stream: IO[bytes], show: Callable[[int], None]) -> None:
         self.stream, self.show, self.done = stream, show, 0
@@ -90,13 +91,13 @@ def _opened(file: str) -> Iterator[tuple[IO[bytes], int | None]]:
 
 @contextmanager
 def _progress(size: int | None) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error, where that is a terminal; what is yielded takes the bytes read so far."""
+    """Show a progress bar if standard error is a terminal. Yields a function that takes the bytes read so far."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as progress:
         task = progress.add_task("Reading", total=size)
 
         def show(done: int) -> None:
-            # All is read, and what follows is the database's work, of which nothing is heard until it is done.
+            # After the last byte the database works, which reports no progress.
             progress.update(task, completed=done, description="Enqueueing" if done == size else "Reading")
 
         yield show

@@ -25,10 +25,10 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *, job: int, json: bool, **options: Any) -> None:
-        found = Job.objects.select_related("kind", "claimed_by", "finished_by").filter(pk=job).first()
-        if found is None:
+        row = Job.objects.select_related("kind", "claimed_by", "finished_by").filter(pk=job).first()
+        if row is None:
             raise CommandError(f"There is no job {job}.")
-        explained = explain(found)
+        explained = explain(row)
         self.stdout.write(_as_json(explained) if json else _as_text(explained))
 
 
@@ -38,6 +38,6 @@ def _as_json(explained: Explained) -> str:
 
 def _as_text(explained: Explained) -> str:
     lines = [f"{explained.kind} job {explained.job} is {explained.status}.", explained.why, ""]
-    wide = max((len(found.about) for found in explained.evidence), default=0)
-    lines += [f"  {found.about:<{wide}}  {found.says}" for found in explained.evidence]
+    width = max((len(line.about) for line in explained.evidence), default=0)
+    lines += [f"  {line.about:<{width}}  {line.says}" for line in explained.evidence]
     return "\n".join(lines).rstrip()

@@ -28,21 +28,21 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="say how many there are, and change nothing")
 
     def handle(self, *, dry_run: bool, **options: Any) -> None:
-        gone: dict[str, int] = {}
+        deleted: dict[str, int] = {}
         began = time.monotonic()
         try:
-            self._work(gone, dry_run)
+            self._prune(deleted, dry_run)
         except DATABASE_AWAY as error:
-            raise CommandError(f"Failed. {_pruned(gone, dry_run)} {one_line(error)}") from None
+            raise CommandError(f"Failed. {_summary(deleted, dry_run)} {one_line(error)}") from None
         except KeyboardInterrupt:
-            raise CommandError(f"Interrupted. {_pruned(gone, dry_run)}", returncode=130) from None
-        self.stdout.write(_pruned(gone, dry_run))
+            raise CommandError(f"Interrupted. {_summary(deleted, dry_run)}", returncode=130) from None
+        self.stdout.write(_summary(deleted, dry_run))
         took = time.monotonic() - began
-        if gone and not dry_run:
-            # Beside the answer, which says the same each time.
-            self.stderr.write(f"{took:.1f} s, {_figure(round(sum(gone.values()) / max(took, 0.001)))} jobs a second")
+        if deleted and not dry_run:
+            # Not on standard output, which is the same at each run.
+            self.stderr.write(f"{took:.1f} s, {_figure(round(sum(deleted.values()) / max(took, 0.001)))} jobs a second")
 
-    def _work(self, gone: dict[str, int], dry_run: bool) -> None:
+    def _prune(self, deleted: dict[str, int], dry_run: bool) -> None:
         before = rollup.complete_until()
         if before is None:
             raise CommandError(
@@ -51,13 +51,13 @@ class Command(BaseCommand):
             )
         kinds = retention.old(before)
         if dry_run:
-            gone.update({each.kind: each.count() for each in kinds})
+            deleted.update({each.kind: each.count() for each in kinds})
         else:
-            _prune(kinds, gone)
-        self._say_what_waits(before)
+            _delete(kinds, deleted)
+        self._warn_of_uncounted(before)
 
-    def _say_what_waits(self, before: datetime) -> None:
-        """Old jobs that stay for now: with a sweep that runs there are some only where `keep_for` is very short."""
+    def _warn_of_uncounted(self, before: datetime) -> None:
+        """Name kinds with old jobs that are not in the figures yet: if a sweep runs, only where `keep_for` is short."""
         waiting = [each.kind for each in retention.old() if each.until > before]
         if waiting:
             self.stderr.write(
@@ -66,14 +66,14 @@ class Command(BaseCommand):
             )
 
 
-def _prune(kinds: list[Old], gone: dict[str, int]) -> None:
-    # On a terminal all are counted first, for a bar that says how far it is.
+def _delete(kinds: list[Old], deleted: dict[str, int]) -> None:
+    # On a terminal they are counted first, for the progress bar.
     shown = sys.stderr.isatty()
     with _progress(sum(each.count() for each in kinds) if shown else None, shown) as show:
         for each in kinds:
 
             def count(n: int, kind: str = each.kind) -> None:
-                gone[kind] = gone.get(kind, 0) + n
+                deleted[kind] = deleted.get(kind, 0) + n
                 show(n)
 
             retention.prune_kind(each, each_batch=count)
@@ -81,18 +81,19 @@ def _prune(kinds: list[Old], gone: dict[str, int]) -> None:
 
 @contextmanager
 def _progress(total: int | None, shown: bool) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error, where that is a terminal; what is yielded takes how many more are done."""
+    """Show a progress bar if standard error is a terminal. Yields a function that takes the number just deleted."""
     columns = (TextColumn("Deleting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), disable=not shown, transient=True) as progress:
         task = progress.add_task("", total=total)
         yield lambda n: progress.advance(task, n)
 
 
-def _pruned(gone: dict[str, int], dry_run: bool) -> str:
+def _summary(deleted: dict[str, int], dry_run: bool) -> str:
     """`Pruned 1 200 jobs: sum 1 000, divide 200.`"""
-    n = sum(gone.values())
-    said = f"{'Would prune' if dry_run else 'Pruned'} {_figure(n)} job{'' if n == 1 else 's'}"
-    return said + (": " + ", ".join(f"{kind} {_figure(of)}" for kind, of in sorted(gone.items())) if gone else "") + "."
+    n = sum(deleted.values())
+    text = f"{'Would prune' if dry_run else 'Pruned'} {_figure(n)} job{'' if n == 1 else 's'}"
+    by_kind = ", ".join(f"{kind} {_figure(count)}" for kind, count in sorted(deleted.items()))
+    return f"{text}: {by_kind}." if by_kind else f"{text}."
 
 
 def _figure(n: int) -> str:

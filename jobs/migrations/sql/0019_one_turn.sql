@@ -6,39 +6,6 @@ AS $function$
     SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
 $function$;
 
--- Complete: leases end well, with their results. Returns those whose reports held, each with the turn it is of.
-CREATE OR REPLACE FUNCTION jobs_complete(
-    turns jsonb, known integer[], bots bigint[], OUT done_turns integer[], OUT done_ids bigint[]
-)
-LANGUAGE plpgsql VOLATILE
-AS $function$
-BEGIN
-    WITH done AS (
-        UPDATE jobs_job j
-        SET status = 'succeeded',
-            result = w.result,
-            error = '',
-            started_at = COALESCE(j.started_at, statement_timestamp()),
-            finished_at = statement_timestamp(),
-            finished_by_id = j.claimed_by_id,
-            claimed_by_id = NULL,
-            deadline_at = NULL,
-            progress = CASE WHEN j.progress IS NULL THEN NULL ELSE 100 END
-        FROM (
-            SELECT p.turn, p.bot, w.id, w.attempt, w.result
-            FROM unnest(known, bots) AS p(turn, bot)
-            CROSS JOIN LATERAL jsonb_to_recordset(turns->(p.turn - 1)->'complete')
-                AS w(id bigint, attempt integer, result jsonb)
-            ORDER BY w.id
-        ) w
-        WHERE j.id = w.id AND j.attempt = w.attempt
-          AND CASE WHEN w.id > 0 THEN j.status IN ('claimed', 'processing') AND j.claimed_by_id = w.bot END
-        RETURNING w.turn, j.id
-    )
-    SELECT array_agg(d.turn), array_agg(d.id) INTO done_turns, done_ids FROM done d;
-END
-$function$;
-
 -- Fail: leases end other than well, by report of their bots: those that failed, and those that a bot gives back.
 -- Returns those whose reports held, each with the turn it is of, and what became of each job, as JSON.
 CREATE OR REPLACE FUNCTION jobs_fail(
@@ -75,30 +42,33 @@ BEGIN
         uncounted = j.uncounted + t.uncounts,
         run_at = CASE WHEN t.delay IS NULL OR t.to_status <> 'pending' THEN j.run_at
                       ELSE statement_timestamp() + t.delay END,
-        finished_at = CASE WHEN t.to_status = 'pending' THEN NULL ELSE statement_timestamp() END,
         error = COALESCE(t.error, j.error),
         claimed_by_id = NULL,
-        instance = '',
         deadline_at = NULL,
+        finished_at = CASE WHEN t.to_status = 'pending' THEN NULL ELSE statement_timestamp() END,
         claimed_at = CASE WHEN t.to_status = 'pending' THEN NULL ELSE j.claimed_at END,
         started_at = CASE WHEN t.to_status = 'pending' THEN NULL ELSE j.started_at END,
         heartbeat_at = CASE WHEN t.to_status = 'pending' THEN NULL ELSE j.heartbeat_at END,
         progress = CASE WHEN t.to_status = 'pending' THEN NULL ELSE j.progress END,
-        progress_note = CASE WHEN t.to_status = 'pending' THEN '' ELSE j.progress_note END
+        progress_note = CASE WHEN t.to_status = 'pending' THEN '' ELSE j.progress_note END,
+        instance = ''
         FROM target t
         -- As of `lease.sql`.
         WHERE j.id = t.id AND CASE WHEN t.id > 0 THEN j.attempt = t.attempt AND j.claimed_by_id = t.bot END
         RETURNING t.turn, t.verb, j.id, j.attempt, t.kind_id AS kind, t.status AS previous_status, j.status, t.bot,
                   t.name, t.reason, t.error, t.claimed_at, t.started_at, t.heartbeat_at, t.progress, j.run_at
-    ), event AS (
-        INSERT INTO jobs_jobevent (job_id, attempt, verb, from_status, to_status, bot_id, actor, by, reason, at, detail)
-        SELECT c.id, c.attempt, c.verb, c.previous_status, c.status, c.bot, 'bot', c.name, c.reason,
-               statement_timestamp(),
+    ), happened AS (
+        SELECT c.*, 'bot' AS actor, c.name AS by,
                jsonb_strip_nulls(jsonb_build_object(
                'error', c.error, 'claimed_at', c.claimed_at, 'started_at', c.started_at,
-               'heartbeat_at', c.heartbeat_at, 'progress', c.progress))
+               'heartbeat_at', c.heartbeat_at, 'progress', c.progress)) AS detail
         FROM changed c
-        ORDER BY c.id
+    ), event AS (
+        INSERT INTO jobs_jobevent (job_id, attempt, verb, from_status, to_status, bot_id, actor, by, reason, at, detail)
+    SELECT h.id, h.attempt, h.verb, h.previous_status, h.status, h.bot, h.actor, h.by, h.reason, statement_timestamp(),
+           h.detail
+    FROM happened h
+    ORDER BY h.id
     )
     SELECT array_agg(c.turn), array_agg(c.id),
            jsonb_agg(jsonb_build_object(
@@ -201,6 +171,7 @@ BEGIN
             CROSS JOIN LATERAL ROWS FROM (
                 jsonb_to_recordset(turns->(p.turn - 1)->verb) AS (id bigint, attempt integer, result jsonb, error text)
             ) WITH ORDINALITY AS w(id, attempt, result, error, ord)
+            -- A completion that held now is seen as one that held before: in the job itself.
             WHERE (p.turn, w.id) NOT IN (SELECT d.turn, d.id FROM unnest(done_turns, done_ids) AS d(turn, id))
         ) w
         LEFT JOIN jobs_job j ON j.id = w.id
@@ -217,20 +188,26 @@ BEGIN
             COALESCE(l.report = 'complete' AND l.completed AND l.status = 'succeeded', false)
             OR COALESCE(l.report = l.verb AND l.actor = 'bot', false)
         )
-    ), late AS (
-        INSERT INTO jobs_jobevent (job_id, attempt, verb, from_status, to_status, bot_id, actor, by, reason, at, detail)
-        SELECT j.id, r.attempt, 'late', j.status, j.status, r.bot, 'bot', r.name,
-               CASE WHEN r.report = 'complete' THEN 'a result came after the lease had ended' ELSE r.error END,
-               statement_timestamp(),
+    ), happened AS (
+        SELECT j.id, r.attempt, 'late' AS verb, j.status AS previous_status, j.status, r.bot, 'bot' AS actor,
+               r.name AS by,
+               CASE WHEN r.report = 'complete' THEN 'a result came after the lease had ended' ELSE r.error
+               END AS reason,
                jsonb_build_object('outcome', r.report)
                || CASE WHEN r.report = 'complete' THEN jsonb_build_object('result', r.result)
-                       ELSE jsonb_build_object('error', r.error) END
+                       ELSE jsonb_build_object('error', r.error) END AS detail
         FROM refusal r JOIN jobs_job j ON j.id = r.id
         WHERE r.report IN ('complete', 'fail')
           AND EXISTS (SELECT FROM jobs_jobevent e WHERE e.job_id = r.id AND e.attempt = r.attempt AND e.bot_id = r.bot
                                                     AND e.verb <> 'late')
         -- It stays until this is written; one that is being deleted is let go.
         FOR KEY SHARE OF j SKIP LOCKED
+    ), late AS (
+        INSERT INTO jobs_jobevent (job_id, attempt, verb, from_status, to_status, bot_id, actor, by, reason, at, detail)
+    SELECT h.id, h.attempt, h.verb, h.previous_status, h.status, h.bot, h.actor, h.by, h.reason, statement_timestamp(),
+           h.detail
+    FROM happened h
+    ORDER BY h.id
         -- Once for each attempt, however often it is sent.
         ON CONFLICT (job_id, attempt) WHERE verb = 'late' DO NOTHING
     )
@@ -252,14 +229,16 @@ $function$;
 -- is busy or idle (it is busy if and only if it holds a job), when it was seen, and that it is well again.
 --
 -- The bots are locked first, by id, and only then looked at: what others did to their jobs until then is seen. `due`:
--- bots that called, and whose sight must be written; `held`: how many jobs each has just been given; empty where the
--- call is not a bot's. A bot is well again when the job that its health is about is no longer its own; not with `keep`
--- (its lease expired), until it calls.
+-- bots that called, and whose sight must be written; `held`: how many jobs each has just been given. Both are empty
+-- where it is not the bots who call; their own turns have locked them. A bot is well again when the job that its health
+-- is about is no longer its own; not with `keep` (its lease expired), until it calls.
 CREATE OR REPLACE FUNCTION jobs_touch_bots(bots bigint[], keep boolean, due boolean[], held integer[], versions text[])
 RETURNS boolean LANGUAGE plpgsql VOLATILE
 AS $function$
 BEGIN
-    PERFORM FROM bots_bot b WHERE b.id = ANY (bots) ORDER BY b.id FOR NO KEY UPDATE;
+    IF cardinality(due) = 0 THEN
+        PERFORM FROM bots_bot b WHERE b.id = ANY (bots) ORDER BY b.id FOR NO KEY UPDATE;
+    END IF;
     UPDATE bots_bot b
     SET status = t.becomes,
         last_seen_at = CASE WHEN t.due IS NULL THEN b.last_seen_at ELSE statement_timestamp() END,
@@ -271,7 +250,9 @@ BEGIN
         SELECT t.id, t.due, t.version, t.becomes, t.stuck, NOT keep AND NOT t.stuck AS cured
         FROM (
             SELECT t.id, t.due, t.version,
-                   CASE WHEN t.held > 0 OR EXISTS (SELECT FROM jobs_job j WHERE j.claimed_by_id = t.id)
+                   -- Not EXISTS, which may be answered by a hash table of all jobs.
+                   CASE WHEN t.held > 0
+                             OR (SELECT true FROM jobs_job j WHERE j.claimed_by_id = t.id LIMIT 1) IS NOT NULL
                         THEN 'busy' ELSE 'idle' END AS becomes,
                    COALESCE((SELECT j.claimed_by_id = t.id FROM jobs_job j WHERE j.id = o.stuck_job_id), false) AS stuck
             FROM unnest(bots, due, held, versions) AS t(id, due, held, version)
@@ -286,214 +267,13 @@ BEGIN
 END
 $function$;
 
--- Pick: the next `most` due jobs of these kinds (NULL: any), locked; one that somebody else has locked is passed over.
---
--- A priority at a time, highest first. First those at which the caller knows where to begin (`priorities`, and the
--- places `run_ats` and `ids` there), then whatever the index has below them.
-CREATE OR REPLACE FUNCTION jobs_pick(
-    most integer, kinds text[], priorities integer[], run_ats timestamptz[], ids bigint[]
-)
-RETURNS bigint[] LANGUAGE plpgsql VOLATILE
-AS $function$
-DECLARE
-    picked bigint[] := '{}';
-    next_ids bigint[];
-    at_priority integer := 2147483647;
-    after_at timestamptz;
-    after_id bigint;
-    i integer := 1;
-BEGIN
-    IF kinds IS NOT NULL THEN
-        kinds := ARRAY(SELECT wanted FROM unnest(kinds) AS wanted
-                       WHERE NOT EXISTS (SELECT FROM jobs_jobkind k WHERE k.name = wanted AND k.paused));
-    END IF;
-    LOOP
-        IF i <= cardinality(priorities) THEN
-            at_priority := priorities[i];
-            after_at := run_ats[i];
-            after_id := ids[i];
-        ELSE
-            after_at := '-infinity';
-            after_id := 0;
-            IF kinds IS NULL THEN
-                at_priority := (SELECT j.priority FROM jobs_job j
-                                WHERE j.status = 'pending' AND j.priority < at_priority
-                                ORDER BY j.priority DESC LIMIT 1);
-            ELSE
-                at_priority := (SELECT max(p.priority) FROM unnest(kinds) AS wanted CROSS JOIN LATERAL (
-                                    SELECT j.priority FROM jobs_job j
-                                    WHERE j.status = 'pending' AND j.kind_id = wanted AND j.priority < at_priority
-                                    ORDER BY j.priority DESC LIMIT 1
-                                ) p);
-            END IF;
-            EXIT WHEN at_priority IS NULL;
-        END IF;
-        i := i + 1;
-        IF kinds IS NULL THEN
-            picked := picked || ARRAY(
-                SELECT j.id FROM jobs_job j
-                WHERE j.status = 'pending' AND j.priority = at_priority AND j.run_at <= statement_timestamp()
-                  AND (j.run_at, j.id) > (after_at, after_id)
-                  AND NOT COALESCE(j.kind_id = ANY (ARRAY(SELECT k.name FROM jobs_jobkind k WHERE k.paused)), false)
-                ORDER BY j.run_at, j.id
-                LIMIT most - cardinality(picked)
-                FOR NO KEY UPDATE OF j SKIP LOCKED
-            );
-        ELSIF cardinality(kinds) = 1 THEN
-            picked := picked || ARRAY(
-                SELECT j.id FROM jobs_job j
-                WHERE j.status = 'pending' AND j.kind_id = kinds[1] AND j.priority = at_priority
-                  AND j.run_at <= statement_timestamp() AND (j.run_at, j.id) > (after_at, after_id)
-                ORDER BY j.run_at, j.id
-                LIMIT most - cardinality(picked)
-                FOR NO KEY UPDATE OF j SKIP LOCKED
-            );
-        ELSE
-            -- The kinds' own orders, merged: which are next is seen first, and then they are locked.
-            LOOP
-                SELECT array_agg(next.id), (array_agg(next.run_at ORDER BY next.run_at DESC, next.id DESC))[1],
-                       (array_agg(next.id ORDER BY next.run_at DESC, next.id DESC))[1]
-                INTO next_ids, after_at, after_id
-                FROM (
-                    SELECT due.id, due.run_at FROM unnest(kinds) AS wanted CROSS JOIN LATERAL (
-                        SELECT j.id, j.run_at FROM jobs_job j
-                        WHERE j.status = 'pending' AND j.kind_id = wanted AND j.priority = at_priority
-                          AND j.run_at <= statement_timestamp() AND (j.run_at, j.id) > (after_at, after_id)
-                        ORDER BY j.run_at, j.id
-                        LIMIT most - cardinality(picked)
-                    ) due
-                    ORDER BY due.run_at, due.id
-                    LIMIT most - cardinality(picked)
-                ) next;
-                EXIT WHEN next_ids IS NULL;
-                picked := picked || ARRAY(
-                    SELECT j.id FROM jobs_job j
-                    WHERE j.id = ANY (next_ids) AND j.status = 'pending' AND j.run_at <= statement_timestamp()
-                    ORDER BY j.run_at, j.id
-                    FOR NO KEY UPDATE OF j SKIP LOCKED
-                );
-                EXIT WHEN cardinality(picked) >= most;
-            END LOOP;
-        END IF;
-        EXIT WHEN cardinality(picked) >= most;
-    END LOOP;
-    RETURN picked;
-END
-$function$;
-
--- Claim: the next due jobs for these bots, whose rows the caller has locked: by priority, then by age, and where there
--- are too few for all, each bot gets one before any gets a second. None of a paused kind, and none beyond a bot's
--- capacity. `wants`, `counts` and `texts` have an entry for each bot; `texts` are its jobs, as JSON.
-CREATE OR REPLACE FUNCTION jobs_claim(
-    bots bigint[], INOUT wants integer[], starting boolean[], instances text[], limited boolean, INOUT kinds text[],
-    asked text[], priorities integer[], run_ats timestamptz[], ids bigint[], run_within_default interval, slow interval,
-    OUT counts integer[], OUT texts text[], OUT found_all integer, OUT wanted_all integer, OUT took double precision,
-    OUT last_priority integer, OUT last_run_at text, OUT last_id bigint
-)
-LANGUAGE plpgsql VOLATILE
-AS $function$
-DECLARE
-    picked bigint[];
-    turn_of integer[];
-    began timestamptz;
-    want integer;
-BEGIN
-    IF limited THEN
-        wants := ARRAY(
-            SELECT GREATEST(0, LEAST(t.want, b.capacity - (
-                SELECT count(*) FROM jobs_job j WHERE j.claimed_by_id = t.id
-            )::integer))
-            FROM unnest(bots, wants) AS t(id, want) JOIN bots_bot b ON b.id = t.id
-            ORDER BY t.id
-        );
-    END IF;
-    kinds := CASE
-        WHEN cardinality(kinds) = 0 THEN asked
-        WHEN asked IS NULL THEN kinds
-        ELSE ARRAY(SELECT unnest(kinds) INTERSECT SELECT unnest(asked) ORDER BY 1)
-    END;
-    IF cardinality(kinds) = 0 THEN
-        wants := array_fill(0, ARRAY[cardinality(bots)]);
-    END IF;
-    counts := array_fill(0, ARRAY[cardinality(bots)]);
-    wanted_all := 0;
-    FOREACH want IN ARRAY wants LOOP
-        wanted_all := wanted_all + want;
-    END LOOP;
-    found_all := 0;
-    IF wanted_all = 0 THEN
-        RETURN;
-    END IF;
-
-    began := clock_timestamp();
-    picked := jobs_pick(wanted_all, kinds, priorities, run_ats, ids);
-    found_all := cardinality(picked);
-    took := EXTRACT(epoch FROM clock_timestamp() - began);
-    IF cardinality(priorities) > 0 OR took > EXTRACT(epoch FROM slow) THEN
-        SELECT j.priority, j.run_at::text, j.id INTO last_priority, last_run_at, last_id
-        FROM jobs_job j WHERE j.id = picked[found_all];
-    END IF;
-    IF found_all = 0 THEN
-        RETURN;
-    END IF;
-
-    turn_of := CASE WHEN cardinality(bots) = 1 THEN array_fill(1, ARRAY[wanted_all]) ELSE ARRAY(
-        SELECT p.place FROM unnest(wants) WITH ORDINALITY AS p(want, place) CROSS JOIN generate_series(1, p.want) AS slot
-        ORDER BY slot, p.place
-    ) END;
-    WITH claimed AS (
-        UPDATE jobs_job j
-        SET status = l.status,
-        attempt = j.attempt + 1,
-        claimed_by_id = l.bot,
-        instance = l.instance,
-        claimed_at = l.claimed_at,
-        started_at = l.started_at,
-        heartbeat_at = l.heartbeat_at,
-        deadline_at = COALESCE(
-                CASE WHEN l.status = 'claimed' THEN l.claimed_at + k.start_within ELSE LEAST(
-                    l.heartbeat_at + k.heartbeat_within,
-                    CASE WHEN l.started_at + COALESCE(k.run_within, k.learned_run_within, run_within_default) > statement_timestamp()
-                         THEN l.started_at + COALESCE(k.run_within, k.learned_run_within, run_within_default) END,
-                    CASE WHEN l.started_at + 3 * COALESCE(k.run_within, k.learned_run_within, run_within_default) > statement_timestamp()
-                         THEN l.started_at + 3 * COALESCE(k.run_within, k.learned_run_within, run_within_default) END
-                ) END,
-                statement_timestamp()
-            ),
-        progress = NULL,
-        progress_note = '',
-        error = ''
-        FROM jobs_jobkind k
-        CROSS JOIN (
-            SELECT p.id, turn_of[p.n] AS place, bots[turn_of[p.n]] AS bot, instances[turn_of[p.n]] AS instance,
-                   CASE WHEN starting[turn_of[p.n]] THEN 'processing' ELSE 'claimed' END AS status,
-                   statement_timestamp() AS claimed_at, statement_timestamp() AS heartbeat_at,
-                   CASE WHEN starting[turn_of[p.n]] THEN statement_timestamp() END AS started_at
-            FROM unnest(picked) WITH ORDINALITY AS p(id, n)
-        ) l
-        WHERE j.id = l.id AND k.name = j.kind_id AND CASE WHEN l.id > 0 THEN j.status = 'pending' END
-        RETURNING l.place, j.id, j.kind_id AS kind, j.attempt, j.max_attempts, j.payload, j.priority, j.key, j.run_at,
-                  j.deadline_at
-    ), given AS MATERIALIZED (
-        SELECT c.place, count(*) AS n, json_agg(r ORDER BY c.priority DESC, c.run_at, c.id)::text AS jobs
-        FROM claimed c CROSS JOIN LATERAL (
-            SELECT c.id, c.kind, c.attempt, c.max_attempts, c.payload, c.priority, c.key,
-                   jobs_moment(c.run_at) AS run_at, jobs_moment(c.deadline_at) AS deadline_at
-        ) r
-        GROUP BY c.place
-    )
-    SELECT array_agg(COALESCE(g.n, 0) ORDER BY s.place), array_agg(g.jobs ORDER BY s.place)
-    INTO counts, texts
-    FROM generate_series(1, cardinality(bots)) AS s(place) LEFT JOIN given g ON g.place = s.place;
-END
-$function$;
-
 -- Turns: whole turns of bots in one call: the reports of each, then its claim. One row comes back for each known bot.
 --
--- `turns` is a JSON list, each turn as `known_turns.sql` reads it. Several are turns of different bots that came at the
--- same time and ask for the same kinds; `bot_kinds` are those that the caller believes they take. `outcome` is `done`,
--- or why nothing of a turn was done: `replaced` (a newer process of the bot is alone), `other_kinds` (the bot takes
--- other kinds than believed: send it alone), `stuck` (grade the bot in the same transaction: send it so, with `grades`).
+-- `turns` is a JSON list, each turn as `known_turns.sql` reads it. Several are turns of different bots that came at
+-- the same time and ask for the same kinds; `bot_kinds` are those that the caller believes they take. `outcome` is
+-- `done`, or why nothing of a turn was done: `replaced` (a newer process of the bot is alone), `other_kinds` (the bot
+-- takes other kinds than believed: send it alone), `stuck` (send it with `grades`, and grade the bot in the same
+-- transaction).
 -- Unlike a statement, each statement in a VOLATILE function sees what was committed before *it* began: so what a bot
 -- holds can be counted under the bot's lock.
 CREATE OR REPLACE FUNCTION jobs_turns(
@@ -508,8 +288,8 @@ RETURNS TABLE (
     last_priority integer, last_run_at text, last_id bigint
 )
 LANGUAGE plpgsql VOLATILE ROWS 1
--- These hold for all that it calls, too. Statements are planned once for each connection, and none may ever read a whole
--- table or be compiled.
+-- These hold for all that it calls, too. Statements are planned once for each connection, and none may ever read a
+-- whole table or be compiled.
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 SET enable_bitmapscan = off
@@ -523,24 +303,36 @@ AS $function$
 DECLARE
     known record;
     locked record;
-    given record;
     part record;
-    done_turns integer[] := '{}';
-    done_ids bigint[] := '{}';
-    changed jsonb;
-    refusals text[];
+    bots bigint[]; -- One entry for each known turn, by the ids of their bots; so in the next arrays.
+    instances text[];
+    starting boolean[];
     wants integer[];
     counts integer[];
     texts text[];
+    versions text[];
+    refusals text[];
+    -- The reports that held, but for completions, and what they changed.
+    done_turns integer[];
+    done_ids bigint[];
+    changed jsonb;
+    held integer := 0;
+    picked bigint[] := '{}';
+    unpaused text[];
+    next_ids bigint[];
+    turn_of integer[];
+    at_priority integer := 2147483647;
+    after_id bigint;
+    after_at timestamptz;
+    began timestamptz;
     touched boolean;
-    i integer;
+    i integer := 1;
 BEGIN
     SELECT array_agg(t.turn) FILTER (WHERE t.fine) AS turns, array_agg(t.id) FILTER (WHERE t.fine) AS bots,
            array_agg(t.name) FILTER (WHERE t.fine) AS names, array_agg(t.digest) FILTER (WHERE t.fine) AS digests,
            array_agg(t.instance) FILTER (WHERE t.fine) AS instances, array_agg(t.want) FILTER (WHERE t.fine) AS wants,
-           array_agg(t.starts) FILTER (WHERE t.fine) AS starting, array_agg(t.version) FILTER (WHERE t.fine) AS versions,
-           array_agg(t.always) FILTER (WHERE t.fine) AS always, array_agg(t.reports) FILTER (WHERE t.fine) AS reporting,
-           array_agg(t.grades) FILTER (WHERE t.fine) AS grading,
+           array_agg(t.starts) FILTER (WHERE t.fine) AS starting, array_agg(t.always) FILTER (WHERE t.fine) AS always,
+           array_agg(t.reports) FILTER (WHERE t.fine) AS reporting, bool_or(t.grades) AS grades,
            COALESCE(sum(t.completions) FILTER (WHERE t.fine), 0) AS completions,
            COALESCE(sum(t.endings) FILTER (WHERE t.fine), 0) AS endings,
            COALESCE(sum(t.renewals) FILTER (WHERE t.fine), 0) AS renewals,
@@ -554,7 +346,8 @@ BEGIN
         FROM (
             SELECT w.*, b.id, b.name, b.kinds, b.instance AS alone,
                    CASE
-                       WHEN w.want > 0 AND b.instance <> '' AND w.instance <> '' AND b.instance <> w.instance THEN 'replaced'
+                       WHEN w.want > 0 AND b.instance <> '' AND w.instance <> '' AND b.instance <> w.instance
+                           THEN 'replaced'
                        WHEN w.reports AND b.stuck_job_id IS NOT NULL AND NOT w.grades THEN 'stuck'
                        WHEN b.kinds <> bot_kinds AND jsonb_array_length(turns) > 1 THEN 'other_kinds'
                        ELSE 'done'
@@ -562,16 +355,17 @@ BEGIN
             FROM (
                 SELECT s.*, s.completions + s.endings + s.renewals > 0 AS reports
                 FROM (
-                    SELECT turn::integer AS turn, decode(s.said->>'digest', 'hex') AS digest, (s.said->>'bot')::bigint AS bot,
-                           s.said->>'instance' AS instance, (s.said->>'limit')::integer AS want,
-                           (s.said->>'starts')::boolean AS starts, s.said->>'version' AS version,
-                           s.said ? 'always' AS always, s.said ? 'grades' AS grades,
-                           COALESCE(jsonb_array_length(s.said->'complete'), 0) AS completions,
-                           COALESCE(jsonb_array_length(s.said->'fail'), 0)
-                               + COALESCE(jsonb_array_length(s.said->'release'), 0) AS endings,
-                           COALESCE(jsonb_array_length(s.said->'heartbeat'), 0)
-                               + COALESCE(jsonb_array_length(s.said->'start'), 0) AS renewals
-                    FROM jsonb_array_elements(turns) WITH ORDINALITY AS s(said, turn)
+                    SELECT turn::integer AS turn, decode(s.sent->>'digest', 'hex') AS digest,
+                           (s.sent->>'bot')::bigint AS bot, s.sent->>'instance' AS instance,
+                           (s.sent->>'limit')::integer AS want,
+                           (s.sent->>'starts')::boolean AS starts, s.sent ?| '{always,version}' AS always,
+                           s.sent ? 'grades' AS grades,
+                           COALESCE(jsonb_array_length(s.sent->'complete'), 0) AS completions,
+                           COALESCE(jsonb_array_length(s.sent->'fail'), 0)
+                               + COALESCE(jsonb_array_length(s.sent->'release'), 0) AS endings,
+                           COALESCE(jsonb_array_length(s.sent->'heartbeat'), 0)
+                               + COALESCE(jsonb_array_length(s.sent->'start'), 0) AS renewals
+                    FROM jsonb_array_elements(turns) WITH ORDINALITY AS s(sent, turn)
                 ) s
             ) w
             CROSS JOIN LATERAL (
@@ -584,16 +378,19 @@ BEGIN
         ) w
     ) t;
     IF known.others IS NOT NULL THEN
-        RETURN QUERY SELECT o.turn, o.outcome, o.bot, o.name, o.instance, o.takes, NULL::text[], false, false, false, false,
-                            '[]', 0, NULL, NULL, NULL::integer, NULL::integer, NULL::double precision, NULL, NULL::integer,
-                            NULL, NULL::bigint
+        RETURN QUERY SELECT o.turn, o.outcome, o.bot, o.name, o.instance, o.takes, NULL::text[], false, false, false,
+                            false, '[]', 0, NULL, NULL, NULL::integer, NULL::integer, NULL::double precision, NULL,
+                            NULL::integer, NULL, NULL::bigint
         FROM jsonb_to_recordset(known.others)
             AS o(turn integer, outcome text, bot bigint, name text, instance text, takes text);
     END IF;
     IF known.turns IS NULL THEN
         RETURN;
     END IF;
-    IF cardinality(known.turns) > 1 THEN
+    bots := known.bots;
+    instances := known.instances;
+    starting := known.starting;
+    IF cardinality(bots) > 1 THEN
         -- Nobody waits long for what only another has to wait for: then each goes by itself.
         PERFORM set_config('lock_timeout', '50ms', true);
     END IF;
@@ -612,91 +409,253 @@ BEGIN
         FOR NO KEY UPDATE OF j;
     END IF;
     IF known.completions > 0 THEN
-        part := jobs_complete(turns, known.turns, known.bots);
-        done_turns := part.done_turns;
-        done_ids := part.done_ids;
+        UPDATE jobs_job j
+        SET status = 'succeeded',
+            result = w.result,
+            error = '',
+            started_at = COALESCE(j.started_at, statement_timestamp()),
+            finished_at = statement_timestamp(),
+            finished_by_id = j.claimed_by_id,
+            claimed_by_id = NULL,
+        deadline_at = NULL,
+            progress = CASE WHEN j.progress IS NULL THEN NULL ELSE 100 END
+        FROM (
+            SELECT p.bot, w.id, w.attempt, w.result
+            FROM unnest(known.turns, bots) AS p(turn, bot)
+            CROSS JOIN LATERAL jsonb_to_recordset(turns->(p.turn - 1)->'complete')
+                AS w(id bigint, attempt integer, result jsonb)
+            ORDER BY w.id
+        ) w
+        WHERE j.id = w.id AND j.attempt = w.attempt
+          AND CASE WHEN w.id > 0 THEN j.status IN ('claimed', 'processing') AND j.claimed_by_id = w.bot END;
+        GET DIAGNOSTICS held = ROW_COUNT;
     END IF;
     IF known.endings > 0 THEN
-        part := jobs_fail(turns, known.turns, known.bots, known.names);
-        done_turns := done_turns || part.done_turns;
-        done_ids := done_ids || part.done_ids;
+        part := jobs_fail(turns, known.turns, bots, known.names);
+        done_turns := part.done_turns;
+        done_ids := part.done_ids;
         changed := part.changed;
     END IF;
     IF known.renewals > 0 THEN
-        part := jobs_renew(turns, known.turns, known.bots, run_within_default);
+        part := jobs_renew(turns, known.turns, bots, run_within_default);
         done_turns := done_turns || part.done_turns;
         done_ids := done_ids || part.done_ids;
         changed := COALESCE(changed, '[]') || COALESCE(part.changed, '[]');
     END IF;
-    IF COALESCE(cardinality(done_ids), 0) < known.completions + known.endings + known.renewals THEN
-        refusals := jobs_refuse(turns, known.turns, known.bots, known.names, done_turns, done_ids);
+    IF held + COALESCE(cardinality(done_ids), 0) < known.completions + known.endings + known.renewals THEN
+        refusals := jobs_refuse(turns, known.turns, bots, known.names, done_turns, done_ids);
     END IF;
 
-    SELECT array_agg(b.want) AS wants, array_agg(b.status) AS statuses, array_agg(b.due) AS due,
-           array_agg(b.paused) AS paused, array_agg(b.restart) AS restarts, array_agg(b.revoked) AS revoked,
-           array_agg(b.replaced) AS replaced, array_agg(b.instance) AS instances, array_agg(b.stuck) AS stuck,
-           array_agg(CASE WHEN b.kinds <> bot_kinds THEN array_to_json(b.kinds)::text END) AS takes,
-           bool_or(b.limited) AS limited, min(b.kinds) AS kinds, bool_or(b.ungraded) AS ungraded
+    SELECT array_agg(CASE WHEN b.odd IN ('revoked', 'replaced') THEN 0 ELSE b.want END) AS wants,
+           array_agg(b.status) AS statuses, array_agg(b.due) AS due, array_agg(b.paused) AS paused,
+           array_agg(b.restart) AS restarts, array_agg(b.odd) AS odd, bool_or(b.limited) AS limited,
+           CASE WHEN cardinality(bots) = 1 THEN min(b.kinds) ELSE bot_kinds END AS kinds
     INTO locked
     FROM (
-        SELECT b.*, CASE WHEN b.free AND NOT b.revoked AND NOT b.replaced THEN b.asks ELSE 0 END AS want
-        FROM (
-            SELECT b.id, b.status, b.paused, b.instance, b.kinds::text[], b.capacity IS NOT NULL AS limited,
-                   t.want AS asks, b.restart_requested_at IS NOT NULL AS restart, b.stuck_job_id IS NOT NULL AS stuck,
-                   t.digest IS NOT NULL AND b.token_digest IS DISTINCT FROM t.digest AS revoked,
-                   t.want > 0 AND b.instance <> '' AND t.instance <> '' AND b.instance <> t.instance AS replaced,
-                   NOT b.paused AND b.quarantined_at IS NULL
-                       AND (b.kinds::text[] = bot_kinds OR cardinality(known.bots) = 1) AS free,
-                   t.always OR t.version IS NOT NULL OR b.last_seen_at IS NULL
-                       OR b.last_seen_at < statement_timestamp() - seen_every
-                       OR (b.health_status <> 'normal' AND b.stuck_job_id IS NULL)
-                       OR (t.reports AND b.stuck_job_id IS NOT NULL) AS due,
-                   t.reports AND b.stuck_job_id IS NOT NULL AND NOT t.grades AS ungraded
-            FROM unnest(known.bots, known.digests, known.instances, known.wants, known.versions, known.always,
-                        known.reporting, known.grading)
-                AS t(id, digest, instance, want, version, always, reports, grades)
-            JOIN bots_bot b ON b.id = t.id
-            ORDER BY b.id
-            FOR NO KEY UPDATE OF b
-        ) b
+        SELECT b.id, b.status, b.paused, b.kinds::text[], b.capacity IS NOT NULL AS limited,
+               b.restart_requested_at IS NOT NULL AS restart,
+               CASE
+                   WHEN t.digest IS NOT NULL AND b.token_digest IS DISTINCT FROM t.digest THEN 'revoked'
+                   WHEN t.want > 0 AND b.instance <> '' AND t.instance <> '' AND b.instance <> t.instance
+                       THEN 'replaced'
+                   WHEN t.reports AND b.stuck_job_id IS NOT NULL THEN 'stuck'
+               END AS odd,
+               CASE WHEN b.paused OR b.quarantined_at IS NOT NULL
+                         OR (b.kinds::text[] <> bot_kinds AND cardinality(bots) > 1)
+                    THEN 0 ELSE t.want END AS want,
+               t.always OR b.last_seen_at IS NULL OR b.last_seen_at < statement_timestamp() - seen_every
+                   OR (b.health_status <> 'normal' AND (b.stuck_job_id IS NULL OR t.reports)) AS due
+        FROM unnest(bots, known.digests, instances, known.wants, known.always, known.reporting)
+            AS t(id, digest, instance, want, always, reports)
+        JOIN bots_bot b ON b.id = t.id
+        ORDER BY b.id
+        FOR NO KEY UPDATE OF b
     ) b;
-    IF locked.ungraded OR cardinality(locked.wants) IS DISTINCT FROM cardinality(known.bots) THEN
+    IF cardinality(locked.wants) IS DISTINCT FROM cardinality(bots)
+       OR ('stuck' = ANY (locked.odd) AND NOT known.grades) THEN
         RAISE EXCEPTION 'a bot was graded or deleted since its turn began' USING ERRCODE = 'serialization_failure';
     END IF;
     wants := locked.wants;
     counts := array_fill(0, ARRAY[cardinality(wants)]);
     IF 0 <> ANY (wants) THEN
-        given := jobs_claim(known.bots, wants, known.starting, known.instances, locked.limited, locked.kinds, asked,
-                            priorities, run_ats, ids, run_within_default, slow);
-        wants := given.wants;
-        counts := given.counts;
-        texts := given.texts;
-        kinds := given.kinds;
-        found_all := given.found_all;
-        wanted_all := given.wanted_all;
-        took := given.took;
-        last_priority := given.last_priority;
-        last_run_at := given.last_run_at;
-        last_id := given.last_id;
+        IF locked.limited THEN
+        wants := ARRAY(
+            SELECT GREATEST(0, LEAST(t.want, b.capacity - (
+                SELECT count(*) FROM jobs_job j WHERE j.claimed_by_id = t.id
+            )::integer))
+            FROM unnest(bots, wants) AS t(id, want) JOIN bots_bot b ON b.id = t.id
+            ORDER BY t.id
+        );
+    END IF;
+    kinds := CASE
+        WHEN cardinality(locked.kinds) = 0 THEN asked
+        WHEN asked IS NULL THEN locked.kinds
+        ELSE ARRAY(SELECT unnest(locked.kinds) INTERSECT SELECT unnest(asked) ORDER BY 1)
+    END;
+    IF cardinality(kinds) = 0 THEN
+        wants := array_fill(0, ARRAY[cardinality(wants)]);
+    END IF;
+    wanted_all := 0;
+    FOREACH n IN ARRAY wants LOOP
+        wanted_all := wanted_all + n;
+    END LOOP;
+    IF wanted_all > 0 THEN
+        began := clock_timestamp();
+        IF kinds IS NOT NULL THEN
+        unpaused := ARRAY(SELECT wanted FROM unnest(kinds) AS wanted
+                          WHERE NOT EXISTS (SELECT FROM jobs_jobkind k WHERE k.name = wanted AND k.paused));
+    END IF;
+    LOOP
+        IF i <= cardinality(priorities) THEN
+            at_priority := priorities[i];
+            after_at := run_ats[i];
+            after_id := ids[i];
+        ELSE
+            after_at := '-infinity';
+            after_id := 0;
+            IF kinds IS NULL THEN
+                at_priority := (SELECT j.priority FROM jobs_job j
+                                WHERE j.status = 'pending' AND j.priority < at_priority
+                                ORDER BY j.priority DESC LIMIT 1);
+            ELSE
+                at_priority := (SELECT max(p.priority) FROM unnest(unpaused) AS wanted CROSS JOIN LATERAL (
+                                    SELECT j.priority FROM jobs_job j
+                                    WHERE j.status = 'pending' AND j.kind_id = wanted AND j.priority < at_priority
+                                    ORDER BY j.priority DESC LIMIT 1
+                                ) p);
+            END IF;
+            EXIT WHEN at_priority IS NULL;
+        END IF;
+        i := i + 1;
+        IF kinds IS NULL THEN
+            picked := picked || ARRAY(
+                SELECT j.id FROM jobs_job j
+                WHERE j.status = 'pending' AND j.priority = at_priority AND j.run_at <= statement_timestamp()
+                  AND (j.run_at, j.id) > (after_at, after_id)
+                  AND NOT COALESCE(j.kind_id = ANY (ARRAY(SELECT k.name FROM jobs_jobkind k WHERE k.paused)), false)
+                ORDER BY j.run_at, j.id
+                LIMIT wanted_all - cardinality(picked)
+                FOR NO KEY UPDATE OF j SKIP LOCKED
+            );
+        ELSIF cardinality(unpaused) = 1 THEN
+            picked := picked || ARRAY(
+                SELECT j.id FROM jobs_job j
+                WHERE j.status = 'pending' AND j.kind_id = unpaused[1] AND j.priority = at_priority
+                  AND j.run_at <= statement_timestamp() AND (j.run_at, j.id) > (after_at, after_id)
+                ORDER BY j.run_at, j.id
+                LIMIT wanted_all - cardinality(picked)
+                FOR NO KEY UPDATE OF j SKIP LOCKED
+            );
+        ELSE
+            -- The kinds' own orders, merged: which are next is seen first, and then they are locked.
+            LOOP
+                SELECT array_agg(next.id), (array_agg(next.run_at ORDER BY next.run_at DESC, next.id DESC))[1],
+                       (array_agg(next.id ORDER BY next.run_at DESC, next.id DESC))[1]
+                INTO next_ids, after_at, after_id
+                FROM (
+                    SELECT due.id, due.run_at FROM unnest(unpaused) AS wanted CROSS JOIN LATERAL (
+                        SELECT j.id, j.run_at FROM jobs_job j
+                        WHERE j.status = 'pending' AND j.kind_id = wanted AND j.priority = at_priority
+                          AND j.run_at <= statement_timestamp() AND (j.run_at, j.id) > (after_at, after_id)
+                        ORDER BY j.run_at, j.id
+                        LIMIT wanted_all - cardinality(picked)
+                    ) due
+                    ORDER BY due.run_at, due.id
+                    LIMIT wanted_all - cardinality(picked)
+                ) next;
+                EXIT WHEN next_ids IS NULL;
+                picked := picked || ARRAY(
+                    SELECT j.id FROM jobs_job j
+                    WHERE j.id = ANY (next_ids) AND j.status = 'pending' AND j.run_at <= statement_timestamp()
+                    ORDER BY j.run_at, j.id
+                    FOR NO KEY UPDATE OF j SKIP LOCKED
+                );
+                EXIT WHEN cardinality(picked) >= wanted_all;
+            END LOOP;
+        END IF;
+        EXIT WHEN cardinality(picked) >= wanted_all;
+    END LOOP;
+        found_all := cardinality(picked);
+        took := EXTRACT(epoch FROM clock_timestamp() - began);
         at := statement_timestamp()::text;
+        IF cardinality(priorities) > 0 OR took > EXTRACT(epoch FROM slow) THEN
+            SELECT j.priority, j.run_at::text, j.id INTO last_priority, last_run_at, last_id
+            FROM jobs_job j WHERE j.id = picked[found_all];
+        END IF;
+    END IF;
+    IF found_all > 0 THEN
+        turn_of := CASE WHEN cardinality(wants) = 1 THEN array_fill(1, ARRAY[wanted_all]) ELSE ARRAY(
+            SELECT p.place
+            FROM unnest(wants) WITH ORDINALITY AS p(want, place) CROSS JOIN generate_series(1, p.want) AS slot
+            ORDER BY slot, p.place
+        ) END;
+        WITH claimed AS (
+            UPDATE jobs_job j
+            SET status = l.status,
+        attempt = j.attempt + 1,
+        claimed_by_id = l.bot,
+        instance = l.instance,
+        claimed_at = l.claimed_at,
+        started_at = l.started_at,
+        heartbeat_at = l.heartbeat_at,
+        deadline_at = COALESCE(
+                CASE WHEN l.status = 'claimed' THEN l.claimed_at + k.start_within ELSE LEAST(
+                    l.heartbeat_at + k.heartbeat_within,
+                    CASE WHEN l.started_at + COALESCE(k.run_within, k.learned_run_within, run_within_default) > statement_timestamp()
+                         THEN l.started_at + COALESCE(k.run_within, k.learned_run_within, run_within_default) END,
+                    CASE WHEN l.started_at + 3 * COALESCE(k.run_within, k.learned_run_within, run_within_default) > statement_timestamp()
+                         THEN l.started_at + 3 * COALESCE(k.run_within, k.learned_run_within, run_within_default) END
+                ) END,
+                statement_timestamp()
+            ),
+        error = ''
+            FROM jobs_jobkind k
+            CROSS JOIN (
+                SELECT p.id, turn_of[p.n] AS place, bots[turn_of[p.n]] AS bot, instances[turn_of[p.n]] AS instance,
+                       CASE WHEN starting[turn_of[p.n]] THEN 'processing' ELSE 'claimed' END AS status,
+                       statement_timestamp() AS claimed_at, statement_timestamp() AS heartbeat_at,
+                       CASE WHEN starting[turn_of[p.n]] THEN statement_timestamp() END AS started_at
+                FROM unnest(picked) WITH ORDINALITY AS p(id, n)
+            ) l
+            WHERE j.id = l.id AND k.name = j.kind_id AND CASE WHEN l.id > 0 THEN j.status = 'pending' END
+            RETURNING l.place, j.id, j.kind_id AS kind, j.attempt, j.max_attempts, j.payload, j.priority, j.key,
+                      j.run_at, j.deadline_at
+        ), given AS MATERIALIZED (
+            SELECT c.place, count(*) AS n, json_agg(r ORDER BY c.priority DESC, c.run_at, c.id)::text AS jobs
+            FROM claimed c CROSS JOIN LATERAL (
+                SELECT c.id, c.kind, c.attempt, c.max_attempts, c.payload, c.priority, c.key,
+                       jobs_moment(c.run_at) AS run_at, jobs_moment(c.deadline_at) AS deadline_at
+            ) r
+            GROUP BY c.place
+        )
+        SELECT array_agg(COALESCE(g.n, 0) ORDER BY s.place), array_agg(g.jobs ORDER BY s.place)
+        INTO counts, texts
+        FROM generate_series(1, cardinality(wants)) AS s(place) LEFT JOIN given g ON g.place = s.place;
+    END IF;
     END IF;
     -- A bot's row is written only when that changes something or the last sight is old.
     IF true = ANY (locked.due) OR 0 = ANY (counts) OR 'busy' <> ANY (locked.statuses) THEN
-        touched := jobs_touch_bots(known.bots, false, locked.due, counts, known.versions);
+        IF true = ANY (known.always) THEN
+            versions := ARRAY(SELECT turns->(t.turn - 1)->>'version' FROM unnest(known.turns) AS t(turn));
+        END IF;
+        touched := jobs_touch_bots(bots, false, locked.due, counts, versions);
     END IF;
-
-    FOR i IN 1 .. cardinality(known.turns) LOOP
+    FOR i IN 1 .. cardinality(bots) LOOP
         -- Of one that was revoked or replaced before it was locked nothing was done, unless it reported: that holds.
-        CONTINUE WHEN locked.revoked[i] AND NOT known.reporting[i];
+        CONTINUE WHEN locked.odd[i] = 'revoked' AND NOT known.reporting[i];
         turn := known.turns[i];
-        bot := known.bots[i];
+        bot := bots[i];
         name := known.names[i];
-        instance := locked.instances[i];
-        outcome := CASE WHEN locked.replaced[i] AND NOT known.reporting[i] THEN 'replaced' ELSE 'done' END;
-        takes := locked.takes[i];
+        outcome := 'done';
+        IF locked.odd[i] = 'replaced' AND NOT known.reporting[i] THEN
+            outcome := 'replaced';
+            instance := (SELECT b.instance FROM bots_bot b WHERE b.id = bots[i]);
+        END IF;
+        takes := CASE WHEN locked.kinds <> bot_kinds THEN array_to_json(locked.kinds)::text END;
         room := wants[i] > 0;
         paused := locked.paused[i];
         restart := locked.restarts[i];
+        grade := COALESCE(locked.odd[i] = 'stuck', false);
         jobs := COALESCE(texts[i], '[]');
         n := counts[i];
         IF changed IS NOT NULL THEN
@@ -704,7 +663,6 @@ BEGIN
                         WHERE (c->>'turn')::integer = known.turns[i]);
         END IF;
         refused := refusals[i];
-        grade := locked.stuck[i] AND known.turns[i] = ANY (done_turns);
         RETURN NEXT;
     END LOOP;
 END

@@ -95,13 +95,13 @@ def test_saving_does_not_take_back_what_a_sender_noted_meanwhile(olgas: Client, 
 @pytest.mark.parametrize(
     ("given", "field", "why"),
     [
-        ({"address": ""}, "address", "Give the address to send to."),
+        ({"address": ""}, "address", "Enter the address to send to."),
         ({"address": f"slack://{SECRET}"}, "address", "invalid Slack"),
         ({"address": f"json://127.0.0.1/{SECRET}"}, "address", "is inside the network"),
-        ({"address": f"https://hooks.example.org/{SECRET}"}, "address", "not an address that https://"),
+        ({"address": f"https://hooks.example.org/{SECRET}"}, "address", "not a valid address for https://"),
         ({"way": "webhook"}, "address", "begins with https://"),
-        ({"quiet_from": "22:00"}, "quiet_until", "need a beginning and an end"),
-        ({"quiet_from": "22:00", "quiet_until": "22:00"}, "quiet_until", "are none"),
+        ({"quiet_from": "22:00"}, "quiet_until", "need a start and an end"),
+        ({"quiet_from": "22:00", "quiet_until": "22:00"}, "quiet_until", "leave both empty"),
         ({"again_every": "0:00:10"}, "again_every", "greater than or equal to"),
         ({"after": "-1:00:00"}, "after", "greater than or equal to"),
     ],
@@ -120,7 +120,7 @@ def test_what_is_wrong_is_said_beside_its_field_and_the_address_is_not_sent_back
 def test_another_way_needs_another_address(olgas: Client) -> None:
     channel = a_channel(FORM["address"], name="team chat")
     response = olgas.post(page(channel), FORM | {"address": "", "way": "webhook"})
-    assert "is for another way" in str(response.context["adminform"].form.errors["address"])
+    assert "is for another type" in str(response.context["adminform"].form.errors["address"])
 
 
 # --- Send a test --------------------------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ def test_only_who_may_change_a_channel_may_rotate_its_secret(veras: Client, olga
 @pytest.fixture
 def given_up() -> Delivery:
     a_channel(FORM["address"])
-    outbox.tell(an_incident("ada"), Moment.OPENED)
+    outbox.enqueue_notifications(an_incident("ada"), Moment.OPENED)
     Delivery.objects.update(status=DeliveryStatus.GIVEN_UP, error="410 Gone", tries=12)
     return Delivery.objects.get()
 
@@ -196,7 +196,7 @@ def test_what_was_given_up_is_sent_again_by_who_may(olgas: Client, veras: Client
     url = reverse("admin:alerts_delivery_changelist")
     asked = {"action": "retry", "_selected_action": [given_up.pk]}
     assert veras.post(url, asked).status_code == 403
-    assert "1 message will be sent again" in olgas.post(url, asked, follow=True).content.decode()
+    assert "1 delivery will be retried" in olgas.post(url, asked, follow=True).content.decode()
     given_up.refresh_from_db()
     assert (given_up.status, given_up.tries) == (DeliveryStatus.WAITING, 0)
     assert "None of these was given up" in olgas.post(url, asked, follow=True).content.decode()
@@ -218,7 +218,7 @@ def test_deliveries_are_read_and_never_edited(olgas: Client, given_up: Delivery,
 def test_the_list_costs_the_same_for_many_channels(olgas: Client, django_assert_max_num_queries: Any) -> None:
     for number in range(20):
         a_channel(FORM["address"], name=f"channel {number}")
-    outbox.tell(an_incident("ada"), Moment.OPENED)
+    outbox.enqueue_notifications(an_incident("ada"), Moment.OPENED)
     for url in (LIST, "/admin/alerts/delivery/", page(Channel.objects.latest("pk"))):
         with django_assert_max_num_queries(12):
             assert olgas.get(url).status_code == 200

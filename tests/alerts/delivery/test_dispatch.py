@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("inside_allowed")]
 
 def told(*bots: str, **fields: Any) -> Delivery:
     """The row of an incident that has just opened."""
-    outbox.tell(an_incident(*(bots or ("ada",)), **fields), Moment.OPENED)
+    outbox.enqueue_notifications(an_incident(*(bots or ("ada",)), **fields), Moment.OPENED)
     return Delivery.objects.earliest("pk")
 
 
@@ -36,7 +36,9 @@ def test_mail_arrives_with_subject_text_links_and_a_message_id_of_its_own(
     settings.SITE_URL = "https://jobs.example.org"
     a_channel(mailbox.url())
     lease = take_one(ada)
-    outbox.tell(changed(stuck_with(lease, take_one(bob)), title="2 bots are stuck on sum jobs"), Moment.OPENED)
+    outbox.enqueue_notifications(
+        changed(stuck_with(lease, take_one(bob)), title="2 bots are stuck on sum jobs"), Moment.OPENED
+    )
     row = Delivery.objects.get()
     assert send_due().counts() == {"reminders": 0, "sent": 1, "failed": 0, "given_up": 0, "dropped": 0, "held": 0}
     (mail,) = mailbox.mails
@@ -76,7 +78,7 @@ def test_apprise_reaches_a_json_receiver_with_the_messages_name_in_a_header(rece
     (got,) = receiver.got
     said = json.loads(got.body)
     assert (said["title"], said["type"]) == ("OPENED, warning: 1 bots are stuck on sum jobs", "warning")
-    assert f"Message {row.uid}" in said["message"]
+    assert f"Delivery {row.uid}" in said["message"]
     assert got.headers["Jobsite-Delivery"] == str(row.uid)
     row.refresh_from_db()
     assert row.outcome == "200 OK: ok"
@@ -112,7 +114,7 @@ def test_a_job_given_back_before_the_message_goes_has_no_link_to_release(
     a_channel(receiver.url())
     a_channel(mailbox.url(), name="mail")
     lease = take_one(ada)
-    outbox.tell(stuck_with(lease), Moment.OPENED)
+    outbox.enqueue_notifications(stuck_with(lease), Moment.OPENED)
     lifecycle.release([lease.id], by=By.operator(olga))
     assert send_due().sent == 2
     (bot,) = json.loads(receiver.got[0].body)["bots"]
@@ -149,7 +151,7 @@ def test_a_story_is_told_from_its_beginning_to_its_end(receiver: Receiver) -> No
     a_channel(receiver.url(scheme="json"))
     incident = an_incident("ada")
     for moment, change in [(Moment.OPENED, None), (Moment.WORSE, changed), (Moment.RESOLVED, resolved)]:
-        outbox.tell(change(incident) if change else incident, moment)
+        outbox.enqueue_notifications(change(incident) if change else incident, moment)
         send_due()
     said = [json.loads(got.body) for got in receiver.got]
     assert [one["title"].split(":")[0] for one in said] == ["OPENED, warning", "WORSE, warning", "RESOLVED"]
@@ -173,7 +175,7 @@ def test_a_receiver_that_never_answers_holds_up_no_other(
     another_receiver.answer = lambda got: (order.append("well"), (200, b"", {}))[1]
     receiver.never_answers()
     for name in ("first", "second", "third"):
-        outbox.tell(an_incident("ada", about=name), Moment.OPENED)
+        outbox.enqueue_notifications(an_incident("ada", about=name), Moment.OPENED)
     sent = send_due()
     assert (sent.sent, sent.failed) == (3, 1)
     assert sent.errors == [("dead", "No answer within 6 seconds.")]
@@ -226,7 +228,7 @@ def test_each_failure_puts_the_next_try_off_for_longer(unused_port: int) -> None
 
 
 def test_the_senders_lease_outlives_the_longest_try() -> None:
-    assert timing.LEASE > timing.SEND_WITHIN
+    assert timing.SENDER_LEASE > timing.SEND_WITHIN
 
 
 @pytest.mark.django_db(transaction=True)
@@ -234,7 +236,7 @@ def test_senders_at_once_share_the_work_and_send_nothing_twice(receiver: Receive
     for number in range(4):
         a_channel(receiver.url(f"/{number}"), name=f"channel {number}")
     for number in range(3):
-        outbox.tell(an_incident("ada", about=f"{number}"), Moment.OPENED)
+        outbox.enqueue_notifications(an_incident("ada", about=f"{number}"), Moment.OPENED)
     with racers() as run:
         done = [run.go(send_due) for _ in range(3)]
         counts = [one.result(60).sent for one in done]
@@ -248,7 +250,7 @@ def test_senders_at_once_share_the_work_and_send_nothing_twice(receiver: Receive
 def test_in_one_channel_messages_come_in_the_order_they_happened(receiver: Receiver) -> None:
     a_channel(receiver.url())
     for number in range(5):
-        outbox.tell(an_incident("ada", about=f"{number}", title=f"number {number}"), Moment.OPENED)
+        outbox.enqueue_notifications(an_incident("ada", about=f"{number}", title=f"number {number}"), Moment.OPENED)
     send_due()
     titles = [json.loads(got.body)["incident"]["title"] for got in receiver.got]
     assert titles == [f"number {number}" for number in range(5)]
@@ -260,12 +262,12 @@ def test_in_one_channel_messages_come_in_the_order_they_happened(receiver: Recei
 def test_a_test_says_that_it_is_one_and_brings_back_the_answer(receiver: Receiver) -> None:
     channel = a_channel(receiver.url())
     receiver.answer = (202, b"thank you", {})
-    answer = dispatch.test(channel, "olga")
-    assert (answer.ok, answer.said) == (True, "202 Accepted: thank you")
+    answer = dispatch.send_test(channel, "olga")
+    assert (answer.ok, answer.detail) == (True, "202 Accepted: thank you")
     said = json.loads(receiver.got[0].body)
     assert (said["test"], said["incident"]["id"]) == (True, 0)
     channel.refresh_from_db()
-    assert channel.standing == "well"
+    assert channel.state == "well"
 
 
 def test_a_test_that_fails_brings_back_why_without_secrets(receiver: Receiver) -> None:
@@ -275,9 +277,9 @@ def test_a_test_that_fails_brings_back_why_without_secrets(receiver: Receiver) -
         return 403, f"bad token zq8rkx2vlm5t in {got.path}".encode(), {}
 
     receiver.answer = echo
-    answer = dispatch.test(channel, "olga")
+    answer = dispatch.send_test(channel, "olga")
     assert not answer.ok
-    assert "403 Forbidden: bad token ****" in answer.said
+    assert "403 Forbidden: bad token ****" in answer.detail
     channel.refresh_from_db()
-    assert (channel.standing, channel.last_error) == ("failing", answer.said)
-    assert "zq8" not in answer.said
+    assert (channel.state, channel.last_error) == ("failing", answer.detail)
+    assert "zq8" not in answer.detail

@@ -29,7 +29,7 @@ def release_of(lease: Lease) -> str:
 
 
 def told(incident: Incident, moment: Moment = Moment.OPENED) -> dict[str, Any]:
-    return messages.of(incident, moment, timezone.now())
+    return messages.build(incident, moment, timezone.now())
 
 
 def test_it_says_what_since_when_why_and_where_to_release(ada: Bot, settings: Any) -> None:
@@ -44,7 +44,7 @@ def test_it_says_what_since_when_why_and_where_to_release(ada: Bot, settings: An
     assert f"- ada, job {lease.id}: silent for 6 m, limit 2 m" in text
     assert f"Release it: https://jobs.example.org{release_of(lease)}" in text
     assert f"The bot: https://jobs.example.org{reverse('admin:bots_bot_change', args=[ada.pk])}" in text
-    assert "Message the-name." in text
+    assert "Delivery the-name." in text
 
 
 def test_without_a_site_url_links_are_paths_and_it_says_why(ada: Bot, settings: Any) -> None:
@@ -99,7 +99,7 @@ def test_a_message_of_an_earlier_version_still_has_its_text_and_finds_its_jobs(a
         del message["bots"][0][name]
     assert f"Release it: {release_of(lease)}" in messages.text(message, Moment.OPENED, "1")
     # Nobody knows whether the bot that has the job is the one that was meant.
-    assert f"The job: {page_of(lease)}" in messages.text(messages.as_sent(message), Moment.OPENED, "1")
+    assert f"The job: {page_of(lease)}" in messages.text(messages.refresh_links(message), Moment.OPENED, "1")
 
 
 def test_of_fifty_bots_ten_are_named() -> None:
@@ -130,11 +130,11 @@ def test_each_moment_has_its_word_and_says_how_long_it_lasts() -> None:
     message = told(incident, Moment.WORSE)
     assert messages.subject(message, Moment.WORSE).startswith("WORSE, warning: ")
     assert messages.subject(message, Moment.AGAIN).startswith("AGAIN, warning: ")
-    assert ", so for 12 m" in messages.text(message, Moment.AGAIN, "1")
+    assert ", for 12 m now" in messages.text(message, Moment.AGAIN, "1")
     message = told(resolved(incident), Moment.RESOLVED)
     assert messages.subject(message, Moment.RESOLVED).startswith("RESOLVED: ")
-    assert "It is over since" in messages.text(message, Moment.RESOLVED, "1")
-    assert "and had lasted 12 m" in messages.text(message, Moment.RESOLVED, "1")
+    assert "Resolved " in messages.text(message, Moment.RESOLVED, "1")
+    assert ", after 12 m" in messages.text(message, Moment.RESOLVED, "1")
 
 
 def test_a_subject_is_one_line_and_not_too_long() -> None:
@@ -142,7 +142,7 @@ def test_a_subject_is_one_line_and_not_too_long() -> None:
     subject = messages.subject(message, Moment.OPENED)
     assert "\n" not in subject and "\r" not in subject
     assert subject.startswith("OPENED, warning: a Bcc: x@example.org long")
-    assert len(subject) == messages.SUBJECT
+    assert len(subject) == messages.SUBJECT_LENGTH
 
 
 def test_it_says_who_has_acknowledged_it() -> None:

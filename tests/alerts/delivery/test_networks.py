@@ -2,7 +2,7 @@
 
 import pytest
 
-from alerts.delivery.networks import is_inside
+from alerts.delivery.networks import is_internal
 
 
 @pytest.mark.parametrize(
@@ -18,11 +18,11 @@ from alerts.delivery.networks import is_inside
     ],
 )  # fmt: skip
 def test_it_is_inside(address: str) -> None:
-    assert is_inside(address)
+    assert is_internal(address)
 
 
 @pytest.mark.parametrize(
     "address", ["8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
 )
 def test_it_is_for_everybody(address: str) -> None:
-    assert not is_inside(address)
+    assert not is_internal(address)

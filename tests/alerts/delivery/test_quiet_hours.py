@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from alerts.delivery import channels, outbox
-from alerts.delivery.outbox import Passed
+from alerts.delivery.outbox import Skipped
 from alerts.delivery.timing import quiet_until
 from alerts.models import Channel, Delivery
 from alerts.states import Moment, Severity
@@ -64,11 +64,11 @@ def night(db: None, settings: Any) -> Channel:
     return a_channel("https://hooks.example.org/x", **hours)
 
 
-def turn(channel: Channel) -> tuple[Moment | None, Passed]:
-    me, passed = uuid.uuid4(), Passed()
-    channels.take(channel.pk, me)
+def turn(channel: Channel) -> tuple[Moment | None, Skipped]:
+    me, passed = uuid.uuid4(), Skipped()
+    channels.claim(channel.pk, me)
     ready = outbox.next_of(channel.pk, me, passed)
-    channels.let_go(channel.pk, me)
+    channels.release(channel.pk, me)
     return (ready and ready.moment), passed
 
 
@@ -79,46 +79,46 @@ def morning() -> None:
 
 
 def test_a_message_waits_for_the_end_of_quiet_hours(night: Channel) -> None:
-    outbox.tell(an_incident("ada"), Moment.OPENED)
-    assert turn(night) == (None, Passed(held=1))
+    outbox.enqueue_notifications(an_incident("ada"), Moment.OPENED)
+    assert turn(night) == (None, Skipped(held=1))
     row = Delivery.objects.get()
     assert row.due_at.astimezone(VIENNA).time() == night.quiet_until
     assert row.due_at > timezone.now()
-    assert channels.with_due() == []
+    assert channels.with_due_deliveries() == []
     morning()
-    assert turn(night) == (Moment.OPENED, Passed())
+    assert turn(night) == (Moment.OPENED, Skipped())
 
 
 def test_in_the_morning_only_what_is_still_true_is_told_once_for_each_incident(night: Channel) -> None:
     over, goes_on = an_incident("ada", about="over"), an_incident("bob", about="goes on")
     for incident in (over, goes_on):
-        outbox.tell(incident, Moment.OPENED)
+        outbox.enqueue_notifications(incident, Moment.OPENED)
     turn(night)
-    outbox.tell(changed(goes_on), Moment.WORSE)
-    outbox.tell(changed(goes_on), Moment.WORSE)
-    outbox.tell(resolved(over), Moment.RESOLVED)
+    outbox.enqueue_notifications(changed(goes_on), Moment.WORSE)
+    outbox.enqueue_notifications(changed(goes_on), Moment.WORSE)
+    outbox.enqueue_notifications(resolved(over), Moment.RESOLVED)
     # What is known to be needless already is not kept until the morning.
-    assert turn(night) == (None, Passed(dropped=2, held=1))
+    assert turn(night) == (None, Skipped(dropped=2, held=1))
     morning()
     # Of five messages one is told: as an opening, for nothing was heard before.
-    assert turn(night) == (Moment.OPENED, Passed(dropped=2))
+    assert turn(night) == (Moment.OPENED, Skipped(dropped=2))
     assert Delivery.objects.get(tries=1).state == goes_on.state
 
 
 def test_what_was_known_before_the_night_and_ended_in_it_is_told_in_the_morning(night: Channel) -> None:
     incident = an_incident("ada")
-    outbox.tell(incident, Moment.OPENED)
+    outbox.enqueue_notifications(incident, Moment.OPENED)
     Delivery.objects.update(status="sent", sent_at=timezone.now())
-    outbox.tell(resolved(incident), Moment.RESOLVED)
-    assert turn(night) == (None, Passed(held=1))
+    outbox.enqueue_notifications(resolved(incident), Moment.RESOLVED)
+    assert turn(night) == (None, Skipped(held=1))
     morning()
-    assert turn(night) == (Moment.RESOLVED, Passed())
+    assert turn(night) == (Moment.RESOLVED, Skipped())
 
 
 def test_what_is_critical_breaks_the_quiet_where_the_channel_says_so(night: Channel) -> None:
-    outbox.tell(an_incident("ada", severity=Severity.CRITICAL), Moment.OPENED)
+    outbox.enqueue_notifications(an_incident("ada", severity=Severity.CRITICAL), Moment.OPENED)
     assert turn(night)[0] == Moment.OPENED
     Channel.objects.update(critical_breaks_quiet=False)
-    outbox.tell(an_incident("bob", about="another", severity=Severity.CRITICAL), Moment.OPENED)
+    outbox.enqueue_notifications(an_incident("bob", about="another", severity=Severity.CRITICAL), Moment.OPENED)
     Delivery.objects.filter(tries=1).update(status="sent")
-    assert turn(night) == (None, Passed(held=1))
+    assert turn(night) == (None, Skipped(held=1))

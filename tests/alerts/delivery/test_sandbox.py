@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from alerts.delivery.process import Apart
+from alerts.delivery.process import WorkerProcess
 from alerts.states import Way
 from tests.far_side import Receiver, a_receiver, close
 
@@ -23,13 +23,13 @@ def in_a_process(program: str) -> Any:
 
 
 def test_a_receiver_inside_the_network_gets_nothing(receiver: Receiver) -> None:
-    with Apart(Way.WEBHOOK) as apart:
-        answer = apart.post(url=receiver.url(), headers={}, body="{}")
+    with WorkerProcess(Way.WEBHOOK) as worker:
+        answer = worker.post(url=receiver.url(), headers={}, body="{}")
     assert (answer.ok, answer.unsure) == (False, False)
-    assert answer.said == "127.0.0.1 is inside the network, and ALERTS_ALLOW_PRIVATE is not set."
-    with Apart(Way.APPRISE) as apart:
-        answer = apart.notify(address=receiver.url(scheme="json"), title="t", body="b", level="info", id="1")
-    assert "127.0.0.1 is inside the network" in answer.said
+    assert answer.detail == "127.0.0.1 is inside the network, and ALERTS_ALLOW_PRIVATE is not set."
+    with WorkerProcess(Way.APPRISE) as worker:
+        answer = worker.notify(address=receiver.url(scheme="json"), title="t", body="b", level="info", id="1")
+    assert "127.0.0.1 is inside the network" in answer.detail
     assert receiver.got == []
 
 
@@ -37,16 +37,16 @@ def test_a_name_that_leads_inside_only_when_it_is_used_is_refused_then(receiver:
     """The name's answer changes between the check and the connection, as whoever owns the name can arrange."""
     answers = in_a_process(f"""
 import json, socket
-from alerts import apart
-apart._load({{"apprise": False, "allow_private": False}})
+from alerts.delivery import worker
+worker._load({{"apprise": False, "allow_private": False}})
 real, asked = socket.getaddrinfo, []
 def changing(host, *args, **kwargs):
     asked.append(host)
     return real("8.8.8.8" if len(asked) == 1 else "127.0.0.1", *args, **kwargs)
 socket.getaddrinfo = changing
 url = "http://rebound.example.org:{receiver.port}/"
-checked = apart._answer({{"do": "check", "way": "webhook", "address": url}})
-posted = apart._answer({{"do": "post", "url": url, "headers": {{}}, "body": ""}})
+checked = worker._answer({{"do": "check", "way": "webhook", "address": url}})
+posted = worker._answer({{"do": "post", "url": url, "headers": {{}}, "body": ""}})
 print(json.dumps([checked, posted, len(asked)]))
 """)
     checked, posted, asked = answers
@@ -54,7 +54,7 @@ print(json.dumps([checked, posted, len(asked)]))
     assert checked["ok"]
     assert posted == {
         "ok": False,
-        "said": "127.0.0.1 is inside the network, and ALERTS_ALLOW_PRIVATE is not set.",
+        "detail": "127.0.0.1 is inside the network, and ALERTS_ALLOW_PRIVATE is not set.",
         "unsure": False,
     }
     assert receiver.got == []
@@ -67,25 +67,25 @@ def test_a_redirect_to_an_address_inside_is_refused_too() -> None:
     try:
         (answer,) = in_a_process(f"""
 import json
-from alerts.delivery import sandbox as guard, worker as apart
-guard.is_inside = lambda host: host == "127.0.0.2"
-apart._load({{"apprise": True, "allow_private": False}})
+from alerts.delivery import sandbox, worker
+sandbox.is_internal = lambda host: host == "127.0.0.2"
+worker._load({{"apprise": True, "allow_private": False}})
 address = "{outside.url(scheme="json")}?redirect=yes"
 asked = {{"do": "notify", "address": address, "title": "t", "body": "b", "level": "info", "id": "1"}}
-print(json.dumps([apart._answer(asked)]))
+print(json.dumps([worker._answer(asked)]))
 """)
     finally:
         close(outside)
         close(inside)
-    assert (answer["ok"], answer["said"][:9]) == (False, "127.0.0.2")
+    assert (answer["ok"], answer["detail"][:9]) == (False, "127.0.0.2")
     assert (len(outside.got), len(inside.got)) == (1, 0)
 
 
 def test_a_webhook_follows_no_redirect(receiver: Receiver, another_receiver: Receiver, inside_allowed: None) -> None:
     receiver.answer = (302, b"over there", {"Location": another_receiver.url()})
-    with Apart(Way.WEBHOOK) as apart:
-        answer = apart.post(url=receiver.url(), headers={}, body="{}")
-    assert (answer.ok, answer.said) == (False, "302 Found: over there")
+    with WorkerProcess(Way.WEBHOOK) as worker:
+        answer = worker.post(url=receiver.url(), headers={}, body="{}")
+    assert (answer.ok, answer.detail) == (False, "302 Found: over there")
     assert another_receiver.got == []
 
 
@@ -106,12 +106,12 @@ def test_a_webhook_follows_no_redirect(receiver: Receiver, another_receiver: Rec
 def test_programs_files_and_local_sockets_are_out_of_reach(does: str, why: str, allow_private: bool) -> None:
     said = in_a_process(f"""
 import json
-from alerts.delivery import sandbox as guard
+from alerts.delivery import sandbox
 refused = []
-guard.keep(allow_private={allow_private}, refused=refused)
+sandbox.install(allow_private={allow_private}, refused=refused)
 try:
     {does}
-except guard.Refused as error:
+except sandbox.Refused as error:
     print(json.dumps([str(error), refused]))
 """)
     assert why in said[0]
@@ -121,11 +121,11 @@ except guard.Refused as error:
 def test_datagrams_are_checked_as_well() -> None:
     said = in_a_process("""
 import json, socket
-from alerts.delivery import sandbox as guard
-guard.keep(allow_private=False, refused=[])
+from alerts.delivery import sandbox
+sandbox.install(allow_private=False, refused=[])
 try:
     socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.1", 514))
-except guard.Refused as error:
+except sandbox.Refused as error:
     print(json.dumps(str(error)))
 """)
     assert said.startswith("127.0.0.1 is inside the network")
@@ -133,10 +133,10 @@ except guard.Refused as error:
 
 def test_secrets_and_settings_of_the_site_are_not_in_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:3128")
-    with Apart(Way.WEBHOOK) as apart:
-        apart.check("https://8.8.8.8/very-secret")
-        assert apart.process is not None
-        process = Path(f"/proc/{apart.process.pid}")
+    with WorkerProcess(Way.WEBHOOK) as worker:
+        worker.check("https://8.8.8.8/very-secret")
+        assert worker.process is not None
+        process = Path(f"/proc/{worker.process.pid}")
         assert b"PROXY" not in (process / "environ").read_bytes()
         assert b"SECRET_KEY" not in (process / "environ").read_bytes()
         assert b"very-secret" not in (process / "cmdline").read_bytes()

@@ -58,7 +58,7 @@ def test_when_it_gets_worse_it_asks_again(incident, told):
     make_older(take_one(bot_named("bob")), 3)
     sweep_and_look()
     assert the_one().status == "open"
-    assert "It got worse since olga acknowledged it, and asks again." in notes_of(incident)
+    assert "Got worse after olga acknowledged it; open again." in notes_of(incident)
     assert [moment for _, moment, _, _ in told] == ["worse"]
 
 

@@ -34,9 +34,7 @@ def test_a_bot_that_stops_calling_is_down_and_missed(told):
     incident = the_one()
     assert (incident.cause, incident.about, incident.kind, incident.severity) == (Cause.DOWN, "", "", Severity.WARNING)
     assert incident.title == "bot 01 is down"
-    assert re.fullmatch(
-        r"1 of 4 that should be there\. bot 01: not seen since 20\S+ \S+ UTC, limit 2 m", incident.reason
-    )
+    assert re.fullmatch(r"1 of 4 expected bots\. bot 01: not seen since 20\S+ \S+ UTC, limit 2 m", incident.reason)
     assert told == [("down", "opened", 1, "bot 01 is down")]
 
 
@@ -83,7 +81,7 @@ def test_a_bot_that_was_gone_long_before_is_no_news_and_one_that_is_missed_stays
     incident = the_one()
     assert incident.status == "open"
     assert [row.name for row in incident.bots.filter(until=None)] == ["bot 01"]
-    assert incident.reason.startswith("1 of 2 that should be there.")
+    assert incident.reason.startswith("1 of 2 expected bots.")
 
 
 def test_pausing_a_bot_that_has_gone_for_good_ends_it():
@@ -94,7 +92,7 @@ def test_pausing_a_bot_that_has_gone_for_good_ends_it():
     look()
     minutes_pass(3)
     assert look().resolved == 1
-    assert "Well again: bot 01." in notes_of(the_one())
+    assert "Recovered: bot 01." in notes_of(the_one())
 
 
 def test_a_bot_that_died_with_a_job_is_one_incident_and_not_two(ada, bob):

@@ -48,7 +48,7 @@ def test_a_jump_opens_an_incident_with_the_figures(told):
     incident = the_one()
     assert (incident.cause, incident.about, incident.severity) == (Cause.FAILING, "sum", Severity.WARNING)
     assert incident.title == "sum jobs fail more often than usual: 20 %"
-    assert incident.reason == "20 of 100 (20.0 %) failed in the last 15 m; on the day before 10 of 1000 (1.0 %)."
+    assert incident.reason == "20 of 100 (20.0 %) failed in the last 15 m; on the day before: 10 of 1000 (1.0 %)."
     assert incident.usual == {"failed": 10, "ended": 1000}
     assert told == [("failing", "opened", 1, incident.title)]
 
@@ -99,5 +99,5 @@ def test_the_tally_of_real_failures_is_what_is_read(ada):
         lease.fail(retry=False) if n % 2 else lease.complete(1)
     rollup.add_closed_minutes(timezone.now() + timedelta(minutes=2))
     look()
-    assert the_one().reason.startswith("6 of 12 (50.0 %) failed in the last 15 m; on the day before 0 of 1000")
+    assert the_one().reason.startswith("6 of 12 (50.0 %) failed in the last 15 m; on the day before: 0 of 1000")
     assert Incident.objects.count() == 1

@@ -103,5 +103,5 @@ def test_how_it_stands_with_the_sweep_is_one_question(house: None) -> None:
 
     SweepRun.objects.create(started_at=Now(), finished_at=Now(), took=0)
     with CaptureQueriesContext(connection) as queries:
-        sweep_late.standing()
+        sweep_late.status()
     assert len(queries) == 1

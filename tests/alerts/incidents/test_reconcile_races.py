@@ -23,25 +23,25 @@ def stuck(ada):
 
 def test_while_one_pass_is_under_way_another_does_not_begin_and_does_not_wait(stuck, monkeypatch):
     others = []
-    real = detectors.look
+    real = detectors.detect
 
     def looked(*args, **kwargs):
         found = real(*args, **kwargs)
         if not others:
-            others.append(run.go(reconcile.watch))
-            others.append(run.go(reconcile.check_sweep))
+            others.append(run.go(reconcile.reconcile))
+            others.append(run.go(reconcile.check_sweep_overdue))
             assert [other.result(PATIENCE) for other in others] == [None, None]
         return found
 
     with racers() as run:
-        monkeypatch.setattr(detectors, "look", looked)
+        monkeypatch.setattr(detectors, "detect", looked)
         assert look().opened == 1
     assert the_one().state == 1
 
 
 def test_many_passes_at_once_open_one_incident_and_tell_it_once(stuck, told):
     with racers() as run:
-        passes = [run.go(reconcile.watch) for _ in range(8)]
+        passes = [run.go(reconcile.reconcile) for _ in range(8)]
         done = [future.result(PATIENCE) for future in passes]
     assert sum(one.opened for one in done if one is not None) == 1
     assert the_one().bots.count() == 1
@@ -63,7 +63,7 @@ def test_a_pass_that_breaks_leaves_nothing_behind_and_the_next_makes_it_good(stu
     with monkeypatch.context() as broken:
         broken.setattr(outbox, "tell", breaks)
         with pytest.raises(RuntimeError):
-            reconcile.watch()
+            reconcile.reconcile()
     assert not Incident.objects.exists()
     assert look().opened == 1
     assert len(told) == 1
@@ -76,7 +76,7 @@ def test_an_acknowledgement_that_comes_in_between_is_not_overwritten(stuck, olga
     with racers() as run:
         with transaction.atomic():
             Incident.objects.select_for_update().get(pk=incident.pk)
-            passing = run.go_and_block(reconcile.watch)
+            passing = run.go_and_block(reconcile.reconcile)
             Incident.objects.filter(pk=incident.pk).update(acknowledged_at="2026-01-01T00:00Z", acknowledged_by="olga")
         passing.result(PATIENCE)
     assert the_one().acknowledged_by == "olga"
@@ -95,11 +95,11 @@ def test_an_acknowledgement_waits_for_a_pass_and_then_counts(stuck):
 def test_a_session_that_keeps_an_incident_locked_does_not_hold_a_pass_up_for_ever(stuck, monkeypatch):
     look()
     incident = the_one()
-    monkeypatch.setattr(reconcile, "PATIENCE", "50ms")
+    monkeypatch.setattr(reconcile, "LOCK_TIMEOUT", "50ms")
     with racers() as run, transaction.atomic():
         Incident.objects.select_for_update().get(pk=incident.pk)
         with pytest.raises(OperationalError, match="lock timeout"):
-            run.go(reconcile.watch).result(PATIENCE)
+            run.go(reconcile.reconcile).result(PATIENCE)
 
 
 def test_the_lock_ends_with_the_pass(stuck):
@@ -109,6 +109,6 @@ def test_the_lock_ends_with_the_pass(stuck):
             "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s "
             # The tests beside this one have their own databases in the same server.
             "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
-            [reconcile.LOCK],
+            [reconcile.RECONCILE_LOCK],
         )
         assert cursor.fetchone() == (0,)

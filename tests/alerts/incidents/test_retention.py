@@ -45,7 +45,7 @@ def test_what_was_over_long_ago_goes_with_all_that_belongs_to_it() -> None:
     a_channel(ADDRESS)
     old, young = over(91), over(89)
     for incident in (old, young):
-        outbox.tell(incident, Moment.OPENED)
+        outbox.enqueue_notifications(incident, Moment.OPENED)
     Delivery.objects.update(status=DeliveryStatus.SENT, sent_at=timezone.now())
     assert retention.prune() == 1
     assert left() == {young}
@@ -65,7 +65,7 @@ def test_what_is_open_stays_however_old_it_is() -> None:
 def test_what_a_channel_is_still_to_be_told_of_stays() -> None:
     channel = a_channel(ADDRESS)
     old = over(91)
-    outbox.tell(old, Moment.OPENED)
+    outbox.enqueue_notifications(old, Moment.OPENED)
     assert retention.prune() == 0
     # It is in no use any more: nobody will be told.
     Channel.objects.filter(pk=channel.pk).update(enabled=False)
@@ -75,7 +75,7 @@ def test_what_a_channel_is_still_to_be_told_of_stays() -> None:
 @pytest.mark.parametrize("status", [DeliveryStatus.SENT, DeliveryStatus.DROPPED, DeliveryStatus.GIVEN_UP])
 def test_what_was_told_or_given_up_keeps_nothing(status: DeliveryStatus) -> None:
     a_channel(ADDRESS)
-    outbox.tell(over(91), Moment.OPENED)
+    outbox.enqueue_notifications(over(91), Moment.OPENED)
     Delivery.objects.update(status=status)
     assert retention.prune() == 1
 
@@ -93,7 +93,7 @@ def test_what_may_come_back_stays(settings: Any) -> None:
 
 
 def test_one_sweep_takes_the_oldest_and_not_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retention, "AT_ONCE", 2)
+    monkeypatch.setattr(retention, "MAX_PER_SWEEP", 2)
     youngest, _, _ = over(91), over(93), over(92)
     assert retention.prune() == 2
     assert left() == {youngest}

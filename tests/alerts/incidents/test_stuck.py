@@ -156,7 +156,7 @@ def test_it_resolves_by_itself_when_the_cause_has_been_gone_for_a_while_and_says
     assert (incident.state, incident.clear_since) == (2, None)
     assert incident.bots.get().until is not None
     assert [moment for _, moment, _, _ in told] == ["opened", "resolved"]
-    assert notes_of(incident)[-2:] == ["Well again: ada.", "Resolved after 3 m."]
+    assert notes_of(incident)[-2:] == ["Recovered: ada.", "Resolved after 3 m."]
 
 
 def test_a_cause_that_flickers_is_told_once(ada, told):
@@ -185,7 +185,7 @@ def test_a_cause_that_is_back_soon_is_the_same_incident_and_must_stay_away_longe
     assert sweep_and_look().opened == 1
     incident = the_one()
     assert (incident.status, incident.state, incident.reopened) == ("open", 3, 1)
-    assert notes_of(incident)[-1].startswith("Came back 5 m after it had resolved: ")
+    assert notes_of(incident)[-1].startswith("Reopened 5 m after it had resolved: ")
     lease.heartbeat()
     sweep_and_look()
     minutes_pass(4)
@@ -234,7 +234,7 @@ def test_a_bot_that_is_well_again_leaves_and_the_others_stay(ada, bob):
     look()
     assert in_it(the_one()) == ["bob"]
     assert the_one().title == "bob is stuck on a sum job"
-    assert "Well again: ada." in notes_of(the_one())
+    assert "Recovered: ada." in notes_of(the_one())
 
 
 def test_a_bot_that_is_back_soon_after_it_left_has_not_joined_anew(ada, bob, told):
@@ -307,12 +307,12 @@ def test_a_sweep_of_one_kind_judges_only_that_kind(ada, bob):
     divided.heartbeat()
     summed.heartbeat()
     lifecycle.regrade(Bot.objects.all())
-    reconcile.watch(kind="sum")
+    reconcile.reconcile(kind="sum")
     clear = dict(Incident.objects.values_list("about", "clear_since"))
     assert clear["sum"] is not None
     assert clear["divide"] is None
     Bot.objects.update(quarantined_at=Now() - timedelta(minutes=1))
-    reconcile.watch(kind="sum")
+    reconcile.reconcile(kind="sum")
     assert Incident.objects.count() == 2
 
 

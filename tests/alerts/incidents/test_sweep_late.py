@@ -38,27 +38,27 @@ def command():
 
 def test_a_sweep_that_ran_just_now_is_not_late(ada):
     last_sweep(4)
-    assert not sweep_late.standing().late
-    assert str(sweep_late.standing()).endswith(", 4 m ago")
+    assert not sweep_late.status().overdue
+    assert str(sweep_late.status()).endswith(", 4 m ago")
 
 
 def test_a_sweep_that_has_not_finished_for_too_long_is_late(settings):
     last_sweep(6)
-    assert sweep_late.standing().late
+    assert sweep_late.status().overdue
     settings.SWEEP_LATE_AFTER = timedelta(minutes=10)
-    assert not sweep_late.standing().late
+    assert not sweep_late.status().overdue
 
 
 def test_where_none_has_ever_run_it_is_late_when_the_first_bot_has_waited_for_one(ada):
-    assert not sweep_late.standing().late
+    assert not sweep_late.status().overdue
     Bot.objects.update(created_at=F("created_at") - timedelta(minutes=6))
-    assert sweep_late.standing().late
-    assert str(sweep_late.standing()) == "none has ever finished"
+    assert sweep_late.status().overdue
+    assert str(sweep_late.status()) == "none has ever finished"
 
 
 def test_a_house_without_bots_waits_for_no_sweep(db):
-    assert sweep_late.standing() == sweep_late.Standing(None, None)
-    assert not sweep_late.standing().late
+    assert sweep_late.status() == sweep_late.SweepStatus(None, None)
+    assert not sweep_late.status().overdue
 
 
 # --- The incident ---------------------------------------------------------------------------------------------
@@ -66,7 +66,7 @@ def test_a_house_without_bots_waits_for_no_sweep(db):
 
 def test_a_timer_that_is_not_the_sweeps_opens_the_incident_once(told):
     last_sweep(125)
-    seen = [reconcile.check_sweep() for _ in range(3)]
+    seen = [reconcile.check_sweep_overdue() for _ in range(3)]
     assert [one.opened for one in seen] == [1, 0, 0]
     incident = the_one()
     assert (incident.cause, incident.severity) == (Cause.UNSWEPT, Severity.CRITICAL)
@@ -77,17 +77,17 @@ def test_a_timer_that_is_not_the_sweeps_opens_the_incident_once(told):
 
 def test_while_the_sweep_runs_the_timer_opens_nothing_and_resolves_nothing(ada):
     last_sweep(1)
-    assert reconcile.check_sweep().opened == 0
+    assert reconcile.check_sweep_overdue().opened == 0
     last_sweep(6)
-    reconcile.check_sweep()
+    reconcile.check_sweep_overdue()
     last_sweep(1)
-    reconcile.check_sweep()
+    reconcile.check_sweep_overdue()
     assert (the_one().status, the_one().clear_since) == ("open", None)
 
 
 def test_the_next_sweep_says_that_it_runs_again_and_the_incident_resolves(told):
     last_sweep(6)
-    reconcile.check_sweep()
+    reconcile.check_sweep_overdue()
     command()
     # This sweep still names the gap before it; the next sees none.
     assert the_one().title == "The sweep did not run"

@@ -40,7 +40,7 @@ def program(url: str, *arguments: str) -> "subprocess.Popen[str]":
 @pytest.mark.django_db
 def test_it_says_what_it_did_in_one_line(receiver: Receiver, inside_allowed: None) -> None:
     a_channel(receiver.url())
-    outbox.tell(an_incident("ada"), Moment.OPENED)
+    outbox.enqueue_notifications(an_incident("ada"), Moment.OPENED)
     out = StringIO()
     call_command("send_alerts", stdout=out)
     assert re.fullmatch(LINE, out.getvalue())
@@ -55,7 +55,7 @@ def test_it_says_what_it_did_in_one_line(receiver: Receiver, inside_allowed: Non
 def test_what_could_not_be_sent_is_named_and_makes_the_exit_code_1(receiver: Receiver, inside_allowed: None) -> None:
     a_channel(receiver.url("/secret-path-1234"))
     receiver.answer = (404, b"nothing at /secret-path-1234", {})
-    outbox.tell(an_incident("ada"), Moment.OPENED)
+    outbox.enqueue_notifications(an_incident("ada"), Moment.OPENED)
     err = StringIO()
     with pytest.raises(CommandError) as raised:
         call_command("send_alerts", stdout=StringIO(), stderr=err)
@@ -78,7 +78,7 @@ def test_a_loop_sends_what_comes_and_ends_on_sigterm_with_exit_code_0(receiver: 
     try:
         assert process.stdout is not None
         assert json.loads(process.stdout.readline())["sent"] == 0
-        outbox.tell(an_incident("ada"), Moment.OPENED)
+        outbox.enqueue_notifications(an_incident("ada"), Moment.OPENED)
         assert any(json.loads(line)["sent"] == 1 for line in process.stdout)
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
@@ -91,7 +91,7 @@ def test_a_loop_sends_what_comes_and_ends_on_sigterm_with_exit_code_0(receiver: 
 @pytest.mark.django_db(transaction=True)
 def test_sigterm_waits_a_little_for_what_is_on_its_way_and_records_it(receiver: Receiver) -> None:
     a_channel(receiver.url())
-    outbox.tell(an_incident("ada"), Moment.OPENED)
+    outbox.enqueue_notifications(an_incident("ada"), Moment.OPENED)
     process = program(database_url(), "--loop", "60")
 
     def stop_it(got: Got) -> tuple[int, bytes, dict[str, str]]:
@@ -116,7 +116,7 @@ def killed(db: None, receiver: Receiver) -> dict[str, Any]:
     """A sender that was killed after the receiver had got the message, and before that was recorded."""
     channel = a_channel(receiver.url())
     incident = an_incident("ada")
-    outbox.tell(incident, Moment.OPENED)
+    outbox.enqueue_notifications(incident, Moment.OPENED)
     process = program(database_url())
     dead = threading.Event()
 
@@ -169,7 +169,7 @@ def test_nothing_is_lost_and_the_repeat_has_the_same_name(receiver: Receiver, ki
 
 @pytest.mark.django_db(transaction=True)
 def test_who_may_have_heard_of_it_hears_of_its_end(receiver: Receiver, killed: dict[str, Any]) -> None:
-    outbox.tell(resolved(killed["incident"]), Moment.RESOLVED)
+    outbox.enqueue_notifications(resolved(killed["incident"]), Moment.RESOLVED)
     lease_runs_out()
     counts = send()
     assert (counts["sent"], counts["dropped"]) == (1, 1)

@@ -252,7 +252,7 @@ def test_a_single_sweep_leaves_what_it_has_no_time_for_to_the_next_sender(
 ) -> None:
     a_channel(receiver.url())
     make_older(take_one(ada), 3)
-    monkeypatch.setattr(timing, "AFTER_SWEEP", timedelta(0))
+    monkeypatch.setattr(timing, "RUN_TIME_AFTER_SWEEP", timedelta(0))
     call_command("sweep_stuck", stdout=StringIO())
     row = Delivery.objects.get()
     assert (receiver.got, row.status, row.tries, row.channel.sender) == ([], "waiting", 0, None)

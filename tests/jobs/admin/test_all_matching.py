@@ -34,7 +34,7 @@ def test_the_preview_says_what_is_done_to_which_and_what_is_left_alone_and_why(a
     said = asking.post(LIST, form("release_jobs", [held, waiting])).content.decode()
     assert f"sum {held.id}" in said
     assert f"sum {waiting.pk} is pending: only a claimed or processing job can be released." in said
-    assert "Left alone: 1" in said
+    assert "Skipped: 1" in said
     assert held.job.status == JobStatus.PROCESSING
 
 
@@ -86,7 +86,7 @@ def test_it_can_be_stopped_and_says_how_far_it_came(asking, ada, monkeypatch):
     url = f"{LIST}?view=held"
     html = asking.post(url, form("release_jobs", select_across="1", confirmed="yes")).content.decode()
     said = asking.post(url, hidden(html) | {"stop": "Stop"}, follow=True).content.decode()
-    assert "Stopped. Released 2 jobs. The rest is as it was." in said
+    assert "Stopped. Released 2 jobs. The rest is unchanged." in said
     assert Job.objects.held().count() == 4
     assert leases[0].job.status == JobStatus.PENDING
 

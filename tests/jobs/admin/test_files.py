@@ -45,7 +45,7 @@ def test_bad_lines_are_named_and_only_the_good_are_loaded_when_asked(asking):
     asking.post(UPLOAD, {"text": bad, "format": "ndjson", "load": "Load"})
     assert not Job.objects.exists()
     done = asking.post(UPLOAD, {"text": bad, "format": "ndjson", "load_good": "Load"}, follow=True).content.decode()
-    assert "Enqueued 2 jobs. 2 bad lines left out." in done
+    assert "Enqueued 2 jobs. Skipped 2 bad lines." in done
 
 
 def test_csv_is_read_and_a_key_that_is_there_is_not_loaded_twice(asking):
@@ -53,7 +53,7 @@ def test_csv_is_read_and_a_key_that_is_there_is_not_loaded_twice(asking):
     text = 'kind,payload,key\nsum,"{""n"": 1}",a\nsum,"{""n"": 2}",b\n'
     assert "2 good jobs" in look(asking, text, "jobs.csv")
     done = asking.post(UPLOAD, {"text": text, "format": "csv", "load": "Load"}, follow=True).content.decode()
-    assert "Enqueued 1 job. 1 was there already." in done
+    assert "Enqueued 1 job. 1 was enqueued before." in done
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_who_may_not_add_jobs_uploads_none(client, vera):
 
 
 def test_an_export_has_what_the_filter_shows(asking, ada, monkeypatch):
-    monkeypatch.setattr("jobs.admin.upload.BATCH", 2)
+    monkeypatch.setattr("jobs.admin.upload.BATCH_SIZE", 2)
     failed = [take_one(ada, payload={"n": n}) for n in range(5)]
     for lease in failed:
         lease.fail("it broke", retry=False)

@@ -30,7 +30,7 @@ def test_an_empty_house_says_what_to_do_next(home):
     assert "Nothing is stuck." in said
     assert "No bot is registered." in said
     assert "No job is waiting." in said
-    assert "Nobody has had to intervene yet." in said
+    assert "None yet." in said
 
 
 def test_the_worst_comes_first_with_its_evidence(home, ada, bob):
@@ -65,7 +65,7 @@ def test_a_bot_has_a_tile_with_the_word_that_matters_most(ada, bob):
 def test_the_rank_in_the_database_is_the_same_word(ada, bob):
     roster.pause(Bot.objects.filter(pk=ada.pk))
     for bot in lists_home.ranked(Bot.objects.all()):
-        assert bot.rank[1:] == lists_home.standing(bot)
+        assert bot.rank[1:] == lists_home.bot_state(bot)
 
 
 def test_what_waits_longest_is_there_for_each_kind_and_says_when_its_kind_is_paused(home):
@@ -112,7 +112,7 @@ def test_charts_have_a_window_and_the_figures_behind_them(home, ada, query, wind
 def test_who_may_see_nothing_is_told_whom_to_ask(client, nora, ada):
     client.force_login(nora)
     said = client.get(HOME).content.decode()
-    assert "You may log in, and see no jobs or bots." in said
+    assert "You may not see jobs or bots." in said
     assert "ada" not in said
     assert 'href="/admin/jobs/job/"' not in said
 

@@ -144,7 +144,7 @@ def test_a_late_failure_is_no_result_to_accept(client, olga, stuck):
     assert url not in client.get(reverse("admin:jobs_job_change", args=[stuck.id])).content.decode()
     page = client.post(LIST, tick([stuck], action="accept_jobs")).content.decode()
     assert "Accept late result: 0 jobs?" in page
-    assert "Left alone: 1" in page
+    assert "Skipped: 1" in page
     client.post(LIST, tick([stuck], action="accept_jobs", confirmed="yes"))
     assert stuck.job.status == JobStatus.PENDING
 
@@ -166,7 +166,7 @@ def test_a_bot_is_restarted_from_the_list_of_bots(client, olga, ada, held_by):
     client.force_login(olga)
     url = reverse("admin:bots_bot_changelist")
     said = client.post(url, {"action": "restart", "_selected_action": [ada.pk]}, follow=True).content.decode()
-    assert "1 bot will be told to restart. Released 1 job." in said
+    assert "1 bot will be asked to restart. Released 1 job." in said
     ada.refresh_from_db()
     assert ada.restart_requested_at is not None
     assert lease.job.status == JobStatus.PENDING

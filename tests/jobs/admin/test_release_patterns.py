@@ -60,8 +60,8 @@ def test_who_may_not_see_the_history_sees_no_patterns(client, nora, vera, told, 
 def test_the_page_says_what_is_counted_and_what_stands_out(asking, told):
     said = asking.get(PAGE).content.decode()
     assert "What stands out" in said
-    assert "Too few to say anything: 3 of 4 leases were given back (75 %)." in said
-    assert "Counted are leases that an operator released, or that expired" in said
+    assert "Too few to compare: 3 of 4 leases were returned (75 %)." in said
+    assert "Counted: leases that an operator released or the sweep expired" in said
     assert "in the time zone UTC" in said
     assert said.count('role="img"') >= 3
     assert "ada hangs" in said
@@ -102,7 +102,7 @@ def test_dates_may_be_given_and_a_wrong_one_is_said(asking, told):
     assert "3 of 4 leases" in said
     assert f'value="{today}"' in said
     said = asking.get(f"{PAGE}?from=2026-13-01").content.decode()
-    assert "From: &#x27;2026-13-01&#x27; is no date. Write it as 2026-03-31. The last 7 days are shown." in said
+    assert "From: &#x27;2026-13-01&#x27; is not a date. Write it as 2026-03-31. The last 7 days are shown." in said
     empty = asking.get(f"{PAGE}?from={today - timedelta(days=60)}&to={today - timedelta(days=50)}").content.decode()
     assert "No lease ended in this range." in empty
 
@@ -111,7 +111,7 @@ def test_a_bot_that_is_not_there_and_a_house_without_a_tally_are_said(asking, db
     said = asking.get(PAGE + "?bot=%3Cb%3Ezoe").content.decode()
     assert "There is no bot called &lt;b&gt;zoe." in said
     assert "<b>zoe" not in said
-    assert "Nothing is added up yet" in said
+    assert "There are no statistics yet" in said
     assert "No lease ended in this range." in said
 
 

@@ -27,7 +27,7 @@ Load = Callable[..., enqueue_load.Loaded]
 def loads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Load:
     """`load`, of what is there at once or of what comes by and by; both in blocks of two."""
     monkeypatch.setattr(insert, "BLOCK_ROWS", 2)
-    return lambda items, **options: load(iter(items), quick=request.param, **options)
+    return lambda items, **options: load(iter(items), fast_source=request.param, **options)
 
 
 def numbers() -> list[Any]:
@@ -62,7 +62,7 @@ def test_one_bad_line_anywhere_and_nothing_is_there(loads: Load, at: int) -> Non
     items.append(BadLine(7, "bad, too"))
     done = loads(items)
     assert (done.created, done.existing, done.bad, done.ids) == (0, 0, 2, None)
-    assert [line.number for line in done.told] == [at + 1, 7]
+    assert [line.number for line in done.bad_lines] == [at + 1, 7]
     assert not Job.objects.exists()
     assert list(JobKind.objects.values_list("name", flat=True)) == ["sum"]
 
@@ -88,11 +88,11 @@ def test_keys_are_respected_within_what_comes_and_against_what_is_there(loads: L
 
 def test_ids_are_told_in_order_while_they_are_few() -> None:
     old = enqueue_one("sum", key="old")
-    done = load([NewJob("sum", 1), NewJob("sum", 2, key="old"), NewJob("sum", 3)], most_ids=3)
+    done = load([NewJob("sum", 1), NewJob("sum", 2, key="old"), NewJob("sum", 3)], max_ids=3)
     assert done.ids is not None
     assert done.ids[1] == old.pk
     assert [Job.objects.get(pk=pk).payload for pk in done.ids[::2]] == [1, 3]
-    assert load([NewJob("sum", n) for n in range(4)], most_ids=3).ids is None
+    assert load([NewJob("sum", n) for n in range(4)], max_ids=3).ids is None
 
 
 def test_a_dry_run_counts_and_leaves_nothing(loads: Load) -> None:

@@ -66,7 +66,7 @@ def test_the_same_keys_and_new_kinds_in_opposite_orders_all_come_in(
 def wait_for_each_other(monkeypatch: pytest.MonkeyPatch, tries: int) -> tuple[Callable[[], Enqueued], Job]:
     """A long list that takes the key `b` and then wants `a`, while we hold `a` and want `b`."""
     monkeypatch.setattr(insert, "SORTED_ROWS", 0)
-    monkeypatch.setattr(insert, "TRIES", tries)
+    monkeypatch.setattr(insert, "MAX_TRIES", tries)
     return lambda: many([NewJob("sum", 1, key="b"), NewJob("sum", 2, key="a")]), enqueue_one()
 
 

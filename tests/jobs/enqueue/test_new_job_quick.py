@@ -114,7 +114,7 @@ def careful(line: bytes) -> NewJob | None:
 
 
 def agrees(line: bytes) -> None:
-    read = files._on_line(1, line)
+    read = files._parse_line(1, line)
     # `repr`, because 1 == 1.0 == True.
     assert repr(None if isinstance(read, BadLine) else read) == repr(careful(line)), line[:200]
 
@@ -134,7 +134,7 @@ def test_both_ways_read_the_same_whatever_befalls_a_line() -> None:
             at = dice.randrange(len(line) + 1)
             line = line[:at] + dice.choice([b"", *TOKENS]) + line[at + dice.choice([0, 0, 1, 2]) :]
         if b"999" in line and b'"x"' in line:
-            continue  # the one exception that `_on_line` tells of
+            continue  # the one exception that `_parse_line` names
         agrees(line)
         taken += careful(line) is not None
     assert taken > 50, "hardly any was good: this shows nothing"
@@ -142,7 +142,7 @@ def test_both_ways_read_the_same_whatever_befalls_a_line() -> None:
 
 def test_a_plain_line_takes_the_quick_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(strict_json, "loads")
-    assert files._on_line(1, b'{"kind":"a","payload":{"numbers":[1,2]},"key":"k"}') == NewJob(
+    assert files._parse_line(1, b'{"kind":"a","payload":{"numbers":[1,2]},"key":"k"}') == NewJob(
         "a", {"numbers": [1, 2]}, key="k"
     )
 

@@ -34,8 +34,8 @@ def test_a_timeline_has_each_attempt_its_bot_its_end_and_late_results(ada, bob, 
 
 def test_a_kinds_policy_is_said_in_words():
     said = policy.policy(JobKind(name="sum", when_silent="fail", heartbeat_within=timedelta(minutes=1)))
-    assert said["heartbeat_within"] == "No heartbeat for 1 m: its bot is potentially stuck; for 3 m: unhealthy."
-    assert said["when_silent"] == "After 3 m of silence the sweep ends the job as failed."
+    assert said["heartbeat_within"] == "No heartbeat for 1 m: its bot is potentially stuck. For 3 m: unhealthy."
+    assert said["when_silent"] == "After 3 m of silence the sweep fails the job."
 
 
 def test_json_is_shown_escaped_and_what_is_long_is_folded():

@@ -85,10 +85,10 @@ def test_a_pending_job_behind_others_says_behind_how_many(ada, bob):
 
 
 def test_what_is_before_a_job_is_counted_only_so_far(ada, monkeypatch):
-    monkeypatch.setattr(takers, "BEFORE", 2)
+    monkeypatch.setattr(takers, "MAX_AHEAD", 2)
     for _ in range(4):
         job = enqueue_one()
-    monkeypatch.setattr(takers.before, "__defaults__", (2,))
+    monkeypatch.setattr(takers.jobs_ahead, "__defaults__", (2,))
     assert said(job, "before it") == ["at least 2 due jobs of its kind"]
 
 
@@ -127,13 +127,13 @@ def test_a_held_job_says_by_whom_and_what_the_sweep_will_do_when(ada):
     assert "ada has held it for x s; its last heartbeat was x s ago. All is within its limits." in why(lease)
     assert "If nothing changes, in 5 m 5x s the sweep expires the lease, and the attempt counts." in why(lease)
     assert said(lease, "progress") == ["40 %: half way"]
-    assert said(lease, "limits") == ["silent after 2 m, overdue after 10 m, the site's default"]
-    stuck, back, overdue, flagged = said(lease, "then")
+    assert said(lease, "limits") == ["silent after 2 m, overdue after 10 m, the installation's default"]
+    stuck, back, overdue, flagged = said(lease, "next")
     at = (job.heartbeat_at + timedelta(minutes=6)).strftime("%Y-%m-%d %H:%M:%S UTC")
     assert back == f"in 5 m 5x s ({at}), silent: the sweep expires the lease, and the attempt counts"
     assert stuck.endswith("silent: its bot is potentially stuck")
     assert overdue.endswith("overdue: its bot is potentially stuck")
-    assert flagged.endswith("overdue: the sweep says so in the history, no more")
+    assert flagged.endswith("overdue: the sweep records it in the history only")
 
 
 def test_a_held_job_past_a_limit_says_so_with_the_figures(ada):
@@ -146,14 +146,14 @@ def test_a_held_job_past_a_limit_says_so_with_the_figures(ada):
 
 def test_a_job_that_was_not_started_says_when_it_goes_back(ada):
     lease = take_one(ada, start=False)
-    (then,) = said(lease, "then")
+    (then,) = said(lease, "next")
     assert then.startswith("in 4 m 5x s (")
     assert then.endswith("unstarted: the sweep expires the lease, and the attempt counts")
 
 
 def test_a_held_job_at_its_last_attempt_says_that_it_would_end(ada):
     lease = take_one(ada, max_attempts=1)
-    assert "the sweep ends the job as failed: it is its last attempt." in why(lease)
+    assert "the sweep fails the job: it is its last attempt." in why(lease)
 
 
 def test_a_held_job_that_has_hung_others_says_whom(ada, bob):
@@ -164,16 +164,16 @@ def test_a_held_job_that_has_hung_others_says_whom(ada, bob):
     make_older(lease, 7)
     sweep()
     lifecycle.claim(bot_named("carl"))
-    assert "the sweep ends the job as failed: it has hung 3 bots: ada, bob, carl." in why(lease)
+    assert "the sweep fails the job: it has hung 3 bots: ada, bob, carl." in why(lease)
 
 
 def test_a_kinds_policies_are_what_the_plan_says(ada):
     lease = take_one(ada)
     JobKind.objects.update(when_silent="flag", when_overdue="fail")
-    plan = said(lease, "then")
+    plan = said(lease, "next")
     assert [step.partition("), ")[2] for step in plan] == [
-        "silent: its bot is potentially stuck", "silent: the sweep says so in the history, no more",
-        "overdue: its bot is potentially stuck", "overdue: the sweep ends the job as failed",
+        "silent: its bot is potentially stuck", "silent: the sweep records it in the history only",
+        "overdue: its bot is potentially stuck", "overdue: the sweep fails the job",
     ]  # fmt: skip
 
 
@@ -181,7 +181,7 @@ def test_what_was_flagged_already_is_not_promised_again(ada):
     lease = take_one(ada)
     JobKind.objects.update(when_silent="flag", when_overdue="flag")
     make_older(lease, 7)
-    assert "the sweep says so in the history" in why(lease)
+    assert "the sweep records it in the history only" in why(lease)
     sweep()
     assert "the sweep" not in why(lease)
 

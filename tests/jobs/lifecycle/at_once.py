@@ -53,8 +53,8 @@ class Group:
 
         The turn of a bot that is about nothing comes first, and lasts until all others are queued behind it.
         """
-        queue = turns_of_bots._together
-        carry, groups = queue._do, list[int]()
+        queue = turns_of_bots._combiner
+        carry, groups = queue._execute, list[int]()
         first_is_made, go_on = threading.Event(), threading.Event()
 
         def carry_first_late(items: Sequence[Any]) -> Any:
@@ -65,14 +65,14 @@ class Group:
             return carry(items)
 
         with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(len(self.turns) + 1) as pool:
-            patch.setattr(queue, "_do", carry_first_late)
-            patch.setattr(queue, "_patience", PATIENCE)
+            patch.setattr(queue, "_execute", carry_first_late)
+            patch.setattr(queue, "_max_wait", PATIENCE)
             pool.submit(self.first.make)
             assert first_is_made.wait(PATIENCE)
             answers = []
             for n, turn in enumerate(self.turns, 1):
                 answers.append(pool.submit(turn.make))
-                _until(lambda n=n: sum(len(line) for line in queue._lines.values()) == n)  # type: ignore[misc]
+                _until(lambda n=n: sum(len(calls) for calls in queue._queues.values()) == n)  # type: ignore[misc]
             go_on.set()
             done = [answer.result(PATIENCE) for answer in answers]
         assert groups[:2] == [1, len(self.turns)]

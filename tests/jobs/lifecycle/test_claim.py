@@ -14,7 +14,7 @@ from jobs.errors import InstanceReplaced
 from jobs.lifecycle import turn
 from jobs.models import Job, JobKind
 from jobs.states import JobStatus
-from jobs.turns.frontier import LONGEST, Floors
+from jobs.turns.frontier import MAX_INTERVAL, Frontiers
 from tests.cast import bot_named, enqueue_one, make_older, take_one
 
 pytestmark = pytest.mark.django_db
@@ -155,23 +155,23 @@ def test_a_process_that_was_replaced_gets_nothing_and_is_told(ada: Bot) -> None:
     assert Job.objects.pending().count() == 1
 
 
-# --- When looking from the beginning is slow ----------------------------------------------------------------------
+# --- When searching from the beginning is slow ----------------------------------------------------------------------
 
 
 @pytest.fixture
 def clock(settings: Any, monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Every look counts as slow, so claims start at floors. `clock[0]` is the time, in seconds, as they see it."""
+    """Every search counts as slow, so claims start at frontiers. `clock[0]` is the time, in seconds, as they see it."""
     settings.CLAIM_SLOW = timedelta(0)
     now = [1000.0]
-    monkeypatch.setattr(turn, "floors", Floors())
+    monkeypatch.setattr(turn, "frontiers", Frontiers())
     monkeypatch.setattr(turn.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr("jobs.turns.frontier.PER_JOB", 0)
-    # However quick it was, the next look from the beginning is LONGEST away.
-    monkeypatch.setattr("jobs.turns.frontier.SHARE", 10**9)
+    monkeypatch.setattr("jobs.turns.frontier.SECONDS_PER_JOB", 0)
+    # However quick it was, the next search from the beginning is MAX_INTERVAL away.
+    monkeypatch.setattr("jobs.turns.frontier.TIME_SHARE", 10**9)
     return now
 
 
-def test_what_appears_below_a_floor_is_seen_within_a_second(ada: Bot, clock: list[float]) -> None:
+def test_what_appears_before_a_frontier_is_seen_within_a_second(ada: Bot, clock: list[float]) -> None:
     for key in ("first", "second", "third"):
         enqueue_one(key=key)
     assert keys(ada, limit=1) == ["first"]
@@ -179,11 +179,11 @@ def test_what_appears_below_a_floor_is_seen_within_a_second(ada: Bot, clock: lis
     enqueue_one(key="high", priority=9)
     assert keys(ada, limit=1) == ["second"]
     clock[0] += 1
-    assert LONGEST < 1
+    assert MAX_INTERVAL < 1
     assert keys(ada, limit=2) == ["high", "early"]
 
 
-def test_from_a_floor_on_the_order_is_kept_and_nothing_is_left_out(ada: Bot, clock: list[float]) -> None:
+def test_from_a_frontier_on_the_order_is_kept_and_nothing_is_left_out(ada: Bot, clock: list[float]) -> None:
     for key, priority in (("a", 5), ("b", 5), ("c", 0), ("d", 0), ("e", -1)):
         enqueue_one(key=key, priority=priority)
     assert [keys(ada, limit=1) for _ in range(5)] == [["a"], ["b"], ["c"], ["d"], ["e"]]
@@ -192,7 +192,7 @@ def test_from_a_floor_on_the_order_is_kept_and_nothing_is_left_out(ada: Bot, clo
     assert keys(ada) == ["f"]
 
 
-def test_each_sort_of_bot_looks_from_its_own_floor(ada: Bot, clock: list[float]) -> None:
+def test_each_set_of_kinds_has_its_own_frontier(ada: Bot, clock: list[float]) -> None:
     eve = bot_named("eve", kinds=["divide"])
     for kind in ("sum", "divide", "sum", "divide"):
         enqueue_one(kind, key=f"{kind} {Job.objects.count()}")

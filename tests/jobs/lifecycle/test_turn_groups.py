@@ -17,7 +17,7 @@ from jobs.lifecycle import By, TurnRequest, TurnRow, Wanted, take_turn, turn_req
 from jobs.lifecycle import turn as turns
 from jobs.models import Job, JobEvent
 from jobs.states import JobStatus, Verb
-from jobs.turns.combining import Together
+from jobs.turns.combining import Combiner
 from jobsite.lib.errors import Unauthorized, Unavailable
 from tests.cast import Lease, bot_named, enqueue_one, take_one
 from tests.race import PATIENCE, Racers, racers
@@ -52,21 +52,21 @@ def group(run: Racers, sizes: list[int], monkeypatch: pytest.MonkeyPatch) -> Gro
         sizes.append(len(requests))
         return turns.send(requests)
 
-    class Queue(Together[TurnRequest, TurnRow | None]):
-        def _carried(self, sort: Any, place: Any) -> bool:
+    class Queue(Combiner[TurnRequest, TurnRow | None]):
+        def _await_batch(self, group: Any, queued_call: Any) -> bool:
             queued.release()
-            return super()._carried(sort, place)
+            return super()._await_batch(group, queued_call)
 
     def together(*requests: TurnRequest) -> list["Future[TurnRow]"]:
         for request in (ask(first), *requests):
             turns._takes[request.digest or b""] = ()
-        monkeypatch.setattr(turns, "_together", Queue(send, most=32, patience=PATIENCE))
+        monkeypatch.setattr(turns, "_combiner", Queue(send, max_batch=32, max_wait=PATIENCE))
         leading = run.go(lambda: take_turn(ask(first, None)))
-        until(lambda: bool(turns._together._lines))
+        until(lambda: bool(turns._combiner._queues))
         futures = [run.go(lambda request=request: take_turn(request)) for request in requests]  # type: ignore[misc]
         for _ in requests:
             assert queued.acquire(timeout=PATIENCE)
-        until(lambda: sum(map(len, turns._together._lines.values())) == len(requests))
+        until(lambda: sum(map(len, turns._combiner._queues.values())) == len(requests))
         gate.set()
         leading.result(PATIENCE)
         return futures

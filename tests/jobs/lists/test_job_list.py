@@ -9,15 +9,15 @@ from jobs import lifecycle
 from jobs.enqueue import insert
 from jobs.enqueue.new_job import NewJob
 from jobs.lists import job_list
-from jobs.lists.job_list import Question, page
+from jobs.lists.job_list import JobFilter, page
 from jobs.lists.search import parse
 from tests.cast import enqueue_one, take_one
 
 pytestmark = pytest.mark.django_db
 
 
-def ids(question):
-    return [job.pk for job in page(question).jobs]
+def ids(job_filter):
+    return [job.pk for job in page(job_filter).jobs]
 
 
 def test_each_view_shows_its_own(ada, age):
@@ -26,13 +26,13 @@ def test_each_view_shows_its_own(ada, age):
     held, stuck, failed = take_one(ada), take_one(ada), take_one(ada)
     failed.fail(retry=False)
     age(stuck, 3)
-    assert ids(Question(view="stuck")) == [stuck.id]
-    assert ids(Question(view="held")) == [stuck.id, held.id]
-    assert ids(Question(view="pending")) == [later.pk, waiting.pk]
-    assert ids(Question(view="scheduled")) == [later.pk]
-    assert ids(Question(view="failed")) == [failed.id]
-    assert ids(Question()) == [failed.id, stuck.id, held.id, later.pk, waiting.pk]
-    views = job_list.counts(Question()).views
+    assert ids(JobFilter(view="stuck")) == [stuck.id]
+    assert ids(JobFilter(view="held")) == [stuck.id, held.id]
+    assert ids(JobFilter(view="pending")) == [later.pk, waiting.pk]
+    assert ids(JobFilter(view="scheduled")) == [later.pk]
+    assert ids(JobFilter(view="failed")) == [failed.id]
+    assert ids(JobFilter()) == [failed.id, stuck.id, held.id, later.pk, waiting.pk]
+    views = job_list.counts(JobFilter()).views
     assert {name: count.n for name, count in views.items()} == {
         "stuck": 1, "held": 2, "pending": 2, "scheduled": 1, "failed": 1, "all": 5,
     }  # fmt: skip
@@ -41,15 +41,15 @@ def test_each_view_shows_its_own(ada, age):
 def test_pages_go_on_where_the_last_one_ended_and_come_back(monkeypatch):
     monkeypatch.setattr(job_list, "PAGE", 3)
     jobs = [enqueue_one().pk for _ in range(8)]
-    first = page(Question())
+    first = page(JobFilter())
     assert [job.pk for job in first.jobs] == jobs[:-4:-1]
-    second = page(Question(before=first.older))
+    second = page(JobFilter(before=first.older))
     # A job that comes in meanwhile moves nothing.
     enqueue_one()
     assert [job.pk for job in second.jobs] == jobs[-4:-7:-1]
-    third = page(Question(before=second.older))
+    third = page(JobFilter(before=second.older))
     assert ([job.pk for job in third.jobs], third.older) == (jobs[1::-1], None)
-    back = page(Question(after=third.newer))
+    back = page(JobFilter(after=third.newer))
     assert [job.pk for job in back.jobs] == [job.pk for job in second.jobs]
 
 
@@ -64,7 +64,7 @@ def test_a_job_is_found_by(text, ada):
     other = enqueue_one(payload={"customer": 171})
     take = lifecycle.claim(ada, limit=10)
     assert job.id not in [claimed.id for claimed in take]
-    found = ids(Question(text=text.format(id=job.id)))
+    found = ids(JobFilter(text=text.format(id=job.id)))
     if text in ("bot:ada", "ada"):
         assert found == [other.pk]
     else:
@@ -73,7 +73,7 @@ def test_a_job_is_found_by(text, ada):
 
 def test_a_number_in_a_payload_is_found_as_number_and_as_text():
     number, text = enqueue_one(payload={"n": 5}), enqueue_one(payload={"n": "5"})
-    assert ids(Question(text="payload.n=5")) == [text.pk, number.pk]
+    assert ids(JobFilter(text="payload.n=5")) == [text.pk, number.pk]
 
 
 def test_a_search_looks_only_so_far_and_offers_to_look_on(monkeypatch):
@@ -81,12 +81,12 @@ def test_a_search_looks_only_so_far_and_offers_to_look_on(monkeypatch):
     wanted = enqueue_one(payload={"customer": 17})
     for _ in range(5):
         enqueue_one()
-    question = Question(text="payload.customer=17")
-    first = page(question)
+    job_filter = JobFilter(text="payload.customer=17")
+    first = page(job_filter)
     assert first.jobs == []
-    assert first.looked_to is not None
-    second = page(Question(text="payload.customer=17", before=first.looked_to))
-    assert ([job.pk for job in second.jobs], second.looked_to) == ([wanted.pk], None)
+    assert first.searched_to is not None
+    second = page(JobFilter(text="payload.customer=17", before=first.searched_to))
+    assert ([job.pk for job in second.jobs], second.searched_to) == ([wanted.pk], None)
 
 
 def test_a_kind_within_a_status_is_found_however_far_back_it_is(ada, monkeypatch):
@@ -95,8 +95,8 @@ def test_a_kind_within_a_status_is_found_however_far_back_it_is(ada, monkeypatch
     old.fail(retry=False)
     for _ in range(6):
         take_one(ada).fail(retry=False)
-    assert ids(Question(view="failed", kind="divide")) == [old.id]
-    assert ids(Question(status="failed", kind="divide")) == [old.id]
+    assert ids(JobFilter(view="failed", kind="divide")) == [old.id]
+    assert ids(JobFilter(status="failed", kind="divide")) == [old.id]
 
 
 def test_the_list_of_a_kind_has_its_jobs_of_every_status_by_their_ids(ada):
@@ -106,15 +106,15 @@ def test_the_list_of_a_kind_has_its_jobs_of_every_status_by_their_ids(ada):
     waiting = enqueue_one(kind="divide")
     enqueue_one()
     everything = [waiting.pk, failed.id, held.id, done.id]
-    assert ids(Question(kind="divide")) == everything
-    assert ids(Question(kind="divide", before=held.id)) == [done.id]
-    assert ids(Question(kind="divide", after=held.id)) == everything[:2]
+    assert ids(JobFilter(kind="divide")) == everything
+    assert ids(JobFilter(kind="divide", before=held.id)) == [done.id]
+    assert ids(JobFilter(kind="divide", after=held.id)) == everything[:2]
 
 
 def test_jobs_of_a_status_come_by_their_ids_and_not_kind_by_kind():
     jobs = [enqueue_one(kind=kind).pk for kind in ("sum", "divide", "sum", "divide")]
-    assert ids(Question(view="pending")) == jobs[::-1]
-    assert ids(Question(view="pending", before=jobs[2])) == jobs[1::-1]
+    assert ids(JobFilter(view="pending")) == jobs[::-1]
+    assert ids(JobFilter(view="pending", before=jobs[2])) == jobs[1::-1]
 
 
 def test_a_kind_within_a_status_is_found(ada):
@@ -122,8 +122,8 @@ def test_a_kind_within_a_status_is_found(ada):
     failed.fail(retry=False)
     take_one(ada).fail(retry=False)
     enqueue_one(kind="divide")
-    assert ids(Question(view="failed", kind="divide")) == [failed.id]
-    assert dict(job_list.counts(Question(view="failed")).kinds) == {"divide": "1", "sum": "1"}
+    assert ids(JobFilter(view="failed", kind="divide")) == [failed.id]
+    assert dict(job_list.counts(JobFilter(view="failed")).kinds) == {"divide": "1", "sum": "1"}
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,10 @@ def test_a_kind_within_a_status_is_found(ada):
 )
 def test_odd_searches_find_nothing_and_break_nothing(text):
     enqueue_one()
-    assert ids(Question.of({"q": text, "before": "-1", "view": "nonsense", "status": "x"})) in ([], ids(Question()))
+    assert ids(JobFilter.from_params({"q": text, "before": "-1", "view": "nonsense", "status": "x"})) in (
+        [],
+        ids(JobFilter()),
+    )
 
 
 def test_words_are_taken_apart_as_written():
@@ -144,4 +147,4 @@ def test_scheduled_jobs_are_listed_soonest_first_whatever_their_priority():
     now = timezone.now()
     new = [NewJob("sum", {}, priority=p, run_at=now + timedelta(minutes=m)) for p, m in ((0, 30), (9, 20), (-4, 10))]
     (a, _), (b, _), (c, _) = insert.enqueue(new)
-    assert ids(Question(view="scheduled")) == [c, b, a]
+    assert ids(JobFilter(view="scheduled")) == [c, b, a]

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from jobs.release_patterns.conclusions import Figures, judge, looks, of_one, per_cent, sentences
+from jobs.release_patterns.conclusions import ComparedCounts, conclude, in_words, of_one, per_cent, sentences
 from jobs.release_patterns.outliers import LEVEL
 
 BOTS = [str(n) for n in range(1, 13)]
@@ -13,7 +13,7 @@ NAMES = {bot: f"crawler-{bot}" for bot in BOTS}
 
 
 def world(dice, days=14, leases=6, rate=0.02, bot=None, kind=None, hour=None, weekday=None, works=None):
-    """Figures of so many days, in which each hour has some leases of each bot and kind. Each rate is by its cause.
+    """Counts of so many days, in which each hour has some leases of each bot and kind. Each rate is by its cause.
 
     `works`: `{bot: kinds}`, where a bot does not do all.
     """
@@ -39,11 +39,11 @@ def world(dice, days=14, leases=6, rate=0.02, bot=None, kind=None, hour=None, we
         whole = sum(of.values())
         return sum(of.get(b, 0) for b in culprits) / whole if whole else 0.0
 
-    return Figures(bots, hours, weekdays, share_of=share_of)
+    return ComparedCounts(bots, hours, weekdays, share_of=share_of)
 
 
 def blamed(figures):
-    return [(sort, one.value) for sort, one in judge(figures).blamed]
+    return [(sort, one.value) for sort, one in conclude(figures).blamed]
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -69,7 +69,7 @@ def test_a_bad_weekday_is_found_and_nothing_else(seed):
 @pytest.mark.parametrize("seed", range(6))
 def test_a_bot_that_only_does_the_bad_kind_is_not_blamed(seed):
     figures = world(random.Random(seed), kind=("resize", 0.2), works={"7": ["resize"]})
-    verdict = judge(figures)
+    verdict = conclude(figures)
     assert [(sort, one.value) for sort, one in verdict.blamed] == [("kind", "resize")]
     assert ("bot", "7") in [(sort, one.value) for sort, one in verdict.excused]
     said = sentences(verdict, NAMES, figures.bots)
@@ -81,7 +81,7 @@ def test_a_kind_that_only_a_bad_bot_spoils_is_not_blamed(seed):
     # Five bots do nothing but resize, and nobody else does; one of them is bad.
     works = {b: ["resize"] if b in ("1", "2", "3", "4", "5") else ["mail", "report"] for b in BOTS}
     figures = world(random.Random(seed), bot=("3", 0.5), works=works)
-    verdict = judge(figures)
+    verdict = conclude(figures)
     assert [(sort, one.value) for sort, one in verdict.blamed] == [("bot", "3")]
     assert [(sort, one.value) for sort, one in verdict.excused] == [("kind", "resize")]
 
@@ -95,24 +95,24 @@ def test_an_hour_is_not_blamed_for_a_bot_that_works_only_then():
     hours[("4", "mail")] = (hours[("4", "mail")][0] + 60, hours[("4", "mail")][1] + 100)
     own = hours[("4", "mail")][0] + hours[("4", "resize")][0] + hours[("4", "report")][0]
     share = lambda culprits, sort, value: 60 / own if "13" in culprits and (sort, value) == ("hour", "4") else 0.0  # noqa: E731
-    assert ("hour", "4") in blamed(Figures(bots, hours, {}))
-    assert blamed(Figures(bots, hours, {}, share_of=share)) == [("bot", "13")]
+    assert ("hour", "4") in blamed(ComparedCounts(bots, hours, {}))
+    assert blamed(ComparedCounts(bots, hours, {}, share_of=share)) == [("bot", "13")]
 
 
 def test_a_bot_and_a_kind_that_cannot_be_told_apart_are_named_together():
     works = {b: ["resize"] if b == "7" else ["mail", "report"] for b in BOTS}
     figures = world(random.Random(1), bot=("7", 0.4), works=works)
-    verdict = judge(figures)
+    verdict = conclude(figures)
     assert [(sort, one.value, one.apart) for sort, one in verdict.blamed] == [("bot", "7", False)]
     (said,) = sentences(verdict, NAMES, figures.bots)
     assert said.startswith("It is bot crawler-7 or kind resize: ")
-    assert "cannot be told apart" in said
+    assert "cannot be separated" in said
 
 
 def test_a_kind_whose_bots_do_nothing_else_is_named_with_that():
     works = {b: ["resize"] if b in ("1", "2", "3") else ["mail", "report"] for b in BOTS}
     figures = world(random.Random(1), kind=("resize", 0.3), works=works)
-    verdict = judge(figures)
+    verdict = conclude(figures)
     assert [(sort, one.value, one.apart) for sort, one in verdict.blamed] == [("kind", "resize", False)]
     (said,) = [line for line in sentences(verdict, NAMES, figures.bots) if line.startswith("It is kind")]
     assert "Its 3 bots worked on hardly anything else" in said
@@ -126,7 +126,7 @@ def test_noise_is_said_to_stand_out_in_at_most_one_look_of_a_hundred():
     alarms = 0
     for n in range(ROUNDS):
         figures = world(dice, days=14, leases=3, rate=(0.01, 0.05, 0.3)[n % 3])
-        alarms += bool(judge(figures).blamed)
+        alarms += bool(conclude(figures).blamed)
     # With a chance of LEVEL a look, more than ten of three hundred would come once in two thousand tests; and it is the
     # same dice each time.
     print(f"{alarms} of {ROUNDS} looks at noise said that something stands out; promised: at most {LEVEL:.0%}")
@@ -135,41 +135,40 @@ def test_noise_is_said_to_stand_out_in_at_most_one_look_of_a_hundred():
 
 def test_nothing_stands_out_is_said_in_words():
     figures = world(random.Random(2))
-    (said,) = sentences(judge(figures), NAMES, figures.bots)
+    (said,) = sentences(conclude(figures), NAMES, figures.bots)
     assert said.startswith("Nothing stands out: ")
-    assert "leases were given back (2" in said
+    assert "leases were returned (2" in said
 
 
 def test_the_sentence_has_the_figures_and_how_sure_they_are():
     bots = {("7", "sum"): (31, 40)} | {(str(n), "sum"): (10, 500) for n in range(10, 16)}
-    verdict = judge(Figures(bots))
+    verdict = conclude(ComparedCounts(bots))
     (said,) = sentences(verdict, {"7": "crawler-7"}, bots)
     assert said.startswith(
-        "It is bot crawler-7: 31 of its 40 leases were given back (78 %, between 62 and 88), "
-        "against 2.0 % of the others."
+        "It is bot crawler-7: 31 of its 40 leases were returned (78 %, between 62 and 88), against 2.0 % of the others."
     )
     assert "That is 39 times what the others would have, on the same kinds." in said
-    assert said.endswith("Chance alone would show this less than once in a million such looks.")
+    assert said.endswith("Chance alone would show this less than once in a million such reports.")
 
 
 def test_what_is_too_little_is_said():
-    assert sentences(judge(Figures({})), {}, {}) == ["No lease ended in this range."]
+    assert sentences(conclude(ComparedCounts({})), {}, {}) == ["No lease ended in this range."]
     few = {("1", "sum"): (3, 50), ("2", "sum"): (0, 50)}
-    assert sentences(judge(Figures(few)), {}, few)[0].startswith("Too few to say anything: 3 of 100 leases")
+    assert sentences(conclude(ComparedCounts(few)), {}, few)[0].startswith("Too few to compare: 3 of 100 leases")
     none = {("1", "sum"): (0, 50)}
-    assert sentences(judge(Figures(none)), {}, none) == [
-        "Nothing was given back: 0 of 50 leases were given back (0 %)."
+    assert sentences(conclude(ComparedCounts(none)), {}, none) == [
+        "No lease was returned: 0 of 50 leases were returned (0 %)."
     ]
 
 
 def test_one_bot_is_told_how_it_stands_whether_it_does_or_not():
     figures = world(random.Random(4), bot=("7", 0.3))
-    _, bad = of_one("7", judge(figures), figures.bots, NAMES)
+    _, bad = of_one("7", conclude(figures), figures.bots, NAMES)
     assert bad[0].startswith("It is bot crawler-7: ")
-    verdict, good = of_one("2", judge(figures), figures.bots, NAMES)
+    verdict, good = of_one("2", conclude(figures), figures.bots, NAMES)
     assert good[0].startswith("Bot crawler-2 does not stand out: ")
     assert [one.value for one in verdict.bots] == ["2"]
-    _, gone = of_one("99", judge(figures), figures.bots, NAMES)
+    _, gone = of_one("99", conclude(figures), figures.bots, NAMES)
     assert gone == ["No lease of bot 99 ended in this range."]
 
 
@@ -183,8 +182,8 @@ def test_shares_are_said_with_two_digits_that_say_something(share, said):
 
 @pytest.mark.parametrize(
     ("chance", "said"),
-    [(1e-9, "less than once in a million such looks"), (0.00009, "less than once in 10\u202f000 such looks"),
-     (0.004, "less than once in 200 such looks"), (0.9, "in most such looks")],
+    [(1e-9, "less than once in a million such reports"), (0.00009, "less than once in 10\u202f000 such reports"),
+     (0.004, "less than once in 200 such reports"), (0.9, "in most such reports")],
 )  # fmt: skip
 def test_a_chance_is_said_as_once_in_so_many_looks(chance, said):
-    assert looks(chance) == said
+    assert in_words(chance) == said

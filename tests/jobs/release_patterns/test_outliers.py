@@ -6,7 +6,7 @@ from math import comb
 
 import pytest
 
-from jobs.release_patterns.outliers import LEVEL, at_least, dispersion, interval, standings
+from jobs.release_patterns.outliers import LEVEL, at_least, compare, dispersion, interval
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_the_chance_is_never_smaller_than_the_exact_one_over_strata():
                     nexts[i + j] = nexts.get(i + j, Fraction(0)) + p * q
             sums = nexts
         exact = float(sum(p for value, p in sums.items() if value >= total))
-        said = next(one for one in standings(cells) if one.value == "it").chance
+        said = next(one for one in compare(cells) if one.value == "it").chance
         assert said >= min(1.0, 2 * exact) * (1 - 1e-9)
         # Two values were looked at. It is not merely never smaller: it is near.
         if 1e-9 < exact < 1e-3:
@@ -80,7 +80,7 @@ def test_the_chance_is_never_smaller_than_the_exact_one_over_strata():
 def test_the_chance_beside_one_worked_by_hand():
     # Fisher's tea: four cups of eight, all four right; the exact chance is 1 in 70. But five are the least that count.
     cells = {("milk", ""): (5, 5), ("tea", ""): (0, 5)}
-    (milk, _) = standings(cells)
+    (milk, _) = compare(cells)
     # Hypergeometric 1/252; the bound is the binomial's (1/2)^5, for two values looked at.
     assert milk.chance == pytest.approx(2 / 32)
     assert milk.times is None
@@ -98,22 +98,22 @@ def test_what_comes_one_at_a_time_is_not_bunched_and_what_comes_by_twenty_is():
 
 def test_what_came_all_at_once_counts_once():
     cells = {("it", "sum"): (20, 200), ("others", "sum"): (20, 4000)}
-    (_, it) = sorted(standings(cells), key=lambda one: one.value == "it")
+    (_, it) = sorted(compare(cells), key=lambda one: one.value == "it")
     assert it.out
-    assert not any(one.out or one.hint for one in standings(cells, bunched={"it": 20.0}))
+    assert not any(one.out or one.hint for one in compare(cells, bunched={"it": 20.0}))
 
 
 def test_a_bot_that_only_does_a_bad_kind_is_not_blamed():
     cells = {("poor", "bad"): (60, 200), ("rich", "bad"): (60, 200), ("rich", "good"): (8, 2000)}
-    assert not [one.value for one in standings(cells) if one.out]
+    assert not [one.value for one in compare(cells) if one.out]
     # By itself, without strata, it would be.
     crude = {("poor", ""): (60, 200), ("rich", ""): (68, 2200)}
-    assert [one.value for one in standings(crude) if one.out] == ["poor"]
+    assert [one.value for one in compare(crude) if one.out] == ["poor"]
 
 
 def test_a_value_that_is_alone_in_its_strata_is_compared_with_all_and_said_to_be():
     cells = {("only", "bad"): (60, 200), ("a", "good"): (4, 1000), ("b", "good"): (5, 1000)}
-    (only,) = [one for one in standings(cells) if one.out]
+    (only,) = [one for one in compare(cells) if one.out]
     assert (only.value, only.apart) == ("only", False)
     assert only.others_share == pytest.approx(9 / 2000)
     assert only.expected == pytest.approx(0.9)
@@ -121,7 +121,7 @@ def test_a_value_that_is_alone_in_its_strata_is_compared_with_all_and_said_to_be
 
 def test_a_sure_but_small_difference_is_not_worth_a_walk():
     cells = {("it", "sum"): (12_000, 100_000), ("others", "sum"): (100_000, 1_000_000)}
-    it = next(one for one in standings(cells) if one.value == "it")
+    it = next(one for one in compare(cells) if one.value == "it")
     assert it.chance < LEVEL
     assert it.times == pytest.approx(1.2)
     assert not it.out
@@ -129,9 +129,9 @@ def test_a_sure_but_small_difference_is_not_worth_a_walk():
 
 def test_few_say_nothing():
     cells = {("it", "sum"): (4, 4), ("others", "sum"): (0, 10_000)}
-    assert not any(one.out or one.hint for one in standings(cells))
+    assert not any(one.out or one.hint for one in compare(cells))
 
 
 def test_a_value_without_leases_is_no_value():
-    assert standings({("it", "sum"): (0, 0)}) == []
-    assert standings({}) == []
+    assert compare({("it", "sum"): (0, 0)}) == []
+    assert compare({}) == []

@@ -9,8 +9,8 @@ from jobs import lifecycle
 from jobs.lifecycle import By
 from jobs.models import RollupState
 from jobs.release_patterns import samples
-from jobs.release_patterns.params import COUNTED, Question, midnight
-from jobs.release_patterns.report import answer
+from jobs.release_patterns.params import COUNTED, ReportParams, midnight
+from jobs.release_patterns.report import build
 from jobs.states import Span
 from jobs.stats import rollup
 from tests.cast import bot_named, take_one
@@ -19,7 +19,7 @@ NOON = datetime(2026, 3, 5, 12, 0, tzinfo=UTC)  # a Thursday
 
 
 def asked(**params):
-    return Question.of({name.rstrip("_"): value for name, value in params.items()})
+    return ReportParams.from_params({name.rstrip("_"): value for name, value in params.items()})
 
 
 def given(lease, at, *, by=None, reason="it hangs", held=300):
@@ -59,7 +59,7 @@ def told(db, ada, bob, olga):
 
 
 def test_what_makes_no_sense_is_left_out_or_said():
-    plain = Question.of({})
+    plain = ReportParams.from_params({})
     assert (plain.range, plain.kind, plain.bot, plain.counted) == ("7d", "", "", "taken")
     assert asked(range="century", counted="sheep") == plain
     assert asked(kind="a\0b", bot=" ada ").kind == "ab"
@@ -69,13 +69,13 @@ def test_what_makes_no_sense_is_left_out_or_said():
 @pytest.mark.parametrize(
     ("params", "field", "said"),
     [
-        ({"from": "yesterday"}, "from", "From: 'yesterday' is no date. Write it as 2026-03-31."),
-        ({"to": "2026-02-30"}, "to", "To: '2026-02-30' is no date. Write it as 2026-03-31."),
+        ({"from": "yesterday"}, "from", "From: 'yesterday' is not a date. Write it as 2026-03-31."),
+        ({"to": "2026-02-30"}, "to", "To: '2026-02-30' is not a date. Write it as 2026-03-31."),
         ({"from": "2026-03-05", "to": "2026-03-01"}, "from", "comes after To"),
     ],
 )
 def test_a_date_that_is_none_is_named(params, field, said):
-    question = Question.of(params)
+    question = ReportParams.from_params(params)
     assert said in question.faults[field]
     assert question.range == "7d"
 
@@ -85,9 +85,9 @@ def test_a_question_comes_back_from_its_own_address():
 
     for question in (
         asked(range="30d", kind="a b&c", bot="ada", counted="bots"),
-        Question.of({"from": "2026-03-01", "to": "2026-03-05"}),
+        ReportParams.from_params({"from": "2026-03-01", "to": "2026-03-05"}),
     ):
-        assert Question.of(QueryDict(question.query())) == question
+        assert ReportParams.from_params(QueryDict(question.query())) == question
     assert asked(from_="2026-03-01").query(range="24h") == "range=24h"
 
 
@@ -97,16 +97,18 @@ def test_ranges_are_whole_days_where_the_site_is(settings):
     assert asked(range="24h").span(NOON + timedelta(minutes=7)) == (
         NOON - timedelta(hours=23), NOON + timedelta(minutes=7),
     )  # fmt: skip
-    one = Question.of({"from": "2026-03-03", "to": "2026-03-03"})
+    one = ReportParams.from_params({"from": "2026-03-03", "to": "2026-03-03"})
     assert one.span(NOON) == (datetime(2026, 3, 2, 23, 0, tzinfo=UTC), datetime(2026, 3, 3, 23, 0, tzinfo=UTC))
     # On the day on which the clocks go forward there are 23 hours, and 25 on the other.
     for day, hours in ((date(2026, 3, 29), 23), (date(2026, 10, 25), 25)):
-        since, until = Question.of({"from": str(day), "to": str(day)}).span(midnight(day) + timedelta(days=9))
+        since, until = ReportParams.from_params({"from": str(day), "to": str(day)}).span(
+            midnight(day) + timedelta(days=9)
+        )
         assert until - since == timedelta(hours=hours)
 
 
 def test_a_range_ends_at_the_mark_and_is_never_longer_than_what_is_kept():
-    since, until = Question.of({"from": "2020-01-01", "to": "2030-01-01"}).span(NOON)
+    since, until = ReportParams.from_params({"from": "2020-01-01", "to": "2030-01-01"}).span(NOON)
     assert until == NOON
     assert NOON - since < rollup.KEEP[Span.BOT_DAY]
 
@@ -115,8 +117,8 @@ def test_a_range_ends_at_the_mark_and_is_never_longer_than_what_is_kept():
 
 
 def test_leases_are_counted_by_bot_kind_and_time(told, ada, bob):
-    found = answer(asked())
-    assert (found.verdict.given, found.verdict.leases) == (3, 7)
+    found = build(asked())
+    assert (found.conclusions.given, found.conclusions.leases) == (3, 7)
     assert found.cells == {(str(ada.pk), "sum"): (2, 4), (str(bob.pk), "divide"): (1, 1), (str(bob.pk), "sum"): (0, 2)}
     assert found.names[str(ada.pk)] == "ada"
     assert {pair: counts for pair, counts in found.heat.items() if counts[0]} == {
@@ -127,8 +129,8 @@ def test_leases_are_counted_by_bot_kind_and_time(told, ada, bob):
 
 
 def test_the_last_24_hours_are_by_the_hour(told, ada):
-    found = answer(asked(range="24h"))
-    assert (found.verdict.given, found.verdict.leases) == (2, 4)
+    found = build(asked(range="24h"))
+    assert (found.conclusions.given, found.conclusions.leases) == (2, 4)
     assert found.hourly
     assert len(found.bars) == 24
     assert sum(bar.given for bar in found.bars) == 2
@@ -145,41 +147,43 @@ def test_what_is_counted_can_be_chosen(told, ada, counted, n):
             "UPDATE jobs_jobevent SET at = %s WHERE verb = 'release' AND actor = 'bot'", [NOON + timedelta(minutes=2)]
         )
     rollup.add_closed_minutes(NOON + timedelta(minutes=5))
-    found = answer(asked(counted=counted))
+    found = build(asked(counted=counted))
     assert set(COUNTED) == {"taken", "operators", "sweep", "bots", "all"}
-    assert found.verdict.given == len(found.looked.rows) == n
-    assert found.verdict.leases == 8
+    assert found.conclusions.given == len(found.samples.rows) == n
+    assert found.conclusions.leases == 8
     # By each way there is a figure, whatever is counted.
     assert [count for _, count in found.ways] == [1, 2, 1]
 
 
 def test_a_kind_and_a_bot_can_be_chosen(told, ada, bob):
-    of_kind = answer(asked(kind="divide"))
-    assert (of_kind.verdict.given, of_kind.verdict.leases, len(of_kind.looked.rows)) == (1, 1, 1)
+    of_kind = build(asked(kind="divide"))
+    assert (of_kind.conclusions.given, of_kind.conclusions.leases, len(of_kind.samples.rows)) == (1, 1, 1)
     assert of_kind.kinds == ["divide", "sum"]
-    of_bot = answer(asked(bot="ada"))
-    assert (of_bot.verdict.given, of_bot.verdict.leases, len(of_bot.looked.rows)) == (2, 4, 2)
-    assert of_bot.said[0].startswith("Bot ada does not stand out: 2 of its 4 leases")
+    of_bot = build(asked(bot="ada"))
+    assert (of_bot.conclusions.given, of_bot.conclusions.leases, len(of_bot.samples.rows)) == (2, 4, 2)
+    assert of_bot.sentences[0].startswith("Bot ada does not stand out: 2 of its 4 leases")
     assert of_bot.heat == {(4, 10): (1, 0), (2, 12): (1, 0)}
     assert [(bar.given, bar.leases) for bar in of_bot.bars][-3:] == [(1, 1), (0, 1), (1, 2)]
-    assert of_bot.verdict.hours == []
+    assert of_bot.conclusions.hours == []
 
 
 def test_a_bot_that_is_not_there_is_said(told):
-    found = answer(asked(bot="zoe"))
+    found = build(asked(bot="zoe"))
     assert found.unknown_bot
-    assert (found.verdict.given, found.verdict.leases, found.looked.rows, found.bars) == (0, 0, [], [])
+    assert (found.conclusions.given, found.conclusions.leases, found.samples.rows, found.bars) == (0, 0, [], [])
 
 
 def test_an_empty_range_and_an_empty_house_say_so(told):
-    assert answer(Question.of({"from": "2026-02-01", "to": "2026-02-03"})).said == ["No lease ended in this range."]
+    assert build(ReportParams.from_params({"from": "2026-02-01", "to": "2026-02-03"})).sentences == [
+        "No lease ended in this range."
+    ]
     RollupState.objects.all().delete()
-    assert not answer(asked()).marked
+    assert not build(asked()).marked
 
 
 def test_hours_and_weekdays_are_those_of_the_site(told, settings):
     settings.TIME_ZONE = "Pacific/Auckland"  # thirteen hours ahead
-    assert {pair for pair, counts in answer(asked()).heat.items() if counts[0]} == {(4, 23), (3, 1), (4, 22)}
+    assert {pair for pair, counts in build(asked()).heat.items() if counts[0]} == {(4, 23), (3, 1), (4, 22)}
 
 
 def test_the_hour_that_comes_twice_has_both_and_bars_have_each(ada, settings):
@@ -189,11 +193,11 @@ def test_the_hour_that_comes_twice_has_both_and_bars_have_each(ada, settings):
     for n in range(2):
         given(take_one(ada), first + timedelta(hours=n))
     rollup.add_closed_minutes(first + timedelta(days=1))
-    found = answer(Question.of({"from": "2026-10-25", "to": "2026-10-25"}))
+    found = build(ReportParams.from_params({"from": "2026-10-25", "to": "2026-10-25"}))
     assert found.heat == {(7, 2): (2, 2)}
     assert len(found.bars) == 25
     assert [(bar.given, bar.start.hour) for bar in found.bars if bar.given] == [(1, 2), (1, 2)]
-    assert len(answer(Question.of({"from": "2026-10-20", "to": "2026-10-25"})).bars) == 6
+    assert len(build(ReportParams.from_params({"from": "2026-10-20", "to": "2026-10-25"})).bars) == 6
 
 
 def test_a_planted_bot_is_found_in_the_database_too(ada, bob, olga):
@@ -204,9 +208,9 @@ def test_a_planted_bot_is_found_in_the_database_too(ada, bob, olga):
         for bot in (ada, bob, bob):
             done(bot, at)
     rollup.add_closed_minutes(NOON + timedelta(minutes=5))
-    found = answer(asked())
-    assert [(sort, one.value) for sort, one in found.verdict.blamed] == [("bot", str(ada.pk))]
-    assert found.said[0].startswith("It is bot ada: 20 of its 50 leases were given back (40 %, between 28 and 54)")
+    found = build(asked())
+    assert [(sort, one.value) for sort, one in found.conclusions.blamed] == [("bot", str(ada.pk))]
+    assert found.sentences[0].startswith("It is bot ada: 20 of its 50 leases were returned (40 %, between 28 and 54)")
 
 
 def test_a_bot_that_lost_twenty_at_once_is_not_a_pattern(ada, bob, olga):
@@ -217,16 +221,16 @@ def test_a_bot_that_lost_twenty_at_once_is_not_a_pattern(ada, bob, olga):
         for bot in (ada, bob, bob):
             done(bot, NOON - timedelta(hours=3 * n))
     rollup.add_closed_minutes(NOON + timedelta(minutes=5))
-    assert answer(asked()).verdict.blamed == []
+    assert build(asked()).conclusions.blamed == []
 
 
 # --- One by one ------------------------------------------------------------------------------------------------
 
 
 def test_reasons_that_differ_only_in_figures_are_one(told):
-    rows = answer(asked()).looked.rows
+    rows = build(asked()).samples.rows
     assert samples.reasons(rows) == [("silent for … on sum job …, limit …", 2), ("it hangs", 1)]
-    assert samples.whos(rows) == [("the sweep", 2), ("olga", 1)]
+    assert samples.actors(rows) == [("the sweep", 2), ("olga", 1)]
 
 
 @pytest.mark.parametrize(
@@ -249,10 +253,10 @@ def test_how_long_leases_had_been_held(ada):
     for held in (5, 60, 61, 100_000):
         given(take_one(ada), NOON, held=held)
     rollup.add_closed_minutes(NOON + timedelta(minutes=5))
-    found = samples.held_for(answer(asked()).looked.rows)
+    found = samples.held_for(build(asked()).samples.rows)
     assert {step: n for step, n in found.steps if n} == {10: 1, 60: 1, 120: 1, None: 1}
-    assert (found.middle, found.known) == (60.5, 4)
-    assert samples.held_for([]).middle is None
+    assert (found.median, found.known) == (60.5, 4)
+    assert samples.held_for([]).median is None
 
 
 def test_a_job_that_comes_back_has_its_story(ada, bob, olga):
@@ -266,23 +270,23 @@ def test_a_job_that_comes_back_has_its_story(ada, bob, olga):
         assert again.id == lease.id
         given(lease, NOON - timedelta(hours=2 - n), by=By.operator(olga))
     rollup.add_closed_minutes(NOON + timedelta(minutes=5))
-    found = answer(asked())
-    (job,) = samples.jobs_again(found.looked.rows, found.names)
+    found = build(asked())
+    (job,) = samples.repeated_jobs(found.samples.rows, found.names)
     assert (job.id, job.times, job.kind, job.last) == (lease.id, 3, "sum", NOON - timedelta(hours=1))
     assert job.story == "by 3 different bots: carl, bob, ada"
-    assert samples.bots_again(found.looked.rows) == []
+    assert samples.repeated_bots(found.samples.rows) == []
 
 
 def test_a_bot_that_comes_back_has_its_story(told, ada):
-    (bot,) = samples.bots_again(answer(asked()).looked.rows)
+    (bot,) = samples.repeated_bots(build(asked()).samples.rows)
     assert (bot.id, bot.times, bot.kind, bot.story) == (ada.pk, 2, "sum", "2 different jobs, on 2 days")
 
 
 def test_only_the_newest_are_looked_at_and_it_is_said_how_far_that_reaches(told, monkeypatch):
-    assert answer(asked()).looked.all
-    monkeypatch.setattr(samples, "LOOKED", 2)
-    looked = answer(asked()).looked
+    assert build(asked()).samples.all
+    monkeypatch.setattr(samples, "MAX_SAMPLES", 2)
+    looked = build(asked()).samples
     assert (len(looked.rows), looked.all, looked.since) == (2, False, NOON - timedelta(hours=3))
-    monkeypatch.setattr(samples, "SEARCHED", 1)
-    looked = answer(asked()).looked
+    monkeypatch.setattr(samples, "MAX_SEARCHED", 1)
+    looked = build(asked()).samples
     assert (len(looked.rows), looked.all, looked.since) == (1, False, NOON - timedelta(hours=2))

@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from jobs.turns.combining import RetryAlone, Together
+from jobs.turns.combining import Combiner, RetryAlone
 from tests.race import PATIENCE
 
 
@@ -28,90 +28,90 @@ class Made:
         return [item.upper() for item in items]
 
 
-def meanwhile(made: Made, together: Together[str, str], others: Sequence[tuple[str, str]]) -> list["Future[str]"]:
-    """One call is under way; these others, `(who, item)`, come in this order; then the first ends."""
+def during_a_call(made: Made, combiner: Combiner[str, str], others: Sequence[tuple[str, str]]) -> list["Future[str]"]:
+    """One call is under way; these others, `(caller, item)`, come in this order; then the first ends."""
     with ThreadPoolExecutor(max_workers=20) as pool:
-        futures = [pool.submit(together.call, "sort", "first", "first")]
+        futures = [pool.submit(combiner.call, "group", "first", "first")]
         assert made.first_is_made.wait(PATIENCE)
-        for n, (who, item) in enumerate(others, 1):
-            futures.append(pool.submit(together.call, "sort", who, item))
-            standing_in_line(together, n)
+        for n, (caller, item) in enumerate(others, 1):
+            futures.append(pool.submit(combiner.call, "group", caller, item))
+            until_queued(combiner, n)
         made.go_on.set()
     return futures
 
 
-def standing_in_line(together: Together[str, str], n: int) -> None:
+def until_queued(combiner: Combiner[str, str], n: int) -> None:
     pause = threading.Event()
     for _ in range(int(PATIENCE / 0.002)):
-        if len(together._lines["sort"]) == n:
+        if len(combiner._queues["group"]) == n:
             return
         pause.wait(0.002)
-    raise AssertionError(f"{n} never stood in line")
+    raise AssertionError(f"{n} were never queued")
 
 
 def test_a_call_that_comes_alone_is_made_at_once() -> None:
     made = Made()
     made.go_on.set()
-    assert Together(made, most=8, patience=PATIENCE).call("sort", "ada", "a") == "A"
+    assert Combiner(made, max_batch=8, max_wait=PATIENCE).call("group", "ada", "a") == "A"
     assert made.calls == [["a"]]
 
 
-def test_those_who_come_meanwhile_are_one_call_and_each_gets_its_own_result() -> None:
+def test_calls_that_come_during_one_are_combined_and_each_gets_its_own_result() -> None:
     made = Made()
-    together = Together(made, most=8, patience=PATIENCE)
-    futures = meanwhile(made, together, [("ada", "a"), ("bob", "b"), ("cyd", "c")])
+    combiner = Combiner(made, max_batch=8, max_wait=PATIENCE)
+    futures = during_a_call(made, combiner, [("ada", "a"), ("bob", "b"), ("cyd", "c")])
     assert made.calls == [["first"], ["a", "b", "c"]]
     assert [future.result() for future in futures] == ["FIRST", "A", "B", "C"]
-    assert together._lines == {}
+    assert combiner._queues == {}
 
 
 def test_a_call_carries_only_so_many_and_the_rest_is_the_next() -> None:
     made = Made()
-    meanwhile(made, Together(made, most=2, patience=PATIENCE), [("ada", "a"), ("bob", "b"), ("cyd", "c")])
+    during_a_call(made, Combiner(made, max_batch=2, max_wait=PATIENCE), [("ada", "a"), ("bob", "b"), ("cyd", "c")])
     assert made.calls == [["first"], ["a", "b"], ["c"]]
 
 
 def test_two_of_the_same_are_never_in_one_call() -> None:
     made = Made()
-    meanwhile(made, Together(made, most=8, patience=PATIENCE), [("ada", "1"), ("ada", "2"), ("bob", "b")])
+    during_a_call(made, Combiner(made, max_batch=8, max_wait=PATIENCE), [("ada", "1"), ("ada", "2"), ("bob", "b")])
     assert made.calls == [["first"], ["1", "b"], ["2"]]
 
 
-def test_another_sort_does_not_stand_in_this_line() -> None:
+def test_calls_of_another_group_are_not_queued_behind_it() -> None:
     made = Made()
-    together = Together(made, most=8, patience=PATIENCE)
+    combiner = Combiner(made, max_batch=8, max_wait=PATIENCE)
     with ThreadPoolExecutor(max_workers=2) as pool:
-        first = pool.submit(together.call, "sort", "first", "first")
+        first = pool.submit(combiner.call, "group", "first", "first")
         assert made.first_is_made.wait(PATIENCE)
-        assert together.call("other sort", "ada", "a") == "A"
+        assert combiner.call("other group", "ada", "a") == "A"
         made.go_on.set()
         assert first.result(PATIENCE) == "FIRST"
 
 
 def test_when_nothing_was_done_for_anybody_each_goes_alone() -> None:
     made = Made(fails=RetryAlone)
-    futures = meanwhile(made, Together(made, most=8, patience=PATIENCE), [("ada", "a"), ("bob", "b")])
+    futures = during_a_call(made, Combiner(made, max_batch=8, max_wait=PATIENCE), [("ada", "a"), ("bob", "b")])
     assert [future.result() for future in futures] == ["FIRST", "A", "B"]
     assert made.calls[:2] == [["first"], ["a", "b"]]
     assert sorted(made.calls[2:]) == [["a"], ["b"]]
 
 
-def test_what_goes_wrong_goes_wrong_for_all_who_were_carried_and_for_nobody_else() -> None:
+def test_what_goes_wrong_goes_wrong_for_the_whole_batch_and_for_nobody_else() -> None:
     made = Made(fails=ValueError)
-    first, *others = meanwhile(made, Together(made, most=8, patience=PATIENCE), [("ada", "a"), ("bob", "b")])
+    first, *others = during_a_call(made, Combiner(made, max_batch=8, max_wait=PATIENCE), [("ada", "a"), ("bob", "b")])
     assert first.result() == "FIRST"
     for future in others:
         with pytest.raises(ValueError, match="together"):
             future.result()
 
 
-def test_who_stands_in_line_too_long_goes_alone() -> None:
+def test_a_call_that_is_queued_too_long_goes_alone() -> None:
     made = Made()
-    together = Together(made, most=8, patience=0.01)
+    combiner = Combiner(made, max_batch=8, max_wait=0.01)
     with ThreadPoolExecutor(max_workers=2) as pool:
-        first = pool.submit(together.call, "sort", "first", "first")
+        first = pool.submit(combiner.call, "group", "first", "first")
         assert made.first_is_made.wait(PATIENCE)
-        assert together.call("sort", "ada", "a") == "A"
+        assert combiner.call("group", "ada", "a") == "A"
         assert not first.done()
         made.go_on.set()
         assert first.result(PATIENCE) == "FIRST"

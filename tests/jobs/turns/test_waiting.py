@@ -28,7 +28,7 @@ from jobs.enqueue.new_job import NewJob
 from jobs.lifecycle import By
 from jobs.models import JobKind
 from jobs.turns import waiting
-from jobs.turns.waiting import ANY, Waiters
+from jobs.turns.waiting import ANY_KIND, Waiters
 from tests.api.calls import send
 from tests.cast import bot_named, database_url, enqueue_one, take_one
 
@@ -63,25 +63,25 @@ def test_only_those_who_take_the_kind_are_woken(line: Waiters) -> None:
     waiters = [line.enter(kinds) for kinds in (("divide",), ("sum", "divide"), None)]
     line.wake({"sum": 9})
     assert woken(waiters) == [False, True, True]
-    line.wake({ANY: 9})
+    line.wake({ANY_KIND: 9})
     assert woken(waiters) == [True, True, True]
 
 
 def test_who_finds_work_wakes_the_next_and_who_gives_up_hands_the_news_on(line: Waiters) -> None:
     first, second, third = (line.enter(None) for _ in range(3))
     assert first and second and third
-    line.leave(first, found=True)
+    line.leave(first, got_job=True)
     assert woken([second, third]) == [True, False]
-    line.leave(second, found=False)
+    line.leave(second, got_job=False)
     assert woken([third]) == [True]
 
 
-def test_scouts_are_one_of_each_sort_and_take_turns(line: Waiters) -> None:
+def test_pollers_are_one_of_each_set_of_kinds_and_take_turns(line: Waiters) -> None:
     waiters = [line.enter(kinds) for kinds in (None, None, ("sum",), ("sum",))]
-    line.send_scouts()
+    line.wake_pollers()
     assert woken(waiters) == [True, False, True, False]
     assert waiters[0] and line.wait(waiters[0], 0)
-    line.send_scouts()
+    line.wake_pollers()
     assert woken(waiters) == [False, True, True, True]
 
 
@@ -207,7 +207,7 @@ def test_what_failed_in_a_turn_and_is_due_again_at_once_is_found(
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize(("backoff", "news"), [(0, [{ANY: 1}, {"sum": 1}]), (60, [])])
+@pytest.mark.parametrize(("backoff", "news"), [(0, [{ANY_KIND: 1}, {"sum": 1}]), (60, [])])
 @pytest.mark.parametrize("call", ["/exchange", "/jobs/{}/fail"])
 def test_what_failed_is_news_when_it_is_due_at_once(
     client: Client, ada: Bot, ada_token: str, backoff: int, news: list[dict[str, int]], call: str
@@ -228,7 +228,7 @@ def test_what_failed_is_news_when_it_is_due_at_once(
 @pytest.mark.django_db(transaction=True)
 def test_who_was_there_before_the_listener_looks_when_it_has_begun_to_listen(monkeypatch: pytest.MonkeyPatch) -> None:
     # No other look comes: what wakes the waiter is that one.
-    monkeypatch.setattr(waiting, "TICK", 4 * PATIENCE)
+    monkeypatch.setattr(waiting, "POLL_INTERVAL", 4 * PATIENCE)
     waiter = waiting.waiters.enter(None)
     assert waiter is not None
     assert waiting.waiters.wait(waiter, PATIENCE)

@@ -35,13 +35,12 @@ BEGIN
         WHERE j.id = t.id AND CASE WHEN t.id > 0 THEN j.attempt = t.attempt AND j.claimed_by_id = t.bot END
         RETURNING t.turn, t.verb, j.id, j.attempt, t.kind_id AS kind, t.status AS previous_status, j.status, t.bot,
                   t.name, t.reason, t.error, t.claimed_at, t.started_at, t.heartbeat_at, t.progress, j.run_at
-    ), event AS (
-        INSERT INTO jobs_jobevent (job_id, attempt, verb, from_status, to_status, bot_id, actor, by, reason, at, detail)
-        SELECT c.id, c.attempt, c.verb, c.previous_status, c.status, c.bot, 'bot', c.name, c.reason,
-               statement_timestamp(),
-               {lease_detail}
+    ), happened AS (
+        SELECT c.*, 'bot' AS actor, c.name AS by,
+               {lease_detail} AS detail
         FROM changed c
-        ORDER BY c.id
+    ), event AS (
+        {event}
     )
     SELECT array_agg(c.turn), array_agg(c.id),
            jsonb_agg(jsonb_build_object(

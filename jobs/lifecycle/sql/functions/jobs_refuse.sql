@@ -20,6 +20,7 @@ BEGIN
             CROSS JOIN LATERAL ROWS FROM (
                 jsonb_to_recordset(turns->(p.turn - 1)->verb) AS (id bigint, attempt integer, result jsonb, error text)
             ) WITH ORDINALITY AS w(id, attempt, result, error, ord)
+            -- A completion that held now is seen as one that held before: in the job itself.
             WHERE (p.turn, w.id) NOT IN (SELECT d.turn, d.id FROM unnest(done_turns, done_ids) AS d(turn, id))
         ) w
         LEFT JOIN jobs_job j ON j.id = w.id
@@ -36,20 +37,22 @@ BEGIN
             COALESCE(l.report = 'complete' AND l.completed AND l.status = 'succeeded', false)
             OR COALESCE(l.report = l.verb AND l.actor = 'bot', false)
         )
-    ), late AS (
-        INSERT INTO jobs_jobevent (job_id, attempt, verb, from_status, to_status, bot_id, actor, by, reason, at, detail)
-        SELECT j.id, r.attempt, 'late', j.status, j.status, r.bot, 'bot', r.name,
-               CASE WHEN r.report = 'complete' THEN 'a result came after the lease had ended' ELSE r.error END,
-               statement_timestamp(),
+    ), happened AS (
+        SELECT j.id, r.attempt, 'late' AS verb, j.status AS previous_status, j.status, r.bot, 'bot' AS actor,
+               r.name AS by,
+               CASE WHEN r.report = 'complete' THEN 'a result came after the lease had ended' ELSE r.error
+               END AS reason,
                jsonb_build_object('outcome', r.report)
                || CASE WHEN r.report = 'complete' THEN jsonb_build_object('result', r.result)
-                       ELSE jsonb_build_object('error', r.error) END
+                       ELSE jsonb_build_object('error', r.error) END AS detail
         FROM refusal r JOIN jobs_job j ON j.id = r.id
         WHERE r.report IN ('complete', 'fail')
           AND EXISTS (SELECT FROM jobs_jobevent e WHERE e.job_id = r.id AND e.attempt = r.attempt AND e.bot_id = r.bot
                                                     AND e.verb <> 'late')
         -- It stays until this is written; one that is being deleted is let go.
         FOR KEY SHARE OF j SKIP LOCKED
+    ), late AS (
+        {event}
         -- Once for each attempt, however often it is sent.
         ON CONFLICT (job_id, attempt) WHERE verb = 'late' DO NOTHING
     )

@@ -2,14 +2,16 @@
 -- is busy or idle (it is busy if and only if it holds a job), when it was seen, and that it is well again.
 --
 -- The bots are locked first, by id, and only then looked at: what others did to their jobs until then is seen. `due`:
--- bots that called, and whose sight must be written; `held`: how many jobs each has just been given; empty where the
--- call is not a bot's. A bot is well again when the job that its health is about is no longer its own; not with `keep`
--- (its lease expired), until it calls.
+-- bots that called, and whose sight must be written; `held`: how many jobs each has just been given. Both are empty
+-- where it is not the bots who call; their own turns have locked them. A bot is well again when the job that its health
+-- is about is no longer its own; not with `keep` (its lease expired), until it calls.
 CREATE OR REPLACE FUNCTION jobs_touch_bots(bots bigint[], keep boolean, due boolean[], held integer[], versions text[])
 RETURNS boolean LANGUAGE plpgsql VOLATILE
 AS $function$
 BEGIN
-    PERFORM FROM bots_bot b WHERE b.id = ANY (bots) ORDER BY b.id FOR NO KEY UPDATE;
+    IF cardinality(due) = 0 THEN
+        PERFORM FROM bots_bot b WHERE b.id = ANY (bots) ORDER BY b.id FOR NO KEY UPDATE;
+    END IF;
     UPDATE bots_bot b
     SET status = t.becomes,
         last_seen_at = CASE WHEN t.due IS NULL THEN b.last_seen_at ELSE statement_timestamp() END,
@@ -21,7 +23,9 @@ BEGIN
         SELECT t.id, t.due, t.version, t.becomes, t.stuck, NOT keep AND NOT t.stuck AS cured
         FROM (
             SELECT t.id, t.due, t.version,
-                   CASE WHEN t.held > 0 OR EXISTS (SELECT FROM jobs_job j WHERE j.claimed_by_id = t.id)
+                   -- Not EXISTS, which may be answered by a hash table of all jobs.
+                   CASE WHEN t.held > 0
+                             OR (SELECT true FROM jobs_job j WHERE j.claimed_by_id = t.id LIMIT 1) IS NOT NULL
                         THEN 'busy' ELSE 'idle' END AS becomes,
                    COALESCE((SELECT j.claimed_by_id = t.id FROM jobs_job j WHERE j.id = o.stuck_job_id), false) AS stuck
             FROM unnest(bots, due, held, versions) AS t(id, due, held, version)

@@ -1,23 +1,9 @@
--- Pick: the next `most` due jobs of these kinds (NULL: any), locked; one that somebody else has locked is passed over.
---
--- A priority at a time, highest first. First those at which the caller knows where to begin (`priorities`, and the
--- places `run_ats` and `ids` there), then whatever the index has below them.
-CREATE OR REPLACE FUNCTION jobs_pick(
-    most integer, kinds text[], priorities integer[], run_ats timestamptz[], ids bigint[]
-)
-RETURNS bigint[] LANGUAGE plpgsql VOLATILE
-AS $function$
-DECLARE
-    picked bigint[] := '{}';
-    next_ids bigint[];
-    at_priority integer := 2147483647;
-    after_at timestamptz;
-    after_id bigint;
-    i integer := 1;
-BEGIN
-    IF kinds IS NOT NULL THEN
-        kinds := ARRAY(SELECT wanted FROM unnest(kinds) AS wanted
-                       WHERE NOT EXISTS (SELECT FROM jobs_jobkind k WHERE k.name = wanted AND k.paused));
+/* Jobs picked: the next due jobs of these kinds (NULL: any), locked; one that somebody else has locked is passed over.
+A priority at a time, highest first. First those at which the caller knows where to begin (`priorities`, and the places
+`run_ats` and `ids` there), then whatever the index has below them. */
+IF kinds IS NOT NULL THEN
+        unpaused := ARRAY(SELECT wanted FROM unnest(kinds) AS wanted
+                          WHERE NOT EXISTS (SELECT FROM jobs_jobkind k WHERE k.name = wanted AND k.paused));
     END IF;
     LOOP
         IF i <= cardinality(priorities) THEN
@@ -32,7 +18,7 @@ BEGIN
                                 WHERE j.status = 'pending' AND j.priority < at_priority
                                 ORDER BY j.priority DESC LIMIT 1);
             ELSE
-                at_priority := (SELECT max(p.priority) FROM unnest(kinds) AS wanted CROSS JOIN LATERAL (
+                at_priority := (SELECT max(p.priority) FROM unnest(unpaused) AS wanted CROSS JOIN LATERAL (
                                     SELECT j.priority FROM jobs_job j
                                     WHERE j.status = 'pending' AND j.kind_id = wanted AND j.priority < at_priority
                                     ORDER BY j.priority DESC LIMIT 1
@@ -48,16 +34,16 @@ BEGIN
                   AND (j.run_at, j.id) > (after_at, after_id)
                   AND NOT COALESCE(j.kind_id = ANY (ARRAY(SELECT k.name FROM jobs_jobkind k WHERE k.paused)), false)
                 ORDER BY j.run_at, j.id
-                LIMIT most - cardinality(picked)
+                LIMIT wanted_all - cardinality(picked)
                 FOR NO KEY UPDATE OF j SKIP LOCKED
             );
-        ELSIF cardinality(kinds) = 1 THEN
+        ELSIF cardinality(unpaused) = 1 THEN
             picked := picked || ARRAY(
                 SELECT j.id FROM jobs_job j
-                WHERE j.status = 'pending' AND j.kind_id = kinds[1] AND j.priority = at_priority
+                WHERE j.status = 'pending' AND j.kind_id = unpaused[1] AND j.priority = at_priority
                   AND j.run_at <= statement_timestamp() AND (j.run_at, j.id) > (after_at, after_id)
                 ORDER BY j.run_at, j.id
-                LIMIT most - cardinality(picked)
+                LIMIT wanted_all - cardinality(picked)
                 FOR NO KEY UPDATE OF j SKIP LOCKED
             );
         ELSE
@@ -67,15 +53,15 @@ BEGIN
                        (array_agg(next.id ORDER BY next.run_at DESC, next.id DESC))[1]
                 INTO next_ids, after_at, after_id
                 FROM (
-                    SELECT due.id, due.run_at FROM unnest(kinds) AS wanted CROSS JOIN LATERAL (
+                    SELECT due.id, due.run_at FROM unnest(unpaused) AS wanted CROSS JOIN LATERAL (
                         SELECT j.id, j.run_at FROM jobs_job j
                         WHERE j.status = 'pending' AND j.kind_id = wanted AND j.priority = at_priority
                           AND j.run_at <= statement_timestamp() AND (j.run_at, j.id) > (after_at, after_id)
                         ORDER BY j.run_at, j.id
-                        LIMIT most - cardinality(picked)
+                        LIMIT wanted_all - cardinality(picked)
                     ) due
                     ORDER BY due.run_at, due.id
-                    LIMIT most - cardinality(picked)
+                    LIMIT wanted_all - cardinality(picked)
                 ) next;
                 EXIT WHEN next_ids IS NULL;
                 picked := picked || ARRAY(
@@ -84,11 +70,8 @@ BEGIN
                     ORDER BY j.run_at, j.id
                     FOR NO KEY UPDATE OF j SKIP LOCKED
                 );
-                EXIT WHEN cardinality(picked) >= most;
+                EXIT WHEN cardinality(picked) >= wanted_all;
             END LOOP;
         END IF;
-        EXIT WHEN cardinality(picked) >= most;
+        EXIT WHEN cardinality(picked) >= wanted_all;
     END LOOP;
-    RETURN picked;
-END
-$function$;

@@ -1,0 +1,66 @@
+/* Jobs claimed: the next due jobs for these bots, by priority, then by age; where there are too few for all, each bot
+gets one before any gets a second. None of a paused kind, and none beyond a bot's capacity. */
+IF locked.limited THEN
+        wants := ARRAY(
+            SELECT GREATEST(0, LEAST(t.want, b.capacity - (
+                SELECT count(*) FROM jobs_job j WHERE j.claimed_by_id = t.id
+            )::integer))
+            FROM unnest(bots, wants) AS t(id, want) JOIN bots_bot b ON b.id = t.id
+            ORDER BY t.id
+        );
+    END IF;
+    kinds := CASE
+        WHEN cardinality(locked.kinds) = 0 THEN asked
+        WHEN asked IS NULL THEN locked.kinds
+        ELSE ARRAY(SELECT unnest(locked.kinds) INTERSECT SELECT unnest(asked) ORDER BY 1)
+    END;
+    IF cardinality(kinds) = 0 THEN
+        wants := array_fill(0, ARRAY[cardinality(wants)]);
+    END IF;
+    wanted_all := 0;
+    FOREACH n IN ARRAY wants LOOP
+        wanted_all := wanted_all + n;
+    END LOOP;
+    IF wanted_all > 0 THEN
+        began := clock_timestamp();
+        {jobs_picked}
+        found_all := cardinality(picked);
+        took := EXTRACT(epoch FROM clock_timestamp() - began);
+        at := statement_timestamp()::text;
+        IF cardinality(priorities) > 0 OR took > EXTRACT(epoch FROM slow) THEN
+            SELECT j.priority, j.run_at::text, j.id INTO last_priority, last_run_at, last_id
+            FROM jobs_job j WHERE j.id = picked[found_all];
+        END IF;
+    END IF;
+    IF found_all > 0 THEN
+        turn_of := CASE WHEN cardinality(wants) = 1 THEN array_fill(1, ARRAY[wanted_all]) ELSE ARRAY(
+            SELECT p.place
+            FROM unnest(wants) WITH ORDINALITY AS p(want, place) CROSS JOIN generate_series(1, p.want) AS slot
+            ORDER BY slot, p.place
+        ) END;
+        WITH claimed AS (
+            UPDATE jobs_job j
+            SET {opened}
+            FROM jobs_jobkind k
+            CROSS JOIN (
+                SELECT p.id, turn_of[p.n] AS place, bots[turn_of[p.n]] AS bot, instances[turn_of[p.n]] AS instance,
+                       CASE WHEN starting[turn_of[p.n]] THEN 'processing' ELSE 'claimed' END AS status,
+                       statement_timestamp() AS claimed_at, statement_timestamp() AS heartbeat_at,
+                       CASE WHEN starting[turn_of[p.n]] THEN statement_timestamp() END AS started_at
+                FROM unnest(picked) WITH ORDINALITY AS p(id, n)
+            ) l
+            WHERE j.id = l.id AND k.name = j.kind_id AND CASE WHEN l.id > 0 THEN j.status = 'pending' END
+            RETURNING l.place, j.id, j.kind_id AS kind, j.attempt, j.max_attempts, j.payload, j.priority, j.key,
+                      j.run_at, j.deadline_at
+        ), given AS MATERIALIZED (
+            SELECT c.place, count(*) AS n, json_agg(r ORDER BY c.priority DESC, c.run_at, c.id)::text AS jobs
+            FROM claimed c CROSS JOIN LATERAL (
+                SELECT c.id, c.kind, c.attempt, c.max_attempts, c.payload, c.priority, c.key,
+                       jobs_moment(c.run_at) AS run_at, jobs_moment(c.deadline_at) AS deadline_at
+            ) r
+            GROUP BY c.place
+        )
+        SELECT array_agg(COALESCE(g.n, 0) ORDER BY s.place), array_agg(g.jobs ORDER BY s.place)
+        INTO counts, texts
+        FROM generate_series(1, cardinality(wants)) AS s(place) LEFT JOIN given g ON g.place = s.place;
+    END IF;

@@ -1,0 +1,19 @@
+/* Leases completed: those that end well, with their results, where the reports hold; `held` is how many. */
+UPDATE jobs_job j
+        SET status = 'succeeded',
+            result = w.result,
+            error = '',
+            started_at = COALESCE(j.started_at, statement_timestamp()),
+            finished_at = statement_timestamp(),
+            finished_by_id = j.claimed_by_id,
+            {holder_cleared},
+            progress = CASE WHEN j.progress IS NULL THEN NULL ELSE 100 END
+        FROM (
+            SELECT p.bot, w.id, w.attempt, w.result
+            FROM unnest(known.turns, bots) AS p(turn, bot)
+            CROSS JOIN LATERAL jsonb_to_recordset(turns->(p.turn - 1)->'complete')
+                AS w(id bigint, attempt integer, result jsonb)
+            ORDER BY w.id
+        ) w
+        WHERE {lease};
+        GET DIAGNOSTICS held = ROW_COUNT;
