@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     """Labels and help texts of kinds. State only: no SQL."""
 
     dependencies = [
-        ("jobs", "0019_one_turn"),
+        ("jobs", "0020_one_rollup"),
     ]
 
     operations = [
