@@ -139,8 +139,7 @@ def stuck(request: HttpRequest) -> Any:
     jobs = Job.objects.stuck().select_related("claimed_by").order_by("heartbeat_at")
     listed = list(jobs.values_list("pk", flat=True)[:MAX_STUCK])
     grades = {
-        check.lease.job_id: check.grade.reason
-        for check in lifecycle.check_leases(Job.objects.filter(pk__in=listed))
+        check.lease.job_id: check.grade.reason for check in lifecycle.check_leases(Job.objects.filter(pk__in=listed))
     }
     not_healthy = Bot.objects.stuck() | Bot.objects.filter(status=BotStatus.DOWN)
     return {
