@@ -100,7 +100,7 @@ def listed(request: HttpRequest) -> Any:
         if status not in IncidentStatus.values:
             raise errors.Invalid(f"status: one of {', '.join(IncidentStatus.values)}.")
         incidents = incidents.of_status(IncidentStatus(status))
-    page = CursorPage.of(request)
+    page = CursorPage.from_request(request)
     rows, next_cursor = page.cut(page.newest_first(incidents)[: page.reads])
     return {"incidents": [_out(row, IncidentOut) for row in rows], "next_cursor": next_cursor}
 

@@ -91,12 +91,12 @@ def compared(usual: Usual, kind: str) -> str:
     return f"{usual.quick} of the last {usual.jobs} {kind} jobs took under {words(usual.under)}"
 
 
-def flapping(jobs: Sequence[int], within: timedelta, *, more: bool = False) -> str:
+def flapping(jobs: Sequence[int], within: timedelta, *, others: bool = False) -> str:
     """Say why a bot is in quarantine: `3 jobs expired under it within 1 h: 12, 15, 19`.
 
-    `jobs` has a job once for each time it expired; with `more` there were others.
+    `jobs` has a job once for each time it expired; with `others` there were more.
     """
-    count = f"{'at least ' if more else ''}{len(jobs)}"
+    count = f"{'at least ' if others else ''}{len(jobs)}"
     times = Counter(jobs)
     if len(times) == len(jobs):
         return f"{count} jobs expired under it within {words(within)}: {', '.join(map(str, jobs))}"

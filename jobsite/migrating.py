@@ -72,14 +72,16 @@ def gave_up(error: DatabaseError, migration: Migration | None) -> str:
     return f"{name} {what} {left} Run `manage.py migrate` again when no long transaction is open."
 
 
-def _wait_if_concurrent(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+def _wait_if_concurrent(
+    execute: Callable[..., Any], sql: str, params: Any, executemany: bool, context: dict[str, Any]
+) -> Any:
     """CREATE and DROP INDEX CONCURRENTLY wait for every older transaction, and nobody waits behind them."""
     if "CONCURRENTLY" not in str(sql).upper():
-        return execute(sql, params, many, context)
+        return execute(sql, params, executemany, context)
     connection: BaseDatabaseWrapper = context["connection"]
     _set(connection, "0")
     try:
-        return execute(sql, params, many, context)
+        return execute(sql, params, executemany, context)
     finally:
         with suppress(DatabaseError):
             _set(connection, LOCK_TIMEOUT)

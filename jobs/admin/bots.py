@@ -99,7 +99,7 @@ class HoldingBotAdmin(BotAdmin):
                 "held_jobs": held,
                 "last_jobs": list(bot_record.last_jobs(bot)[:LAST_SHOWN]),
                 "last_events": JobEvent.objects.filter(bot=bot).order_by("-at").defer("detail")[:LAST_SHOWN],
-                "record": bot_record.of(bot),
+                "record": bot_record.record_of(bot),
                 "fleet": bot_record.of_fleet(),
                 "buttons": self._buttons(request, bot, bool(held)),
                 "may_release": self.has_release_permission(request),

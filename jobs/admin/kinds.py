@@ -102,7 +102,7 @@ class JobKindAdmin(GuardedActions):
             window = request.GET.get("span", "day")
             extra |= {
                 "spread": series.spreads(kind=kind.name).get(kind.name),
-                "recent": learned.of(kind.name),
+                "recent": learned.recent_of(kind.name),
                 "run_limit": policy.run_limit(kind),
                 "teaching": {
                     "enough": learned.ENOUGH,

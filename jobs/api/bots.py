@@ -59,7 +59,7 @@ def bots(request: HttpRequest) -> Any:
             if value not in choices.values:
                 raise Invalid(f"{name}: one of {', '.join(choices.values)}.")
             selected = selected.filter(**{column: value})
-    page = CursorPage.of(request)
+    page = CursorPage.from_request(request)
     rows, next_cursor = page.cut(page.oldest_first(selected)[: page.reads])
     return {"bots": [bot_out(bot) for bot in rows], "next_cursor": next_cursor}
 

@@ -70,7 +70,7 @@ def jobs(request: HttpRequest) -> Any:
         by_id = bot.isascii() and bot.isdigit() and len(bot) <= 18
         found = found.filter(claimed_by=Bot.objects.filter(**({"pk": bot} if by_id else {"name": bot})).first())
         statuses = [status for status in statuses if status in HELD]
-    page = CursorPage.of(request)
+    page = CursorPage.from_request(request)
     ids = index_merge.ids(index_merge.ranges(page.newest_first(found), statuses=statuses, kind=kind), page.reads)
     rows, next_cursor = page.cut(Job.objects.select_related("claimed_by").filter(pk__in=ids).order_by("-id"))
     return {"jobs": [job_out(job) for job in rows], "next_cursor": next_cursor}

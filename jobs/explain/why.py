@@ -244,7 +244,7 @@ def _ended(job: Job, events: Sequence[JobEvent]) -> Evidence:
 def _ran(job: Job) -> Evidence:
     """Its run time compared with what is usual for its kind."""
     ran = (job.finished_at or timezone.now()) - (job.started_at or timezone.now())
-    known = learned.of(job.kind_id)
+    known = learned.recent_of(job.kind_id)
     says = f"for {words(ran)}" if ran >= timedelta(seconds=1) else f"for {ran.total_seconds() * 1000:.0f} ms"
     if known.usual is None:
         return Evidence("ran", says, {"seconds": ran.total_seconds()})

@@ -16,7 +16,7 @@ from jobsite.lib.planner import unplanned
 #: How many of a bot's last jobs its record is made from.
 LOOKED_AT = 300
 #: How far back a record reaches.
-PAST = timedelta(days=1)
+RECENT = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ def last_jobs(bot: Bot) -> JobQuerySet:
     return Job.objects.filter(finished_by=bot).order_by("-id").defer("payload", "result", "error")
 
 
-def of(bot: Bot) -> Record:
+def record_of(bot: Bot) -> Record:
     """From the bot's last jobs of a day, at most `LOOKED_AT`, and the attempts of the same time that ended badly."""
-    since = Now() - PAST
+    since = Now() - RECENT
     done = last_jobs(bot).filter(status=JobStatus.SUCCEEDED, finished_at__isnull=False)
     rows = done.annotate(lately=ExpressionWrapper(Q(finished_at__gte=since), output_field=BooleanField()))
     seen = list(rows.values_list("started_at", "finished_at", "lately")[:LOOKED_AT])

@@ -27,7 +27,7 @@ ENOUGH = 100
 #: The limit is so many times the run time within which this share of the successes stayed, and never less than `LEAST`.
 SHARE, TIMES, LEAST = 0.99, 3, timedelta(minutes=1)
 
-#: What is usual is said with one of these, the first under which at least `MOST` of the jobs stayed.
+#: What is usual is expressed by one of these, the first under which at least `MOST` of the jobs stayed.
 MOST = 0.8
 ROUND = tuple(
     timedelta(seconds=seconds)
@@ -50,11 +50,11 @@ class Recent:
     before: Sequence[int] = (0,) * BUCKETS
     latest: Sequence[int] = (0,) * BUCKETS
 
-    def and_then(self, more: Mapping[int, int]) -> "Recent":
+    def and_then(self, added: Mapping[int, int]) -> "Recent":
         """With these counts, `{bucket: jobs}`, that came after all the others."""
         full = sum(self.latest) >= BLOCK
         before, latest = (self.latest, [0] * BUCKETS) if full else (self.before, list(self.latest))
-        for bucket, jobs in more.items():
+        for bucket, jobs in added.items():
             latest[bucket] += jobs
         return Recent(before, latest)
 
@@ -116,7 +116,7 @@ def recent(learned: Learned | None) -> Recent:
     return Recent() if learned is None else Recent(learned.before, learned.latest)
 
 
-def of(kind: str) -> Recent:
+def recent_of(kind: str) -> Recent:
     """What is known of this kind."""
     return recent(Learned.objects.filter(kind=kind).first())
 

@@ -18,7 +18,7 @@ from jobsite.lib import histogram
 
 #: The statuses that are counted as they are now; how many jobs ended is a counter.
 LIVE = (JobStatus.PENDING, *HELD)
-#: Counters that are told apart by one more label: the column of the rollup for each of its values.
+#: Counters that are distinguished by one more label: the column of the rollup for each of its values.
 BY_STATUS = {status.value: status.value for status in (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED)}
 FAILED_BY = {Actor.BOT.value: "attempts_failed", Actor.SWEEP.value: "given_up"}
 RELEASED_BY = {Actor.OPERATOR.value: "released", Actor.BOT.value: "handed_back", Actor.SWEEP.value: "requeued"}

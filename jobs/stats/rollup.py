@@ -1,6 +1,6 @@
 """The rollup: what ended is added up once, a closed minute at a time, so that no page counts jobs.
 
-A minute is closed when no transaction that began in it can still commit, or after `PATIENCE`. What a transaction
+A minute is closed when no transaction that began in it can still commit, or after `FORCED_AFTER`. What a transaction
 commits that was open for longer is added when it has ended. All moments are the database's
 (docs/decisions/0010-statistics.md).
 """
@@ -35,7 +35,7 @@ WIDTH = {Span.MINUTE: timedelta(minutes=1), Span.QUARTER: timedelta(minutes=15),
 #: A minute has been over for so long when it is closed: a transaction that has just begun is not in the list at once.
 SETTLED = timedelta(seconds=30)
 #: How long a minute stays open for a transaction that began in it.
-PATIENCE = timedelta(minutes=10)
+FORCED_AFTER = timedelta(minutes=10)
 #: For how long what such a transaction commits later is looked for.
 LATEST = timedelta(days=1)
 #: How much of the past one transaction adds up while catching up.
@@ -151,7 +151,7 @@ def _closing(now: datetime | None) -> Closing:
     with connection.cursor() as cursor:
         # PostgreSQL shows a transaction the same list of others for as long as it lasts.
         cursor.execute("SELECT pg_stat_clear_snapshot()")
-    (row,) = run("closing", now=now, settled=SETTLED, patience=PATIENCE)
+    (row,) = run("closing", now=now, settled=SETTLED, patience=FORCED_AFTER)
     return Closing(**row)
 
 

@@ -1,4 +1,4 @@
-"""Which run and wait times are told apart: on Home, on /metrics, for learned limits, and in the rollup. Pure."""
+"""The edges of the buckets of run and wait times: on Home, on /metrics, for learned limits, and in the rollup. Pure."""
 
 import math
 

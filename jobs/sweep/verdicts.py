@@ -141,5 +141,5 @@ def flapping(bots: Collection[int], would_expire: Mapping[int, Sequence[int]] | 
     for bot, before in rows.values_list("pk", "expired"):
         jobs = [*reversed(before), *(would_expire or {}).get(bot, ())]
         if len(jobs) >= settings.QUARANTINE_EXPIRIES:
-            reasons[bot] = health.flapping(jobs[-most:], settings.QUARANTINE_WINDOW, more=len(jobs) > most)
+            reasons[bot] = health.flapping(jobs[-most:], settings.QUARANTINE_WINDOW, others=len(jobs) > most)
     return reasons

@@ -32,7 +32,7 @@ KINDS = {
 TEAMS = ("fetch", "print", "image", "batch", "night")
 #: How many rows one statement writes.
 BATCH = 20_000
-PAST = timedelta(days=7)
+HISTORY = timedelta(days=7)
 
 
 def seed(rows: int, bots: int, advance: Callable[[int], None]) -> None:
@@ -64,7 +64,8 @@ def _fleet(count: int) -> list[Bot]:
 def _past(rows: int, bots: list[int], advance: Callable[[int], None]) -> None:
     until = timezone.now() - timedelta(seconds=90)
     params: dict[str, Any] = {
-        "rows": rows, "until": until, "past": PAST, "days": PAST.days, "bots": bots, "tag": f"{until:%Y%m%d%H%M%S}",
+        "rows": rows, "until": until, "past": HISTORY, "days": HISTORY.days, "bots": bots,
+        "tag": f"{until:%Y%m%d%H%M%S}",
     }  # fmt: skip
     for first in range(1, rows + 1, BATCH):
         last = min(first + BATCH - 1, rows)

@@ -24,7 +24,7 @@ class CursorPage:
     cursor: int | None
 
     @classmethod
-    def of(cls, request: HttpRequest) -> "CursorPage":
+    def from_request(cls, request: HttpRequest) -> "CursorPage":
         """Read `limit` and `cursor`. Invalid, which names it, for one that is no integer in its range."""
         cursor = integer(request, "cursor", 0, MAX_ID) if request.GET.get("cursor") else None
         return cls(integer(request, "limit", PAGE, MAX_PAGE), cursor)

@@ -26,21 +26,21 @@ class Share:
         return f"{self.failed} of {self.ended} ({self.share * 100:.1f} %)"
 
 
-def wilson(part: int, whole: int, deviations: float) -> tuple[float, float]:
+def wilson(part: int, total: int, deviations: float) -> tuple[float, float]:
     """Wilson's score interval for a share, from 0 to 1, with so many standard deviations; (0, 1) of nothing.
 
     E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927), 209-212. It
     holds for shares near 0 and for small counts, where the usual one does not (Brown, Cai, DasGupta, "Interval
     estimation for a binomial proportion", Statistical Science 16 (2001), 101-133).
     """
-    if whole == 0:
+    if total == 0:
         return 0.0, 1.0
-    share, square = part / whole, deviations * deviations / whole
+    share, square = part / total, deviations * deviations / total
     middle = share + square / 2
-    half = deviations * sqrt(share * (1 - share) / whole + square / (4 * whole))
+    half = deviations * sqrt(share * (1 - share) / total + square / (4 * total))
     low, high = (middle - half) / (1 + square), (middle + half) / (1 + square)
     # Exactly 0 and 1 at the ends: there the two parts are equal but for rounding.
-    return (0.0 if part == 0 else low), (1.0 if part == whole else high)
+    return (0.0 if part == 0 else low), (1.0 if part == total else high)
 
 
 def wilson_interval(rate: Share, sure: float) -> tuple[float, float]:

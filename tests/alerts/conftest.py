@@ -15,5 +15,5 @@ def told(monkeypatch):
         calls.append((str(incident.cause), str(moment), incident.state, incident.title))
         return real(incident, moment)
 
-    monkeypatch.setattr(outbox, "tell", tell)
+    monkeypatch.setattr(outbox, "enqueue_notifications", tell)
     return calls

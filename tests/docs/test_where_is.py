@@ -14,11 +14,6 @@ QUESTIONS = [
     "wakes a waiting claim", "who may write job state", "`down`", "rules for a payload", "capacity enforced",
     "sweep's decision", "numbers of `/metrics`", "webhook sent", "paging of the API",
 ]  # fmt: skip
-#: Where it stands until its file has come.
-UNTIL_THEN = {
-    "jobs/stats/learned.py": "jobs/learned.py",
-    "jobs/stats/metrics.py": "jobs/metrics.py",
-}
 ROWS = {row["where is"]: word(row["path"]) for row in table(DOC, "where is", "path")}
 
 
@@ -29,7 +24,7 @@ def test_each_question_has_one_answer(question):
 
 @pytest.mark.parametrize("path", ROWS.values())
 def test_every_answer_is_a_file(path):
-    assert (ROOT / path).is_file() or (ROOT / UNTIL_THEN.get(path, path)).is_file()
+    assert (ROOT / path).is_file()
 
 
 def test_every_package_named_is_there():

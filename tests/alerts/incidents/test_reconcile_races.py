@@ -62,7 +62,7 @@ def test_a_pass_that_breaks_leaves_nothing_behind_and_the_next_makes_it_good(stu
         raise RuntimeError("the outbox is full")
 
     with monkeypatch.context() as broken:
-        broken.setattr(outbox, "tell", breaks)
+        broken.setattr(outbox, "enqueue_notifications", breaks)
         with pytest.raises(RuntimeError):
             reconcile.reconcile()
     assert not Incident.objects.exists()

@@ -123,7 +123,7 @@ def test_why_a_bot_is_in_quarantine_is_on_its_page_on_home_and_in_the_api(client
 
 
 def test_many_expiries_are_said_to_be_at_least_so_many():
-    said = health.flapping([1, 2, 3], timedelta(hours=1), more=True)
+    said = health.flapping([1, 2, 3], timedelta(hours=1), others=True)
     assert said == "at least 3 jobs expired under it within 1 h: 1, 2, 3"
 
 
