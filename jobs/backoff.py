@@ -1,14 +1,14 @@
-"""The delay before the next attempt. Pure: the kind's `backoff` is the unit, this is the factor.
+"""Compute the delay before the next attempt. Pure: the kind's `backoff` is the unit, this is the factor.
 
-Of a job it is reckoned where its row is, by the same figures (`backoff.sql` of the lifecycle), from the attempts that
-were used: one that was released does not count.
+For a job it is computed in SQL with the same constants (`backoff.sql` of the lifecycle), from the attempts used: one
+that was released does not count.
 """
 
 import random
 
 #: Doubling stops here: 2 ** 10 is 1 024 times the kind's backoff.
 MAX_DOUBLINGS = 10
-#: Each delay is spread by up to this share either way, so that jobs which failed together do not return together.
+#: Each delay varies by up to this share either way: jobs that failed at the same time are not due at the same time.
 JITTER = 0.25
 
 

@@ -1,4 +1,4 @@
-"""The work: jobs, the policy of each kind, and what happened to them."""
+"""Jobs, their kinds with limits and policies, and the history of jobs."""
 
 from datetime import timedelta
 
@@ -25,7 +25,7 @@ KIND_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/-]*\Z"
 
 
 class JobKind(models.Model):
-    """What sort of work a job is, and the policy for all jobs of that sort."""
+    """A type of work, with the limits and policies of its jobs."""
 
     name = models.CharField(
         max_length=NAME_LENGTH,
@@ -93,7 +93,7 @@ class JobKind(models.Model):
 
 
 class JobQuerySet(models.QuerySet["Job"]):
-    """Questions about jobs."""
+    """Queries for jobs."""
 
     def pending(self) -> "JobQuerySet":
         """Jobs that nobody holds and that are not finished."""
@@ -105,7 +105,7 @@ class JobQuerySet(models.QuerySet["Job"]):
 
     def held_by(self, bot: "Bot") -> "JobQuerySet":
         """The jobs this bot holds."""
-        # Held if and only if somebody holds it (constraint `job_held_has_lease`).
+        # Without the status: `claimed_by` is set if and only if it is held (constraint `job_held_has_lease`).
         return self.filter(claimed_by=bot)
 
     def stuck(self) -> "JobQuerySet":
@@ -118,7 +118,7 @@ class JobQuerySet(models.QuerySet["Job"]):
 
 
 class Job(models.Model):
-    """One unit of work. Only `jobs.lifecycle` changes the state of one."""
+    """One unit of work. Only `jobs.lifecycle` changes its state."""
 
     # No foreign key in the database is checked for each job: jobs/lifecycle/sql/guard_kind.sql and guard_bot.sql
     # do it for each kind and bot that is deleted.

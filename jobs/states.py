@@ -42,7 +42,7 @@ class Verb(TextChoices):
 
 
 class Actor(TextChoices):
-    """Who did it."""
+    """Who caused an event."""
 
     OPERATOR = "operator"
     BOT = "bot"

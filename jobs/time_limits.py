@@ -1,4 +1,4 @@
-"""The time limits of a kind: as expressions for the database, and for a kind that has been read."""
+"""Compute the time limits of a kind: as database expressions, and for a kind that has been read."""
 
 from datetime import timedelta
 from typing import Protocol
@@ -21,7 +21,7 @@ class HasRunLimit(Protocol):
 def run_limit(kind: str = "") -> Coalesce:
     """How long a job may run: its kind's own limit, else the learned one, else the site's. `kind`: where the kind is.
 
-    For the ORM; `deadline.sql` says the same, and `limit_of` does for a kind that has been read.
+    For the ORM; `deadline.sql` has the same in SQL, and `limit_of` for a kind that has been read.
     """
     default = Value(settings.DEFAULT_RUN_WITHIN, output_field=models.DurationField())
     return Coalesce(F(f"{kind}run_within"), F(f"{kind}learned_run_within"), default)

@@ -21,7 +21,7 @@ from psycopg_pool import PoolTimeout
 from bots import tokens
 from bots.models import Bot
 from jobs.api import turn
-from jobs.api.turn import Answer
+from jobs.api.turn import TurnResponse
 from jobs.turns import waiting
 from jobsite import metrics, probes
 from jobsite.lib import log_context, problems
@@ -79,11 +79,11 @@ class Entry:
         return body
 
 
-def _answer_turn(environ: WSGIEnvironment) -> Answer | None:
+def _answer_turn(environ: WSGIEnvironment) -> TurnResponse | None:
     try:
         return turn.answer(environ)
     except Exception as error:
-        return Answer.from_response(problems.problem_of(environ["REQUEST_METHOD"], environ["PATH_INFO"], error))
+        return TurnResponse.from_response(problems.problem_of(environ["REQUEST_METHOD"], environ["PATH_INFO"], error))
 
 
 @cache

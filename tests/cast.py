@@ -1,4 +1,4 @@
-"""The cast: the bots, people and jobs that the tests are about, and what can be done to them. A pytest plugin."""
+"""Fixtures for bots, people and jobs, and functions that act on them. A pytest plugin."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ from jobs.enqueue.new_job import NewJob
 from jobs.lifecycle import By, Report
 from jobs.models import Job
 
-#: Every moment in a lease's life, so that `age` can move them all.
+#: All times of a job, which `age` moves.
 MOMENTS = ("run_at", "claimed_at", "started_at", "heartbeat_at", "deadline_at", "finished_at", "created_at")
 
 
 @dataclass(frozen=True)
 class Lease:
-    """A job somebody holds: what a bot knows of it, and who holds it."""
+    """A held job: its id and attempt, and its holder."""
 
     bot: Bot
     id: int
@@ -38,9 +38,9 @@ class Lease:
         """The job as it is in the database now."""
         return Job.objects.get(pk=self.id)
 
-    def report(self, **said: Any) -> Report:
-        """What the bot would say of this lease."""
-        return Report(self.id, self.attempt, **said)
+    def report(self, **fields: Any) -> Report:
+        """A report of the bot on this lease."""
+        return Report(self.id, self.attempt, **fields)
 
     def complete(self, result: Any = None) -> lifecycle.Outcome:
         """The bot completes it."""
@@ -51,16 +51,16 @@ class Lease:
         return lifecycle.fail([self.report(error=error, retry=retry)], by=self.by)
 
     def hand_back(self) -> lifecycle.Outcome:
-        """The bot gives it back."""
+        """The bot hands it back."""
         return lifecycle.hand_back([self.report()], by=self.by)
 
     def start(self) -> lifecycle.Outcome:
         """The bot starts it."""
         return lifecycle.start([self.report()], by=self.by)[1]
 
-    def heartbeat(self, **said: Any) -> lifecycle.Outcome:
+    def heartbeat(self, **fields: Any) -> lifecycle.Outcome:
         """The bot renews it."""
-        return lifecycle.heartbeat([self.report(**said)], by=self.by)[1]
+        return lifecycle.heartbeat([self.report(**fields)], by=self.by)[1]
 
 
 def enqueue_one(kind: str = "sum", **fields: Any) -> Job:
@@ -71,7 +71,7 @@ def enqueue_one(kind: str = "sum", **fields: Any) -> Job:
 
 def take_one(bot: Bot, *, start: bool = True, **fields: Any) -> Lease:
     """A new job that `bot` has claimed."""
-    # Before all others, so that the claim takes this one and no job that is there already.
+    # With the highest priority, so that the claim takes this job and no other.
     job = enqueue_one(**({"priority": 1_000_000} | fields))
     (claimed,) = lifecycle.claim(bot, start=start)
     assert claimed.id == job.pk
@@ -144,13 +144,13 @@ def olga(db: None) -> User:
 
 @pytest.fixture
 def vera(db: None) -> User:
-    """Somebody who may look at everything and touch nothing."""
+    """A user who may view everything and change nothing."""
     return _person("vera", lambda codename: codename.startswith("view_"))
 
 
 @pytest.fixture
 def nora(db: None) -> User:
-    """Somebody who may log in, and no more."""
+    """A user who may only log in."""
     return _person("nora", lambda codename: False)
 
 

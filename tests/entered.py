@@ -1,4 +1,4 @@
-"""Test clients and test servers that come in by the site's own entry, as the web server does; Django's would not."""
+"""Let test clients and test servers use the entry of the site, as the web server does and Django's do not."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +13,7 @@ from jobsite.entry import Entry
 
 
 class _Handler(ClientHandler):
-    """Behind the entry stands Django as it always stands behind a test client."""
+    """The entry, in front of Django as a test client calls it."""
 
     def __call__(self, environ: dict[str, Any]) -> Any:
         by_django, headers, statuses = list[Any](), list[tuple[str, str]](), list[str]()
@@ -40,10 +40,10 @@ class _Handler(ClientHandler):
 
 
 class EnteringClient(Client):
-    """Django's test client, by way of the entry."""
+    """Django's test client, through the entry."""
 
-    def __init__(self, *args: Any, **said: Any) -> None:
-        super().__init__(*args, **said)
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
         self.handler = _Handler(self.handler.enforce_csrf_checks)
 
 

@@ -1,4 +1,4 @@
-"""Two real connections at once, in an order that the test decides: nobody sleeps, everybody waits for a lock."""
+"""Run code on several real connections, in an order set by locks and not by sleeping."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ from django.db import connection, connections, transaction
 
 T = TypeVar("T")
 
-#: How long a test waits for what must happen before it calls the other side dead.
+#: Seconds after which a test fails that waits for something.
 PATIENCE = 20.0
 
 _BLOCKED = """
@@ -20,13 +20,13 @@ _BLOCKED = """
 
 
 class Racers:
-    """Threads, each with a connection of its own."""
+    """Run functions in threads, each with a connection of its own."""
 
     def __init__(self, pool: ThreadPoolExecutor) -> None:
         self.pool = pool
 
     def go(self, what: Callable[[], T]) -> "Future[T]":
-        """Run `what` in a thread of its own, and give its connection back afterwards."""
+        """Run `what` in a thread, and close its connection afterwards."""
 
         def run() -> T:
             try:
@@ -37,21 +37,21 @@ class Racers:
         return self.pool.submit(run)
 
     def go_and_block(self, what: Callable[[], T]) -> "Future[T]":
-        """Run `what`, which must come to wait for a lock; returns when it does."""
+        """Run `what`, which must wait for a lock; returns when it does."""
         before = blocked()
         future = self.go(what)
         pause = threading.Event()
         for _ in range(int(PATIENCE / 0.005)):
             if blocked() > before:
                 return future
-            assert not future.done(), f"it was to wait for a lock, and is done: {future.exception() or future.result()}"
+            assert not future.done(), f"it did not wait for a lock, but ended: {future.exception() or future.result()}"
             pause.wait(0.005)
-        raise AssertionError("it never came to wait for a lock")
+        raise AssertionError("it never waited for a lock")
 
 
 @contextmanager
 def racers() -> Iterator[Racers]:
-    """A place for threads; all of them have ended when it is left."""
+    """A pool of threads, all of which have ended on exit."""
     with ThreadPoolExecutor(max_workers=8) as pool:
         yield Racers(pool)
 
@@ -66,7 +66,7 @@ def blocked() -> int:
 
 
 def in_order(row: Any, first: Callable[[], Any], second: Callable[[], Any]) -> tuple[Any, Any]:
-    """Both at once, and `first` gets the lock on `row` before `second` does: both wait for us to let go of it."""
+    """Run both, so that `first` gets the lock on `row` before `second`: both wait until this function releases it."""
     with racers() as run:
         with transaction.atomic():
             type(row).objects.select_for_update().get(pk=row.pk)

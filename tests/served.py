@@ -1,4 +1,4 @@
-"""The production server on the test database, in a process of its own: what no test client can stand for."""
+"""Run the production server on the test database, in a process of its own."""
 
 import contextlib
 import os

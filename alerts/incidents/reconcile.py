@@ -16,10 +16,9 @@ from alerts.incidents.members import Members
 from alerts.incidents.sweep_late import SweepStatus
 from alerts.models import Incident, IncidentNote
 from alerts.states import Cause, Moment, Severity
+from jobsite.lib import locks
 from jobsite.lib.durations import words
 
-#: Advisory lock, unique in this database: one reconciliation at a time.
-RECONCILE_LOCK = 0xA1E7
 #: How long to wait for an incident's row that somebody else has locked. An acknowledgement takes milliseconds.
 LOCK_TIMEOUT = "5s"
 #: How many times the clear time doubles at most, for a cause that returns repeatedly.
@@ -94,7 +93,7 @@ def _try_lock() -> datetime | None:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_try_advisory_xact_lock(%s), statement_timestamp(), set_config('lock_timeout', %s, true)",
-            [RECONCILE_LOCK, LOCK_TIMEOUT],
+            [locks.RECONCILE, LOCK_TIMEOUT],
         )
         locked, now, _ = cursor.fetchone()
     return now if locked else None

@@ -1,1 +1,1 @@
-"""The JSON API under `/api/v1/`: doors that check what comes in and call `jobs.lifecycle` and `bots.roster`."""
+"""The JSON API under `/api/v1/`: check requests and call `jobs.lifecycle` and `bots.roster`."""

@@ -1,4 +1,4 @@
-"""The two doors of the API: bots with their tokens, operators and producers with their keys."""
+"""Authenticate calls of the API: bots by their tokens, operators and producers by their API keys."""
 
 from typing import cast
 
@@ -11,7 +11,7 @@ from jobs import lifecycle
 from jobsite.lib import log_context
 from jobsite.lib.errors import Forbidden, Invalid, Unauthorized
 
-#: The longest name a bot's process may give itself.
+#: The longest name of a bot's instance.
 INSTANCE_LENGTH = 100
 
 
@@ -22,12 +22,12 @@ class Caller(HttpRequest):
 
 
 def either(request: HttpRequest) -> Bot | ApiKey:
-    """Let in whoever has a good token. Unauthorized otherwise."""
+    """Authenticate any caller with a valid token. Unauthorized otherwise."""
     header = request.headers.get("Authorization", "")
     caller = recognise(bearer(header))
     if caller is None:
-        said = "This token is unknown or was revoked." if header else "Send `Authorization: Bearer <token>`."
-        raise Unauthorized(said)
+        message = "This token is unknown or was revoked." if header else "Send `Authorization: Bearer <token>`."
+        raise Unauthorized(message)
     if isinstance(caller, Bot):
         log_context.bind(bot=caller.name, bot_id=caller.pk)
     else:
@@ -38,7 +38,7 @@ def either(request: HttpRequest) -> Bot | ApiKey:
 
 
 def bots_only(request: HttpRequest) -> Bot:
-    """Let in bots."""
+    """Authenticate bots only."""
     caller = either(request)
     if not isinstance(caller, Bot):
         raise Forbidden("This call is for bots: it needs a bot's token, and this is an operator's key.")
@@ -46,7 +46,7 @@ def bots_only(request: HttpRequest) -> Bot:
 
 
 def people_only(request: HttpRequest) -> ApiKey:
-    """Let in operators and producers. What each may do is asked of `require`."""
+    """Authenticate operators and producers. `require` checks what each may do."""
     caller = either(request)
     if not isinstance(caller, ApiKey):
         raise Forbidden("This call needs an operator's or producer's key, and this is a bot's token.")
@@ -73,7 +73,7 @@ def require(request: HttpRequest, *permissions: str) -> User:
 
 
 def instance_of(request: HttpRequest) -> str:
-    """The name of this life of the bot, from the header `Bot-Instance`; empty when it sends none."""
+    """The name of the bot's instance, from the header `Bot-Instance`; empty when it sends none."""
     instance = request.headers.get("Bot-Instance", "").strip()
     if len(instance) > INSTANCE_LENGTH or not instance.isprintable():
         raise Invalid(f"Bot-Instance: at most {INSTANCE_LENGTH} printable characters.")

@@ -1,4 +1,4 @@
-"""What operators call about bots, and `GET /stuck`: what needs a human now."""
+"""Calls of operators about bots, and `GET /stuck`: jobs and bots that need attention."""
 
 from typing import Any
 
@@ -53,14 +53,14 @@ def bots(request: HttpRequest) -> Any:
     """Bots in the order they were registered. Filters: `status`, `health`; `limit` and `cursor` page."""
     require(request, "bots.view_bot")
     only_known(request, ("status", "health", "limit", "cursor"))
-    found = Bot.objects.order_by("id")
+    selected = Bot.objects.order_by("id")
     for name, column, choices in (("status", "status", BotStatus), ("health", "health_status", HealthStatus)):
         if value := request.GET.get(name):
             if value not in choices.values:
                 raise Invalid(f"{name}: one of {', '.join(choices.values)}.")
-            found = found.filter(**{column: value})
+            selected = selected.filter(**{column: value})
     page = CursorPage.of(request)
-    rows, next_cursor = page.cut(page.oldest_first(found)[: page.reads])
+    rows, next_cursor = page.cut(page.oldest_first(selected)[: page.reads])
     return {"bots": [bot_out(bot) for bot in rows], "next_cursor": next_cursor}
 
 
@@ -95,7 +95,7 @@ def expect(request: HttpRequest, bot_id: str, data: schemas.ExpectIn) -> Any:
     changed = roster.expect(Bot.objects.filter(pk=bot.pk), data.expected, by=user.get_username(), reason=data.reason)
     what = "is missed when it stops calling" if data.expected else "may be gone, and is not missed"
     status = "expected" if data.expected else "not_expected"
-    return _said(bot, status, f"Bot {bot.name} {what}" + ("." if changed else "; so it was before."))
+    return _changed(bot, status, f"Bot {bot.name} {what}" + ("." if changed else "; so it was before."))
 
 
 @router.post("/bots/{bot_id}/pause", response=schemas.BotChangeOut)
@@ -104,7 +104,7 @@ def pause(request: HttpRequest, bot_id: str, data: schemas.ReasonIn = Body(defau
     who = {"by": require(request, "bots.pause_bot").get_username(), "reason": data.reason}
     bot = find(bot_id_in(bot_id))
     changed = roster.pause(Bot.objects.filter(pk=bot.pk), **who)
-    return _said(bot, "paused", f"Bot {bot.name} gets no new jobs" + ("." if changed else "; it was paused before."))
+    return _changed(bot, "paused", f"Bot {bot.name} gets no new jobs" + ("." if changed else "; it was paused before."))
 
 
 @router.post("/bots/{bot_id}/resume", response=schemas.BotChangeOut)
@@ -114,7 +114,7 @@ def resume(request: HttpRequest, bot_id: str, data: schemas.ReasonIn = Body(defa
     bot = find(bot_id_in(bot_id))
     roster.resume(Bot.objects.filter(pk=bot.pk), **who)
     roster.clear_quarantine(Bot.objects.filter(pk=bot.pk), **who)
-    return _said(bot, "resumed", f"Bot {bot.name} gets new jobs.")
+    return _changed(bot, "resumed", f"Bot {bot.name} gets new jobs.")
 
 
 @router.post("/bots/{bot_id}/restart", response=schemas.BotChangeOut)
@@ -124,12 +124,11 @@ def restart(request: HttpRequest, bot_id: str, data: schemas.ReasonIn = Body(def
     bot = find(bot_id_in(bot_id))
     _, changes = lifecycle.restart(Bot.objects.filter(pk=bot.pk), by=By.operator(user), reason=data.reason)
     released = [change.id for change in changes]
-    return _said(bot, "restarting", f"Bot {bot.name} will be told to restart; {len(released)} jobs were released.") | {
-        "released": released
-    }
+    message = f"Bot {bot.name} will be told to restart; {len(released)} jobs were released."
+    return _changed(bot, "restarting", message) | {"released": released}
 
 
-def _said(bot: Bot, status: str, message: str) -> dict[str, Any]:
+def _changed(bot: Bot, status: str, message: str) -> dict[str, Any]:
     return {"bot_id": bot.pk, "status": status, "message": message}
 
 
@@ -138,17 +137,17 @@ def stuck(request: HttpRequest) -> Any:
     """Everything stuck now, with the evidence: leases past a limit, and bots that are unwell or down."""
     require(request, "jobs.view_job", "bots.view_bot")
     jobs = Job.objects.stuck().select_related("claimed_by").order_by("heartbeat_at")
+    listed = list(jobs.values_list("pk", flat=True)[:MAX_STUCK])
     grades = {
-        watch.lease.job_id: watch.grade.reason
-        for watch in lifecycle.watched(Job.objects.filter(pk__in=list(jobs.values_list("pk", flat=True)[:MAX_STUCK])))
+        check.lease.job_id: check.grade.reason for check in lifecycle.check_leases(Job.objects.filter(pk__in=listed))
     }
-    unwell = Bot.objects.stuck() | Bot.objects.filter(status=BotStatus.DOWN)
+    not_healthy = Bot.objects.stuck() | Bot.objects.filter(status=BotStatus.DOWN)
     return {
         "jobs": [job_out(job) | {"reason": grades.get(job.pk, "")} for job in jobs[:MAX_STUCK]],
-        "bots": [bot_out(bot) for bot in unwell.order_by("name")[:MAX_STUCK]],
+        "bots": [bot_out(bot) for bot in not_healthy.order_by("name")[:MAX_STUCK]],
         "summary": {
             "jobs": jobs.count(),
-            "bots": unwell.count(),
+            "bots": not_healthy.count(),
             "potentially_stuck": Bot.objects.filter(health_status=HealthStatus.POTENTIALLY_STUCK).count(),
             "unhealthy": Bot.objects.filter(health_status=HealthStatus.UNHEALTHY).count(),
             "down": Bot.objects.filter(status=BotStatus.DOWN).count(),

@@ -1,4 +1,4 @@
-"""What producers and operators call about jobs, and the one path that bots share with them: release."""
+"""Calls of producers and operators about jobs, and release, which bots share with them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -116,7 +116,7 @@ def release(
         if data.attempt is None:
             raise Invalid("attempt: a bot names the attempt it gives back.")
         outcome = lifecycle.hand_back([Report(number, data.attempt)], by=By.bot(caller), reason=data.reason)
-        outcome.only(number)
+        outcome.raise_error(number)
         return {"status": "released", "job_id": number, "attempt": data.attempt}
     if data.attempt is not None:
         raise Invalid("attempt: only a bot names an attempt; an operator releases whoever holds the job.")

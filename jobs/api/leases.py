@@ -1,4 +1,4 @@
-"""What bots call about one job, and a process saying hello. Claim and exchange are in `turn`."""
+"""Calls of bots about one job, and hello. Claim and exchange are in `turn`."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ router = Router(auth=bots_only, tags=["Bots"])
 
 
 def _lease(job_id: str, data: schemas.LeaseIn) -> int:
-    """The job; log lines say it from here on, and which attempt the bot means."""
+    """The job's id. Binds it and the attempt to the log context."""
     log_context.bind(attempt=data.attempt)
     return job_id_in(job_id)
 
@@ -39,7 +39,7 @@ def heartbeat(request: HttpRequest, job_id: str, data: schemas.HeartbeatIn) -> A
 
 def _renewed(request: HttpRequest, leases: list[lifecycle.Renewed], outcome: lifecycle.Outcome) -> dict[str, Any]:
     for job_id in outcome.rejected:
-        outcome.only(job_id)
+        outcome.raise_error(job_id)
     (lease,) = leases
     restart = lifecycle.take_restart(bot_of(request), instance_of(request))
     return {
@@ -67,7 +67,7 @@ def fail(request: HttpRequest, job_id: str, data: schemas.FailIn) -> Any:
 
 
 def _reported(status: str, report: Report, outcome: lifecycle.Outcome) -> dict[str, Any]:
-    outcome.only(report.id)
+    outcome.raise_error(report.id)
     return {"status": status, "job_id": report.id, "attempt": report.attempt}
 
 

@@ -1,7 +1,7 @@
-"""Claim and exchange: a bot's turn, answered where the web server calls, before Django makes a request of it.
+"""TurnResponse claim and exchange, a bot's turn, at the web server's entry, before Django makes a request of it.
 
-Django sees only what is refused before it is a turn (a wrong host, a bad body), and JSON that must be read with care.
-What is declared here for it, and for the OpenAPI document, ends in the same function (`respond`).
+Django gets only calls that are refused before they are a turn (a wrong host, a bad body), and JSON that needs the
+strict parser. The operations declared here for it, and for the OpenAPI document, end in the same `respond`.
 """
 
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ from jobs import lifecycle
 from jobs.api import schemas
 from jobs.api.auth import INSTANCE_LENGTH, bots_only, instance_of
 from jobs.errors import LeaseLost
-from jobs.lifecycle import TurnRow, Wanted
+from jobs.lifecycle import ClaimRequest, TurnRow
 from jobs.turns import waiting
 from jobsite.lib import log_context
 from jobsite.lib.bodies import read_body
@@ -34,15 +34,15 @@ _BODIES: dict[str, TypeAdapter[Any]] = {
     "/api/v1/claim": TypeAdapter(schemas.ClaimIn),
     "/api/v1/exchange": TypeAdapter(schemas.ExchangeIn),
 }
-#: What is answered here.
+#: The paths answered here.
 PATHS = tuple(_BODIES)
-#: The reports of an exchange: the field each sort has in its body, by its verb. Answers name them in this order.
+#: The field of an exchange with the reports of each verb. Answers list them in this order.
 REPORTS = {"complete": "completed", "fail": "failed", "heartbeat": "heartbeats"}
 _LIST: TypeAdapter[list[Any]] = TypeAdapter(list[schemas.CompleteItem | schemas.FailItem | schemas.HeartbeatItem])
 
 
-class Answer(NamedTuple):
-    """What the web server is to send."""
+class TurnResponse(NamedTuple):
+    """A response for the web server."""
 
     status: int
     reason: str
@@ -50,17 +50,17 @@ class Answer(NamedTuple):
     body: bytes
 
     @classmethod
-    def from_response(cls, response: HttpResponse) -> "Answer":
-        """The same as a response of Django's."""
+    def from_response(cls, response: HttpResponse) -> "TurnResponse":
+        """Convert a response of Django's."""
         return cls(response.status_code, response.reason_phrase, dict(response.items()), response.content)
 
     def to_response(self) -> HttpResponse:
-        """The same for Django."""
+        """Convert it for Django."""
         return HttpResponse(self.body, status=self.status, reason=self.reason, headers=self.headers)
 
 
 class Envelope(HttpRequest):
-    """As much of a request as Django needs to say whose host it names, and whether it came by HTTPS."""
+    """The parts of a request from which Django reads its host, and whether it came by HTTPS."""
 
     def __init__(self, environ: WSGIEnvironment) -> None:
         self.META = environ
@@ -87,10 +87,10 @@ def _from_django(request: HttpRequest, data: schemas.ClaimIn | schemas.ExchangeI
     return respond(tokens.digest(token), data, instance_of(request)).to_response()
 
 
-def answer(environ: WSGIEnvironment) -> Answer | None:
-    """The answer to a turn, or None: this call is not one, nothing was done, and Django is to answer it.
+def answer(environ: WSGIEnvironment) -> TurnResponse | None:
+    """TurnResponse a turn. None: the call is not one, nothing was done, and Django answers it.
 
-    What was read of its body can be read again. Errors for a body that is not read, and for a turn that is refused.
+    Its body can be read again. Raises errors for a body that is not read, and for a turn that is refused.
     """
     adapter = _BODIES.get(environ["PATH_INFO"])
     if adapter is None or environ["REQUEST_METHOD"] != "POST" or not _well_addressed(environ):
@@ -114,7 +114,7 @@ def answer(environ: WSGIEnvironment) -> Answer | None:
 
 
 def _well_addressed(environ: WSGIEnvironment) -> bool:
-    """Whether it names a host of ours, and came by HTTPS where it must."""
+    """Whether the host is allowed, and the scheme is HTTPS where it must be."""
     envelope = Envelope(environ)
     if settings.SECURE_SSL_REDIRECT and not envelope.is_secure():
         return False
@@ -126,7 +126,7 @@ def _well_addressed(environ: WSGIEnvironment) -> bool:
 
 
 def check(data: schemas.ExchangeIn, *, results: bool = True) -> None:
-    """Invalid, naming it, for a job that is named twice and for a result that cannot be kept."""
+    """Raise Invalid for a job that is named twice, and for a result that cannot be stored."""
     seen = set()
     for name in REPORTS.values():
         for i, item in enumerate(getattr(data, name)):
@@ -138,12 +138,12 @@ def check(data: schemas.ExchangeIn, *, results: bool = True) -> None:
         check_json(done.result, f"completed[{i}].result", settings.MAX_RESULT_BYTES)
 
 
-def respond(digest: bytes, data: schemas.ClaimIn | schemas.ExchangeIn, instance: str) -> Answer:
+def respond(digest: bytes, data: schemas.ClaimIn | schemas.ExchangeIn, instance: str) -> TurnResponse:
     """Take the turn of the bot with this token, which may wait for jobs, and answer it."""
-    # Whose token it is, a line would have to ask until the turn is taken.
+    # Until the turn is taken, log lines look up the bot by this.
     log_context.bind(_digest=digest)
     reports, ask = ({}, data) if isinstance(data, schemas.ClaimIn) else (_reports(data), data.claim)
-    wanted = Wanted(ask.limit, ask.kinds, ask.start) if ask else None
+    wanted = ClaimRequest(ask.limit, ask.kinds, ask.start) if ask else None
     row = lifecycle.take_turn(lifecycle.turn_request(digest, wanted, reports, instance=instance))
     log_context.bind(bot=row.name, bot_id=row.bot)
     headers, last = {"Content-Type": "application/json; charset=utf-8"}, row
@@ -152,10 +152,10 @@ def respond(digest: bytes, data: schemas.ClaimIn | schemas.ExchangeIn, instance:
         if not waited:
             headers["Retry-After"] = str(waiting.RETRY_AFTER)
     restart = last.restart and _take_restart(digest, instance)
-    head = _heard(data, row) if isinstance(data, schemas.ExchangeIn) else ""
+    head = _report_results(data, row) if isinstance(data, schemas.ExchangeIn) else ""
     orders = f'"paused": {_json(last.paused)}, "restart": {_json(restart)}'
     body = f'{{{head}"jobs": {last.jobs}, {orders}}}'.encode()
-    return Answer(200, "OK", headers, body)
+    return TurnResponse(200, "OK", headers, body)
 
 
 def _reports(data: schemas.ExchangeIn) -> dict[str, str]:
@@ -164,8 +164,8 @@ def _reports(data: schemas.ExchangeIn) -> dict[str, str]:
     return {verb: _LIST.dump_json(items, exclude_unset=True).decode() for verb, items in lists.items() if items}
 
 
-def _wait(digest: bytes, row: TurnRow, wanted: Wanted, seconds: float, instance: str) -> tuple[TurnRow, bool]:
-    """Wait for a job. False: it could not wait, and should come again in a while."""
+def _wait(digest: bytes, row: TurnRow, wanted: ClaimRequest, seconds: float, instance: str) -> tuple[TurnRow, bool]:
+    """Wait for a job. False: there was no room to wait, and the client should try again later."""
     if not row.room:
         return row, False
 
@@ -173,7 +173,7 @@ def _wait(digest: bytes, row: TurnRow, wanted: Wanted, seconds: float, instance:
         try:
             found = lifecycle.take_turn(lifecycle.turn_request(digest, wanted, instance=instance))
         except JobsiteError:
-            # Its token was revoked, or its process replaced: its reports hold, and its next call says so.
+            # Its token was revoked, or its process replaced. Its reports hold, and its next call is refused.
             return None, True
         return found, found.n > 0 or not found.room
 
@@ -187,8 +187,8 @@ def _take_restart(digest: bytes, instance: str) -> bool:
     return bot is not None and lifecycle.take_restart(bot, instance)
 
 
-def _heard(data: schemas.ExchangeIn, row: TurnRow) -> str:
-    """What became of each report, as the beginning of the answer."""
+def _report_results(data: schemas.ExchangeIn, row: TurnRow) -> str:
+    """The results of all reports: the first members of the answer."""
     items = [item for name in REPORTS.values() for item in getattr(data, name)]
     if not row.refused:
         ids = ",".join([str(item.id) for item in items])

@@ -14,7 +14,7 @@ from django.utils import timezone
 from bots import health
 from jobs import lifecycle, transitions
 from jobs.explain.policy import run_limit
-from jobs.lifecycle import Watched
+from jobs.lifecycle import LeaseCheck
 from jobs.lists import takers
 from jobs.models import Job, JobEvent, JobKind
 from jobs.states import FINISHED, HELD, Actor, JobStatus, Verb
@@ -129,28 +129,28 @@ def _said_of(bots: dict[str, int], kind: str) -> str:
 
 
 def _held(job: Job, events: Sequence[JobEvent]) -> tuple[str, list[Evidence]]:
-    watches = lifecycle.watched(Job.objects.filter(pk=job.pk))
-    if not watches:
+    checks = lifecycle.check_leases(Job.objects.filter(pk=job.pk))
+    if not checks:
         return "It is changing hands just now; ask again.", []
-    watch = watches[0]
-    lease, grade = watch.lease, watch.grade
+    check = checks[0]
+    lease, grade = check.lease, check.grade
     heard = words(lease.silent_for)
     answer = f"{job.claimed_by} has held it for {words(lease.claimed_for)}; its last heartbeat was {heard} ago."
     if grade.signal is None:
         answer = f"{answer} All is within its limits."
     else:
         answer = f"{answer} It is {str(grade.status).replace('_', ' ')}: {grade.reason}."
-    plan = forecast.ahead(job, watch)
+    plan = forecast.thresholds(job, check)
     flagged = any(event.verb == Verb.FLAG and event.attempt == job.attempt for event in events)
     done = {"wait", "flag"} if flagged else {"wait"}
     next_act = next((step for step in plan if step.does not in done), None)
     if next_act is not None:
         answer = f"{answer} {_when(next_act.at)} {next_act.who} {next_act.what}."
-    return answer, _evidence_of_lease(job, events, watch, plan)
+    return answer, _evidence_of_lease(job, events, check, plan)
 
 
 def _evidence_of_lease(
-    job: Job, events: Sequence[JobEvent], watch: Watched, plan: Sequence[forecast.Foreseen]
+    job: Job, events: Sequence[JobEvent], check: LeaseCheck, plan: Sequence[forecast.ForecastStep]
 ) -> list[Evidence]:
     progress = "no progress reported" if job.progress is None else f"{job.progress} %"
     return [
@@ -168,8 +168,8 @@ def _evidence_of_lease(
             "progress", f"{progress}{': ' + job.progress_note if job.progress_note else ''}",
             {"progress": job.progress, "note": job.progress_note},
         ),
-        _limits(job.kind, watch),
-        *([_usual(job.kind_id, watch.usual)] if watch.usual else []),
+        _limits(job.kind, check),
+        *([_usual(job.kind_id, check.usual)] if check.usual else []),
         *map(_then, plan),
         Evidence("sweep check", _in(job.deadline_at) if job.deadline_at else "never", {"at": job.deadline_at}),
         *_last(events),
@@ -182,16 +182,16 @@ def _when(moment: datetime) -> str:
     return f"If nothing changes, in {words(ahead)}" if ahead > timedelta(0) else "At its next run"
 
 
-def _limits(kind: JobKind, watch: Watched) -> Evidence:
-    limits, run = watch.limits, run_limit(kind)
+def _limits(kind: JobKind, check: LeaseCheck) -> Evidence:
+    limits, run = check.limits, run_limit(kind)
     says = f"silent after {words(limits.heartbeat_within)}, overdue after {run}"
-    if watch.lease.running_for is None:
+    if check.lease.running_for is None:
         says = f"to be started within {words(limits.start_within)}; then {says}"
     seconds = {name: value.total_seconds() for name, value in asdict(limits).items()}
     return Evidence("limits", says, seconds)
 
 
-def _then(step: forecast.Foreseen) -> Evidence:
+def _then(step: forecast.ForecastStep) -> Evidence:
     figures = {"at": step.at, "signal": step.signal, "does": step.does, "becomes": step.becomes}
     label = "next" if step.at > timezone.now() else "passed"
     return Evidence(label, f"{_in(step.at)}, {step}", figures)

@@ -1,4 +1,4 @@
-"""Reports on leases that are no longer the bot's: why they are refused, and the log lines of a turn."""
+"""Explain refused reports, on leases that are no longer the bot's, and log the changes of a turn."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ from jobsite.lib.errors import NotFound
 
 
 def refusals(name: str, refused: str | None) -> dict[int, LeaseLost | NotFound]:
-    """An error for each report of the bot `name` that did not hold, from the facts that `jobs_refuse` has read."""
+    """Build an error for each refused report of the bot `name`, from the facts that `jobs_refuse` has read."""
     facts: list[dict[str, Any]] = json.loads(refused) if refused else []
     return {
         row["id"]: _lease_lost(row, name) if row["found"] else NotFound(f"There is no job {row['id']}.")
@@ -21,7 +21,7 @@ def refusals(name: str, refused: str | None) -> dict[int, LeaseLost | NotFound]:
 
 
 def log_turn(bot: int, name: str, changes: str | None, refused: str | None) -> None:
-    """The lines about what a turn changed and what of it was refused."""
+    """Log what a turn changed and which of its reports were refused."""
     by = By(Actor.BOT, name, bot)
     audit.log_refusals(by, refusals(name, refused))
     for verb in (Verb.FAIL, Verb.RELEASE):

@@ -1,4 +1,4 @@
-"""Leases under their kinds' limits and policies, with their ages by the database's clock."""
+"""Read leases with their kinds' limits and policies, and their ages by the database's clock."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,44 +13,44 @@ from jobs.models import Job, JobKind
 from jobs.time_limits import run_limit
 
 
-def look_again(after: dict[int, timedelta]) -> None:
-    """Set when the sweep looks at these leases next: so long from now. The caller holds their row locks."""
+def schedule_checks(after: dict[int, timedelta]) -> None:
+    """Set when the sweep checks these leases next: `{job: delay}`. The caller holds their row locks."""
     rows = [{"id": job_id, "seconds": max(1, round(delay.total_seconds()))} for job_id, delay in after.items()]
     if rows:
-        run("look_again", rows=rows)
+        run("schedule_checks", rows=rows)
 
 
 @dataclass(frozen=True)
-class Watched:
-    """One lease under its kind's limits and policies, as the sweep sees it."""
+class LeaseCheck:
+    """One lease with its kind's limits and policies, as the sweep checks it."""
 
     lease: health.Lease
     limits: health.Limits
     bot_id: int
     attempt: int
-    #: The job's attempts are used up when this one ends.
+    #: Whether this is the job's last attempt.
     last: bool
     when_silent: str
     when_overdue: str
-    #: How long jobs of its kind take; None when not one has succeeded lately.
+    #: How long jobs of its kind take; None when none has succeeded recently.
     usual: health.Usual | None
 
     @cached_property
     def grade(self) -> health.Grade:
-        """What this lease says of its bot."""
+        """The grade that this lease gives its bot."""
         return health.grade(self.lease, self.limits, self.usual)
 
 
-def watched(jobs: QuerySet[Job]) -> list[Watched]:
-    """These leases (held jobs), with their ages by the database's clock; locked, where `jobs` locks."""
-    # Columns and not instances, since there may be thousands and payloads are large; and ages, which come from
-    # PostgreSQL as what they are, while each moment would have to be given a time zone first.
+def check_leases(jobs: QuerySet[Job]) -> list[LeaseCheck]:
+    """Check these leases (held jobs), with their ages by the database's clock. Locks them where `jobs` does."""
+    # Columns and not instances: there may be thousands, with large payloads. Ages and not moments: each moment would
+    # be converted to a time zone.
     ages = (Now() - F("claimed_at"), Now() - F("started_at"), Now() - Coalesce("heartbeat_at", "claimed_at"))
     used = F("attempt") - F("uncounted")
     rows = list(jobs.values_list("pk", "kind_id", "claimed_by_id", "attempt", "max_attempts", used, *ages))
     kinds = _kinds({row[1] for row in rows})
     return [
-        Watched(
+        LeaseCheck(
             health.Lease(pk, kind, claimed, running, silent),
             kinds[kind][0], bot, attempt, used >= most, *kinds[kind][1:],
         )
@@ -59,7 +59,7 @@ def watched(jobs: QuerySet[Job]) -> list[Watched]:
 
 
 def _kinds(names: set[str]) -> dict[str, tuple[health.Limits, str, str, health.Usual | None]]:
-    """Limits and policies of these kinds, and how long their jobs usually take."""
+    """Read limits and policies of these kinds, and how long their jobs usually take."""
     if not names:
         return {}
     limits = ("start_within", "heartbeat_within", run_limit())

@@ -1,4 +1,4 @@
-"""The verbs of operators and of the sweep: release, cancel, retry, accept, prioritise, expire, give up, flag."""
+"""Verbs of operators and of the sweep: release, cancel, retry, accept, prioritise, expire, give up, flag."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -17,36 +17,36 @@ from jobs.turns import waiting
 
 
 def release(job_ids: Iterable[int], *, by: By, reason: str = "") -> list[Change]:
-    """Release jobs, whichever bots hold them: pending at once, the attempt not counted, the bots well again."""
+    """Release jobs, whichever bots hold them: pending at once, the attempt not counted, the bots healthy."""
     return _end_all(Verb.RELEASE, job_ids, by, reason)
 
 
 def cancel(job_ids: Iterable[int], *, by: By, reason: str = "") -> list[Change]:
-    """Jobs end on purpose. A bot that holds one learns so at its next heartbeat or report."""
+    """Cancel jobs. A bot that holds one learns of it at its next heartbeat or report."""
     return _end_all(Verb.CANCEL, job_ids, by, reason)
 
 
 def retry(job_ids: Iterable[int], *, by: By, reason: str = "") -> list[Change]:
-    """Failed and cancelled jobs go back to pending with all their attempts before them."""
+    """Make failed and cancelled jobs pending with all their attempts."""
     return _move(Verb.RETRY, job_ids, by, reason)
 
 
 def accept(job_ids: Iterable[int], *, by: By, reason: str = "") -> list[Change]:
-    """Pending jobs take the late results kept for them, and so need not be done twice."""
+    """Complete pending jobs with the late results that are kept for them."""
     return _move(Verb.ACCEPT, job_ids, by, reason)
 
 
 def prioritise(job_ids: Iterable[int], *, priority: int, by: By, reason: str = "") -> list[Change]:
-    """Jobs that have not ended get this priority; those that have it already are left alone."""
+    """Set the priority of jobs that have not ended. Those that have it already do not change."""
     return _move(Verb.PRIORITISE, job_ids, by, reason, priority=priority)
 
 
 def expire(
     job_ids: Iterable[int], *, by: By, reasons: dict[int, str], last: Mapping[int, str] | None = None
 ) -> list[Change]:
-    """Leases nobody works on end, counted: pending at once while attempts are left, else failed.
+    """Expire leases, the attempts counted: pending at once while attempts are left, else failed.
 
-    `last` has jobs that get no more attempts, whatever is left, each with its error.
+    `last`: jobs that get no further attempt, whatever is left, each with its error.
     """
     last = last or {}
     rows = [
@@ -57,7 +57,7 @@ def expire(
 
 
 def give_up(job_ids: Iterable[int], *, by: By, reasons: dict[int, str]) -> list[Change]:
-    """Leases nobody works on end as failed, because their kind says so."""
+    """Fail jobs whose leases are past a limit, by their kind's policy."""
     rows = [
         {"id": i, "reason": reasons[i], "error": f"given up: {reasons[i]}", "retry": False}
         for i in sorted(set(job_ids))
@@ -66,7 +66,7 @@ def give_up(job_ids: Iterable[int], *, by: By, reasons: dict[int, str]) -> list[
 
 
 def flag(job_ids: Iterable[int], *, by: By, reasons: dict[int, str]) -> int:
-    """Say in the history, once for each attempt, that a lease is past all its limits. Changes nothing else."""
+    """Record in the history, once for each attempt, that a lease is past all its limits. Changes nothing else."""
     rows = [{"id": job_id, "reason": reasons[job_id]} for job_id in sorted(set(job_ids))]
     params = {"from": transitions.sources(Verb.FLAG), "actor": by.actor, "by": by.name}
     return len(run("flag", rows=rows, **params)) if rows else 0
@@ -78,7 +78,7 @@ def _end_all(verb: Verb, job_ids: Iterable[int], by: By, reason: str) -> list[Ch
 
 
 def end(verb: Verb, rows: list[dict[str, Any]], by: By, *, keep_health: bool = False) -> list[Change]:
-    """End leases other than well: those of `rows` that are in a state for it, and of the attempt and bot, if given."""
+    """End leases without success: those of `rows` whose state allows it, of the attempt and bot where given."""
     targets = transitions.targets(verb)
     params = {
         "from": transitions.sources(verb),
@@ -96,7 +96,7 @@ def end(verb: Verb, rows: list[dict[str, Any]], by: By, *, keep_health: bool = F
 
 
 def _move(verb: Verb, job_ids: Iterable[int], by: By, reason: str, **params: Any) -> list[Change]:
-    """Move jobs that nobody holds, or change their place, by the statement that has the verb's name."""
+    """Move jobs that nobody holds, or change their priority, by the statement with the verb's name."""
     ids = sorted(set(job_ids))
     params |= {"from": transitions.sources(verb), "actor": by.actor, "by": by.name, "reason": reason}
     with transaction.atomic():
@@ -107,5 +107,5 @@ def _move(verb: Verb, job_ids: Iterable[int], by: By, reason: str, **params: Any
 
 
 def announce_pending(changes: Iterable[Change]) -> None:
-    """Tell those who wait for jobs of what is pending again. What is due only later, they look for by themselves."""
+    """Announce jobs that are pending and due to waiting claims, which poll for jobs that are due later."""
     waiting.announce(Counter(c.kind for c in changes if c.status == JobStatus.PENDING and c.due))

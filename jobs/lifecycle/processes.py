@@ -1,4 +1,4 @@
-"""The processes of a bot: hello, the last sight of one, and restarts."""
+"""Track the processes of a bot: hello, last seen, restarts."""
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -14,17 +14,17 @@ from jobs.states import Verb
 
 
 def see(bot: Bot, *, version: str | None = None, always: bool = False) -> None:
-    """A bot has called. `always` writes even when the last sight is recent."""
+    """Record that a bot has called. `always` writes even if it was seen recently."""
     take_turn(turn_request(bot.pk, version=version, always=always))
 
 
 def hello(bot: Bot, *, instance: str, version: str | None = None, alone: bool = True) -> list[Change]:
-    """A bot process starts. With `alone`, what the bot's earlier lives still held goes back at once."""
+    """Record that a bot process starts. With `alone`, release the jobs that its earlier instances still hold."""
     by = By.bot(bot)
     with transaction.atomic():
         changes = []
         if alone:
-            # Under the lock a claim takes: a claim by an older life either is seen below or is refused from here on.
+            # Under the lock that a claim takes: a claim by an older instance is seen below, or refused from now on.
             Bot.objects.select_for_update(no_key=True).get(pk=bot.pk)
             Bot.objects.filter(pk=bot.pk).update(instance=instance, restart_requested_at=None)
         else:
@@ -40,7 +40,7 @@ def hello(bot: Bot, *, instance: str, version: str | None = None, alone: bool = 
 
 
 def take_restart(bot: Bot, instance: str) -> bool:
-    """Whether an operator has asked this bot to restart. A bot that never says hello is told once."""
+    """Whether an operator has asked this bot to restart. A bot that never calls hello gets this once."""
     if bot.restart_requested_at is None:
         return False
     if not instance:
@@ -49,12 +49,12 @@ def take_restart(bot: Bot, instance: str) -> bool:
 
 
 def restart(bots: QuerySet[Bot], *, by: By, reason: str = "") -> tuple[int, list[Change]]:
-    """What these bots hold goes back, and each is told to restart at its next call. Returns (bots, jobs)."""
+    """Release what these bots hold, and ask each to restart at its next call. Returns (bots, jobs)."""
     with transaction.atomic():
         ids = list(bots.values_list("pk", flat=True))
         held = list(Job.objects.held().filter(claimed_by__in=ids).values_list("id", flat=True))
         changes = release(held, by=by, reason=reason or "its bot was told to restart")
         names = list(bots.order_by("pk").select_for_update(no_key=True).values_list("pk", "name"))
-        told = Bot.objects.filter(pk__in=ids).update(restart_requested_at=Now())
+        count = Bot.objects.filter(pk__in=ids).update(restart_requested_at=Now())
         audit.record("restart", [{"bot": name, "bot_id": pk} for pk, name in names], by=by.name, reason=reason)
-    return told, changes
+    return count, changes

@@ -1,4 +1,4 @@
-"""A bot's single calls: claim, start, heartbeat, complete, fail, hand back. Each is a turn with one sort of report."""
+"""Single calls of a bot: claim, start, heartbeat, complete, fail, hand back. Each is a turn with one kind of report."""
 
 import json
 from collections.abc import Collection, Sequence
@@ -8,18 +8,18 @@ from typing import Any, cast
 from bots.models import Bot
 from jobs.lifecycle.late import refusals
 from jobs.lifecycle.turn import TurnRow, take_turn, turn_request
-from jobs.lifecycle.values import By, Claimed, Outcome, Renewed, Report, Wanted
+from jobs.lifecycle.values import By, Claimed, ClaimRequest, Outcome, Renewed, Report
 
 
 def claim(
     bot: Bot, *, limit: int = 1, kinds: Collection[str] | None = None, start: bool = True, instance: str = ""
 ) -> list[Claimed]:
-    """The next due jobs for `bot`, at most `limit`: priority first, then age.
+    """Claim the next due jobs for `bot`, at most `limit`: by priority, then by age.
 
-    None for a paused or quarantined bot, none of a paused kind, only kinds the bot takes, and never more than its
+    None for a paused or quarantined bot, none of a paused kind, only of kinds the bot takes, and never beyond its
     capacity. InstanceReplaced when a newer process of the bot is alone.
     """
-    request = turn_request(bot.pk, Wanted(limit, kinds, start), instance=instance)
+    request = turn_request(bot.pk, ClaimRequest(limit, kinds, start), instance=instance)
     row = take_turn(request._replace(takes=tuple(bot.kinds)))
     moments = ("run_at", "deadline_at")
     jobs = [job | {name: datetime.fromisoformat(job[name]) for name in moments} for job in json.loads(row.jobs)]
@@ -27,28 +27,28 @@ def claim(
 
 
 def complete(reports: Sequence[Report], *, by: By) -> Outcome:
-    """Leases end well, with their results. A result that comes too late is kept as an event, once."""
+    """Complete jobs with their results. A result that comes too late is kept as an event, once."""
     return _report("complete", reports, [{"result": r.result} for r in reports], by)[1]
 
 
 def fail(reports: Sequence[Report], *, by: By) -> Outcome:
-    """Leases end badly: back to pending after a backoff while attempts are left and `retry`, else failed."""
+    """Fail attempts: pending after a backoff while attempts are left and `retry`, else failed."""
     return _report("fail", reports, [{"error": r.error, "retry": r.retry} for r in reports], by)[1]
 
 
 def hand_back(reports: Sequence[Report], *, by: By, reason: str = "") -> Outcome:
-    """A bot releases leases of its own, at shutdown for instance. Not counted."""
+    """Hand back leases of the bot's own, at shutdown for instance. The attempts do not count."""
     why = {"reason": reason or "handed back by the bot"}
     return _report("release", reports, [why for _ in reports], by)[1]
 
 
 def start(reports: Sequence[Report], *, by: By) -> tuple[list[Renewed], Outcome]:
-    """Claimed → processing. A job that is processing under the same lease stays so."""
+    """Start claimed jobs. A job that is processing under the same lease stays so."""
     return _renew("start", reports, [{} for _ in reports], by)
 
 
 def heartbeat(reports: Sequence[Report], *, by: By) -> tuple[list[Renewed], Outcome]:
-    """Renew leases, with progress (0–100) and a note where given; a bot that was stuck on one of them is well again."""
+    """Renew leases, with progress (0–100) and a note where given. A bot stuck on one of them is healthy then."""
     return _renew("heartbeat", reports, [{"progress": r.progress, "note": r.note} for r in reports], by)
 
 

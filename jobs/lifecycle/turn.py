@@ -19,22 +19,22 @@ from jobs.errors import InstanceReplaced
 from jobs.lifecycle.holders import regrade
 from jobs.lifecycle.late import log_turn
 from jobs.lifecycle.statements import SQL
-from jobs.lifecycle.values import Wanted
+from jobs.lifecycle.values import ClaimRequest
 from jobs.models import Job
 from jobs.turns.combining import Combiner, RetryAlone
 from jobs.turns.frontier import Frontiers, Position, Search
 from jobsite.lib.db import fetch, refused_by_server
 from jobsite.lib.errors import Unauthorized, Unavailable
 
-#: How many bots a process remembers the kinds of.
-MOST_REMEMBERED = 100_000
-#: Turns go together when each has at most so many bytes, and asks for at most so many jobs …
-SMALL, FEW = 8192, 25
-#: … at most so many of them, and when they need not stand in line for longer than this, in seconds.
-MOST_TURNS, PATIENCE = 32, 0.1
-#: Seconds before a turn is repeated that waited for somebody who waited for it.
-GIVE_WAY = 0.05
-#: Turns that ask for more jobs than `FEW` are each a call; with more of them at once each only takes longer.
+#: For how many bots a process remembers the kinds.
+MAX_REMEMBERED = 100_000
+#: Turns are combined when each has at most this number of bytes, and claims at most this number of jobs …
+MAX_COMBINED_BYTES, MAX_COMBINED_CLAIM = 8192, 25
+#: … up to this number of turns. One that is queued for longer than this, in seconds, is a call by itself.
+MAX_BATCH, MAX_WAIT = 32, 0.1
+#: Seconds before a turn that ended in a deadlock is repeated.
+DEADLOCK_PAUSE = 0.05
+#: How many turns with a larger claim are executed at once: with others in parallel each only takes longer.
 LARGE_AT_ONCE = 4
 
 UNKNOWN_TOKEN = "This token is unknown or was revoked."  # noqa: S105  a message
@@ -42,7 +42,7 @@ _LOCKED = re.compile(r'tuple (\(\d+,\d+\)) in relation "(jobs_job|bots_bot)"')
 
 
 class TurnRequest(NamedTuple):
-    """One turn for `jobs_turns`: its JSON, whose it is, the kinds that bot is believed to take, those it asks for."""
+    """One turn for `jobs_turns`: its JSON, its bot, the kinds that the bot is expected to take, those it asks for."""
 
     text: str
     digest: bytes | None
@@ -52,11 +52,11 @@ class TurnRequest(NamedTuple):
 
 
 class TurnRow(NamedTuple):
-    """What became of one turn: a row of `jobs_turns`, in its order.
+    """The result of one turn: a row of `jobs_turns`, in its order.
 
-    `jobs` are the claimed ones, as a JSON list, and `n` how many; `kinds` those the claim was for (None: any); `room`:
-    the bot could have got jobs, had there been any for it. `changes`: leases that were renewed or ended other than
-    well, `refused`: reports that did not hold, both JSON.
+    `jobs`: the claimed jobs, a JSON list, and `n` their number; `kinds`: those of the claim (None: any); `room`: the
+    bot could have got jobs, if there were any for it. `changes`: leases that were renewed or ended without success,
+    `refused`: refused reports, both JSON.
     """
 
     turn: int
@@ -85,14 +85,14 @@ class TurnRow(NamedTuple):
 
 def turn_request(
     who: bytes | int,
-    claim: Wanted | None = None,
+    claim: ClaimRequest | None = None,
     reports: Mapping[str, str] | None = None,
     *,
     instance: str = "",
     version: str | None = None,
     always: bool = False,
 ) -> TurnRequest:
-    """One turn of the bot with this token's digest, or this id.
+    """Build a turn of the bot with this token's digest, or this id.
 
     `reports` are JSON lists, checked before, under their verbs: `complete`, `fail`, `release`, `start`, `heartbeat`.
     `always`: write that the bot was seen, however lately it was.
@@ -113,10 +113,10 @@ def turn_request(
 
 
 def take_turn(request: TurnRequest) -> TurnRow:
-    """Do what holds of a bot's turn: the reports first, then the claim. One transaction.
+    """Execute a bot's turn in one transaction: the valid reports, then the claim.
 
     Unauthorized for an unknown token, InstanceReplaced when it claims and a newer process of the bot is alone: then
-    nothing of it was done. Unavailable when a row that it needs stays locked.
+    nothing was done. Unavailable when a row that it needs stays locked.
     """
     row = _send_with_others(request)
     if row is not None and row.outcome == "other_kinds":
@@ -136,23 +136,23 @@ def take_turn(request: TurnRequest) -> TurnRow:
     return row
 
 
-#: Where this process last found pending jobs (jobs/turns/frontier.py), and the kinds its bots took when they last
-#: called, which says whose places are tried and whose turns go together.
+#: Where this process last found pending jobs (jobs/turns/frontier.py), and the kinds that each bot took at its last
+#: call: these decide which positions are tried and which turns are combined.
 frontiers = Frontiers()
 _takes: dict[bytes, tuple[str, ...]] = {}
 _large = threading.BoundedSemaphore(LARGE_AT_ONCE)
 
 
 def _send_with_others(request: TurnRequest) -> TurnRow | None:
-    if request.limit > FEW and not connection.in_atomic_block:
-        # Whoever has waited long goes on all the same: those before it may wait for a lock that is theirs alone.
-        mine = _large.acquire(timeout=PATIENCE)
+    if request.limit > MAX_COMBINED_CLAIM and not connection.in_atomic_block:
+        # After this time it is executed anyway: those before it may wait for locks that it does not need.
+        acquired = _large.acquire(timeout=MAX_WAIT)
         try:
             return _send_alone(request)
         finally:
-            if mine:
+            if acquired:
                 _large.release()
-    if request.digest not in _takes or len(request.text) > SMALL or connection.in_atomic_block:
+    if request.digest not in _takes or len(request.text) > MAX_COMBINED_BYTES or connection.in_atomic_block:
         return _send_alone(request)
     return _combiner.call((request.takes, request.asked), request.digest, request)
 
@@ -171,10 +171,10 @@ def _send_and_grade(request: TurnRequest) -> TurnRow | None:
 
 
 def send(requests: Sequence[TurnRequest]) -> list[TurnRow | None]:
-    """Turns that ask for the same kinds, in one statement. None for each whose bot is not known.
+    """Execute turns that ask for the same kinds in one statement. None for each whose bot is unknown.
 
     RetryAlone when nothing of any of several turns was done; Unavailable when a row that one needs stays locked. A lost
-    connection is nobody's to repeat: what was done is not known.
+    connection is not retried: what was done is not known.
     """
     for last in (False, True):
         try:
@@ -191,8 +191,8 @@ def send(requests: Sequence[TurnRequest]) -> list[TurnRow | None]:
             if last:
                 raise Unavailable("Others need the same rows just now. Nothing was changed; try again.") from error
             if isinstance(refusal, DeadlockDetected):
-                # Whoever waited for this one goes first.
-                time.sleep(GIVE_WAY)
+                # The other transaction goes first.
+                time.sleep(DEADLOCK_PAUSE)
     raise AssertionError
 
 
@@ -219,7 +219,7 @@ def _send(requests: Sequence[TurnRequest]) -> list[TurnRow | None]:
         if digest is not None:
             _remember(digest, takes if row.takes is None else tuple(json.loads(row.takes)))
     last = rows[-1] if rows else None
-    # What was found for other kinds than believed says nothing of where jobs of these are.
+    # A search for other kinds than those expected says nothing about the positions of these.
     if last is not None and last.took is not None and last.takes is None:
         at = None if last.last_id is None else Position(str(last.last_run_at), last.last_id)
         search = Search(last.found_all or 0, last.wanted_all or 0, last.last_priority, at, str(last.at), last.took)
@@ -228,30 +228,30 @@ def _send(requests: Sequence[TurnRequest]) -> list[TurnRow | None]:
 
 
 def call_turns(**params: Any) -> list[TurnRow]:
-    """Call the function: this is what bots do all day."""
+    """Call the database function."""
     text, names = SQL.numbered("turn")
     return [TurnRow(*row) for row in fetch(text, [params[name] for name in names])]
 
 
 def _remember(digest: bytes, takes: tuple[str, ...]) -> None:
     if _takes.get(digest) != takes:
-        if len(_takes) >= MOST_REMEMBERED:
+        if len(_takes) >= MAX_REMEMBERED:
             _takes.clear()
         _takes[digest] = takes
 
 
 def _locked_row(error: LockNotAvailable) -> str:
-    """The row that somebody else keeps locked, as PostgreSQL says where it waited."""
-    found = _LOCKED.search(error.diag.context or "")
-    if found is None:
+    """Name the row that another transaction has locked, from the context of PostgreSQL's error."""
+    match = _LOCKED.search(error.diag.context or "")
+    if match is None:
         return "A row that this call needs"
     with connection.cursor() as cursor:
-        cursor.execute(f'SELECT id FROM "{found[2]}" WHERE ctid = %s::tid', [found[1]])  # noqa: S608  one of two tables
+        cursor.execute(f'SELECT id FROM "{match[2]}" WHERE ctid = %s::tid', [match[1]])  # noqa: S608  one of two tables
         row = cursor.fetchone()
-    if found[2] == Job._meta.db_table:
+    if match[2] == Job._meta.db_table:
         return "A job" if row is None else f"Job {row[0]}"
     name = Bot.objects.filter(pk=row[0]).values_list("name", flat=True).first() if row else None
     return "A bot" if name is None else f"Bot {name}"
 
 
-_combiner = Combiner(send, max_batch=MOST_TURNS, max_wait=PATIENCE)
+_combiner = Combiner(send, max_batch=MAX_BATCH, max_wait=MAX_WAIT)

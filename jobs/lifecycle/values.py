@@ -1,4 +1,4 @@
-"""What the verbs take and return: who acts, reports of bots, and what changed."""
+"""Arguments and results of the verbs: actors, reports of bots, changes."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from jobsite.lib.errors import NotFound
 
 @dataclass(frozen=True)
 class By:
-    """Who does it: an operator (by user name), a bot, or the sweep."""
+    """The actor: an operator (by user name), a bot, or the sweep."""
 
     actor: Actor
     name: str
@@ -37,7 +37,7 @@ SWEEP = By(Actor.SWEEP, "sweep_stuck")
 class Change:
     """One job that a verb changed.
 
-    `bot` and `bot_name` are who held it; `due`: its time to run has come; `held_for` is in seconds.
+    `bot` and `bot_name`: its holder before; `due`: its `run_at` has passed; `held_for`: in seconds.
     """
 
     id: int
@@ -53,7 +53,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Claimed:
-    """One job as its new holder gets it."""
+    """One job as its new holder receives it."""
 
     id: int
     kind: str
@@ -78,20 +78,20 @@ class Renewed:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a bot's reports came to: leases accepted (now, or the same report before), and why others were not."""
+    """The result of a bot's reports: accepted leases (now, or by the same report before), and errors of the others."""
 
     accepted: list[int]
     rejected: dict[int, LeaseLost | NotFound]
 
-    def only(self, job_id: int) -> None:
-        """Raise what was wrong with this one, if anything was."""
+    def raise_error(self, job_id: int) -> None:
+        """Raise the error of this report, if it has one."""
         if job_id in self.rejected:
             raise self.rejected[job_id]
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a bot says of one lease."""
+    """A bot's report on one lease."""
 
     id: int
     attempt: int
@@ -103,8 +103,8 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What a bot asks for: at most `limit` jobs, of these kinds (None: any it takes), started or only claimed."""
+class ClaimRequest:
+    """A request for at most `limit` jobs of these kinds (None: any the bot takes), started or only claimed."""
 
     limit: int = 1
     kinds: Collection[str] | None = None

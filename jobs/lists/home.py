@@ -47,15 +47,15 @@ class Needs:
 def needs_now() -> Needs:
     """Return stuck leases, and bots that need an operator for another reason."""
     worst = Job.objects.stuck().order_by("heartbeat_at").values("pk")[: MAX_SHOWN + 1]
-    watched = lifecycle.watched(Job.objects.filter(pk__in=worst))
+    checks = lifecycle.check_leases(Job.objects.filter(pk__in=worst))
     # One query for the bots of these jobs and for those that are not healthy or in quarantine.
     attention = ~Q(health_status=HealthStatus.NORMAL) | Q(quarantined_at__isnull=False)
-    rows = Bot.objects.filter(attention | Q(pk__in=[watch.bot_id for watch in watched])).order_by("name")
+    rows = Bot.objects.filter(attention | Q(pk__in=[check.bot_id for check in checks])).order_by("name")
     bots = {bot.pk: bot for bot in rows[: MAX_SHOWN * 3]}
     jobs = [
-        StuckJob(watch.lease.job_id, watch.lease.kind, bots[watch.bot_id], watch.grade)
-        for watch in watched
-        if watch.bot_id in bots
+        StuckJob(check.lease.job_id, check.lease.kind, bots[check.bot_id], check.grade)
+        for check in checks
+        if check.bot_id in bots
     ]
     jobs = sorted((job for job in jobs if job.grade.signal), key=lambda job: -job.grade.ratio)
     named = {job.bot.pk for job in jobs}

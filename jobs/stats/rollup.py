@@ -21,7 +21,7 @@ from jobs.stats import counts, learned
 from jobs.stats.statements import SQL, run
 from jobs.stats.times import FINE
 from jobs.transitions import ENDING
-from jobsite.lib import histogram
+from jobsite.lib import histogram, locks
 
 #: How long the rows of each span are kept. Totals are kept for ever.
 KEEP = {
@@ -40,8 +40,6 @@ PATIENCE = timedelta(minutes=10)
 LATEST = timedelta(days=1)
 #: How much of the past one transaction adds up while catching up.
 CHUNK = timedelta(hours=6)
-#: Any number that no other lock of this database has: two sweeps at once must not add up the same minute.
-LOCK = 0x7A11
 
 #: The columns that are summed; the histograms are apart.
 COUNTED = (
@@ -144,7 +142,7 @@ def _locked() -> bool:
         cursor.execute(
             "SELECT pg_try_advisory_xact_lock(%s), set_config('jit', 'off', true),"
             " set_config('work_mem', '64MB', true)",
-            [LOCK],
+            [locks.ROLLUP],
         )
         return bool(cursor.fetchone()[0])
 

@@ -1,4 +1,4 @@
-"""Grade due leases and act on them, in batches that hold up nobody."""
+"""Grade due leases and act on them, in batches that do not block bots."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -21,29 +21,29 @@ from jobs import lifecycle
 from jobs.models import Job, JobQuerySet
 from jobs.states import HELD, JobStatus
 from jobs.sweep import verdicts
-from jobs.sweep.result import NAMED, Act, Swept
+from jobs.sweep.result import MAX_ACTIONS, SweepAction, Swept
 from jobsite.lib.planner import among, unplanned
 
-#: How many due leases are listed at once; they are then done in batches of `SWEEP_BATCH`, bot by bot.
-LISTED = 50_000
-#: How long the second try waits for a bot whose row somebody had locked at the first.
-PATIENCE = "2s"
-#: A lease that is due, and who holds it: `(job id, bot id)`.
+#: How many due leases are listed at once, to be swept in batches of `SWEEP_BATCH`, bot by bot.
+LEASES_LISTED = 50_000
+#: How long the second try waits for the row of a bot that was locked at the first.
+LOCK_TIMEOUT = "2s"
+#: A due lease and its holder: `(job id, bot id)`.
 Due = tuple[int, int]
 
 
 def due_batches(kind: str | None, began: datetime) -> Iterator[list[Due]]:
-    """Leases that were due when the sweep began, each once: the longest due first, and then bot by bot."""
+    """List leases that were due when the sweep began, each once: the longest due first, then bot by bot."""
     due = Job.objects.held().filter(deadline_at__lte=began).order_by("deadline_at", "pk")
     if kind is not None:
         due = due.filter(kind=kind)
     rest = due
-    while rows := list(rest.values_list("pk", "claimed_by_id", Value(began) - F("deadline_at"))[:LISTED]):
+    while rows := list(rest.values_list("pk", "claimed_by_id", Value(began) - F("deadline_at"))[:LEASES_LISTED]):
         # Bot by bot, so that few batches lock the same bot, and each of them few bots.
         yield from in_batches(sorted(((job, bot) for job, bot, _ in rows), key=itemgetter(1, 0)))
-        if len(rows) < LISTED:
+        if len(rows) < LEASES_LISTED:
             return
-        # On from the last one: what was passed over, or fell due meanwhile, is for another sweep.
+        # Continue after the last one. A lease that fell due since then is for the next sweep.
         last, _, late = rows[-1]
         rest = due.filter(Q(deadline_at__gt=began - late) | Q(pk__gt=last), deadline_at__gte=began - late)
 
@@ -54,126 +54,126 @@ def in_batches(pairs: list[Due]) -> Iterator[list[Due]]:
 
 
 def still_due(batch: list[Due]) -> JobQuerySet:
-    """These leases, where they are due still: meanwhile their bots may have reported, or another sweep been here."""
+    """Those of these leases that are still due: a bot may have reported, or another sweep may have acted."""
     due = unplanned(Q(status__in=HELD, deadline_at__lte=Now()))
     return Job.objects.filter(among("pk", [job for job, _ in batch]), due).order_by("pk")
 
 
 def sweep_batches(batches: Iterator[list[Due]]) -> Iterator[tuple[Swept, list[Due]]]:
-    """Do all batches, in order, several at once. Yields what each did, and the leases it left (see `_do`)."""
+    """Sweep all batches, in order, some in parallel. Yields the result of each and the leases that it skipped."""
     several = list(islice(batches, 2))
     if len(several) < 2 or settings.SWEEP_WORKERS < 2 or connection.in_atomic_block:
-        # Somebody's open transaction has to see and to hold all of it; other connections know nothing of that.
+        # All of it belongs to the caller's transaction, which other connections cannot see.
         for batch in chain(several, batches):
             part = Swept()
-            yield part, _do(part, batch)
+            yield part, _sweep_batch(part, batch)
         return
     pool = ThreadPoolExecutor(settings.SWEEP_WORKERS, thread_name_prefix="sweep")
-    under_way: deque[Future[tuple[Swept, list[Due]]]] = deque()
+    running: deque[Future[tuple[Swept, list[Due]]]] = deque()
     try:
         for batch in chain(several, batches):
-            under_way.append(pool.submit(copy_context().run, _do_apart, batch))
-            if len(under_way) > settings.SWEEP_WORKERS:
-                yield under_way.popleft().result()
-        while under_way:
-            yield under_way.popleft().result()
+            running.append(pool.submit(copy_context().run, _sweep_in_thread, batch))
+            if len(running) > settings.SWEEP_WORKERS:
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _do_apart(batch: list[Due]) -> tuple[Swept, list[Due]]:
+def _sweep_in_thread(batch: list[Due]) -> tuple[Swept, list[Due]]:
     part = Swept()
     try:
-        return part, _do(part, batch)
+        return part, _sweep_batch(part, batch)
     finally:
-        # This thread's own, back into the pool.
+        # The connection of this thread goes back to the pool.
         connection.close()
 
 
-def _do(swept: Swept, batch: list[Due], *, wait: bool = False) -> list[Due]:
-    """One batch, in one transaction. Returns the leases it left because somebody else had locked their bots."""
+def _sweep_batch(swept: Swept, batch: list[Due], *, wait: bool = False) -> list[Due]:
+    """Sweep one batch in one transaction. Returns the leases it skipped because their bots were locked."""
     with transaction.atomic():
         _set_local("synchronous_commit", "off")
-        watches = lifecycle.watched(still_due(batch).select_for_update(no_key=True, skip_locked=True))
+        checks = lifecycle.check_leases(still_due(batch).select_for_update(no_key=True, skip_locked=True))
         if wait:
-            _set_local("lock_timeout", PATIENCE)
-        bots = lifecycle.locked(Bot.objects.filter(among("pk", {watch.bot_id for watch in watches})), wait=wait)
-        mine = [watch for watch in watches if watch.bot_id in bots]
+            _set_local("lock_timeout", LOCK_TIMEOUT)
+        bots = lifecycle.lock_bots(Bot.objects.filter(among("pk", {check.bot_id for check in checks})), wait=wait)
+        mine = [check for check in checks if check.bot_id in bots]
         if mine:
             _act(swept, mine, bots)
-    return [(watch.lease.job_id, watch.bot_id) for watch in watches if watch.bot_id not in bots]
+    return [(check.lease.job_id, check.bot_id) for check in checks if check.bot_id not in bots]
 
 
 def _set_local(setting: str, value: str) -> None:
-    """For the rest of this transaction."""
+    """Set this for the rest of the transaction."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT set_config(%s, %s, true)", [setting, value])
 
 
 def make_durable() -> None:
-    """Batches do not wait for the disk: what a crash takes back is due still. Here we wait, once for all of them."""
+    """Flush all batches to disk at once. They commit asynchronously: what a crash loses is still due."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_logical_emit_message(true, 'jobsite', 'swept')")
 
 
 def retry_busy(swept: Swept, busy: list[Due]) -> None:
-    """Leases of bots whose rows were locked: most by a claim, which takes milliseconds, so now we wait for them."""
+    """Sweep leases of bots whose rows were locked, and wait for these: most locks are a claim's, for milliseconds."""
     for batch in in_batches(busy):
         try:
-            _do(swept, batch, wait=True)
+            _sweep_batch(swept, batch, wait=True)
         except OperationalError as error:
-            # Somebody keeps a bot locked, a forgotten session perhaps. They are for the next sweep.
+            # A bot stays locked, perhaps by a forgotten session. The next sweep tries again.
             if not isinstance(error.__cause__, LockNotAvailable):
                 raise
 
 
-def count_verdict(swept: Swept, verdict: verdicts.Verdict, *, every: bool = False) -> None:
-    """Count it, and name it if it is past a limit: with `every` however many are named already."""
+def count_decision(swept: Swept, decision: verdicts.Decision, *, every: bool = False) -> None:
+    """Count a decision, and list it if the lease is past a limit; with `every` beyond `MAX_ACTIONS`, too."""
     swept.checked += 1
-    name = {"expire": "expired", "fail": "failed", "flag": "flagged"}.get(verdict.action)
+    name = {"expire": "expired", "fail": "failed", "flag": "flagged"}.get(decision.action)
     if name is not None:
         setattr(swept, name, getattr(swept, name) + 1)
-    if verdict.reason and (every or len(swept.actions) < NAMED):
-        lease = verdict.watch.lease
-        becomes = None if verdict.becomes is None else str(verdict.becomes)
-        act = Act(verdict.action, verdict.watch.bot_id, verdict.reason, lease.job_id, lease.kind, becomes)
-        swept.actions.append(act)
-    elif verdict.reason:
-        swept.unnamed += 1
+    if decision.reason and (every or len(swept.actions) < MAX_ACTIONS):
+        lease = decision.check.lease
+        becomes = None if decision.becomes is None else str(decision.becomes)
+        action = SweepAction(decision.action, decision.check.bot_id, decision.reason, lease.job_id, lease.kind, becomes)
+        swept.actions.append(action)
+    elif decision.reason:
+        swept.unlisted += 1
 
 
-def _act(swept: Swept, batch: list[lifecycle.Watched], bots: dict[int, lifecycle.Health]) -> None:
-    """One batch, whose jobs and bots this transaction has locked."""
-    chosen: dict[str, list[verdicts.Verdict]] = {}
-    for verdict in verdicts.verdicts(batch):
-        count_verdict(swept, verdict)
-        chosen.setdefault(verdict.action, []).append(verdict)
-    reasons = {v.watch.lease.job_id: v.reason for of_action in chosen.values() for v in of_action}
-    # First the grades, while the leases are still there to be graded; an expiry keeps its bot's grade and reason.
+def _act(swept: Swept, batch: list[lifecycle.LeaseCheck], bots: dict[int, lifecycle.Health]) -> None:
+    """Act on one batch, whose jobs and bots this transaction has locked."""
+    chosen: dict[str, list[verdicts.Decision]] = {}
+    for decision in verdicts.decide_all(batch):
+        count_decision(swept, decision)
+        chosen.setdefault(decision.action, []).append(decision)
+    reasons = {v.check.lease.job_id: v.reason for decisions in chosen.values() for v in decisions}
+    # First the grades, while the leases exist; a bot keeps the grade and reason of a lease that expires.
     changes = lifecycle.regrade_locked(bots, seen=batch)
     swept.recovered += sum(after == HealthStatus.NORMAL for _, after in changes.values())
-    ids = {action: [v.watch.lease.job_id for v in of_action] for action, of_action in chosen.items()}
+    ids = {action: [v.check.lease.job_id for v in decisions] for action, decisions in chosen.items()}
     swept.flagged += lifecycle.flag(ids.get("flag", []), by=lifecycle.SWEEP, reasons=reasons) - len(ids.get("flag", []))
-    lifecycle.look_again(
+    lifecycle.schedule_checks(
         {
-            v.watch.lease.job_id: health.next_look(v.watch.lease, v.watch.limits)
+            v.check.lease.job_id: health.next_look(v.check.lease, v.check.limits)
             for action in ("wait", "flag")
             for v in chosen.get(action, [])
         }
     )
-    last = {v.watch.lease.job_id: v.error for v in chosen.get("expire", []) if v.hung}
+    last = {v.check.lease.job_id: v.error for v in chosen.get("expire", []) if v.hung}
     expired = lifecycle.expire(ids.get("expire", []), by=lifecycle.SWEEP, reasons=reasons, last=last)
     lifecycle.give_up(ids.get("fail", []), by=lifecycle.SWEEP, reasons=reasons)
-    # Expired for the last time: the job has failed.
+    # The last attempt expired: the job has failed.
     swept.failed += sum(change.status == JobStatus.FAILED for change in expired)
     _quarantine(swept, {change.bot for change in expired if change.bot is not None})
 
 
 def _quarantine(swept: Swept, bot_ids: set[int]) -> None:
-    """No new jobs for bots whose jobs expired too often within the window, until an operator clears them."""
+    """Quarantine bots whose jobs expired too often within the window, until an operator clears them."""
     reasons = verdicts.flapping(bot_ids)
     lifecycle.quarantine(reasons)
-    acts = [Act("quarantine", bot, reason) for bot, reason in reasons.items()]
-    room = max(0, NAMED - len(swept.actions))
-    swept.actions += acts[:room]
-    swept.unnamed += len(acts[room:])
+    actions = [SweepAction("quarantine", bot, reason) for bot, reason in reasons.items()]
+    room = max(0, MAX_ACTIONS - len(swept.actions))
+    swept.actions += actions[:room]
+    swept.unlisted += len(actions[room:])

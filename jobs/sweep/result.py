@@ -1,17 +1,17 @@
-"""What a sweep did, or in a dry run would do."""
+"""The result of a sweep, or of its dry run."""
 
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 
-#: How many leases past a limit a sweep names in `actions`; of others it says how many there are. A dry run names all.
-NAMED = 200
+#: How many actions a sweep lists in `actions`; the others are only counted. A dry run lists all.
+MAX_ACTIONS = 200
 
 
 @dataclass(frozen=True)
-class Act:
-    """What was or would be done to one lease (or, with no job, to a bot), and why."""
+class SweepAction:
+    """What was done, or would be, to one lease or (without a job) to a bot, and why."""
 
-    #: `expire`, `fail`, `flag`, `wait` (past a limit, and nothing is done yet); `quarantine`, `down` of a bot.
+    #: `expire`, `fail`, `flag`, `wait` (past a limit, no action yet); `quarantine`, `down` of a bot.
     action: str
     bot: int
     reason: str
@@ -23,7 +23,7 @@ class Act:
 
 @dataclass
 class Swept:
-    """What one sweep did. `potentially_stuck`, `unhealthy` and `down` count bots in that state when it ended."""
+    """The counts of one sweep. `potentially_stuck`, `unhealthy` and `down` are bots in that state at its end."""
 
     checked: int = 0
     potentially_stuck: int = 0
@@ -36,21 +36,21 @@ class Swept:
     pruned: int = 0
     incidents_opened: int = 0
     incidents_resolved: int = 0
-    #: What was done to leases past a limit, and to their bots: the first `NAMED`. In a dry run, what would be: all.
-    actions: list[Act] = field(default_factory=list)
-    #: How many more there were.
-    unnamed: int = 0
-    #: When it began; its record is known by that.
+    #: The first `MAX_ACTIONS` actions on leases past a limit and on their bots. In a dry run: all.
+    actions: list[SweepAction] = field(default_factory=list)
+    #: The number of other actions.
+    unlisted: int = 0
+    #: When it began: the key of its record.
     began: datetime | None = None
 
     def add(self, part: "Swept") -> None:
-        """Put what one batch did to the rest."""
+        """Add the result of one batch."""
         for name, n in part.counts().items():
             setattr(self, name, getattr(self, name) + n)
-        room = max(0, NAMED - len(self.actions))
+        room = max(0, MAX_ACTIONS - len(self.actions))
         self.actions += part.actions[:room]
-        self.unnamed += part.unnamed + len(part.actions[room:])
+        self.unlisted += part.unlisted + len(part.actions[room:])
 
     def counts(self) -> dict[str, int]:
-        """The figures alone, as `sweep_stuck --json` prints them."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("actions", "unnamed", "began")}
+        """The counts alone, as `sweep_stuck --json` prints them."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("actions", "unlisted", "began")}

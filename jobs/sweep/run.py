@@ -15,11 +15,11 @@ from jobsite.lib.clock import database_now
 def sweep(
     *, kind: str | None = None, dry_run: bool = False, each_batch: Callable[[Swept], None] | None = None
 ) -> Swept:
-    """Look at every lease that is due, then at every bot that is unwell or unseen.
+    """Check every lease that is due, then every bot that is not healthy or not seen.
 
-    `kind` limits the leases to one kind. `dry_run` changes nothing and fills `actions` all the same. `each_batch` is
-    called with the running figures after each batch; what it raises ends the sweep, with that batch done, and those
-    that were under way. Batches are done `SWEEP_WORKERS` at a time, unless a transaction is open around the sweep.
+    `kind` limits the leases to one kind. `dry_run` only fills `actions`. `each_batch` is called with the counts so far
+    after each batch; what it raises ends the sweep, with that batch committed, and those that were
+    running. `SWEEP_WORKERS` batches run in parallel, unless the caller has a transaction open.
     """
     with log_context.begin(sweep=secrets.token_hex(4)):
         return _sweep(kind, dry_run, each_batch)

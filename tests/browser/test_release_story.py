@@ -39,7 +39,7 @@ def test_an_operator_releases_a_stuck_job_and_another_bot_finishes_it(page, stuc
     (claimed,) = lifecycle.claim(bob)
     lifecycle.complete([Report(claimed.id, claimed.attempt, result=3)], by=By.bot(bob))
     with pytest.raises(LeaseLost):
-        stuck.complete(result=4).only(stuck.id)
+        stuck.complete(result=4).raise_error(stuck.id)
     assert (stuck.job.status, stuck.job.result) == (JobStatus.SUCCEEDED, 3)
 
 

@@ -11,7 +11,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 #: The product code that is held to the list: packages and folders of packages.
 PACKAGES = (
-    "alerts", "jobs/admin", "jobs/explain", "jobs/lists", "jobs/release_patterns", "jobs/templatetags",
+    "alerts", "jobs/admin", "jobs/api", "jobs/enqueue", "jobs/explain", "jobs/lifecycle", "jobs/lists",
+    "jobs/management", "jobs/release_patterns", "jobs/sweep", "jobs/templatetags", "jobs/turns",
     "client/jobsite_client",
 )  # fmt: skip
 #: Names of functions, classes, arguments and module constants that say nothing of what they are.
@@ -29,6 +30,8 @@ WORDS = (
 )  # fmt: skip
 #: What may stay: Django and the database name these, or another change is about them.
 EXCEPT: dict[str, set[str]] = {}
+#: Descriptions of the OpenAPI document, which does not change.
+CONTRACT = {"Everything stuck now, with the evidence: leases past a limit, and bots that are unwell or down."}
 FILES = sorted(
     path for package in PACKAGES for path in (ROOT / package).rglob("*.py") if "migrations" not in path.parts
 )
@@ -75,5 +78,6 @@ def test_names_say_what_things_are(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=name)
 def test_docstrings_and_comments_use_the_fields_words(path: Path) -> None:
     """Words in backticks are names, and not held to the list."""
-    prose = [re.sub(r"`[^`]*`", "", line) for line in prose_in(path.read_text(encoding="utf-8"))]
+    lines = [line for line in prose_in(path.read_text(encoding="utf-8")) if line not in CONTRACT]
+    prose = [re.sub(r"`[^`]*`", "", line) for line in lines]
     assert not [line for line in prose if BANNED.search(line)]

@@ -60,7 +60,8 @@ def test_a_bot_that_is_being_deleted_claims_nothing(ada: Bot) -> None:
     with racers() as run:
         with transaction.atomic():
             delete(ada)
-            claiming = run.go_and_block(lambda: lifecycle.take_turn(lifecycle.turn_request(digest, lifecycle.Wanted())))
+            request = lifecycle.turn_request(digest, lifecycle.ClaimRequest())
+            claiming = run.go_and_block(lambda: lifecycle.take_turn(request))
         with pytest.raises(Unauthorized):
             claiming.result(PATIENCE)
     assert not Job.objects.held().exists()

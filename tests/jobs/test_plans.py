@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from bots.models import Bot
 from jobs import lifecycle, transitions
-from jobs.lifecycle import Wanted
+from jobs.lifecycle import ClaimRequest
 from jobs.lifecycle.statements import SQL
 from jobs.models import Job
 from jobs.states import Verb
@@ -131,7 +131,7 @@ def _counted() -> dict[str, tuple[int, int]]:
 
 @pytest.mark.parametrize("kinds", [None, ["sum"], ["divide", "sum"]], ids=str)
 def test_a_claim_reads_hardly_more_entries_than_it_takes_jobs(history: Bot, kinds: list[str] | None) -> None:
-    read = read_by_a_turn(history, ask=Wanted(5, kinds))
+    read = read_by_a_turn(history, ask=ClaimRequest(5, kinds))
     assert "jobs_job" not in read
     # Which index it is, is PostgreSQL's choice; 2 000 are pending, 200 held and 20 000 finished.
     assert 5 <= sum(entries for _, entries in read.values()) <= 100
@@ -140,7 +140,7 @@ def test_a_claim_reads_hardly_more_entries_than_it_takes_jobs(history: Bot, kind
 def test_jobs_that_are_due_later_are_not_read(history: Bot) -> None:
     for n in range(200):
         enqueue_one(priority=9, run_at=datetime.now(UTC) + timedelta(hours=1 + n))
-    read = read_by_a_turn(history, ask=Wanted(5))
+    read = read_by_a_turn(history, ask=ClaimRequest(5))
     assert read["job_pending"][1] <= 60
 
 
@@ -228,7 +228,7 @@ def test_the_bots_a_batchs_jobs_have_hung_are_found_by_the_jobs_history(history:
 
 def test_leases_are_put_off_and_flagged_by_their_keys(history: Bot) -> None:
     rows = json.dumps([{"id": 1, "seconds": 10, "reason": "silent"}])
-    assert "jobs_job_pkey" in plan("look_again", rows=rows)
+    assert "jobs_job_pkey" in plan("schedule_checks", rows=rows)
     said = plan("flag", rows=rows, actor="sweep", by="sweep_stuck", **{"from": transitions.sources(Verb.FLAG)})
     assert "jobs_job_pkey" in said
     assert "Seq Scan on jobs_job " not in said

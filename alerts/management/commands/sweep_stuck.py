@@ -21,7 +21,7 @@ from bots.models import Bot
 from jobs.models import JobKind
 from jobs.sweep import result as sweeping
 from jobs.sweep.duties import record_incidents
-from jobs.sweep.result import Act, Swept
+from jobs.sweep.result import SweepAction, Swept
 from jobs.sweep.run import sweep
 from jobsite.lib.loop import DATABASE_AWAY, one_line, run_repeatedly, seconds, time_now
 
@@ -115,21 +115,21 @@ def _summary(swept: Swept, dry_run: bool) -> str:
     return ("Dry run: " if dry_run else "") + ", ".join(f"{name} {n}" for name, n in counts.items())
 
 
-def _line(act: Act, bots: dict[int, str]) -> str:
+def _line(act: SweepAction, bots: dict[int, str]) -> str:
     """`sum job 12, held by ada: expire → pending: silent for 6 m 10 s on sum job 12, limit 2 m`."""
     bot = bots.get(act.bot, "?")
     whose = f"bot {bot}" if act.job is None else f"{act.kind} job {act.job}, held by {bot}"
     return f"{whose}: {_outcome(act)}: {act.reason}"
 
 
-def _outcome(act: Act) -> str:
+def _outcome(act: SweepAction) -> str:
     return act.action if act.becomes is None else f"{act.action} → {act.becomes}"
 
 
 def _table(swept: Swept, bots: dict[int, str]) -> Table:
-    unnamed = swept.unnamed + max(0, len(swept.actions) - sweeping.NAMED)
-    table = Table("job", "kind", "bot", "action", "why", caption=f"and {unnamed} more" if unnamed else None)
-    for act in swept.actions[: sweeping.NAMED]:
+    unlisted = swept.unlisted + max(0, len(swept.actions) - sweeping.MAX_ACTIONS)
+    table = Table("job", "kind", "bot", "action", "why", caption=f"and {unlisted} more" if unlisted else None)
+    for act in swept.actions[: sweeping.MAX_ACTIONS]:
         job = "" if act.job is None else str(act.job)
         table.add_row(job, act.kind or "", bots.get(act.bot, "?"), _outcome(act), act.reason)
     return table

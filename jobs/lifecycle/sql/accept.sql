@@ -1,4 +1,4 @@
--- Accept: a pending job takes the result that its last bot reported after the lease had ended.
+-- Accept: complete a pending job with the result that its last bot reported after the lease had ended.
 WITH target AS (
     SELECT j.id, j.status
     FROM jobs_job j

@@ -1,5 +1,5 @@
-/* Attempt cleared: what an attempt leaves on a job goes where t sends the job back to pending, which is then as a new one.
-A job that has ended keeps it, but for the name of the process. */
+/* Attempt cleared: clear the traces of an attempt where t makes the job pending, like a new one. A job that has ended
+keeps them, except the name of the instance. */
 finished_at = CASE WHEN t.to_status = 'pending' THEN NULL ELSE statement_timestamp() END,
         claimed_at = CASE WHEN t.to_status = 'pending' THEN NULL ELSE j.claimed_at END,
         started_at = CASE WHEN t.to_status = 'pending' THEN NULL ELSE j.started_at END,

@@ -1,4 +1,4 @@
--- Release, expire, fail, cancel: end leases (and, for cancel, pending jobs) other than well, each with its event.
+-- Release, expire, fail, cancel: end leases without success (and, for cancel, pending jobs), each with its event.
 WITH wanted AS (
     SELECT *
     FROM jsonb_to_recordset(%(rows)s::jsonb)

@@ -1,4 +1,4 @@
-/* Ended: what a lease that ends other than well makes of its job; t says where it goes, after how long, and why. */
+/* Ended: the changes to a job whose lease ends without success; t has the next status, the delay and the error. */
 status = t.to_status,
         uncounted = j.uncounted + t.uncounts,
         run_at = CASE WHEN t.delay IS NULL OR t.to_status <> 'pending' THEN j.run_at

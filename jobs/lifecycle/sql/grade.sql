@@ -1,4 +1,4 @@
--- Grade: what their leases say of bots now, with the evidence. The caller has locked the bots' rows.
+-- Grade: set the health of bots as their leases show it, with the reason. The caller has locked the bots' rows.
 UPDATE bots_bot b
 SET health_status = w.status,
     health_reason = w.reason,

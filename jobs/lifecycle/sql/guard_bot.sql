@@ -1,4 +1,4 @@
--- Guard bot: a bot that holds jobs stays, and jobs that it completed do not name it when it is gone.
+-- Guard bot: refuse to delete a bot that holds jobs, and clear the references of jobs that it completed.
 --
 -- In place of foreign keys from jobs_job, which PostgreSQL would look up for each claim and each completion. A claim
 -- locks its bot first: it comes before this, and is seen here, or after it, and finds no bot.

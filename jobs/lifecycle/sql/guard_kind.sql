@@ -1,4 +1,4 @@
--- Guard kind: a kind that has jobs stays, and keeps its name.
+-- Guard kind: refuse to delete or rename a kind that has jobs.
 --
 -- In place of a foreign key from jobs_job, which PostgreSQL would look up for each new job. Who enqueues locks the kinds
 -- once (kinds.sql), so that a kind cannot go between that and the new jobs.

@@ -1,3 +1,3 @@
-/* Holder cleared: what a job loses when its lease ends, well or not. The constraint job_held_has_lease asks for it. */
+/* Holder cleared: clear what only a held job has, as the constraint job_held_has_lease requires. */
 claimed_by_id = NULL,
         deadline_at = NULL

@@ -1,5 +1,5 @@
-/* Opened: what a claim makes of a job; l is the lease it opens, k its kind. A pending job has nothing else of the attempt
-before it (attempt_cleared.sql). */
+/* Opened: the changes to a job that is claimed; l is its new lease, k its kind. A pending job keeps nothing else of its
+last attempt (attempt_cleared.sql). */
 status = l.status,
         attempt = j.attempt + 1,
         claimed_by_id = l.bot,

@@ -1,4 +1,4 @@
--- Prioritise: jobs that have not ended get another place in the queue. One that has it already is left alone.
+-- Prioritise: set the priority of jobs that have not ended. One that has it already does not change.
 WITH target AS (
     SELECT id, priority FROM jobs_job
     WHERE id = ANY (%(ids)s::bigint[]) AND status = ANY (%(from)s::text[]) AND priority <> %(priority)s

@@ -1,4 +1,4 @@
--- Prune: jobs that the caller has locked are deleted with their history, and no bot names them any more.
+-- Prune: delete jobs that the caller has locked, with their history and the references of bots.
 WITH events AS (
     DELETE FROM jobs_jobevent WHERE job_id = ANY (%(ids)s::bigint[])
 ), bots AS (

@@ -1,4 +1,4 @@
--- Quarantine: no new jobs for these bots, and why. The caller has locked the bots' rows.
+-- Quarantine: give these bots no new jobs, and record why. The caller has locked the bots' rows.
 UPDATE bots_bot b
 SET quarantined_at = statement_timestamp(),
     quarantine_reason = w.reason

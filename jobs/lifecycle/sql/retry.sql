@@ -1,4 +1,4 @@
--- Retry: failed and cancelled jobs go back to pending with all their attempts before them.
+-- Retry: make failed and cancelled jobs pending, with all their attempts.
 WITH target AS (
     SELECT id, status, 'pending' AS to_status FROM jobs_job
     WHERE id = ANY (%(ids)s::bigint[]) AND status = ANY (%(from)s::text[])

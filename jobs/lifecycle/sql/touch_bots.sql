@@ -1,2 +1,2 @@
--- Touch bots: what they hold has changed, by somebody else's act.
+-- Touch bots: update bots whose leases were changed by others.
 SELECT jobs_touch_bots(%(bots)s::bigint[], %(keep)s, '{}', '{}', '{}') AS changed;

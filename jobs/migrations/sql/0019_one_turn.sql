@@ -1,13 +1,13 @@
 -- The functions of a bot's turn, as they were when this migration was made.
 
--- Moment: a moment as every answer has it.
+-- Moment: format a time as in every response of the API.
 CREATE OR REPLACE FUNCTION jobs_moment(at timestamptz) RETURNS text LANGUAGE sql STABLE
 AS $function$
     SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
 $function$;
 
--- Fail: leases end other than well, by report of their bots: those that failed, and those that a bot gives back.
--- Returns those whose reports held, each with the turn it is of, and what became of each job, as JSON.
+-- Fail: end leases without success, by reports of their bots: failures, and leases that are handed back.
+-- Returns those whose reports held, each with its turn, and the change of each job, as JSON.
 CREATE OR REPLACE FUNCTION jobs_fail(
     turns jsonb, known integer[], bots bigint[], names text[],
     OUT done_turns integer[], OUT done_ids bigint[], OUT changed jsonb
@@ -89,8 +89,8 @@ BEGIN
 END
 $function$;
 
--- Renew: leases go on: those that their bots start, and those with a heartbeat, progress and a note where it has them.
--- Returns those whose reports held, each with the turn it is of, and the leases as they are now, as JSON.
+-- Renew: renew leases that their bots start or report a heartbeat on, with progress and a note where given.
+-- Returns those whose reports held, each with its turn, and the renewed leases, as JSON.
 CREATE OR REPLACE FUNCTION jobs_renew(
     turns jsonb, known integer[], bots bigint[], run_within_default interval,
     OUT done_turns integer[], OUT done_ids bigint[], OUT changed jsonb
@@ -149,9 +149,9 @@ BEGIN
 END
 $function$;
 
--- Refuse: of reports that did not hold, those that say the same as one that did hold, once, are as good as that; each
--- other one is refused, with what ended its lease and how its job is now. A result or a failure that came after the
--- bot's own lease had ended is kept in the job's history. Returns for each turn its refused reports, as JSON.
+-- Refuse: explain reports that did not hold. One that repeats a report that held before is accepted; each other one is
+-- refused, with what ended its lease and the job's status. A result or a failure that came after the bot's own lease
+-- had ended is kept in the job's history. Returns for each turn its refused reports, as JSON.
 CREATE OR REPLACE FUNCTION jobs_refuse(
     turns jsonb, known integer[], bots bigint[], names text[], done_turns integer[], done_ids bigint[],
     OUT refused text[]
@@ -225,12 +225,12 @@ BEGIN
 END
 $function$;
 
--- Touch bots: after what they hold may have changed, or when they were seen. The one statement that says whether a bot
--- is busy or idle (it is busy if and only if it holds a job), when it was seen, and that it is well again.
+-- Touch bots: update bots that were seen, or whose leases may have changed. The one statement that sets whether a bot
+-- is busy or idle (it is busy if and only if it holds a job), when it was seen, and that it is healthy again.
 --
--- The bots are locked first, by id, and only then looked at: what others did to their jobs until then is seen. `due`:
--- bots that called, and whose sight must be written; `held`: how many jobs each has just been given. Both are empty
--- where it is not the bots who call; their own turns have locked them. A bot is well again when the job that its health
+-- The bots are locked first, by id, and only then read, to see all changes to their jobs until then. `due`: bots that
+-- called, and whose `last_seen_at` must be written; `held`: how many jobs each has just been given. Both are empty
+-- where the call is not a bot's; their own turns have locked them. A bot is healthy again when the job that its health
 -- is about is no longer its own; not with `keep` (its lease expired), until it calls.
 CREATE OR REPLACE FUNCTION jobs_touch_bots(bots bigint[], keep boolean, due boolean[], held integer[], versions text[])
 RETURNS boolean LANGUAGE plpgsql VOLATILE
@@ -267,15 +267,15 @@ BEGIN
 END
 $function$;
 
--- Turns: whole turns of bots in one call: the reports of each, then its claim. One row comes back for each known bot.
+-- Turns: execute turns of bots in one call: the reports of each, then its claim. Returns one row for each known bot.
 --
 -- `turns` is a JSON list, each turn as `known_turns.sql` reads it. Several are turns of different bots that came at
--- the same time and ask for the same kinds; `bot_kinds` are those that the caller believes they take. `outcome` is
+-- the same time and ask for the same kinds; `bot_kinds` are those that the caller expects them to take. `outcome` is
 -- `done`, or why nothing of a turn was done: `replaced` (a newer process of the bot is alone), `other_kinds` (the bot
--- takes other kinds than believed: send it alone), `stuck` (send it with `grades`, and grade the bot in the same
+-- takes other kinds than expected: send it alone), `stuck` (send it with `grades`, and grade the bot in the same
 -- transaction).
--- Unlike a statement, each statement in a VOLATILE function sees what was committed before *it* began: so what a bot
--- holds can be counted under the bot's lock.
+-- Each statement in a VOLATILE function sees what was committed before *it* began: so the jobs that a bot holds can be
+-- counted under the bot's lock.
 CREATE OR REPLACE FUNCTION jobs_turns(
     turns jsonb, bot_kinds text[], asked text[],
     priorities integer[], run_ats timestamptz[], ids bigint[],

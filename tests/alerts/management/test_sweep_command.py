@@ -68,7 +68,7 @@ def test_the_line_says_how_long_it_took_and_when_it_was(ada: Bot) -> None:
 def test_on_a_terminal_a_table_says_what_was_done_to_which_job_and_why(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(result, "NAMED", 2)
+    monkeypatch.setattr(result, "MAX_ACTIONS", 2)
     monkeypatch.setattr(sweep_stuck, "Console", functools.partial(Console, width=150))
     leases = [take_one(bot_named(f"bot {n}")) for n in range(3)]
     for lease in leases:

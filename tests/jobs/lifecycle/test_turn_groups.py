@@ -13,7 +13,7 @@ from django.db import DatabaseError, OperationalError, connection, transaction
 from bots.models import Bot
 from jobs import lifecycle
 from jobs.errors import InstanceReplaced
-from jobs.lifecycle import By, TurnRequest, TurnRow, Wanted, take_turn, turn_request
+from jobs.lifecycle import By, ClaimRequest, TurnRequest, TurnRow, take_turn, turn_request
 from jobs.lifecycle import turn as turns
 from jobs.models import Job, JobEvent
 from jobs.states import JobStatus, Verb
@@ -84,7 +84,7 @@ def until(what: Callable[[], bool]) -> None:
 
 
 def ask(
-    bot: Bot, claim: Wanted | None = Wanted(), *, instance: str = "", **reports: list[dict[str, Any]]
+    bot: Bot, claim: ClaimRequest | None = ClaimRequest(), *, instance: str = "", **reports: list[dict[str, Any]]
 ) -> TurnRequest:
     texts = {verb: json.dumps(rows) for verb, rows in reports.items()}
     return turn_request(bytes(bot.token_digest or b""), claim, texts, instance=instance)

@@ -14,7 +14,7 @@ from django.db import connection
 from django.db.models import Model
 
 from bots.models import Bot
-from jobs.lifecycle import Wanted, turn_request
+from jobs.lifecycle import ClaimRequest, turn_request
 from jobs.lifecycle.statements import SQL
 from jobs.lifecycle.turn import TurnRequest
 from jobs.models import Job, JobEvent, JobKind
@@ -41,7 +41,7 @@ def requests(bot: Bot) -> list[TurnRequest]:
     for kind in ("sum", "divide", "multiply"):
         enqueue_one(kind)
         enqueue_one(kind, priority=3)
-    asks = [Wanted(2), Wanted(2, ["sum"]), Wanted(2, ["divide", "multiply"])]
+    asks = [ClaimRequest(2), ClaimRequest(2, ["sum"]), ClaimRequest(2, ["divide", "multiply"])]
     return [
         turn_request(digest, asks[0], reports, version="2"),
         turn_request(digest, None, {"complete": late}),
@@ -55,7 +55,7 @@ def plans() -> list[str]:
     bot, other = bot_named("eve", capacity=50), bot_named("bob")
     made = list[str]()
     turns = [[request] for request in requests(bot)]
-    turns.append([turn_request(bytes(one.token_digest or b""), Wanted(1)) for one in (bot, other)])
+    turns.append([turn_request(bytes(one.token_digest or b""), ClaimRequest(1)) for one in (bot, other)])
     JobKind.objects.filter(name="sum").update(paused=True)
     with psycopg.connect(database_url(), autocommit=True) as own:
         own.execute("SET debug_print_plan = on")

@@ -10,7 +10,7 @@ from django.db import OperationalError, transaction
 from bots.models import Bot
 from bots.states import BotStatus
 from jobs import lifecycle
-from jobs.lifecycle import SWEEP, TurnRequest, TurnRow, Wanted, take_turn, turn_request
+from jobs.lifecycle import SWEEP, ClaimRequest, TurnRequest, TurnRow, take_turn, turn_request
 from jobs.lifecycle import turn as turns
 from jobs.lifecycle.turn import send
 from jobs.models import Job, JobEvent, JobKind
@@ -22,7 +22,9 @@ from tests.race import PATIENCE, racers
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def turn(bot: Bot, ask: Wanted | None = Wanted(), done: list[Lease] | None = None, **more: Any) -> TurnRequest:
+def turn(
+    bot: Bot, ask: ClaimRequest | None = ClaimRequest(), done: list[Lease] | None = None, **more: Any
+) -> TurnRequest:
     reports = {verb: json.dumps(more.pop(verb)) for verb in ("fail", "heartbeat") if verb in more}
     if done:
         reports["complete"] = json.dumps([{"id": lease.id, "attempt": lease.attempt} for lease in done])
@@ -98,13 +100,13 @@ def test_where_there_are_too_few_each_gets_one_before_any_gets_a_second() -> Non
     bots = fleet(3)
     for _ in range(4):
         enqueue_one()
-    assert sorted(len(ids(one)) for one in together(*(turn(bot, Wanted(3)) for bot in bots))) == [1, 1, 2]
+    assert sorted(len(ids(one)) for one in together(*(turn(bot, ClaimRequest(3)) for bot in bots))) == [1, 1, 2]
 
 
 def test_the_urgent_ones_are_given_first_and_each_list_is_in_order() -> None:
     ada, bob = fleet(2)
     late = [enqueue_one(priority=n).pk for n in range(6)]
-    got = [ids(one) for one in together(turn(ada, Wanted(2)), turn(bob, Wanted(2)))]
+    got = [ids(one) for one in together(turn(ada, ClaimRequest(2)), turn(bob, ClaimRequest(2)))]
     assert sorted(chain(*got)) == late[2:]
     assert all(one == sorted(one, reverse=True) for one in got)
 
@@ -138,7 +140,7 @@ def test_capacity_pause_and_quarantine_are_each_bots_own() -> None:
     take_one(full)
     Bot.objects.filter(pk=full.pk).update(capacity=2)
     Bot.objects.filter(pk=paused.pk).update(paused=True)
-    turned = together(*(turn(bot, Wanted(2)) for bot in (full, paused, free)))
+    turned = together(*(turn(bot, ClaimRequest(2)) for bot in (full, paused, free)))
     assert [len(ids(one)) for one in turned] == [1, 0, 2]
     assert [one.room for one in turned if one] == [True, False, True]
 
@@ -212,7 +214,7 @@ def test_a_large_turn_goes_on_though_those_before_it_hang() -> None:
     for _ in range(turns.LARGE_AT_ONCE):
         turns._large.acquire()
     try:
-        row = take_turn(turn(ada, Wanted(100)))
+        row = take_turn(turn(ada, ClaimRequest(100)))
     finally:
         turns._large.release(turns.LARGE_AT_ONCE)
     assert row.n == 1
@@ -227,8 +229,8 @@ def test_a_large_turn_leaves_its_place_to_others_however_it_ends(monkeypatch: py
     with monkeypatch.context() as broken:
         broken.setattr(turns, "call_turns", fails)
         with pytest.raises(OperationalError):
-            take_turn(turn(ada, Wanted(100)))
-    assert take_turn(turn(ada, Wanted(100))).outcome == "done"
+            take_turn(turn(ada, ClaimRequest(100)))
+    assert take_turn(turn(ada, ClaimRequest(100))).outcome == "done"
     taken = [turns._large.acquire(blocking=False) for _ in range(turns.LARGE_AT_ONCE)]
     turns._large.release(sum(taken))
     assert all(taken)

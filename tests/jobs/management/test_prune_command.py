@@ -34,7 +34,7 @@ def backlog(ada: Bot) -> None:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
-    monkeypatch.setattr(retention, "BATCH", 2)
+    monkeypatch.setattr(retention, "BATCH_SIZE", 2)
     settings.PRUNE_MOST = 1
 
 

@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from jobs import lifecycle
 from jobs.models import JobEvent, JobRollup, RollupState
-from jobs.release_patterns.params import Question
-from jobs.release_patterns.report import answer
+from jobs.release_patterns.params import ReportParams
+from jobs.release_patterns.report import build
 from jobs.states import Span
 from jobs.stats import bot_record, counts, rollup
 from jobs.stats.series import series, spreads
@@ -176,6 +176,6 @@ def test_pages_read_by_a_process_whose_clock_is_wrong_are_right(ada, wrong_clock
     assert [sum(bar.ended for bar in series(window)) for window in ("hour", "day", "week")] == [1, 1, 1]
     assert abs(series("hour")[-1].start - wrong_clock()) <= MINUTE
     assert spreads()["sum"].succeeded == bot_record.of(ada).succeeded == bot_record.of_fleet().succeeded == 1
-    assert answer(Question.of({"range": "24h"})).verdict.leases == 1
+    assert build(ReportParams.from_params({"range": "24h"})).conclusions.leases == 1
     lifecycle.release([take_one(ada).id], by=lifecycle.SWEEP)
     assert counts.by_status()[1].n == 0

@@ -220,8 +220,8 @@ def test_the_same_limit_counts_for_claims_heartbeats_the_sweep_and_what_is_shown
     assert claimed.job.deadline_at - claimed.job.started_at == limit
     beating.heartbeat()
     assert beating.job.deadline_at - beating.job.started_at == limit
-    (watch,) = lifecycle.watched(Job.objects.filter(pk=claimed.id))
-    assert watch.limits.run_within == limit
+    (check,) = lifecycle.check_leases(Job.objects.filter(pk=claimed.id))
+    assert check.limits.run_within == limit
     make_older(claimed, seconds / 60 - 0.4)
     assert not Job.objects.stuck().exists()
     make_older(claimed, 0.5)

@@ -9,8 +9,8 @@ from django.db import connection
 from django.utils import timezone
 
 from jobs.models import JobRollup
-from jobs.release_patterns.params import Question
-from jobs.release_patterns.report import answer
+from jobs.release_patterns.params import ReportParams
+from jobs.release_patterns.report import build
 from jobs.states import Span
 from jobs.stats import rollup
 from jobs.stats.series import series
@@ -55,24 +55,24 @@ def test_hours_and_days_begin_where_the_sites_do(ended, zone):
 
 def test_the_hourly_chart_of_a_day_has_each_lease_in_its_hour(ended, zone):
     for day in {moment.astimezone(zone).date() for moment in MOMENTS}:
-        found = answer(Question.of({"from": str(day), "to": str(day)}))
+        found = build(ReportParams.from_params({"from": str(day), "to": str(day)}))
         expected = Counter(hour(m, zone).hour for m in MOMENTS if m.astimezone(zone).date() == day)
         assert {bar.start.hour: bar.leases for bar in found.bars if bar.leases} == expected
         assert all(bar.start.minute == 0 for bar in found.bars)
 
 
 def test_the_last_24_hours_are_whole_hours_of_the_site(ended, zone):
-    found = answer(Question.of({"range": "24h"}))
+    found = build(ReportParams.from_params({"range": "24h"}))
     assert len(found.bars) == 24
     assert all(bar.start.minute == 0 for bar in found.bars)
     expected = [moment for moment in MOMENTS if moment >= found.since]
-    assert sum(bar.leases for bar in found.bars) == found.verdict.leases == len(expected)
+    assert sum(bar.leases for bar in found.bars) == found.conclusions.leases == len(expected)
 
 
 def test_the_week_has_each_lease_under_its_weekday_and_hour(ended, zone):
     local = [moment.astimezone(zone) for moment in MOMENTS]
     first, last = local[0].date(), local[-1].date()
-    found = answer(Question.of({"from": str(first), "to": str(last)}))
+    found = build(ReportParams.from_params({"from": str(first), "to": str(last)}))
     assert {pair: n for pair, (_, n) in found.heat.items()} == Counter((m.isoweekday(), m.hour) for m in local)
 
 
@@ -90,7 +90,7 @@ def test_hours_that_were_added_up_in_another_zone_are_shown_in_the_hour_they_beg
     for n in range(4):
         JobRollup.objects.create(span=Span.HOUR, start=noon + n * timedelta(hours=1), kind="sum", succeeded=25)
     rollup.add_closed_minutes(noon + timedelta(days=1))
-    found = answer(Question.of({"from": "2026-03-05", "to": "2026-03-05"}))
+    found = build(ReportParams.from_params({"from": "2026-03-05", "to": "2026-03-05"}))
     assert [bar.leases for bar in found.bars if bar.leases] == [25] * 4
     assert {bar.start.hour for bar in found.bars if bar.leases} == {11, 12, 13, 14}
 
@@ -105,5 +105,5 @@ def test_a_day_of_the_clock_change_has_all_its_hours(settings, ada):
         with connection.cursor() as cursor:
             cursor.execute("UPDATE jobs_job SET finished_at = %s WHERE id = %s", [at, lease.id])
     rollup.add_closed_minutes(datetime(2026, 4, 6, 13, 0, tzinfo=UTC))
-    found = answer(Question.of({"from": str(day), "to": str(day)}))
+    found = build(ReportParams.from_params({"from": str(day), "to": str(day)}))
     assert sum(bar.leases for bar in found.bars) == 50

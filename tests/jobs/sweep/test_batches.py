@@ -118,7 +118,7 @@ def test_a_whole_fleet_that_falls_silent_is_stuck_then_unhealthy_and_well_again(
 def test_every_due_lease_is_looked_at_once_however_many_are_listed_at_once(
     ada: Bot, monkeypatch: pytest.MonkeyPatch, listed: int
 ) -> None:
-    monkeypatch.setattr(batches, "LISTED", listed)
+    monkeypatch.setattr(batches, "LEASES_LISTED", listed)
     leases = [take_one(bot_named(f"bot {n}")) for n in range(7)]
     for lease in leases:
         make_older(lease, 7)
@@ -133,20 +133,20 @@ def test_every_due_lease_is_looked_at_once_however_many_are_listed_at_once(
 def test_a_sweep_names_the_first_of_what_it_did_and_a_dry_run_all_of_it(
     ada: Bot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(result, "NAMED", 2)
+    monkeypatch.setattr(result, "MAX_ACTIONS", 2)
     for n in range(5):
         make_older(take_one(bot_named(f"bot {n}")), 7)
     foreseen = sweep_run.sweep(dry_run=True)
-    assert (len(foreseen.actions), foreseen.unnamed, foreseen.expired) == (5, 0, 5)
+    assert (len(foreseen.actions), foreseen.unlisted, foreseen.expired) == (5, 0, 5)
     swept = sweep_run.sweep()
-    assert (len(swept.actions), swept.unnamed, swept.expired) == (2, 3, 5)
+    assert (len(swept.actions), swept.unlisted, swept.expired) == (2, 3, 5)
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_bot_whose_row_is_locked_holds_up_nobody_and_is_swept_the_next_time(
     ada: Bot, bob: Bot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batches, "PATIENCE", "50ms")
+    monkeypatch.setattr(batches, "LOCK_TIMEOUT", "50ms")
     hers, his = take_one(ada), take_one(bob)
     for lease in (hers, his):
         make_older(lease, 7)
@@ -247,13 +247,13 @@ def test_batches_are_done_several_at_a_time(settings: Any, monkeypatch: pytest.M
     settings.SWEEP_BATCH, settings.SWEEP_WORKERS = 2, 3
     leases = all_sorts("some", 3)
     together = threading.Barrier(3)
-    do = batches._do
+    do = batches._sweep_batch
 
     def do_when_three_are_here(swept: result.Swept, batch: list[batches.Due], **how: Any) -> list[batches.Due]:
         together.wait(PATIENCE)
         return do(swept, batch, **how)
 
-    monkeypatch.setattr(batches, "_do", do_when_three_are_here)
+    monkeypatch.setattr(batches, "_sweep_batch", do_when_three_are_here)
     seen: list[int] = []
     swept = sweep_run.sweep(each_batch=lambda swept: seen.append(swept.checked))
     assert (swept.checked, swept.expired, swept.failed, swept.flagged) == (24, 6, 6, 6)

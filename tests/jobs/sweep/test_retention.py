@@ -182,7 +182,7 @@ def test_a_job_to_whose_history_somebody_adds_stays_for_now(ada: Bot, olga: Any)
 
 @pytest.mark.django_db(transaction=True)
 def test_two_at_once_share_the_work(ada: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retention, "BATCH", 3)
+    monkeypatch.setattr(retention, "BATCH_SIZE", 3)
     for _ in range(20):
         ended(ada, 31)
     with racers() as run:
@@ -267,7 +267,7 @@ def test_a_full_sweep_prunes_and_says_so_and_no_other_does(ada: Bot, caplog: pyt
 
 def test_a_sweep_deletes_so_many_and_the_next_goes_on(ada: Bot, settings: Any, monkeypatch: Any) -> None:
     settings.PRUNE_MOST = 5
-    monkeypatch.setattr(retention, "BATCH", 2)
+    monkeypatch.setattr(retention, "BATCH_SIZE", 2)
     oldest = [ended(ada, 40 - n).id for n in range(4)]
     least = [ended(ada, 31, "divide").id for n in range(3)]
     asked: list[int] = []
@@ -374,7 +374,7 @@ def test_it_uses_indexes_whatever_the_statistics_say(history: None, stale: bool)
 def test_a_second_batch_does_not_read_again_what_the_first_deleted(
     history: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "BATCH", 100)
+    monkeypatch.setattr(retention, "BATCH_SIZE", 100)
     since: list[Any] = []
     verb = lifecycle.prune
     monkeypatch.setattr(lifecycle, "prune", lambda kind, **how: since.append(how["since"]) or verb(kind, **how))

@@ -1,5 +1,5 @@
--- Fail: leases end other than well, by report of their bots: those that failed, and those that a bot gives back.
--- Returns those whose reports held, each with the turn it is of, and what became of each job, as JSON.
+-- Fail: end leases without success, by reports of their bots: failures, and leases that are handed back.
+-- Returns those whose reports held, each with its turn, and the change of each job, as JSON.
 CREATE OR REPLACE FUNCTION jobs_fail(
     turns jsonb, known integer[], bots bigint[], names text[],
     OUT done_turns integer[], OUT done_ids bigint[], OUT changed jsonb

@@ -1,6 +1,6 @@
--- Refuse: of reports that did not hold, those that say the same as one that did hold, once, are as good as that; each
--- other one is refused, with what ended its lease and how its job is now. A result or a failure that came after the
--- bot's own lease had ended is kept in the job's history. Returns for each turn its refused reports, as JSON.
+-- Refuse: explain reports that did not hold. One that repeats a report that held before is accepted; each other one is
+-- refused, with what ended its lease and the job's status. A result or a failure that came after the bot's own lease
+-- had ended is kept in the job's history. Returns for each turn its refused reports, as JSON.
 CREATE OR REPLACE FUNCTION jobs_refuse(
     turns jsonb, known integer[], bots bigint[], names text[], done_turns integer[], done_ids bigint[],
     OUT refused text[]

@@ -1,5 +1,5 @@
--- Renew: leases go on: those that their bots start, and those with a heartbeat, progress and a note where it has them.
--- Returns those whose reports held, each with the turn it is of, and the leases as they are now, as JSON.
+-- Renew: renew leases that their bots start or report a heartbeat on, with progress and a note where given.
+-- Returns those whose reports held, each with its turn, and the renewed leases, as JSON.
 CREATE OR REPLACE FUNCTION jobs_renew(
     turns jsonb, known integer[], bots bigint[], run_within_default interval,
     OUT done_turns integer[], OUT done_ids bigint[], OUT changed jsonb

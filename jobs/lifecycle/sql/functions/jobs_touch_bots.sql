@@ -1,9 +1,9 @@
--- Touch bots: after what they hold may have changed, or when they were seen. The one statement that says whether a bot
--- is busy or idle (it is busy if and only if it holds a job), when it was seen, and that it is well again.
+-- Touch bots: update bots that were seen, or whose leases may have changed. The one statement that sets whether a bot
+-- is busy or idle (it is busy if and only if it holds a job), when it was seen, and that it is healthy again.
 --
--- The bots are locked first, by id, and only then looked at: what others did to their jobs until then is seen. `due`:
--- bots that called, and whose sight must be written; `held`: how many jobs each has just been given. Both are empty
--- where it is not the bots who call; their own turns have locked them. A bot is well again when the job that its health
+-- The bots are locked first, by id, and only then read, to see all changes to their jobs until then. `due`: bots that
+-- called, and whose `last_seen_at` must be written; `held`: how many jobs each has just been given. Both are empty
+-- where the call is not a bot's; their own turns have locked them. A bot is healthy again when the job that its health
 -- is about is no longer its own; not with `keep` (its lease expired), until it calls.
 CREATE OR REPLACE FUNCTION jobs_touch_bots(bots bigint[], keep boolean, due boolean[], held integer[], versions text[])
 RETURNS boolean LANGUAGE plpgsql VOLATILE

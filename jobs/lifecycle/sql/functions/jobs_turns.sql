@@ -1,12 +1,12 @@
--- Turns: whole turns of bots in one call: the reports of each, then its claim. One row comes back for each known bot.
+-- Turns: execute turns of bots in one call: the reports of each, then its claim. Returns one row for each known bot.
 --
 -- `turns` is a JSON list, each turn as `known_turns.sql` reads it. Several are turns of different bots that came at
--- the same time and ask for the same kinds; `bot_kinds` are those that the caller believes they take. `outcome` is
+-- the same time and ask for the same kinds; `bot_kinds` are those that the caller expects them to take. `outcome` is
 -- `done`, or why nothing of a turn was done: `replaced` (a newer process of the bot is alone), `other_kinds` (the bot
--- takes other kinds than believed: send it alone), `stuck` (send it with `grades`, and grade the bot in the same
+-- takes other kinds than expected: send it alone), `stuck` (send it with `grades`, and grade the bot in the same
 -- transaction).
--- Unlike a statement, each statement in a VOLATILE function sees what was committed before *it* began: so what a bot
--- holds can be counted under the bot's lock.
+-- Each statement in a VOLATILE function sees what was committed before *it* began: so the jobs that a bot holds can be
+-- counted under the bot's lock.
 CREATE OR REPLACE FUNCTION jobs_turns(
     turns jsonb, bot_kinds text[], asked text[],
     priorities integer[], run_ats timestamptz[], ids bigint[],

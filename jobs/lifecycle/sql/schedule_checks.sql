@@ -1,4 +1,4 @@
--- Look again: when the sweep looks at leases next, each so many seconds from now. Those that are held and due still.
+-- Schedule checks: set when the sweep checks these leases next, in seconds from now, if they are held and due still.
 UPDATE jobs_job j
 SET deadline_at = statement_timestamp() + make_interval(secs => w.seconds)
 FROM jsonb_to_recordset(%(rows)s::jsonb) AS w(id bigint, seconds double precision)
