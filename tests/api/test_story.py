@@ -10,6 +10,7 @@ from bots.models import Bot
 from jobs.models import Job, JobEvent
 from jobs.states import Verb
 from jobs.sweep import run
+from jobsite.lib.clock import moment
 from tests.cast import make_older
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -71,7 +72,7 @@ def test_a_stuck_job_is_released_and_another_bot_does_it(
     problem = late.json()
     event = JobEvent.objects.get(verb=Verb.RELEASE)
     assert (problem["code"], problem["ended_by"], problem["reason"]) == ("lease_lost", "operator olga", "ada hangs")
-    assert problem["ended_at"] == event.at.isoformat()
+    assert problem["ended_at"] == moment(event.at)
     assert api(olga_key, job).json()["bot"] == "bob"
 
     assert api(bob_token, f"{job}/complete", {"attempt": 2, "result": {"sum": 3}}).status_code == 200
