@@ -62,7 +62,7 @@ def run(bench: Bench, options: Namespace) -> dict[str, Any]:
             _sweeper(jobsite_server.environment(bench.server.url(name))) as sweep,
             jobsite_server.site(bench.server, name) as site,
         ):
-            trace, swept = _beside(bench, options, site.url, sweep)
+            trace, swept = _sweep_under_load(bench, options, site.url, sweep)
             nothing = sweep()
             alone = [sweep() for _ in range(3)]
     took = swept["end"] - swept["start"]
@@ -81,7 +81,7 @@ def run(bench: Bench, options: Namespace) -> dict[str, Any]:
 Trace = list[tuple[float, float]]
 
 
-def _beside(bench: Bench, options: Namespace, url: str, sweep: Any) -> tuple[Trace, dict[str, Any]]:
+def _sweep_under_load(bench: Bench, options: Namespace, url: str, sweep: Any) -> tuple[Trace, dict[str, Any]]:
     """Run claiming bots, begin the sweep beside them after a while, and stop them a second after its end."""
     swept: dict[str, Any] = {}
     ended = threading.Event()

@@ -285,7 +285,6 @@ def fill(apps, schema_editor):
     """Bring the three to the same moment, and copy them."""
     with schema_editor.connection.cursor() as cursor:
         # A sweep that is at it is waited for; none begins meanwhile.
-        cursor.execute("SET LOCAL lock_timeout = '5s'")
         cursor.execute("LOCK TABLE jobs_tally, jobs_leasetally, jobs_metered IN ACCESS EXCLUSIVE MODE")
         cursor.execute(MARKS)
         *marks, until = cursor.fetchone()

@@ -4,12 +4,13 @@ Counts and shares come from the rollup (`jobs.stats.rollup`), reasons and repeat
 conclusions. The table of jobs is not scanned.
 """
 
+import operator
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 from django.db.models import Expression, F, QuerySet, Sum
 from django.db.models.expressions import Combinable
@@ -128,16 +129,13 @@ def build(params: ReportParams, now: datetime | None = None) -> Report:
 
 
 def _added(columns: tuple[str, ...]) -> Combinable:
-    first, *others = (F(column) for column in columns)
-    whole: Combinable = first
-    for other in others:
-        whole += other
-    return whole
+    return reduce(operator.add, (F(column) for column in columns))
 
 
-def _rows(since: datetime, until: datetime, span: Span) -> QuerySet[JobRollup]:
+def _rows(since: datetime, until: datetime, span: Span, kind: str = "") -> QuerySet[JobRollup]:
     # Those of all kinds together would count everything twice.
-    return JobRollup.objects.filter(span=span, start__gte=since, start__lt=until).exclude(kind="")
+    rows = JobRollup.objects.filter(span=span, start__gte=since, start__lt=until).exclude(kind="")
+    return rows.filter(kind=kind) if kind else rows
 
 
 def _by_bot(since: datetime, until: datetime, *, finely: bool) -> dict[tuple[int, str], dict[str, int]]:
@@ -151,9 +149,7 @@ def _by_bot(since: datetime, until: datetime, *, finely: bool) -> dict[tuple[int
 def _by_time(since: datetime, until: datetime, params: ReportParams) -> dict[tuple[int, int, str], LeaseCounts]:
     """By weekday (Monday is 1), hour and kind, in the installation's time zone."""
     zone = timezone.get_default_timezone()
-    rows = _rows(since, until, Span.HOUR)
-    if params.kind:
-        rows = rows.filter(kind=params.kind)
+    rows = _rows(since, until, Span.HOUR, params.kind)
     weekday, hour = ExtractIsoWeekDay("start", tzinfo=zone), ExtractHour("start", tzinfo=zone)
     grouped = rows.values_list(weekday, hour, "kind").annotate(**_sums(params)).order_by()
     return {(day, of_day, kind): (given, n) for day, of_day, kind, given, n in grouped}
@@ -168,9 +164,7 @@ def _bars(since: datetime, until: datetime, params: ReportParams, bot: int | Non
     """Counts by hour in a short range, else by day, without gaps."""
     zone = timezone.get_default_timezone()
     span = Span.HOUR if bot is None else Span.BOT_HOUR if hourly else Span.BOT_DAY
-    rows = _rows(since, until, span)
-    if params.kind:
-        rows = rows.filter(kind=params.kind)
+    rows = _rows(since, until, span, params.kind)
     if bot is not None:
         rows = rows.filter(bot=bot)
     # Not local hours: one occurs twice when the clocks go back.

@@ -60,7 +60,7 @@ def test_check_schema_says_ok_for_every_constraint_of_a_migrated_database() -> N
 
 def test_check_schema_names_the_applied_migration_and_when_it_was_applied() -> None:
     _, said = check_schema()
-    row = MigrationRecorder(connection).migration_qs.filter(app="bots").latest("id")
+    row = MigrationRecorder(connection).migration_qs.filter(app="bots").latest("name")
     assert f"bots: at {row.name}, applied {row.applied.isoformat(timespec='seconds')}" in said
 
 
