@@ -10,15 +10,14 @@ import time
 import uuid
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
-
-from django.db import connection
 
 from alerts.delivery import addresses, channels, messages, outbox, signing, timing
 from alerts.delivery.process import SendResult, WorkerProcess
 from alerts.models import Channel
 from alerts.states import Moment, Severity, Way
+from jobsite.lib.clock import database_now
 
 #: Apprise's notification type, for services that show colours.
 LEVELS = {Moment.RESOLVED: "success"}
@@ -55,9 +54,9 @@ def send_due(run_time: timedelta = timing.RUN_TIME, halt: Future[None] | None = 
 
 def send_test(channel: Channel, by: str) -> SendResult:
     """Send a test to this channel now. Returns the receiver's answer, masked, and updates the channel's state."""
-    message = messages.build_test(_now(), by)
+    message = messages.build_test(database_now(), by)
     with WorkerProcess(channel.way) as worker:
-        result = _send(worker, channel, message, Moment.OPENED, f"test-{uuid.uuid4()}", int(_now().timestamp()))
+        result = _send(worker, channel, message, Moment.OPENED, f"test-{uuid.uuid4()}", int(database_now().timestamp()))
     detail = _masked(result, channel)
     if result.ok:
         channels.record_success(channel)
@@ -165,11 +164,3 @@ def _send(
 
 def _masked(result: SendResult, channel: Channel) -> str:
     return addresses.mask_and_cut(result.detail, channel.address, channel.secret)
-
-
-def _now() -> datetime:
-    """The time by the database's clock, as everywhere else here."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT statement_timestamp()")
-        now: datetime = cursor.fetchone()[0]
-    return now

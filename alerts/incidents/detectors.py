@@ -25,7 +25,7 @@ from jobs.states import Actor, Span
 from jobs.stats import counts, rollup
 from jobsite.lib import proportions
 from jobsite.lib.durations import words
-from jobsite.lib.planner import among
+from jobsite.lib.planner import any_of
 
 #: How many bots a title names, and how many a reason describes. The incident's page lists them all.
 BOTS_IN_TITLE, BOTS_IN_REASON = 3, 5
@@ -91,7 +91,7 @@ def stuck(kind: str | None = None) -> list[Finding]:
     rows = list(not_healthy.order_by("name").values_list("name", "pk", "health_status", "health_reason", "about"))
     if not rows:
         return []
-    kinds = dict(Job.objects.filter(among("pk", {row[4] for row in rows if row[4]})).values_list("pk", "kind_id"))
+    kinds = dict(Job.objects.filter(any_of("pk", {row[4] for row in rows if row[4]})).values_list("pk", "kind_id"))
     by_kind: dict[str, list[tuple[AffectedBot, str]]] = {}
     for name, pk, health, reason, job in rows:
         by_kind.setdefault(kinds.get(job, ""), []).append((AffectedBot(name, pk, reason, job), health))
@@ -137,7 +137,7 @@ def down(now: datetime, missing: Iterable[int]) -> list[Finding]:
     rows = _last_seen(called.filter(gone, seen__lt=now - settings.BOT_DOWN_AFTER))
     ids = set(missing) - set(rows)
     if ids:
-        rows |= _last_seen(expected.filter(gone, among("pk", ids)))
+        rows |= _last_seen(expected.filter(gone, any_of("pk", ids)))
     if not rows:
         return []
     limit = words(settings.BOT_DOWN_AFTER)

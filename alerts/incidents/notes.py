@@ -7,7 +7,7 @@ from alerts.models import Incident, IncidentNote
 from jobs import transitions
 from jobs.models import JobEvent
 from jobs.states import Actor
-from jobsite.lib.planner import among
+from jobsite.lib.planner import any_of
 
 #: The most jobs that one note names.
 JOBS_NAMED = 10
@@ -25,7 +25,7 @@ def follow(notes: list[IncidentNote], incidents: list[Incident], members: Member
     if not jobs:
         return
     events = JobEvent.objects.filter(
-        among("job_id", jobs),
+        any_of("job_id", jobs),
         id__gt=min(incident.noted_event for incident in incidents),
         at__gte=min(incident.opened_at for incident in incidents) - BEFORE_OPENING,
         verb__in=transitions.INTERVENING,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Q
 
 from alerts.delivery import outbox
@@ -16,8 +16,9 @@ from alerts.incidents.members import Members
 from alerts.incidents.sweep_late import SweepStatus
 from alerts.models import Incident, IncidentNote
 from alerts.states import Cause, Moment, Severity
-from jobsite.lib import locks
+from jobsite.lib.clock import database_now
 from jobsite.lib.durations import words
+from jobsite.lib.locks import Lock, try_lock
 
 #: How long to wait for an incident's row that somebody else has locked. An acknowledgement takes milliseconds.
 LOCK_TIMEOUT = "5s"
@@ -60,9 +61,9 @@ def reconcile(*, kind: str | None = None, before: SweepStatus | None = None) -> 
     was too long opens an incident, although it is over.
     """
     with transaction.atomic():
-        now = _try_lock()
-        if now is None:
+        if not try_lock(Lock.RECONCILE, lock_timeout=LOCK_TIMEOUT):
             return None
+        now = database_now()
         in_scope = Q() if kind is None else Q(cause__in=CAUSES_OF_A_KIND, about=kind)
         open_ones = list(Incident.objects.open().filter(in_scope).select_for_update(no_key=True, of=("self",)))
         members = Members(open_ones, now)
@@ -78,25 +79,14 @@ def check_sweep_overdue() -> Reconciliation | None:
     Call it from a timer other than the sweep (`send_alerts --loop`). It resolves nothing; the next sweep does.
     """
     with transaction.atomic():
-        now = _try_lock()
-        if now is None:
+        if not try_lock(Lock.RECONCILE, lock_timeout=LOCK_TIMEOUT):
             return None
+        now = database_now()
         findings = sweep_late.detect_overdue()
         open_ones = list(Incident.objects.open().filter(cause=Cause.UNSWEPT).select_for_update(no_key=True))
         if not findings:
             return Reconciliation(now)
         return _apply(Reconciliation(now), open_ones, findings, Members(open_ones, now))
-
-
-def _try_lock() -> datetime | None:
-    """The database's time, or None if another reconciliation is running. The lock ends with the transaction."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_try_advisory_xact_lock(%s), statement_timestamp(), set_config('lock_timeout', %s, true)",
-            [locks.RECONCILE, LOCK_TIMEOUT],
-        )
-        locked, now, _ = cursor.fetchone()
-    return now if locked else None
 
 
 def _apply(run: Reconciliation, open_ones: list[Incident], findings: list[Finding], members: Members) -> Reconciliation:

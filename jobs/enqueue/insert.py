@@ -15,6 +15,7 @@ from jobs.enqueue.new_job import NewJob as NewJob  # what producers hand to `enq
 from jobs.enqueue.statements import SQL, run
 from jobs.models import Job, JobKind
 from jobs.turns import waiting
+from jobsite.lib.clock import database_now
 
 T = TypeVar("T")
 #: From this number of jobs on `COPY` is faster than one statement.
@@ -202,9 +203,7 @@ def _copy_blocks(name: str, blocks: Iterator[bytes]) -> None:
 
 def _database_time() -> bytes:
     """The database's time, as `COPY` reads it."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT statement_timestamp()")
-        return bytes(cursor.fetchone()[0].isoformat(), "ascii")
+    return bytes(database_now().isoformat(), "ascii")
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from jobs.lifecycle.leases import LeaseCheck, check_leases
 from jobs.lifecycle.statements import run
 from jobs.models import Job
 from jobs.time_limits import past_a_limit
-from jobsite.lib.planner import among, unplanned
+from jobsite.lib.planner import any_of, fenced
 
 
 def quarantine(reasons: Mapping[int, str]) -> None:
@@ -26,7 +26,7 @@ def mark_down(bots: QuerySet[Bot]) -> None:
     """Set these bots down. Skips those whose rows are locked, perhaps by a call of theirs."""
     with transaction.atomic():
         free = bots.order_by("pk").select_for_update(no_key=True, skip_locked=True)
-        Bot.objects.filter(among("pk", list(free.values_list("pk", flat=True)))).update(status=BotStatus.DOWN)
+        Bot.objects.filter(any_of("pk", list(free.values_list("pk", flat=True)))).update(status=BotStatus.DOWN)
 
 
 def holding() -> Exists:
@@ -76,14 +76,14 @@ def _grades(bot_ids: list[int], seen: Collection[LeaseCheck]) -> dict[int, Healt
         return {}
     # Only leases past a limit are read: a bot without any is healthy.
     grades: dict[int, list[health.Grade]] = {}
-    stuck = Job.objects.filter(among("claimed_by", bot_ids), unplanned(past_a_limit())).order_by()
+    stuck = Job.objects.filter(any_of("claimed_by", bot_ids), fenced(past_a_limit())).order_by()
     if seen:
-        stuck = stuck.exclude(among("pk", [check.lease.job_id for check in seen]))
+        stuck = stuck.exclude(any_of("pk", [check.lease.job_id for check in seen]))
     for check in (*seen, *check_leases(stuck)):
         grades.setdefault(check.bot_id, []).append(check.grade)
     rest = set(bot_ids) - set(grades)
     if rest:
-        for bot_id in Bot.objects.filter(among("pk", rest), holding()).values_list("pk", flat=True):
+        for bot_id in Bot.objects.filter(any_of("pk", rest), holding()).values_list("pk", flat=True):
             grades[bot_id] = []
     health_of: dict[int, Health] = {}
     for bot_id, bot_grades in grades.items():
@@ -100,9 +100,9 @@ def touch(bot_ids: Iterable[int | None], *, keep_health: bool = False) -> None:
     ids = sorted({bot_id for bot_id in bot_ids if bot_id is not None})
     if not ids:
         return
-    before = lock_bots(Bot.objects.filter(among("pk", ids)))
+    before = lock_bots(Bot.objects.filter(any_of("pk", ids)))
     run("touch_bots", bots=ids, keep=keep_health)
     stuck = [bot_id for bot_id, (status, _, _) in before.items() if status != HealthStatus.NORMAL]
     if stuck and not keep_health:
         # A bot that holds another stuck job is not healthy (DESIGN 4.6).
-        regrade(Bot.objects.filter(among("pk", stuck)))
+        regrade(Bot.objects.filter(any_of("pk", stuck)))

@@ -27,7 +27,7 @@ from jobs.release_patterns.samples import ReturnedLease, Samples
 from jobs.states import Span
 from jobs.stats import rollup
 from jobsite.lib.clock import database_now
-from jobsite.lib.planner import among
+from jobsite.lib.planner import any_of
 
 #: The shortest range that compares weekdays: in a shorter one a single bad day would be a bad weekday.
 WEEKDAYS_FROM = timedelta(days=14)
@@ -294,5 +294,5 @@ def _names(conclusions: Conclusions, read: Samples, bot: Bot | None) -> dict[str
     """The names of the bots shown."""
     ids = {int(one.value) for one in conclusions.bots if one.given}
     ids |= {row.bot for row in read.rows if row.bot is not None} | ({bot.pk} if bot else set())
-    found = {str(pk): name for pk, name in Bot.objects.filter(among("pk", ids)).values_list("pk", "name")}
+    found = {str(pk): name for pk, name in Bot.objects.filter(any_of("pk", ids)).values_list("pk", "name")}
     return {"0": DELETED_BOT} | found

@@ -20,7 +20,7 @@ from django.utils.dateparse import parse_datetime
 from jobs.models import Job, JobEvent
 from jobs.states import HELD, Actor, Verb
 from jobs.transitions import ENDING
-from jobsite.lib.planner import unplanned
+from jobsite.lib.planner import fenced
 
 #: The ways in which a lease is returned, by their events. `report.COLUMNS` has the columns of the rollup.
 SOURCES = {
@@ -81,7 +81,7 @@ def load(
     if bot is not None:
         # Search a bot's events by the bot, not all events of the range.
         events = events.filter(bot=bot)
-        ended, back = unplanned(Q(verb__in=ENDING)), unplanned(is_returned(sources))
+        ended, back = fenced(Q(verb__in=ENDING)), fenced(is_returned(sources))
     edges = events.filter(ended).order_by("-at").values_list("at", flat=True)[MAX_SEARCHED - 1 : MAX_SEARCHED]
     edge = next(iter(edges), None)
     returned = events.filter(back)

@@ -11,7 +11,7 @@ from bots.models import Bot
 from jobs.models import Job, JobEvent, JobQuerySet
 from jobs.states import JobStatus, Verb
 from jobs.stats.series import spreads
-from jobsite.lib.planner import unplanned
+from jobsite.lib.planner import fenced
 
 #: How many of a bot's last jobs its record is made from.
 LOOKED_AT = 300
@@ -46,7 +46,7 @@ def record_of(bot: Bot) -> Record:
     rows = done.annotate(lately=ExpressionWrapper(Q(finished_at__gte=since), output_field=BooleanField()))
     seen = list(rows.values_list("started_at", "finished_at", "lately")[:LOOKED_AT])
     recent = [(start, end) for start, end, lately in seen if lately and end]
-    bad = JobEvent.objects.filter(unplanned(Q(verb__in=[Verb.FAIL, Verb.EXPIRE])), bot=bot, at__gte=since)
+    bad = JobEvent.objects.filter(fenced(Q(verb__in=[Verb.FAIL, Verb.EXPIRE])), bot=bot, at__gte=since)
     if len(seen) == LOOKED_AT and recent:
         bad = bad.filter(at__gte=recent[-1][1])
     runs = [(end - start).total_seconds() for start, end in recent if start]

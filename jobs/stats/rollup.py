@@ -21,7 +21,8 @@ from jobs.stats import counts, learned
 from jobs.stats.statements import SQL, run
 from jobs.stats.times import FINE
 from jobs.transitions import ENDING
-from jobsite.lib import histogram, locks
+from jobsite.lib import histogram
+from jobsite.lib.locks import Lock, try_lock
 
 #: How long the rows of each span are kept. Totals are kept for ever.
 KEEP = {
@@ -118,7 +119,8 @@ def first_end() -> Subquery:
 
 def _add_chunk(now: datetime | None) -> int:
     with transaction.atomic():
-        if not _locked():
+        # To compile these statements takes longer than to run them; a minute of jobs is to stay in memory.
+        if not try_lock(Lock.ROLLUP, jit="off", work_mem="64MB"):
             return 0
         closing = _closing(now)
         state, _ = RollupState.objects.get_or_create(pk=RollupState.ONLY)
@@ -134,17 +136,6 @@ def _add_chunk(now: datetime | None) -> int:
             RollupState.objects.update(added_until=since)
         counts.refresh(labels, max(since, closing.until), closing.now)
     return 0
-
-
-def _locked() -> bool:
-    with connection.cursor() as cursor:
-        # To compile these statements takes longer than to run them; a minute of jobs is to stay in memory.
-        cursor.execute(
-            "SELECT pg_try_advisory_xact_lock(%s), set_config('jit', 'off', true),"
-            " set_config('work_mem', '64MB', true)",
-            [locks.ROLLUP],
-        )
-        return bool(cursor.fetchone()[0])
 
 
 def _closing(now: datetime | None) -> Closing:

@@ -22,7 +22,7 @@ from jobs.models import Job, JobQuerySet
 from jobs.states import HELD, JobStatus
 from jobs.sweep import verdicts
 from jobs.sweep.result import MAX_ACTIONS, SweepAction, Swept
-from jobsite.lib.planner import among, unplanned
+from jobsite.lib.planner import any_of, fenced
 
 #: How many due leases are listed at once, to be swept in batches of `SWEEP_BATCH`, bot by bot.
 LEASES_LISTED = 50_000
@@ -55,8 +55,8 @@ def in_batches(pairs: list[Due]) -> Iterator[list[Due]]:
 
 def still_due(batch: list[Due]) -> JobQuerySet:
     """Those of these leases that are still due: a bot may have reported, or another sweep may have acted."""
-    due = unplanned(Q(status__in=HELD, deadline_at__lte=Now()))
-    return Job.objects.filter(among("pk", [job for job, _ in batch]), due).order_by("pk")
+    due = fenced(Q(status__in=HELD, deadline_at__lte=Now()))
+    return Job.objects.filter(any_of("pk", [job for job, _ in batch]), due).order_by("pk")
 
 
 def sweep_batches(batches: Iterator[list[Due]]) -> Iterator[tuple[Swept, list[Due]]]:
@@ -97,7 +97,7 @@ def _sweep_batch(swept: Swept, batch: list[Due], *, wait: bool = False) -> list[
         checks = lifecycle.check_leases(still_due(batch).select_for_update(no_key=True, skip_locked=True))
         if wait:
             _set_local("lock_timeout", LOCK_TIMEOUT)
-        bots = lifecycle.lock_bots(Bot.objects.filter(among("pk", {check.bot_id for check in checks})), wait=wait)
+        bots = lifecycle.lock_bots(Bot.objects.filter(any_of("pk", {check.bot_id for check in checks})), wait=wait)
         mine = [check for check in checks if check.bot_id in bots]
         if mine:
             _act(swept, mine, bots)

@@ -9,7 +9,7 @@ from bots.models import Bot
 from bots.states import BotStatus, HealthStatus
 from jobs import lifecycle
 from jobs.sweep.result import Swept
-from jobsite.lib.planner import among
+from jobsite.lib.planner import any_of
 
 
 def sweep_bots(swept: Swept, began: datetime) -> None:
@@ -18,11 +18,11 @@ def sweep_bots(swept: Swept, began: datetime) -> None:
     # Without those that this sweep has graded by a lease that they still hold.
     stuck = stuck.exclude(stuck_job__isnull=False, health_checked_at__gte=began)
     for ids in chunks(stuck.order_by("pk").values_list("pk", flat=True)):
-        changes = lifecycle.regrade(Bot.objects.stuck().filter(among("pk", ids)), wait=False)
+        changes = lifecycle.regrade(Bot.objects.stuck().filter(any_of("pk", ids)), wait=False)
         swept.recovered += sum(after == HealthStatus.NORMAL for _, after in changes.values())
     unseen = Bot.objects.unseen(settings.BOT_DOWN_AFTER).exclude(status=BotStatus.DOWN)
     for ids in chunks(unseen.order_by("pk").values_list("pk", flat=True)):
-        lifecycle.mark_down(unseen.filter(among("pk", ids)))
+        lifecycle.mark_down(unseen.filter(any_of("pk", ids)))
 
 
 def chunks(ids: Iterable[int]) -> Iterator[list[int]]:

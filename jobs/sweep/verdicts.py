@@ -18,7 +18,7 @@ from bots.models import Bot
 from jobs.lifecycle import LeaseCheck
 from jobs.models import JobEvent
 from jobs.states import JobStatus, Policy, Verb
-from jobsite.lib.planner import among, unplanned
+from jobsite.lib.planner import any_of, fenced
 
 #: How many of the jobs that expired under a bot are named in its reason.
 MAX_JOBS_NAMED = 20
@@ -107,15 +107,15 @@ def _hung(checks: Collection[LeaseCheck]) -> dict[int, tuple[str, ...]]:
             hung[check.lease.job_id] = before, check.bot_id
     if not hung:
         return {}
-    holders = dict(Bot.objects.filter(among("pk", {bot for _, bot in hung.values()})).values_list("pk", "name"))
+    holders = dict(Bot.objects.filter(any_of("pk", {bot for _, bot in hung.values()})).values_list("pk", "name"))
     return {job: (*before.values(), holders[bot]) for job, (before, bot) in hung.items()}
 
 
 def expiries(jobs: Collection[int]) -> list[tuple[int, int, str]]:
     """`(job, bot, its name)` for each expiry of these jobs, oldest first; since the last retry, if any."""
     retried = JobEvent.objects.filter(job=OuterRef("job"), verb=Verb.RETRY, pk__gt=OuterRef("pk"))
-    expired = unplanned(Q(verb=Verb.EXPIRE))
-    events = JobEvent.objects.filter(among("job_id", jobs), expired, ~Exists(retried), bot__isnull=False)
+    expired = fenced(Q(verb=Verb.EXPIRE))
+    events = JobEvent.objects.filter(any_of("job_id", jobs), expired, ~Exists(retried), bot__isnull=False)
     return list(events.order_by("pk").values_list("job_id", "bot_id", "bot__name"))
 
 
@@ -130,12 +130,12 @@ def flapping(bots: Collection[int], would_expire: Mapping[int, Sequence[int]] | 
     most = max(MAX_JOBS_NAMED, settings.QUARANTINE_EXPIRIES)
     expired = JobEvent.objects.filter(
         Q(bot__cleared_at=None) | Q(at__gt=F("bot__cleared_at")),
-        # `unplanned`, so that the index by bot is used and not the one by time.
-        unplanned(Q(verb=Verb.EXPIRE)),
+        # `fenced`, so that the index by bot is used and not the one by time.
+        fenced(Q(verb=Verb.EXPIRE)),
         bot=OuterRef("pk"),
         at__gte=Now() - settings.QUARANTINE_WINDOW,
     ).order_by("-at", "-job_id")
-    rows = Bot.objects.filter(among("pk", bots), quarantined_at=None)
+    rows = Bot.objects.filter(any_of("pk", bots), quarantined_at=None)
     rows = rows.annotate(expired=ArraySubquery(expired.values("job_id")[: most + 1])).order_by("pk")
     reasons = {}
     for bot, before in rows.values_list("pk", "expired"):

@@ -6,7 +6,7 @@ from django.db.models import BooleanField, F, Func, Q, Value
 from django.db.models.functions import Coalesce
 
 
-def among(column: str, ids: Iterable[int]) -> Func:
+def any_of(column: str, ids: Iterable[int]) -> Func:
     """Match a column with a list of ids: `column = ANY (array)`. The plan is that of `column__in`.
 
     It has one parameter for any number of ids: with `__in` and a thousand of them, Django and psycopg take longer to
@@ -22,7 +22,7 @@ def among(column: str, ids: Iterable[int]) -> Func:
     )
 
 
-def unplanned(condition: Q) -> Coalesce:
+def fenced(condition: Q) -> Coalesce:
     """Hide a condition from the planner: PostgreSQL finds rows by the other conditions and then checks this one.
 
     Use it for rows that are found by their keys. After a quiet night the planner's statistics say that few jobs are

@@ -6,7 +6,7 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 from alerts.incidents import acknowledge, detectors, reconcile
 from alerts.models import Incident
 from jobs.sweep.run import sweep
-from jobsite.lib import locks
+from jobsite.lib.locks import Lock
 from tests.alerts.passing import look, the_one
 from tests.cast import make_older, take_one
 from tests.race import PATIENCE, racers
@@ -110,6 +110,6 @@ def test_the_lock_ends_with_the_pass(stuck):
             "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s "
             # The tests beside this one have their own databases in the same server.
             "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
-            [locks.RECONCILE],
+            [Lock.RECONCILE],
         )
         assert cursor.fetchone() == (0,)

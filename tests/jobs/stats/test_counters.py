@@ -18,7 +18,8 @@ from jobs.stats import counts, rollup
 from jobs.stats.statements import SQL
 from jobs.stats.times import FINE, METRICS
 from jobs.sweep.run import sweep
-from jobsite.lib import histogram, locks
+from jobsite.lib import histogram
+from jobsite.lib.locks import Lock
 from tests.cast import Lease, bot_named, database_url, enqueue_one, make_older, take_one
 from tests.jobs.test_console_cost import EVENTS
 from tests.jobs.test_plans import history  # noqa: F401  the fixture
@@ -255,7 +256,7 @@ def test_pending_jobs_are_not_counted_again_until_the_last_count_is_paid_for() -
 def test_somebody_who_is_at_it_is_not_waited_for() -> None:
     before = rollup.added_until()
     with psycopg.connect(database_url()) as other:
-        other.execute("SELECT pg_advisory_xact_lock(%s)", [locks.ROLLUP])
+        other.execute("SELECT pg_advisory_xact_lock(%s)", [Lock.ROLLUP])
         later()
         assert rollup.added_until() == before
     later()

@@ -261,12 +261,12 @@ def test_the_kinds_page_shows_the_limit_and_what_it_was_learned_from(client, olg
     assert "Nothing is learned yet" in client.get(url).content.decode()
     learned.learn([("sum", FINE.bucket(100), 60)])
     said = client.get(url).content.decode()
-    assert "How long a job may run: 10 m, the site&#x27;s default" in said
-    assert "none yet: 60 of the 100 successes it needs" in said
+    assert "How long a job may run: 10 m, the installation&#x27;s default" in said
+    assert "none yet: 60 of 100 successes needed" in said
     learned.learn([("sum", FINE.bucket(100), 60)])
     said = client.get(url).content.decode()
     limit = why.words(JobKind.objects.get().learned_run_within)
-    assert f"How long a job may run: {limit}, learned from its own successes" in said
+    assert f"How long a job may run: {limit}, learned from its successes" in said
     assert "120 successes" in said
     assert 'aria-label="How many of the last 120 successes ran how long.' in said
 
