@@ -16,7 +16,6 @@ from alerts.incidents.members import Members
 from alerts.incidents.sweep_late import SweepStatus
 from alerts.models import Incident, IncidentNote
 from alerts.states import Cause, Moment, Severity
-from jobsite.lib.clock import database_now
 from jobsite.lib.durations import words
 from jobsite.lib.locks import Lock, try_lock
 
@@ -61,9 +60,9 @@ def reconcile(*, kind: str | None = None, before: SweepStatus | None = None) -> 
     was too long opens an incident, although it is over.
     """
     with transaction.atomic():
-        if not try_lock(Lock.RECONCILE, lock_timeout=LOCK_TIMEOUT):
+        now = try_lock(Lock.RECONCILE, lock_timeout=LOCK_TIMEOUT)
+        if now is None:
             return None
-        now = database_now()
         in_scope = Q() if kind is None else Q(cause__in=CAUSES_OF_A_KIND, about=kind)
         open_ones = list(Incident.objects.open().filter(in_scope).select_for_update(no_key=True, of=("self",)))
         members = Members(open_ones, now)
@@ -79,9 +78,9 @@ def check_sweep_overdue() -> Reconciliation | None:
     Call it from a timer other than the sweep (`send_alerts --loop`). It resolves nothing; the next sweep does.
     """
     with transaction.atomic():
-        if not try_lock(Lock.RECONCILE, lock_timeout=LOCK_TIMEOUT):
+        now = try_lock(Lock.RECONCILE, lock_timeout=LOCK_TIMEOUT)
+        if now is None:
             return None
-        now = database_now()
         findings = sweep_late.detect_overdue()
         open_ones = list(Incident.objects.open().filter(cause=Cause.UNSWEPT).select_for_update(no_key=True))
         if not findings:

@@ -120,7 +120,7 @@ def first_end() -> Subquery:
 def _add_chunk(now: datetime | None) -> int:
     with transaction.atomic():
         # To compile these statements takes longer than to run them; a minute of jobs is to stay in memory.
-        if not try_lock(Lock.ROLLUP, jit="off", work_mem="64MB"):
+        if try_lock(Lock.ROLLUP, jit="off", work_mem="64MB") is None:
             return 0
         closing = _closing(now)
         state, _ = RollupState.objects.get_or_create(pk=RollupState.ONLY)

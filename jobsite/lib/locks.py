@@ -1,5 +1,6 @@
 """PostgreSQL's advisory locks, each by its name, so that no two parts use the same."""
 
+from datetime import datetime
 from enum import IntEnum
 
 from django.db import connection
@@ -14,13 +15,14 @@ class Lock(IntEnum):
     RECONCILE = 0xA1E7
 
 
-def try_lock(lock: Lock, **settings: str) -> bool:
-    """Take a lock until the transaction ends, without waiting. False: another transaction has it.
+def try_lock(lock: Lock, **settings: str) -> datetime | None:
+    """Take a lock until the transaction ends, without waiting. Returns the database's time; None: another has it.
 
     `settings` of PostgreSQL are set for the rest of the transaction, in the same statement.
     """
-    wanted = "".join(", set_config(%s, %s, true)" for _ in settings)
+    parts = "".join(", set_config(%s, %s, true)" for _ in settings)
+    params = [part for pair in settings.items() for part in pair]
     with connection.cursor() as cursor:
-        params = [part for pair in settings.items() for part in pair]
-        cursor.execute(f"SELECT pg_try_advisory_xact_lock(%s){wanted}", [int(lock), *params])
-        return bool(cursor.fetchone()[0])
+        cursor.execute(f"SELECT pg_try_advisory_xact_lock(%s), statement_timestamp(){parts}", [int(lock), *params])
+        locked, now, *_ = cursor.fetchone()
+    return now if locked else None

@@ -84,10 +84,10 @@ def test_a_failed_job_is_retried(olgas, ada):
     lease.fail("ValueError: no address", retry=False)
     olgas.goto("/admin/jobs/job/?view=failed")
     olgas.get_by_role("link", name=f"Retry job {lease.id}").click()
-    olgas.get_by_label("Why?").fill("the address is there now")
+    olgas.get_by_label("Reason").fill("the address is there now")
     olgas.get_by_role("button", name="Retry 1 job").click()
     expect(olgas.get_by_text("Retried 1 job.")).to_be_visible()
-    expect(olgas.get_by_role("region", name="What happened")).to_contain_text("retried by olga")
+    expect(olgas.get_by_role("region", name="History")).to_contain_text("retried by olga")
     assert lease.job.status == JobStatus.PENDING
 
 
@@ -105,10 +105,10 @@ def test_a_job_is_cancelled_from_its_page(olgas):
 def test_a_kind_is_paused_and_resumed_from_its_page(olgas, ada):
     enqueue_one()
     olgas.goto("/admin/jobs/jobkind/sum/change/")
-    olgas.get_by_role("button", name="Pause: hand out no jobs of this kind").click()
+    olgas.get_by_role("button", name="Pause: assign no jobs of this kind").click()
     expect(olgas.get_by_text("Paused 1 kind.")).to_be_visible()
     assert lifecycle.claim(ada) == []
-    olgas.get_by_role("button", name="Resume: hand its jobs out again").click()
+    olgas.get_by_role("button", name="Resume: assign its jobs again").click()
     expect(olgas.get_by_text("Resumed 1 kind.")).to_be_visible()
     assert not JobKind.objects.get().paused
 
@@ -159,7 +159,7 @@ def test_with_the_keyboard_only_a_job_is_found_and_released(olgas, ada):
     expect(olgas.locator("tr[data-here]")).to_contain_text(f"{lease.id}")
     olgas.keyboard.press("r")
     expect(olgas.get_by_role("button", name="Release 1 job")).to_be_visible()
-    olgas.get_by_label("Why?").focus()
+    olgas.get_by_label("Reason").focus()
     olgas.keyboard.type("ada hangs")
     olgas.keyboard.press("Enter")
     expect(olgas.get_by_text("Released 1 job.")).to_be_visible()

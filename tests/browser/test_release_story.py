@@ -29,10 +29,10 @@ def test_an_operator_releases_a_stuck_job_and_another_bot_finishes_it(page, stuc
     expect(needs).to_contain_text("silent for 3 m")
     needs.get_by_role("link", name=f"Release job {stuck.id}").click()
     expect(page.get_by_role("table", name="Affected jobs")).to_contain_text("ada")
-    page.get_by_label("Why?").fill("ada hangs")
+    page.get_by_label("Reason").fill("ada hangs")
     page.get_by_role("button", name="Release 1 job").click()
     expect(page.get_by_text("Released 1 job.")).to_be_visible()
-    expect(page.get_by_role("region", name="What happened")).to_contain_text("ada hangs")
+    expect(page.get_by_role("region", name="History")).to_contain_text("ada hangs")
     page.goto("/admin/")
     expect(page.get_by_text("Nothing is stuck.")).to_be_visible()
 

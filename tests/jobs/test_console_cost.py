@@ -86,7 +86,7 @@ def console(client: Client, olga: User, history: Bot, monkeypatch: pytest.Monkey
     for module, name in small:
         monkeypatch.setattr(module, name, 100)
     monkeypatch.setattr(samples, "MAX_SEARCHED", 1000)
-    monkeypatch.setattr(CappedPaginator, "MOST", 300)
+    monkeypatch.setattr(CappedPaginator, "LIMIT", 300)
     rollup.add_closed_minutes()
     SweepRun.objects.create(started_at=Now(), finished_at=Now(), took=0)
     for n in range(20):
@@ -185,7 +185,7 @@ def test_hand_backs_are_found_by_when_they_ended_and_their_kinds_by_key(console:
     (looked,) = [sql for sql in queries if "claimed_at" in sql and "jobs_jobevent" in sql]
     assert "jobevent_ended_at" in plan(looked)
     assert "jobs_job_pkey" in plan(looked)
-    assert f"of the newest {samples.MAX_SAMPLES}" in said
+    assert f"Below: the newest {samples.MAX_SAMPLES}" in said
     of_bot, _ = asked(console, PATTERNS + "?bot=ada")
     (looked,) = [sql for sql in of_bot if "claimed_at" in sql and "jobs_jobevent" in sql]
     assert "jobevent_by_bot" in plan(looked)
@@ -198,7 +198,7 @@ def test_release_patterns_of_a_large_fleet_stay_small(console: Client, history: 
     queries, html = asked(console, PATTERNS)
     assert len(queries) <= MOST_QUERIES
     assert len(html) <= MOST_BYTES
-    assert "more, in the file" in html.decode()
+    assert "more are in the CSV file" in html.decode()
 
 
 #: 5000 bots that work on two kinds each, every day of a week; each gave back a few.

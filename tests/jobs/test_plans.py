@@ -73,6 +73,12 @@ def history(ada: Bot) -> Bot:
 
 
 @pytest.fixture
+def sweep_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without what follows a sweep: the plans of the statistics are tests of their own."""
+    monkeypatch.setattr(run, "follow_up", lambda swept, *, full: None)
+
+
+@pytest.fixture
 def fleet(history: Bot) -> None:
     """10 000 bots more, a few of which are unwell or have not been seen for long, and an old history of them all."""
     with connection.cursor() as cursor:
@@ -176,6 +182,7 @@ def plans(queries: CaptureQueriesContext) -> dict[str, str]:
     return {sql: explain(sql) for sql in asked}
 
 
+@pytest.mark.usefixtures("sweep_alone")
 def test_a_sweep_with_nothing_due_reads_indexes_alone(history: Bot, fleet: None) -> None:
     with CaptureQueriesContext(connection) as queries:
         swept = run.sweep()
@@ -191,6 +198,7 @@ def test_a_sweep_with_nothing_due_reads_indexes_alone(history: Bot, fleet: None)
     assert sum("bot_unseen" in text for text in said.values()) == 2
 
 
+@pytest.mark.usefixtures("sweep_alone")
 @pytest.mark.parametrize("stale", [False, True])
 def test_a_batch_finds_its_leases_by_their_keys_whatever_the_statistics_say(
     history: Bot, fleet: None, stale: bool

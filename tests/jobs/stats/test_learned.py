@@ -268,7 +268,7 @@ def test_the_kinds_page_shows_the_limit_and_what_it_was_learned_from(client, olg
     limit = why.words(JobKind.objects.get().learned_run_within)
     assert f"How long a job may run: {limit}, learned from its successes" in said
     assert "120 successes" in said
-    assert 'aria-label="How many of the last 120 successes ran how long.' in said
+    assert 'aria-label="Run times of the last 120 successes.' in said
 
 
 @pytest.mark.django_db
