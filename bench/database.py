@@ -99,7 +99,7 @@ class Server:
             except psutil.Error:
                 continue
             total += times.user + times.system
-        return total
+        return float(total)
 
 
 def start(binaries: str = "") -> Server:

@@ -85,12 +85,13 @@ class Site:
 
     def workers(self) -> list[psutil.Process]:
         """Return the processes that answer calls."""
-        return self.process.children(recursive=True)
+        processes: list[psutil.Process] = self.process.children(recursive=True)
+        return processes
 
     def cpu(self) -> float:
         """Return the seconds of CPU that they have used so far."""
         used = [process.cpu_times() for process in (self.process, *self.workers())]
-        return sum(times.user + times.system for times in used)
+        return float(sum(times.user + times.system for times in used))
 
     def memory(self) -> list[int]:
         """Return each worker's memory in bytes (PSS: shared pages are divided among their users)."""

@@ -42,7 +42,8 @@ class ChannelAdmin(GuardedActions):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Channel]:
         waiting = Count("deliveries", filter=Q(deliveries__status=DeliveryStatus.WAITING))
-        return super().get_queryset(request).annotate(waits=waiting)
+        channels: QuerySet[Channel] = super().get_queryset(request)
+        return channels.annotate(waits=waiting)
 
     @admin.display(description="state")
     def shown_state(self, channel: Channel) -> str:

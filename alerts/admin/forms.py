@@ -84,7 +84,7 @@ class ChannelForm(forms.ModelForm):
         elif not address and "way" in self.changed_data:
             self.add_error("address", f"The stored address is for another type. Enter one for {Way(way).label}.")
         if not address:
-            return self.instance.address
+            return str(self.instance.address)
         result = addresses.check(way, address)
         if result.ok:
             self.instance.shown = result.shown

@@ -212,7 +212,7 @@ def _clear(run: Reconciliation, incident: Incident, members: Members) -> None:
 def clear_time(incident: Incident) -> timedelta:
     """How long the cause must be gone before the incident resolves. Doubles each time the incident reopens."""
     clear_for: timedelta = settings.INCIDENT_CLEAR_FOR
-    return clear_for * 2 ** min(incident.reopened, MAX_DOUBLINGS)
+    return clear_for * int(2 ** min(incident.reopened, MAX_DOUBLINGS))
 
 
 def _worst(one: str, other: str) -> Severity:
