@@ -81,4 +81,4 @@ def test_the_page_of_an_incident_says_who_was_told(ops, ada, client, olga):
     delivery = Delivery.objects.get()
     assert reverse("admin:alerts_delivery_change", args=[delivery.pk]) in client.get(page).content.decode()
     delivery.delete()
-    assert "Nobody: no " in client.get(page).content.decode()
+    assert "None: no " in client.get(page).content.decode()

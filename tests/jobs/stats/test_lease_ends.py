@@ -13,7 +13,7 @@ from jobs import lifecycle
 from jobs.lifecycle import By
 from jobs.models import JobEvent, JobRollup, RollupState
 from jobs.release_patterns.report import COLUMNS as WAYS
-from jobs.release_patterns.samples import SOURCES, given_back
+from jobs.release_patterns.samples import SOURCES, is_returned
 from jobs.states import Span
 from jobs.stats import rollup
 from tests.cast import enqueue_one, take_one
@@ -68,7 +68,7 @@ def test_each_lease_counts_once_in_the_way_it_ended(ended, ada, bob):
 @pytest.mark.parametrize("way", SOURCES)
 def test_the_statement_and_the_conditions_mean_the_same_by_each_way(ended, way):
     rollup.add_closed_minutes(NOON + timedelta(minutes=5))
-    of_events = JobEvent.objects.filter(given_back([way])).count()
+    of_events = JobEvent.objects.filter(is_returned([way])).count()
     assert of_events == sums(span=Span.HOUR)[list(WAYS).index(way)] > 0
 
 
