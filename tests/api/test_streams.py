@@ -134,6 +134,7 @@ def test_a_long_stream_takes_little_memory_and_no_transaction_while_it_comes(ser
     assert max(*peaks, server.memory()) - before < 25_000_000
 
 
+@pytest.mark.timeout(170)
 def test_a_stream_in_chunks_that_never_ends_is_refused(server: Served, olga_key: str) -> None:
     huge = itertools.repeat(GOOD % 1 * 40_000, 60)
     try:
