@@ -88,7 +88,7 @@ class Fleet:
                 yield line.split(), path.name
 
 
-@pytest.mark.timeout(250)
+@pytest.mark.timeout(170)
 @pytest.mark.parametrize("way", ["calls", "exchange"])
 def test_every_job_ends_once_and_no_lease_is_ever_held_by_two(server, tmp_path, way):
     JobKind.objects.create(name="double", heartbeat_within=timedelta(seconds=20), max_attempts=1000)
