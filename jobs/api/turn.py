@@ -1,4 +1,4 @@
-"""TurnResponse claim and exchange, a bot's turn, at the web server's entry, before Django makes a request of it.
+"""Answer claim and exchange, a bot's turn, at the web server's entry, before Django makes a request of it.
 
 Django gets only calls that are refused before they are a turn (a wrong host, a bad body), and JSON that needs the
 strict parser. The operations declared here for it, and for the OpenAPI document, end in the same `respond`.
@@ -88,7 +88,7 @@ def _from_django(request: HttpRequest, data: schemas.ClaimIn | schemas.ExchangeI
 
 
 def answer(environ: WSGIEnvironment) -> TurnResponse | None:
-    """TurnResponse a turn. None: the call is not one, nothing was done, and Django answers it.
+    """Answer a turn. None: the call is not one, nothing was done, and Django answers it.
 
     Its body can be read again. Raises errors for a body that is not read, and for a turn that is refused.
     """
