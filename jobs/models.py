@@ -20,6 +20,10 @@ NOTE_LENGTH = 500
 REASON_LENGTH = 500
 PRIORITY_LIMIT = 1_000_000
 MAX_ATTEMPTS_LIMIT = 1000
+#: A hundred years. Three times as long before or after now is still a date that every part can represent.
+MAX_DURATION = timedelta(days=36_500)
+#: With ten doublings and jitter (jobs/backoff.py) it is less than MAX_DURATION.
+MAX_BACKOFF = timedelta(days=28)
 #: What a kind may be called: it stands in URLs, in CSV files and on command lines.
 KIND_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/-]*\Z"
 
@@ -44,24 +48,36 @@ class JobKind(models.Model):
     backoff = models.DurationField(
         default=timedelta(seconds=10),
         db_default=timedelta(seconds=10),
+        validators=[MaxValueValidator(MAX_BACKOFF)],
         help_text="The delay before the second attempt. It doubles with each further one.",
     )
-    start_within = models.DurationField(default=timedelta(minutes=5), db_default=timedelta(minutes=5))
-    heartbeat_within = models.DurationField(default=timedelta(minutes=2), db_default=timedelta(minutes=2))
+    start_within = models.DurationField(
+        default=timedelta(minutes=5), db_default=timedelta(minutes=5), validators=[MaxValueValidator(MAX_DURATION)]
+    )
+    heartbeat_within = models.DurationField(
+        default=timedelta(minutes=2), db_default=timedelta(minutes=2), validators=[MaxValueValidator(MAX_DURATION)]
+    )
     run_within = models.DurationField(
-        null=True, blank=True, help_text="How long a job may run. Empty: learned from the kind's successes."
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(MAX_DURATION)],
+        help_text="How long a job may run. Empty: learned from the kind's successes.",
     )
     # Kept by `jobs.stats.learned`, and here so that a claim has no other table to read. Empty: too few successes.
     learned_run_within = models.DurationField(null=True, blank=True, editable=False)
     wait_within = models.DurationField(
         null=True,
         blank=True,
+        validators=[MaxValueValidator(MAX_DURATION)],
         help_text="How long a due job may wait before an incident opens. Empty: 1 hour, the default. 0: never.",
     )
     when_silent = models.CharField(max_length=10, choices=Policy, default=Policy.RELEASE, db_default=Policy.RELEASE)
     when_overdue = models.CharField(max_length=10, choices=Policy, default=Policy.FLAG, db_default=Policy.FLAG)
     keep_for = models.DurationField(
-        default=timedelta(days=30), db_default=timedelta(days=30), help_text="How long finished jobs are kept."
+        default=timedelta(days=30),
+        db_default=timedelta(days=30),
+        validators=[MinValueValidator(timedelta(0)), MaxValueValidator(MAX_DURATION)],
+        help_text="How long finished jobs are kept.",
     )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -83,6 +99,19 @@ class JobKind(models.Model):
             ),
             models.CheckConstraint(
                 name="jobkind_wait_within_positive", condition=Q(wait_within=None) | Q(wait_within__gte=timedelta(0))
+            ),
+            # One that no date can hold would break each statement that adds it to a moment, for all kinds.
+            models.CheckConstraint(
+                name="jobkind_durations_bounded",
+                condition=Q(
+                    backoff__lte=MAX_BACKOFF,
+                    start_within__lte=MAX_DURATION,
+                    heartbeat_within__lte=MAX_DURATION,
+                    keep_for__gte=timedelta(0),
+                    keep_for__lte=MAX_DURATION,
+                )
+                & (Q(run_within=None) | Q(run_within__lte=MAX_DURATION))
+                & (Q(wait_within=None) | Q(wait_within__lte=MAX_DURATION)),
             ),
         ]
         # Each claim asks which are paused.
