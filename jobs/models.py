@@ -1,6 +1,7 @@
 """Jobs, their kinds with limits and policies, and the history of jobs."""
 
 from datetime import timedelta
+from typing import Any
 
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
@@ -28,6 +29,13 @@ MAX_BACKOFF = timedelta(days=28)
 KIND_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/-]*\Z"
 
 
+def _duration(default: timedelta | None, most: timedelta = MAX_DURATION, help_text: str = "") -> models.DurationField:
+    """Declare a duration of a kind, from zero to `most`. Without a default it may be empty."""
+    options: dict[str, Any] = {"default": default, "db_default": default} if default else {"null": True, "blank": True}
+    validators = [MinValueValidator(timedelta(0)), MaxValueValidator(most)]
+    return models.DurationField(validators=validators, help_text=help_text, **options)
+
+
 class JobKind(models.Model):
     """A type of work, with the limits and policies of its jobs."""
 
@@ -45,40 +53,22 @@ class JobKind(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(MAX_ATTEMPTS_LIMIT)],
         help_text="Attempts for each job, unless the job sets its own number.",
     )
-    backoff = models.DurationField(
-        default=timedelta(seconds=10),
-        db_default=timedelta(seconds=10),
-        validators=[MaxValueValidator(MAX_BACKOFF)],
-        help_text="The delay before the second attempt. It doubles with each further one.",
+    backoff = _duration(
+        timedelta(seconds=10), MAX_BACKOFF, "The delay before the second attempt. It doubles with each further one."
     )
-    start_within = models.DurationField(
-        default=timedelta(minutes=5), db_default=timedelta(minutes=5), validators=[MaxValueValidator(MAX_DURATION)]
-    )
-    heartbeat_within = models.DurationField(
-        default=timedelta(minutes=2), db_default=timedelta(minutes=2), validators=[MaxValueValidator(MAX_DURATION)]
-    )
-    run_within = models.DurationField(
-        null=True,
-        blank=True,
-        validators=[MaxValueValidator(MAX_DURATION)],
-        help_text="How long a job may run. Empty: learned from the kind's successes.",
-    )
+    start_within = _duration(timedelta(minutes=5))
+    heartbeat_within = _duration(timedelta(minutes=2))
+    run_within = _duration(None, MAX_DURATION, "How long a job may run. Empty: learned from the kind's successes.")
     # Kept by `jobs.stats.learned`, and here so that a claim has no other table to read. Empty: too few successes.
     learned_run_within = models.DurationField(null=True, blank=True, editable=False)
-    wait_within = models.DurationField(
-        null=True,
-        blank=True,
-        validators=[MaxValueValidator(MAX_DURATION)],
-        help_text="How long a due job may wait before an incident opens. Empty: 1 hour, the default. 0: never.",
+    wait_within = _duration(
+        None,
+        MAX_DURATION,
+        "How long a due job may wait before an incident opens. Empty: 1 hour, the default. 0: never.",
     )
     when_silent = models.CharField(max_length=10, choices=Policy, default=Policy.RELEASE, db_default=Policy.RELEASE)
     when_overdue = models.CharField(max_length=10, choices=Policy, default=Policy.FLAG, db_default=Policy.FLAG)
-    keep_for = models.DurationField(
-        default=timedelta(days=30),
-        db_default=timedelta(days=30),
-        validators=[MinValueValidator(timedelta(0)), MaxValueValidator(MAX_DURATION)],
-        help_text="How long finished jobs are kept.",
-    )
+    keep_for = _duration(timedelta(days=30), MAX_DURATION, "How long finished jobs are kept.")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
@@ -103,13 +93,8 @@ class JobKind(models.Model):
             # One that no date can hold would break each statement that adds it to a moment, for all kinds.
             models.CheckConstraint(
                 name="jobkind_durations_bounded",
-                condition=Q(
-                    backoff__lte=MAX_BACKOFF,
-                    start_within__lte=MAX_DURATION,
-                    heartbeat_within__lte=MAX_DURATION,
-                    keep_for__gte=timedelta(0),
-                    keep_for__lte=MAX_DURATION,
-                )
+                condition=Q(keep_for__gte=timedelta(0), backoff__lte=MAX_BACKOFF)
+                & Q(start_within__lte=MAX_DURATION, heartbeat_within__lte=MAX_DURATION, keep_for__lte=MAX_DURATION)
                 & (Q(run_within=None) | Q(run_within__lte=MAX_DURATION))
                 & (Q(wait_within=None) | Q(wait_within__lte=MAX_DURATION)),
             ),

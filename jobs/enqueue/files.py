@@ -1,6 +1,6 @@
 """Read new jobs from a file as other programs write them: one JSON object a line, or one JSON array."""
 
-from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, getincrementaldecoder
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, IncrementalDecoder, getincrementaldecoder
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -123,13 +123,14 @@ class Utf8:
     """A stream as UTF-8 without a byte order mark, also when its mark names UTF-16. BadFile for UTF-16 without one."""
 
     def __init__(self, stream: Readable) -> None:
-        self._source, self._decoder, self._begun = stream, None, False
+        self._source, self._begun = stream, False
+        self._decoder: IncrementalDecoder | None = None
 
     def read(self, size: int, /) -> bytes:
         """Read up to about `size` bytes."""
         if not self._begun:
             return self._begin(size)
-        return self._decode(self._source.read(size), size) if self._decoder else self._source.read(size)
+        return self._decode(self._decoder, self._source.read(size)) if self._decoder else self._source.read(size)
 
     def _begin(self, size: int) -> bytes:
         self._begun = True
@@ -138,19 +139,19 @@ class Utf8:
         while len(start) <= len(BOM_UTF8) and (more := self._source.read(size)):
             start += more
         if start.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
-            self._decoder: Any = getincrementaldecoder("utf-16")()
-            return self._decode(start, size)
+            self._decoder = getincrementaldecoder("utf-16")()
+            return self._decode(self._decoder, start)
         if b"\0" in start[:4]:
             raise BadFile("it is not UTF-8, and looks like UTF-16; save it as UTF-8 (in Excel: “CSV UTF-8”)")
         return start.removeprefix(BOM_UTF8)
 
-    def _decode(self, chunk: bytes, size: int) -> bytes:
+    def _decode(self, decoder: IncrementalDecoder, chunk: bytes) -> bytes:
         # Half of a character makes no text, and is not the end.
         while True:
             try:
-                text = self._decoder.decode(chunk, final=not chunk)
+                text = decoder.decode(chunk, final=not chunk)
             except UnicodeDecodeError as error:
                 raise BadFile(f"it begins as UTF-16 and is broken: {error.reason}; save it as UTF-8") from None
             if text or not chunk:
-                return str(text).encode()
-            chunk = self._source.read(size)
+                return text.encode()
+            chunk = self._source.read(CHUNK)

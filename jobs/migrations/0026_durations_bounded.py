@@ -29,7 +29,7 @@ WHERE backoff > interval '28 days' OR start_within > interval '36500 days' OR he
 
 def field(name, default=None, most=LONGEST, **options):
     given = {"null": True, "blank": True} if default is None else {"default": default, "db_default": default}
-    validators = [*options.pop("validators", []), MaxValueValidator(most)]
+    validators = [MinValueValidator(timedelta(0)), MaxValueValidator(most)]
     return migrations.AlterField("jobkind", name, models.DurationField(validators=validators, **given, **options))
 
 
@@ -53,7 +53,6 @@ class Migration(migrations.Migration):
         field(
             "keep_for",
             timedelta(days=30),
-            validators=[MinValueValidator(timedelta(0))],
             help_text="How long finished jobs are kept.",
         ),
         migrations.RunSQL(SHORTEN, migrations.RunSQL.noop),
@@ -61,13 +60,8 @@ class Migration(migrations.Migration):
             "jobkind",
             models.CheckConstraint(
                 name="jobkind_durations_bounded",
-                condition=Q(
-                    backoff__lte=LONGEST_BACKOFF,
-                    start_within__lte=LONGEST,
-                    heartbeat_within__lte=LONGEST,
-                    keep_for__gte=timedelta(0),
-                    keep_for__lte=LONGEST,
-                )
+                condition=Q(keep_for__gte=timedelta(0), backoff__lte=LONGEST_BACKOFF)
+                & Q(start_within__lte=LONGEST, heartbeat_within__lte=LONGEST, keep_for__lte=LONGEST)
                 & (Q(run_within=None) | Q(run_within__lte=LONGEST))
                 & (Q(wait_within=None) | Q(wait_within__lte=LONGEST)),
             ),
