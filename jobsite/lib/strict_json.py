@@ -45,9 +45,7 @@ def loads(text: bytes) -> Any:
 
 
 #: Texts that `loads` must check: NUL, half of a surrogate pair, a number that may be out of range or be rounded.
-_SUSPECT = re.compile(
-    rb"\\u0000|\\u[dD][89a-fA-F]|[eE][+-]?[0-9]{3}|[0-9]{16}(?:[0-9]*[eE]|[0-9]{284})|NaN|Infinity"
-)
+_SUSPECT = re.compile(rb"\\u0000|\\u[dD][89a-fA-F]|[eE][+-]?[0-9]{3}|[0-9]{16}(?:[0-9]*[eE]|[0-9]{284})|NaN|Infinity")
 #: A decimal of more than the 15 digits that a float always keeps (IEEE 754, binary64), as far as its length can tell.
 #: The first is quick, and finds nothing in most bodies.
 _LONG, _LONG_DECIMAL = re.compile(rb"[0-9.]{17}"), re.compile(rb"(?=[0-9.]{17})[0-9]+\.[0-9]+(?:[eE][+-]?[0-9]+)?")
