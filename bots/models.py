@@ -10,6 +10,8 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Coalesce, Now
 
+# Django finds the models of an app in its one module, wherever they are written.
+from bots.login.models import Identity, Login, SecondFactor  # noqa: F401
 from bots.states import UNWELL, BotStatus, HealthStatus
 
 #: The most jobs one claim may ask for, and so the most a bot's capacity may be.

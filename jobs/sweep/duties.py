@@ -1,5 +1,6 @@
-"""What follows every sweep, in this order: add up what ended, delete old jobs, record the sweep."""
+"""What follows every sweep, in this order: add up what ended, delete old jobs and logins, record the sweep."""
 
+from bots.login import attempts
 from jobs.models import SweepRun
 from jobs.stats import rollup
 from jobs.sweep import retention
@@ -13,6 +14,7 @@ def follow_up(swept: Swept, *, full: bool) -> None:
     rollup.add_closed_minutes()
     if full:
         swept.pruned = retention.prune()
+        attempts.prune()
         _record(swept)
 
 
