@@ -35,6 +35,8 @@ COUNTED = {
 RANGES = {"24h": ("24 hours", 0), "7d": ("7 days", 7), "30d": ("30 days", 30), "90d": ("90 days", 90)}
 #: The longest range. The rollup is kept a little longer.
 LONGEST = timedelta(days=92)
+#: Dates outside these years have no next day, or none in every time zone.
+YEARS = range(1970, 9000)
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,10 @@ def _day(params: Mapping[str, str], name: str, faults: dict[str, str]) -> date |
     if not text:
         return None
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
+        if day.year not in YEARS:
+            raise ValueError
+        return day
     except ValueError:
         faults[name] = f"{name.capitalize()}: {text[:40]!r} is not a date. Write it as 2026-03-31."
         return None

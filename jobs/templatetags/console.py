@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from bots.login.models import Login
 from jobs import transitions
 from jobs.lists import home as lists_home
 from jobs.models import Job, JobKind
@@ -129,6 +130,12 @@ def chart_data(window: str, kind: str = "") -> dict[str, Any]:
             f"Mean wait and run time of jobs{of} in the last {window}. The numbers are in the table below.",
         ),
     }
+
+
+@register.simple_tag
+def last_logins(username: str) -> list[Login]:
+    """The last ten attempts to log in under this name."""
+    return list(Login.objects.filter(username=username)[:10])
 
 
 @register.simple_tag

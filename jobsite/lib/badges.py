@@ -10,6 +10,7 @@ from jobsite.lib.durations import words
 
 #: The family of each state, which gives its colour and icon. Each state has a word of its own.
 FAMILIES = {
+    "good": "good", "on": "good", "code_needed": "wait", "refused": "bad",
     "pending": "wait", "claimed": "work", "processing": "work", "succeeded": "good", "failed": "bad",
     "cancelled": "wait", "idle": "wait", "busy": "work", "down": "bad", "normal": "good",
     "potentially_stuck": "warn", "unhealthy": "bad", "paused": "warn", "quarantined": "bad",
