@@ -56,7 +56,12 @@ def scrub(text: str) -> str:
 
 @cache
 def _secrets() -> tuple[str, ...]:
-    ours = (settings.SECRET_KEY, settings.METRICS_TOKEN, settings.DATABASES["default"].get("PASSWORD", ""))
+    ours = (
+        settings.SECRET_KEY,
+        settings.METRICS_TOKEN,
+        settings.OIDC_CLIENT_SECRET,
+        settings.DATABASES["default"].get("PASSWORD", ""),
+    )
     return tuple(secret for secret in ours if len(secret) >= 6)
 
 

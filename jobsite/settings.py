@@ -38,7 +38,7 @@ INSTALLED_APPS = [
     "ninja",
     "csp",
     "django_htmx",
-    "django.contrib.admin",
+    "jobsite.console.apps.ConsoleConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -60,9 +60,11 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "jobsite.console.proxy_login.ProxyLoginMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "jobsite.console.error_pages.ConsoleMiddleware",
 ]
 
 ROOT_URLCONF = "jobsite.urls"
@@ -152,7 +154,9 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
-LOGIN_URL = "admin:login"
+LOGIN_URL, LOGIN_REDIRECT_URL = "admin:login", "admin:index"
+AUTHENTICATION_BACKENDS = ["jobsite.lib.permissions.PermissionsBackend"]
+CSRF_FAILURE_VIEW = "jobsite.console.error_pages.csrf_failure"
 
 # HTTPS is the default; a site inside a private network, or `make run`, sets HTTPS=0.
 HTTPS = env.bool("HTTPS", default=not DEBUG)
@@ -162,7 +166,9 @@ CSRF_COOKIE_SECURE = HTTPS
 SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", default=31_536_000) if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
-if env.bool("BEHIND_PROXY", default=False):
+# Trust what the proxy says: the scheme, and the client's address.
+BEHIND_PROXY = env.bool("BEHIND_PROXY", default=False)
+if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 X_FRAME_OPTIONS = "DENY"
 # Nothing inline, nothing evaluated, nothing from another host, on every page (docs/decisions/0015-admin.md).
@@ -175,6 +181,23 @@ CONTENT_SECURITY_POLICY = {
         "object-src": ["'none'"],
     }
 }
+
+# --- Logging in -----------------------------------------------------------------------------------------------
+
+# Failed logins of one name from one address within the window; then more are refused.
+LOGIN_FAILURES = env.int("LOGIN_FAILURES", default=5)
+LOGIN_WINDOW = timedelta(seconds=env.int("LOGIN_WINDOW_SECONDS", default=900))
+LOGINS_KEPT = timedelta(days=env.int("LOGINS_KEPT_DAYS", default=90))
+SECOND_FACTOR_REQUIRED = env.bool("SECOND_FACTOR_REQUIRED", default=False)
+OIDC_ISSUER = env.str("OIDC_ISSUER", default="")
+OIDC_CLIENT_ID, OIDC_CLIENT_SECRET = env.str("OIDC_CLIENT_ID", default=""), env.str("OIDC_CLIENT_SECRET", default="")
+OIDC_NAME = env.str("OIDC_NAME", default="single sign-on")
+OIDC_SCOPES = env.str("OIDC_SCOPES", default="openid profile email")
+OIDC_USERNAME_CLAIM = env.str("OIDC_USERNAME_CLAIM", default="preferred_username")
+OIDC_GROUPS_CLAIM = env.str("OIDC_GROUPS_CLAIM", default="groups")
+# The provider's groups and what they stand for here: `ops=operator,admins=administrator`.
+OIDC_GROUPS = env.dict("OIDC_GROUPS", default="")
+REMOTE_USER_HEADER = env.str("REMOTE_USER_HEADER", default="")
 
 # --- Limits on what comes in ----------------------------------------------------------------------------------
 

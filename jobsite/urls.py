@@ -15,3 +15,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("api/v1/", api.urls),
 ]
+
+handler400 = "jobsite.console.error_pages.bad_request"
+handler403 = "jobsite.console.error_pages.forbidden"
+handler404 = "jobsite.console.error_pages.not_found"
+handler500 = "jobsite.console.error_pages.server_error"
