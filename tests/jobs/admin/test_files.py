@@ -69,7 +69,7 @@ def test_a_file_that_cannot_be_read_says_why(asking, data, name, fault):
     assert not Job.objects.exists()
 
 
-def test_no_file_is_said(asking):
+def test_no_file_is_an_error(asking):
     assert "Choose a file first." in asking.post(UPLOAD).content.decode()
 
 

@@ -27,7 +27,7 @@ def test_a_job_made_by_hand_takes_what_is_empty_from_its_kind(client, olga, kind
     )
 
 
-def test_a_payload_that_is_not_json_is_said_at_its_field(client, olga, kind):
+def test_a_payload_that_is_not_json_is_an_error_at_its_field(client, olga, kind):
     client.force_login(olga)
     said = client.post(reverse("admin:jobs_job_add"), {"kind": "sum", "payload": "{", "priority": "0"})
     assert "Enter a valid JSON." in said.content.decode()

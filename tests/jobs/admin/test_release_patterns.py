@@ -96,7 +96,7 @@ def test_filters_stay_in_the_links_to_files_and_ranges(asking, told):
     assert 'value="ada"' in of_bot
 
 
-def test_dates_may_be_given_and_a_wrong_one_is_said(asking, told):
+def test_dates_may_be_given_and_a_wrong_one_is_named(asking, told):
     today = timezone.localdate()
     said = asking.get(f"{PAGE}?from={today - timedelta(days=1)}&to={today}").content.decode()
     assert "3 of 4 leases" in said
@@ -107,7 +107,7 @@ def test_dates_may_be_given_and_a_wrong_one_is_said(asking, told):
     assert "No lease ended in this range." in empty
 
 
-def test_a_bot_that_is_not_there_and_a_house_without_a_tally_are_said(asking, db):
+def test_a_bot_that_is_not_there_and_missing_statistics_are_named(asking, db):
     said = asking.get(PAGE + "?bot=%3Cb%3Ezoe").content.decode()
     assert "There is no bot called &lt;b&gt;zoe." in said
     assert "<b>zoe" not in said

@@ -111,7 +111,7 @@ def test_a_bot_that_only_does_a_bad_kind_is_not_blamed():
     assert [one.value for one in compare(crude) if one.out] == ["poor"]
 
 
-def test_a_value_that_is_alone_in_its_strata_is_compared_with_all_and_said_to_be():
+def test_a_value_that_is_alone_in_its_strata_is_compared_with_all_and_not_apart():
     cells = {("only", "bad"): (60, 200), ("a", "good"): (4, 1000), ("b", "good"): (5, 1000)}
     (only,) = [one for one in compare(cells) if one.out]
     assert (only.value, only.apart) == ("only", False)
