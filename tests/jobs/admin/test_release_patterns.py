@@ -9,9 +9,10 @@ from django.contrib.auth.models import Permission
 from django.urls import reverse
 from django.utils import timezone
 
+from jobs import lifecycle
 from jobs.admin.release_patterns import TABLES
 from jobs.lifecycle import By
-from jobs.models import JobRollup, RollupState
+from jobs.models import Job, JobRollup, RollupState
 from jobs.stats import rollup
 from tests.cast import bot_named, take_one
 from tests.jobs.release_patterns.test_report import done, given
@@ -66,6 +67,19 @@ def test_the_page_says_what_is_counted_and_what_stands_out(asking, told):
     assert said.count('role="img"') >= 3
     assert "ada hangs" in said
     assert "silent for …" in said
+
+
+def test_jobs_and_bots_with_several_returns_are_listed(asking, told, ada, olga):
+    lease = take_one(ada)
+    for hours in (2, 1):
+        given(lease, timezone.now() - timedelta(hours=hours), by=By.operator(olga))
+        Job.objects.filter(pk=lease.id).update(run_at=timezone.now())
+        lifecycle.claim(ada)
+    page = asking.get(PAGE).content.decode()
+    assert "each time by ada" in page
+    assert "No job was returned twice." not in page
+    assert "No bot had two returned leases." not in page
+    assert f'<a href="{reverse("admin:bots_bot_change", args=[ada.pk])}">ada</a>' in page
 
 
 def test_links_lead_to_the_page_and_come_with_their_filter(asking, ada, told):
