@@ -10,14 +10,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from bots.models import Bot
 from bots.states import BotStatus, HealthStatus
 from jobs.models import JobKind, JobRollup, SweepRun
-from jobs.states import FINISHED, HELD, Actor, JobStatus
+from jobs.states import FINISHED, UNFINISHED, Actor
 from jobs.stats import counts, rollup
 from jobs.stats.counts import OTHER
 from jobs.stats.times import FINE, METRICS
 from jobsite.lib import histogram
 
-#: The statuses that are counted as they are now; how many jobs ended is a counter.
-LIVE = (JobStatus.PENDING, *HELD)
 #: Counters that are distinguished by one more label: the column of the rollup for each of its values.
 BY_STATUS = {(status.value,): status.value for status in FINISHED}
 FAILED_BY = {(Actor.BOT.value,): "attempts_failed", (Actor.SWEEP.value,): "given_up"}
@@ -61,7 +59,7 @@ def collect() -> Iterator[Metric]:
 
 def _live(own: list[str]) -> Iterator[Metric]:
     live = counts.live(own)
-    jobs = {(kind, status): live.get((kind, status), 0) for kind in (*own, OTHER) for status in LIVE}
+    jobs = {(kind, status): live.get((kind, status), 0) for kind in (*own, OTHER) for status in UNFINISHED}
     yield gauge("jobsite_jobs", "Jobs that have not ended.", ["kind", "status"], jobs)
     ages = dict.fromkeys([*own, OTHER], 0.0)
     for row in counts.oldest_pending():
