@@ -16,10 +16,12 @@ from jobs.stats.counts import OTHER
 from jobs.stats.times import FINE, METRICS
 from jobsite.lib import histogram
 
+#: The values of a family's labels.
+Labels = tuple[str, ...]
 #: Counters that are distinguished by one more label: the column of the rollup for each of its values.
-BY_STATUS = {(status.value,): status.value for status in FINISHED}
-FAILED_BY = {(Actor.BOT.value,): "attempts_failed", (Actor.SWEEP.value,): "given_up"}
-RELEASED_BY = {
+BY_STATUS: dict[Labels, str] = {(status.value,): status.value for status in FINISHED}
+FAILED_BY: dict[Labels, str] = {(Actor.BOT.value,): "attempts_failed", (Actor.SWEEP.value,): "given_up"}
+RELEASED_BY: dict[Labels, str] = {
     (Actor.OPERATOR.value,): "released",
     (Actor.BOT.value,): "handed_back",
     (Actor.SWEEP.value,): "requeued",
@@ -59,7 +61,9 @@ def collect() -> Iterator[Metric]:
 
 def _live(own: list[str]) -> Iterator[Metric]:
     live = counts.live(own)
-    jobs = {(kind, status): live.get((kind, status), 0) for kind in (*own, OTHER) for status in UNFINISHED}
+    jobs: dict[Labels, float] = {
+        (kind, status): live.get((kind, status), 0) for kind in (*own, OTHER) for status in UNFINISHED
+    }
     yield gauge("jobsite_jobs", "Jobs that have not ended.", ["kind", "status"], jobs)
     ages = dict.fromkeys([*own, OTHER], 0.0)
     for row in counts.oldest_pending():
@@ -83,9 +87,9 @@ def _bots() -> Iterator[Metric]:
         paused=Count("pk", filter=Q(paused=True)),
         quarantined=Count("pk", filter=Q(quarantined_at__isnull=False)),
     )
-    by_status = {(value,): counted[f"status_{value}"] for value in BotStatus.values}
+    by_status: dict[Labels, float] = {(value,): counted[f"status_{value}"] for value in BotStatus.values}
     yield gauge("jobsite_bots", "Bots by status.", ["status"], by_status)
-    by_health = {(value,): counted[f"health_{value}"] for value in HealthStatus.values}
+    by_health: dict[Labels, float] = {(value,): counted[f"health_{value}"] for value in HealthStatus.values}
     yield gauge("jobsite_bots_health", "Bots by health.", ["health"], by_health)
     yield GaugeMetricFamily("jobsite_bots_paused", "Bots that are paused.", value=counted["paused"])
     yield GaugeMetricFamily("jobsite_bots_quarantined", "Bots in quarantine.", value=counted["quarantined"])
@@ -106,7 +110,7 @@ def _moment(name: str, text: str, moment: datetime | None) -> Metric:
     return GaugeMetricFamily(name, text, value=moment.timestamp() if moment else 0)
 
 
-def gauge(name: str, text: str, labels: Sequence[str], values: Mapping[tuple[str, ...], float]) -> Metric:
+def gauge(name: str, text: str, labels: Sequence[str], values: Mapping[Labels, float]) -> Metric:
     """Return a family with these values by the values of their labels."""
     family = GaugeMetricFamily(name, text, labels=labels)
     for of_labels, value in values.items():
@@ -115,7 +119,7 @@ def gauge(name: str, text: str, labels: Sequence[str], values: Mapping[tuple[str
 
 
 def _counter(
-    name: str, text: str, totals: Totals, kinds: Iterable[str], columns: Mapping[tuple[str, ...], str], *labels: str
+    name: str, text: str, totals: Totals, kinds: Iterable[str], columns: Mapping[Labels, str], *labels: str
 ) -> Metric:
     """A family by kind and, if there is one, another label; `columns`: the rollup's for each of its values."""
     family = CounterMetricFamily(name, text, labels=["kind", *labels])
