@@ -15,7 +15,9 @@ def refusals(name: str, refused: str | None) -> dict[int, LeaseLost | NotFound]:
     """Build an error for each refused report of the bot `name`, from the facts that `jobs_refuse` has read."""
     facts: list[dict[str, Any]] = json.loads(refused) if refused else []
     return {
-        row["id"]: _lease_lost(row, name) if row["found"] or row["undone"] else NotFound(f"There is no job {row['id']}.")
+        row["id"]: _lease_lost(row, name)
+        if row["found"] or row["undone"]
+        else NotFound(f"There is no job {row['id']}.")
         for row in facts
     }
 

@@ -142,27 +142,21 @@ def _read(raw: "psycopg.Connection[Any]") -> tuple[int, Identity, Identity]:
     return row[0], Identity(*row[1:4]), Identity(*row[4:7])
 
 
-def _begin(
-    raw: "psycopg.Connection[Any]", epoch: int, here: Identity, why: str, *, hold: bool
-) -> Epoch | None:
+def _begin(raw: "psycopg.Connection[Any]", epoch: int, here: Identity, why: str, *, hold: bool) -> Epoch | None:
     gap = GAP_MIN + secrets.randbelow(GAP_MAX - GAP_MIN)
     rows = _execute(raw, SQL.text("site_begins"), here._asdict() | {"epoch": epoch, "hold": hold, "gap": gap})
     if not rows:
         return None
     number, began_at = rows[0][:2]
-    begun = Epoch(
-        number, began_at, why, {name: (was, now) for *_, name, was, now in rows if now is not None},
-        [name for *_, name, _, now in rows if now is None],
-    )  # fmt: skip
+    ids = {name: (was, now) for *_, name, was, now in rows if now is not None}
+    begun = Epoch(number, began_at, why, ids, [name for *_, name, _, now in rows if name is not None and now is None])
     held = ". Alerts are held back until `manage.py after_restore --send-alerts`" if hold else ""
     left = f". This role may not move {', '.join(begun.unmoved)}: run `manage.py after_restore` as their owner"
     log.warning(f"epoch {number} begins: {why}{held}{left if begun.unmoved else ''}", epoch=number, reason=why)
     return begun
 
 
-def _execute(
-    raw: "psycopg.Connection[Any]", text: str, params: dict[str, Any] | None = None
-) -> list[tuple[Any, ...]]:
+def _execute(raw: "psycopg.Connection[Any]", text: str, params: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
     # Never prepared: it is asked once for each connection.
     with psycopg.Cursor(raw) as cursor:
         cursor.execute(text, params, prepare=False)

@@ -16,7 +16,7 @@ WITH begun AS (
 SELECT b.epoch, b.began_at, ids.name, ids.was,
        CASE WHEN has_sequence_privilege(ids.oid, 'UPDATE') THEN setval(ids.oid, ids.was + %(gap)s::bigint) END AS is
 FROM begun b
-CROSS JOIN (
+LEFT JOIN (
     SELECT c.oid, c.relname::text AS name,
            CASE WHEN has_sequence_privilege(c.oid, 'USAGE, SELECT')
                 THEN COALESCE(pg_sequence_last_value(c.oid), 0) END AS was
@@ -25,5 +25,5 @@ CROSS JOIN (
     -- Ids of type `integer` are those of Django's own tables. They have no room for this, and go nowhere.
     WHERE q.seqtypid = 'bigint'::regtype
       AND c.relnamespace = (SELECT t.relnamespace FROM pg_class t WHERE t.oid = 'jobsite_site'::regclass)
-) ids
+) ids ON true
 ORDER BY ids.name;
