@@ -118,10 +118,10 @@ def declare() -> Epoch | None:
         return _begin(connection.connection, epoch, here, "a restore was declared", hold=True)
 
 
-def alerts_held_since() -> datetime | None:
-    """Since when notifications are held back; None: they are not."""
-    rows = SQL.rows("site_held")
-    return rows[0]["alerts_held_since"] if rows else None
+def state() -> tuple[int, datetime | None]:
+    """The present epoch, and since when notifications are held back; None: they are not."""
+    rows = SQL.rows("site_state")
+    return (rows[0]["epoch"], rows[0]["alerts_held_since"]) if rows else (0, None)
 
 
 def send_alerts() -> datetime | None:

@@ -3,7 +3,9 @@
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -11,7 +13,7 @@ from django.db import connection, transaction
 
 from jobs.attempts import LAST_EPOCH
 from jobs.models import Job
-from jobsite.dev import embedded_server, postgres
+from jobsite.dev import embedded_server
 from jobsite.lib import site
 from jobsite.models import Site
 from tests.cast import database_url, enqueue_one
@@ -101,25 +103,25 @@ def test_a_new_connection_compares_before_anybody_has_it(transactional_db: None)
 def test_where_standbys_are_promoted_by_themselves_a_new_timeline_holds_nothing_back(settings: Any) -> None:
     settings.PROMOTION_HOLDS_ALERTS = False
     assert restored().number == 1
-    assert site.alerts_held_since() is None
+    assert site.state()[1] is None
     Site.objects.update(cluster=7)
     site.compare_now()
-    assert site.alerts_held_since() is not None
+    assert site.state()[1] is not None
 
 
 def test_a_declared_restore_begins_an_epoch_where_nothing_is_to_be_noticed() -> None:
     begun = site.declare()
     assert begun is not None and begun.number == 1
-    assert site.alerts_held_since() is not None
+    assert site.state()[1] is not None
 
 
 def test_alerts_are_held_back_since_the_first_restore_until_they_may_go() -> None:
     restored()
-    since = site.alerts_held_since()
+    since = site.state()[1]
     site.declare()
-    assert since is not None and site.alerts_held_since() == since
+    assert since is not None and site.state()[1] == since
     assert site.send_alerts() == since
-    assert site.alerts_held_since() is None
+    assert site.state()[1] is None
     assert site.send_alerts() is None
 
 
@@ -186,20 +188,31 @@ def test_a_role_that_may_not_see_the_control_file_compares_the_database(limited:
 # --- A real standby -----------------------------------------------------------------------------------------------
 
 
-def test_a_standby_is_refused_and_its_promotion_begins_an_epoch(tmp_path: Path) -> None:
+@pytest.fixture
+def server() -> Iterator[Path]:
+    """The directory of a server of its own. Not pytest's: the server's user must reach it."""
+    with TemporaryDirectory() as directory:
+        yield Path(directory)
+        embedded_server.stop(Path(directory))
+
+
+def started(directory: Path) -> str:
+    """The URL of this server, which runs."""
+    socket = embedded_server.socket_directory(directory)
+    embedded_server.start_server(directory, socket, embedded_server.wheel_binaries(), {})
+    return f"postgres://{embedded_server.ROLE}@/{embedded_server.DATABASE}?host={quote(str(socket))}"
+
+
+def test_a_standby_is_refused_and_its_promotion_begins_an_epoch(server: Path) -> None:
     table = [embedded_server.wheel_binaries() / "pg_dump", "--schema-only", "--table=jobsite_site", database_url()]
     schema = subprocess.run(table, capture_output=True, text=True, check=True).stdout
-    url = postgres.start(tmp_path)
-    with psycopg.connect(url, autocommit=True) as raw:
+    with psycopg.connect(started(server), autocommit=True) as raw:
         raw.execute("".join(line for line in schema.splitlines(True) if not line.startswith(("\\", "--"))))
         raw.execute("SET search_path = public")
         assert site.compare(raw) is None
-        assert site.compare(raw) is None
-    embedded_server.stop(tmp_path)
-    (tmp_path / "data" / "standby.signal").touch()
-    socket = embedded_server.socket_directory(tmp_path)
-    embedded_server.start_server(tmp_path, socket, embedded_server.wheel_binaries(), {})
-    with psycopg.connect(url, autocommit=True) as raw:
+    embedded_server.stop(server)
+    (server / "data" / "standby.signal").touch()
+    with psycopg.connect(started(server), autocommit=True) as raw:
         with pytest.raises(site.WrongServer, match="needs the primary"):
             site.compare(raw)
         raw.execute("SELECT pg_promote()")
