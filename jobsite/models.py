@@ -27,6 +27,8 @@ class Site(models.Model):
     alerts_held_since = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        # Nobody edits it.
+        default_permissions = ()
         constraints = [
             models.CheckConstraint(name="site_only_one", condition=Q(id=1)),
             models.CheckConstraint(name="site_epoch_range", condition=Q(epoch__lte=LAST_EPOCH)),

@@ -77,14 +77,14 @@ def compare(raw: "psycopg.Connection[Any]") -> Epoch | None:
     """
     # Before the first `migrate`.
     with suppress(UndefinedTable):
-        epoch, before, here = _read(raw)
-        changed = before.differences(here)
+        epoch, before, present = _read(raw)
+        changed = before.differences(present)
         if changed:
             why = ", ".join(f"{name} {old} → {new}" for name, (old, new) in changed.items())
             hold = settings.PROMOTION_HOLDS_ALERTS or changed.keys() != {"timeline"}
-            return _begin(raw, epoch, here, f"the database was restored, copied or promoted ({why})", hold=hold)
-        if any(old is None and new is not None for old, new in zip(before, here, strict=True)):
-            _execute(raw, SQL.text("site_known"), here._asdict())
+            return _begin(raw, epoch, present, f"the database was restored, copied or promoted ({why})", hold=hold)
+        if any(old is None and new is not None for old, new in zip(before, present, strict=True)):
+            _execute(raw, SQL.text("site_known"), present._asdict())
     return None
 
 
@@ -114,8 +114,8 @@ def declare() -> Epoch | None:
     """Begin a new epoch because somebody knows of a restore. None: another process has begun one just now."""
     connection.ensure_connection()
     with connection.wrap_database_errors:
-        epoch, _, here = _read(connection.connection)
-        return _begin(connection.connection, epoch, here, "a restore was declared", hold=True)
+        epoch, _, present = _read(connection.connection)
+        return _begin(connection.connection, epoch, present, "a restore was declared", hold=True)
 
 
 def state() -> tuple[int, datetime | None]:
@@ -142,9 +142,9 @@ def _read(raw: "psycopg.Connection[Any]") -> tuple[int, Identity, Identity]:
     return row[0], Identity(*row[1:4]), Identity(*row[4:7])
 
 
-def _begin(raw: "psycopg.Connection[Any]", epoch: int, here: Identity, why: str, *, hold: bool) -> Epoch | None:
+def _begin(raw: "psycopg.Connection[Any]", epoch: int, present: Identity, why: str, *, hold: bool) -> Epoch | None:
     gap = GAP_MIN + secrets.randbelow(GAP_MAX - GAP_MIN)
-    rows = _execute(raw, SQL.text("site_begins"), here._asdict() | {"epoch": epoch, "hold": hold, "gap": gap})
+    rows = _execute(raw, SQL.text("site_begins"), present._asdict() | {"epoch": epoch, "hold": hold, "gap": gap})
     if not rows:
         return None
     number, began_at = rows[0][:2]

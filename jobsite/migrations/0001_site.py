@@ -21,6 +21,7 @@ class Migration(migrations.Migration):
                 ("alerts_held_since", models.DateTimeField(blank=True, null=True)),
             ],
             options={
+                "default_permissions": (),
                 "constraints": [
                     models.CheckConstraint(condition=models.Q(("id", 1)), name="site_only_one"),
                     models.CheckConstraint(condition=models.Q(("epoch__lte", 2146)), name="site_epoch_range"),
