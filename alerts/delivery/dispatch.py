@@ -17,7 +17,7 @@ from alerts.delivery import addresses, channels, messages, outbox, signing, timi
 from alerts.delivery.held import COMMAND, Held, held
 from alerts.delivery.process import SendResult, WorkerProcess
 from alerts.models import Channel
-from alerts.states import Moment, Severity, Way
+from alerts.states import SECRET_PREFIX, Moment, Severity, Way
 from jobsite.lib import site
 from jobsite.lib.clock import database_now
 
@@ -177,4 +177,6 @@ def _send(
 
 
 def _masked(result: SendResult, channel: Channel) -> str:
-    return addresses.mask_and_cut(result.detail, channel.address, channel.secret)
+    return addresses.mask_and_cut(
+        result.detail, channel.address, channel.secret, channel.secret.removeprefix(SECRET_PREFIX)
+    )

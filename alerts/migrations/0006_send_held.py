@@ -5,7 +5,7 @@ class Migration(migrations.Migration):
     """A permission to send what is held back after a restore. State only: no SQL."""
 
     dependencies = [
-        ("alerts", "0005_labels"),
+        ("alerts", "0008_durations_bounded"),
     ]
 
     operations = [

@@ -19,7 +19,7 @@ REFUSE = """
 
 
 class Migration(migrations.Migration):
-    dependencies = [("jobs", "0021_labels"), ("jobsite", "0001_site")]
+    dependencies = [("jobs", "0026_durations_bounded"), ("jobsite", "0001_site")]
 
     operations = [
         migrations.RunSQL(FUNCTIONS, BEFORE),
