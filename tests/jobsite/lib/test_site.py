@@ -13,6 +13,8 @@ from django.db import connection, transaction
 
 from jobs.attempts import LAST_EPOCH
 from jobs.models import Job
+from jobs.sweep.run import sweep
+from jobs.turns import waiting
 from jobsite.dev import embedded_server
 from jobsite.lib import site
 from jobsite.models import Site
@@ -97,6 +99,28 @@ def test_a_new_connection_compares_before_anybody_has_it(transactional_db: None)
     Site.objects.update(timeline=7)
     connection.close()
     connection.close_pool()
+    assert Site.objects.get().epoch == 1
+
+
+def test_each_sweep_compares_and_a_dry_run_does_not() -> None:
+    Site.objects.update(timeline=7)
+    sweep(dry_run=True)
+    assert Site.objects.get().epoch == 0
+    sweep()
+    assert Site.objects.get().epoch == 1
+
+
+def test_the_connection_that_listens_for_jobs_compares(transactional_db: None) -> None:
+    site.compare_now()
+    Site.objects.update(timeline=7)
+    line = waiting.Waiters()
+    waiter = line.enter(None)
+    assert waiter is not None
+    # It is woken when the connection listens.
+    assert line.wait(waiter, PATIENCE)
+    line.leave(waiter, got_job=False)
+    line.close()
+    line.join()
     assert Site.objects.get().epoch == 1
 
 
