@@ -28,8 +28,9 @@ def restored() -> Epoch:
 
 
 @pytest.fixture
-def short_gap(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ids go on a little, and those of later tests stay short."""
+def short_gap(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The site knows its database. After a restore ids go on a little, so that those of later tests stay short."""
+    site.compare_now()
     monkeypatch.setattr(site, "GAP_MIN", 1000)
     monkeypatch.setattr(site, "GAP_MAX", 1001)
 

@@ -114,6 +114,7 @@ def declare() -> Epoch | None:
     """Begin a new epoch because somebody knows of a restore. None: another process has begun one just now."""
     connection.ensure_connection()
     with connection.wrap_database_errors:
+        compare(connection.connection)
         epoch, _, present = _read(connection.connection)
         return _begin(connection.connection, epoch, present, "a restore was declared", hold=True)
 

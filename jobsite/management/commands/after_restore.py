@@ -13,7 +13,7 @@ from jobs.lifecycle import By
 from jobs.models import Job
 from jobs.states import Actor
 from jobsite.lib import site
-from jobsite.lib.loop import DATABASE_AWAY, one_line
+from jobsite.lib.loop import DATABASE_AWAY, error_line
 
 #: Who releases what was held.
 BY = By(Actor.OPERATOR, "after_restore")
@@ -44,7 +44,7 @@ class Command(BaseCommand):
             else:
                 self._restored()
         except DATABASE_AWAY as error:
-            raise CommandError(f"Failed. What is printed above is done; run it again. {one_line(error)}") from None
+            raise CommandError(f"Failed. What is printed above is done; run it again. {error_line(error)}") from None
 
     def _send_alerts(self, dry_run: bool) -> None:
         was = held.held() if dry_run else held.send(by="")
