@@ -9,6 +9,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from alerts.models import Channel, Delivery, Incident
 from alerts.states import Cause, DeliveryStatus, Severity
 from jobs.stats.metrics import gauge
+from jobsite.lib import site
 
 
 def collect() -> Iterator[Metric]:
@@ -27,6 +28,13 @@ def collect() -> Iterator[Metric]:
         "jobsite_alerts_waiting",
         "Notifications in the outbox that have not been sent.",
         value=Delivery.objects.filter(status=DeliveryStatus.WAITING).count(),
+    )
+    epoch, since = site.state()
+    yield GaugeMetricFamily(
+        "jobsite_alerts_held", "Whether all are held back after a restore: 1 or 0.", value=float(since is not None)
+    )
+    yield GaugeMetricFamily(
+        "jobsite_epoch", "How many times the database was restored, copied or promoted.", value=epoch
     )
     yield GaugeMetricFamily(
         "jobsite_channels_failing",

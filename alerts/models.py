@@ -254,7 +254,10 @@ class Delivery(models.Model):
     class Meta:
         ordering = ["-id"]
         verbose_name_plural = "deliveries"
-        permissions = [("retry_delivery", "Can send a given-up delivery again")]
+        permissions = [
+            ("retry_delivery", "Can send a given-up delivery again"),
+            ("send_held_delivery", "Can send what is held back after a restore"),
+        ]
         constraints = [
             models.CheckConstraint(name="delivery_moment_valid", condition=Q(moment__in=Moment.values)),
             models.CheckConstraint(name="delivery_status_valid", condition=Q(status__in=DeliveryStatus.values)),

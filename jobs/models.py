@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from bots.models import NAME_LENGTH, Bot
+from jobs.attempts import Numbered
 from jobs.states import AT_REST, FINISHED, HELD, Actor, JobStatus, Policy, Verb
 from jobs.stats.models import JobRollup, Learned, RollupState
 from jobs.time_limits import past_a_limit
@@ -131,7 +132,7 @@ class JobQuerySet(models.QuerySet["Job"]):
         return self.filter(status__in=FINISHED)
 
 
-class Job(models.Model):
+class Job(Numbered, models.Model):
     """One unit of work. Only `jobs.lifecycle` changes its state."""
 
     # No foreign key in the database is checked for each job: jobs/lifecycle/sql/guard_kind.sql and guard_bot.sql
@@ -148,7 +149,7 @@ class Job(models.Model):
     max_attempts = models.PositiveIntegerField(
         default=3, db_default=3, validators=[MinValueValidator(1), MaxValueValidator(MAX_ATTEMPTS_LIMIT)]
     )
-    # Attempts that do not count against the job, because they were released. Used up: attempt - uncounted.
+    # Attempts that do not count against the job, because they were released. Used up: `attempts.used`.
     uncounted = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     claimed_by = models.ForeignKey(
         Bot,
@@ -240,7 +241,7 @@ class Job(models.Model):
         return max(self.run_at, self.created_at)
 
 
-class JobEvent(models.Model):
+class JobEvent(Numbered, models.Model):
     """One line of a job's history. Rows are only ever added, in the transition's own transaction."""
 
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="events", db_index=False)
@@ -278,7 +279,7 @@ class JobEvent(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.verb} of job {self.job_id}, attempt {self.attempt}"
+        return f"{self.verb} of job {self.job_id}, attempt {self.attempt_number}"
 
 
 class SweepRun(models.Model):

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from alerts.delivery import held
 from alerts.incidents import sweep_late
 from jobsite.metrics import metrics
 
@@ -32,12 +33,13 @@ def livez(request: HttpRequest) -> HttpResponse:
 def readyz(request: HttpRequest) -> HttpResponse:
     """Return 200 when the database answers and has every migration of this code; otherwise 503 with the reason.
 
-    A late sweep is reported in a second line: the web servers work, and a load balancer that removed them would make
-    it worse. A monitor asks `?strict=1` and gets 503 for it, too.
+    A late sweep, and alerts that are held back, are reported in further lines: the web servers work, and a load
+    balancer that removed them would make it worse. A monitor asks `?strict=1` and gets 503 for these, too.
     """
     try:
         missing = unapplied()
         sweep = None if missing else sweep_late.status()
+        all_held = None if missing else held.held()
     except (DatabaseError, InterfaceError) as error:
         # Only the log gets the driver's message: it names hosts and users, and a probe is open to everyone.
         log.warning(f"not ready: the database cannot be reached: {error}")
@@ -45,10 +47,13 @@ def readyz(request: HttpRequest) -> HttpResponse:
     if missing:
         names = ", ".join(f"{app}.{name}" for app, name in missing)
         return _not_ready("migrations_unapplied", f"Unapplied migrations: {names}. Run `manage.py migrate`.")
-    late = f"sweep late: {sweep}" if sweep and sweep.overdue else ""
-    if late and request.GET.get("strict") == "1":
-        return _not_ready("sweep_late", late[:1].upper() + late[1:] + ".")
-    return HttpResponse("\n".join(filter(None, ["ok", late])), content_type="text/plain")
+    # In the order of urgency: the first is the code of a strict answer.
+    problems = {"sweep_late": f"sweep late: {sweep}"} if sweep and sweep.overdue else {}
+    problems |= {"alerts_held": f"alerts {all_held}"} if all_held else {}
+    if problems and request.GET.get("strict") == "1":
+        detail = "; ".join(problems.values())
+        return _not_ready(next(iter(problems)), detail[:1].upper() + detail[1:] + ".")
+    return HttpResponse("\n".join(["ok", *problems.values()]), content_type="text/plain")
 
 
 PATHS = {"/livez": livez, "/readyz": readyz, "/metrics": metrics}

@@ -20,7 +20,7 @@ from jobs.lifecycle.statements import FUNCTIONS, SQL, TRIGGERS
 from jobsite.lib.sql import digest
 
 #: The apps whose tables are compared. Constraints of Django's and other apps are left alone.
-APPS = ("bots", "jobs", "alerts")
+APPS = ("bots", "jobs", "alerts", "jobsite")
 
 _CHECKS = """
     SELECT conname, pg_get_constraintdef(oid), convalidated FROM pg_constraint

@@ -11,6 +11,8 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from jobsite.lib.site import ComparedConnection
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
@@ -114,6 +116,7 @@ def _database() -> dict[str, Any]:
         "min_size": env.int("DATABASE_POOL_MIN", default=1),
         "max_size": env.int("DATABASE_POOL_MAX", default=16),
         "timeout": env.int("DATABASE_POOL_TIMEOUT", default=10),
+        "connection_class": ComparedConnection,
     }
     # Behind PgBouncer in transaction mode a cursor does not outlive its transaction.
     database["DISABLE_SERVER_SIDE_CURSORS"] = True
@@ -264,6 +267,9 @@ SITE_URL = env.str("SITE_URL", default="")
 SITE_URL = SITE_URL.rstrip("/")
 # Channels may have addresses inside the network.
 ALERTS_ALLOW_PRIVATE = env.bool("ALERTS_ALLOW_PRIVATE", default=False)
+# A new timeline of the same cluster holds alerts back, as a restore does. 0 where standbys are promoted by themselves.
+PROMOTION_HOLDS_ALERTS = env.bool("PROMOTION_HOLDS_ALERTS", default=True)
+
 # --- Metrics --------------------------------------------------------------------------------------------------
 
 # How many kinds have their own series on /metrics; the others share one, so that the number of series is bounded.

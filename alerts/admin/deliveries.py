@@ -1,13 +1,19 @@
 """Deliveries in the admin: sent, waiting and given up. Read only, except for retries."""
 
+from typing import Any
+
 from django.contrib import admin, messages
 from django.contrib.admin import ShowFacets
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import path
 from django.utils.html import format_html
 
+from alerts.delivery import held, outbox
 from alerts.delivery import messages as texts
-from alerts.delivery import outbox
 from alerts.models import Delivery
 from alerts.states import Moment
 from jobsite.lib.admin import GuardedActions, count_of
@@ -29,6 +35,11 @@ class DeliveryAdmin(GuardedActions):
     actions = ["retry"]
     fields = FIELDS
     readonly_fields = FIELDS
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        all_held = held.held()
+        extra = {"subtitle": f"Alerts are {all_held}"} if all_held else {}
+        return super().changelist_view(request, extra | (extra_context or {}))
 
     @admin.display(description="age", ordering="id")
     def made(self, row: Delivery) -> str:
@@ -71,6 +82,27 @@ class DeliveryAdmin(GuardedActions):
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("alerts.retry_delivery")
+
+    def has_send_held_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("alerts.send_held_delivery")
+
+    def get_urls(self) -> Any:
+        view = self.admin_site.admin_view(self.send_held)
+        return [path("send-held/", view, name="alerts_delivery_send_held"), *super().get_urls()]
+
+    def send_held(self, request: HttpRequest) -> HttpResponse:
+        """Confirm, then send what is held back after a restore."""
+        if not self.has_send_held_permission(request):
+            raise PermissionDenied
+        all_held = held.held()
+        if request.method == "POST":
+            sent = held.send(by=request.user.get_username())
+            text = f"Alerts are sent again. They were {sent}." if sent else "Alerts were not held back."
+            self.message_user(request, text, messages.SUCCESS if sent else messages.WARNING)
+            return redirect("admin:index")
+        title = "Send the alerts that are held back?" if all_held else "No alerts are held back"
+        context = self.admin_site.each_context(request) | {"title": title, "held": all_held, "opts": self.opts}
+        return TemplateResponse(request, "admin/alerts/send_held.html", context)
 
     @admin.action(description="Retry deliveries that were given up", permissions=["retry"])
     def retry(self, request: HttpRequest, rows: QuerySet[Delivery]) -> None:

@@ -14,9 +14,11 @@ from datetime import timedelta
 from typing import Any
 
 from alerts.delivery import addresses, channels, messages, outbox, signing, timing
+from alerts.delivery.held import COMMAND, Held, held
 from alerts.delivery.process import SendResult, WorkerProcess
 from alerts.models import Channel
 from alerts.states import SECRET_PREFIX, Moment, Severity, Way
+from jobsite.lib import site
 from jobsite.lib.clock import database_now
 
 #: Apprise's notification type, for services that show colours.
@@ -25,7 +27,10 @@ LEVELS = {Moment.RESOLVED: "success"}
 
 @dataclass
 class SendCounts:
-    """Counts of one run's deliveries. `errors`: `(channel, masked error)` of each that failed."""
+    """Counts of one run's deliveries. `errors`: `(channel, masked error)` of each that failed.
+
+    `all_held`: nothing was sent, since notifications are held back after a restore.
+    """
 
     reminders: int = 0
     sent: int = 0
@@ -34,18 +39,27 @@ class SendCounts:
     dropped: int = 0
     held: int = 0
     errors: list[tuple[str, str]] = field(default_factory=list)
+    all_held: Held | None = None
 
     def counts(self) -> dict[str, int]:
         """The counts, for `--json` and the summary line."""
-        return {name: n for name, n in asdict(self).items() if name != "errors"}
+        return {name: n for name, n in asdict(self).items() if name not in ("errors", "all_held")}
+
+    def lines(self) -> list[str]:
+        """What went wrong, or held everything back: one line for each."""
+        held = [f"Alerts are {self.all_held}. {COMMAND}"] if self.all_held else []
+        return [*held, *(f"{channel}: {error}" for channel, error in self.errors)]
 
 
 def send_due(run_time: timedelta = timing.RUN_TIME, halt: Future[None] | None = None) -> SendCounts:
-    """Write due reminders, then send all due deliveries. Do not call it in a transaction.
+    """Write due reminders, then send all due deliveries, unless all are held back. Do not call it in a transaction.
 
     Starts no new delivery after `run_time`. If interrupted, or when `halt` is done, it waits `timing.STOP_WAIT` for
     tries under way, records them, and re-raises the interrupt.
     """
+    site.compare_now()
+    if all_held := held():
+        return SendCounts(all_held=all_held)
     counts = SendCounts(reminders=outbox.enqueue_reminders())
     with _SendRun(counts, run_time, halt or Future()) as run:
         run.run()

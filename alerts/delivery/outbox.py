@@ -17,6 +17,7 @@ from django.db.models.functions import Coalesce, Now
 from alerts.delivery import channels, messages, timing
 from alerts.models import Channel, Delivery, Incident
 from alerts.states import DeliveryStatus, Moment, Severity
+from jobsite.lib import site
 
 WAITING, SENT = DeliveryStatus.WAITING, DeliveryStatus.SENT
 
@@ -133,7 +134,8 @@ class Ready:
 
 
 def next_of(channel: int, sender: UUID, skipped: Skipped) -> Ready | None:
-    """Return the channel's next due and true delivery, and record that a try begins. None: none, or claim lost.
+    """Return the channel's next due and true delivery, and record that a try begins. None: none, or claim lost, or all
+    are held back.
 
     Drops deliveries that are no longer true, and puts off those in quiet hours. One short transaction for each.
     """
@@ -141,7 +143,7 @@ def next_of(channel: int, sender: UUID, skipped: Skipped) -> Ready | None:
         with transaction.atomic():
             rows = Channel.objects.select_for_update(no_key=True).annotate(now=Now())
             owner = rows.filter(pk=channel, sender=sender, enabled=True).first()
-            if owner is None:
+            if owner is None or site.state()[1] is not None:
                 return None
             row = channels.due_deliveries().filter(channel=owner).select_related("incident").order_by("pk").first()
             if row is None:

@@ -5,6 +5,7 @@ from typing import Any
 from django import template
 from django.http import HttpRequest
 
+from alerts.delivery import held
 from alerts.incidents import sweep_late
 from alerts.models import Incident
 from alerts.states import Cause
@@ -17,7 +18,7 @@ MAX_SHOWN = 8
 
 @register.simple_tag
 def open_incidents(request: HttpRequest) -> dict[str, Any]:
-    """Open incidents, acknowledged ones apart, and the sweep's status. Two queries."""
+    """Open incidents, acknowledged ones apart, the sweep's status, and alerts that are held back. Three queries."""
     user = request.user
     if not user.has_perm("alerts.view_incident"):
         return {"allowed": False}
@@ -32,5 +33,7 @@ def open_incidents(request: HttpRequest) -> dict[str, Any]:
         "sweep": sweep,
         # Shown at once, even before the incident is open.
         "unswept": sweep.overdue and not any(row.cause == Cause.UNSWEPT for row in rows),
+        "held": held.held(),
+        "may_send_held": user.has_perm("alerts.send_held_delivery"),
         "may_acknowledge": user.has_perm("alerts.acknowledge_incident"),
     }

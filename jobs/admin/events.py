@@ -7,6 +7,7 @@ from django.contrib.admin import ShowFacets
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db.models import Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.urls import path, reverse
 from django.utils.functional import cached_property
@@ -35,8 +36,13 @@ class NewestEvents(ChangeList):
     """Only the newest events, so that a search for rare ones does not read the whole history."""
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> Any:
-        last = JobEvent.objects.order_by("-id").values("pk")[:1]
-        return super().get_queryset(request, exclude_parameters).filter(pk__gt=Subquery(last) - NEWEST_LISTED)
+        # Counted, and not by the distance of their ids: a restore leaves a gap in these.
+        before = JobEvent.objects.order_by("-id").values("pk")[NEWEST_LISTED : NEWEST_LISTED + 1]
+        return super().get_queryset(request, exclude_parameters).filter(pk__gt=Coalesce(Subquery(before), 0))
+
+
+#: The fields of an event's page.
+FIELDS = ("job", "shown_attempt", "verb", "from_status", "to_status", "bot", "actor", "by", "reason", "at", "detail")
 
 
 @admin.register(JobEvent)
@@ -45,10 +51,14 @@ class JobEventAdmin(admin.ModelAdmin):
 
     paginator = CappedPaginator
     show_full_result_count = False
-    list_display = ["ago", "shown_job", "attempt", "verb", "from_status", "to_status", "bot", "actor", "by", "reason"]
+    list_display = [
+        "ago", "shown_job", "shown_attempt", "verb", "from_status", "to_status", "bot", "actor", "by", "reason",
+    ]  # fmt: skip
     list_filter = ["verb", "actor"]
     list_select_related = ["bot"]
     search_fields = ["=by"]
+    fields = FIELDS
+    readonly_fields = ["shown_attempt"]
     show_facets = ShowFacets.NEVER
     ordering = ["-id"]
     sortable_by = ()
@@ -60,6 +70,10 @@ class JobEventAdmin(admin.ModelAdmin):
     @admin.display(description="job")
     def shown_job(self, event: JobEvent) -> str:
         return format_html('<a href="{}">{}</a>', reverse("admin:jobs_job_change", args=[event.job_id]), event.job_id)
+
+    @admin.display(description="attempt")
+    def shown_attempt(self, event: JobEvent) -> int:
+        return event.attempt_number
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         title = {"title": "History", "subtitle": f"The newest {NEWEST_LISTED:,} events".replace(",", " ")}

@@ -20,6 +20,8 @@ COLUMNS = (
     "id", "kind", "status", "priority", "key", "attempt", "max_attempts", "created_at", "run_at", "claimed_at",
     "started_at", "finished_at", "error", "payload", "result",
 )  # fmt: skip
+#: The attribute of a job for a column that has another name.
+ATTRIBUTES = {"kind": "kind_id", "attempt": "attempt_number"}
 
 
 def export(page: admin.ModelAdmin, request: HttpRequest) -> StreamingHttpResponse:
@@ -42,7 +44,7 @@ def _rows(job_filter: JobFilter) -> Iterator[dict[str, Any]]:
         # Page by id: behind a pooler no cursor outlives its transaction.
         batch = list(Job.objects.filter(pk__in=job_filter.newest(BATCH_SIZE, before=last)).order_by("-id"))
         for job in batch:
-            yield {name: getattr(job, "kind_id" if name == "kind" else name) for name in COLUMNS}
+            yield {name: getattr(job, ATTRIBUTES.get(name, name)) for name in COLUMNS}
         if len(batch) < BATCH_SIZE:
             return
         last = batch[-1].pk

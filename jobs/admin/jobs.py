@@ -95,7 +95,7 @@ class JobAdmin(GuardedActions):
     @admin.display(description="attempt")
     def tries(self, job: Job) -> str:
         released = f", {job.uncounted} not counted" if job.uncounted else ""
-        return f"{job.attempt} of {job.max_attempts + job.uncounted}{released}"
+        return f"{job.attempt_number} of {job.max_attempts + job.uncounted}{released}"
 
     @admin.display(description="progress")
     def done(self, job: Job) -> str:

@@ -41,7 +41,8 @@ def timeline(job: Job, events: Iterable[JobEvent]) -> list[Step]:
         bot = str(job.finished_by or "a bot")
         if job.claimed_at:
             waited = words(max(job.claimed_at - job.due_since, timedelta(0)))
-            steps.append(Step(job.claimed_at, "work", f"claimed by {bot}", f"attempt {job.attempt}, after {waited}"))
+            text = f"attempt {job.attempt_number}, after {waited}"
+            steps.append(Step(job.claimed_at, "work", f"claimed by {bot}", text))
         ran = f"ran for {words(job.finished_at - job.started_at)}" if job.started_at and job.finished_at else ""
         steps.append(Step(job.finished_at, "good", f"completed by {bot}", ran, job.finished_by_id, bot))
     # A claim is known only from the lease or the event that ended it. Sort it to its place in time.
@@ -54,7 +55,8 @@ def _attempt(event: JobEvent) -> list[Step]:
     claimed, heard = (_moment(detail.get(name)) for name in ("claimed_at", "heartbeat_at"))
     if claimed is None or event.bot is None:
         return []
-    steps = [Step(claimed, "work", f"claimed by {event.bot}", f"attempt {event.attempt}", event.bot_id, str(event.bot))]
+    shown = f"attempt {event.attempt_number}"
+    steps = [Step(claimed, "work", f"claimed by {event.bot}", shown, event.bot_id, str(event.bot))]
     if heard is not None and heard > claimed:
         progress = f", at {detail['progress']} %" if detail.get("progress") is not None else ""
         steps.append(Step(heard, "work", "last sign of life", f"from {event.bot}{progress}"))
@@ -63,7 +65,8 @@ def _attempt(event: JobEvent) -> list[Step]:
 
 def _lease(job: Job) -> list[Step]:
     bot = str(job.claimed_by)
-    steps = [Step(job.claimed_at, "work", f"claimed by {bot}", f"attempt {job.attempt}", job.claimed_by_id, bot)]
+    shown = f"attempt {job.attempt_number}"
+    steps = [Step(job.claimed_at, "work", f"claimed by {bot}", shown, job.claimed_by_id, bot)]
     if job.started_at and job.claimed_at and job.started_at > job.claimed_at:
         steps.append(Step(job.started_at, "work", "started"))
     if job.heartbeat_at and job.heartbeat_at > (job.started_at or job.heartbeat_at - timedelta(1)):
@@ -80,7 +83,8 @@ def _event(event: JobEvent) -> Step:
         text = f"from {event.detail.get('from')} to {event.detail.get('to')}" + (f": {text}" if text else "")
     if event.from_status != event.to_status:
         text = f"{event.from_status} → {event.to_status}" + (f": {text}" if text else "")
-    of = f"attempt {event.attempt} " if event.attempt and event.verb not in (Verb.RETRY, Verb.PRIORITISE) else ""
+    shown = event.attempt and event.verb not in (Verb.RETRY, Verb.PRIORITISE)
+    of = f"attempt {event.attempt_number} " if shown else ""
     row = transitions.rows(event.verb)[0]
     title = f"{row.subject} {of}{row.past} by {who}".strip()
     return Step(event.at, row.look, title, text)

@@ -216,10 +216,10 @@ def _why_finished(job: Job, events: Sequence[JobEvent]) -> str:
     last = events[0] if events else None
     if job.status == JobStatus.SUCCEEDED:
         by = f"{job.finished_by} completed it" if job.finished_by else "It was completed"
-        return f"{by} at attempt {job.attempt}."
+        return f"{by} at attempt {job.attempt_number}."
     if job.status == JobStatus.CANCELLED:
         return f"{last.by} cancelled it{': ' + last.reason if last.reason else ''}." if last else "It was cancelled."
-    used = job.attempt - job.uncounted
+    used = job.attempt_number - job.uncounted
     error = _short(job.error)
     if last is not None and last.verb == Verb.EXPIRE and job.error.startswith(verdicts.HUNG):
         return f"It {error}."
@@ -272,7 +272,7 @@ def _last(events: Sequence[JobEvent]) -> list[Evidence]:
 
 
 def _attempts(job: Job, events: Sequence[JobEvent]) -> Evidence:
-    used, bots = job.attempt - job.uncounted, Counter[str]()
+    used, bots = job.attempt_number - job.uncounted, Counter[str]()
     for event in events:
         if event.verb in transitions.ENDING and event.bot is not None:
             bots[f"{transitions.past(event.verb)} under {event.bot}"] += 1

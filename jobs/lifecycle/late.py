@@ -15,7 +15,9 @@ def refusals(name: str, refused: str | None) -> dict[int, LeaseLost | NotFound]:
     """Build an error for each refused report of the bot `name`, from the facts that `jobs_refuse` has read."""
     facts: list[dict[str, Any]] = json.loads(refused) if refused else []
     return {
-        row["id"]: _lease_lost(row, name) if row["found"] else NotFound(f"There is no job {row['id']}.")
+        row["id"]: _lease_lost(row, name)
+        if row["found"] or row["undone"]
+        else NotFound(f"There is no job {row['id']}.")
         for row in facts
     }
 
@@ -52,6 +54,12 @@ def _lease_lost(row: dict[str, Any], name: str) -> LeaseLost:
         return LeaseLost(
             f"{lease.capitalize()} was completed by {who} at {at}. Nothing was changed.",
             ended_by=who, ended_at=at, reason="completed", verb="complete", **extra,
+        )  # fmt: skip
+    if row["undone"]:
+        return LeaseLost(
+            f"{lease.capitalize()} is from before the database was restored or a standby was promoted, at "
+            f"{row['undone']}. This database did not give it to bot {name}. Nothing was changed.",
+            ended_by="a restore", ended_at=row["undone"], reason="the database was restored", verb=None, **extra,
         )  # fmt: skip
     return LeaseLost(
         f"Bot {name} does not hold {lease}. The job is {row['status']} at attempt {row['job_attempt']}.",

@@ -8,6 +8,7 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce, Now
 
 from bots import health
+from jobs import attempts
 from jobs.lifecycle.statements import run
 from jobs.models import Job, JobKind
 from jobs.time_limits import run_limit
@@ -46,8 +47,7 @@ def check_leases(jobs: QuerySet[Job]) -> list[LeaseCheck]:
     # Columns and not instances: there may be thousands, with large payloads. Ages and not moments: each moment would
     # be converted to a time zone.
     ages = (Now() - F("claimed_at"), Now() - F("started_at"), Now() - Coalesce("heartbeat_at", "claimed_at"))
-    used = F("attempt") - F("uncounted")
-    rows = list(jobs.values_list("pk", "kind_id", "claimed_by_id", "attempt", "max_attempts", used, *ages))
+    rows = list(jobs.values_list("pk", "kind_id", "claimed_by_id", "attempt", "max_attempts", attempts.used(), *ages))
     kinds = _kinds({row[1] for row in rows})
     return [
         LeaseCheck(

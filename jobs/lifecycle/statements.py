@@ -2,10 +2,15 @@
 
 from pathlib import Path
 
-from jobs import backoff
+from jobs import attempts, backoff
 from jobsite.lib.sql import Statements
 
-SQL = Statements(Path(__file__).parent / "sql", doublings=str(backoff.MAX_DOUBLINGS), jitter=str(backoff.JITTER))
+SQL = Statements(
+    Path(__file__).parent / "sql",
+    doublings=str(backoff.MAX_DOUBLINGS),
+    jitter=str(backoff.JITTER),
+    epoch=str(attempts.EPOCH),
+)
 run = SQL.rows
 
 #: The functions of a bot's turn, each before those that call it.

@@ -8,7 +8,7 @@ from jobs.sweep.duties import follow_up
 from jobs.sweep.fleet import count_bots, sweep_bots
 from jobs.sweep.preview import preview_bots, preview_leases
 from jobs.sweep.result import Swept
-from jobsite.lib import log_context
+from jobsite.lib import log_context, site
 from jobsite.lib.clock import database_now
 
 
@@ -26,6 +26,9 @@ def sweep(
 
 
 def _sweep(kind: str | None, dry_run: bool, each_batch: Callable[[Swept], None] | None) -> Swept:
+    if not dry_run:
+        # Behind a pooler a connection outlives its server, and nobody else asks for as long as no new one is made.
+        site.compare_now()
     began = database_now()
     swept = Swept(began=began)
     busy: list[Due] = []

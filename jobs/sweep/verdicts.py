@@ -15,6 +15,7 @@ from django.db.models.functions import Now
 
 from bots import health
 from bots.models import Bot
+from jobs import attempts
 from jobs.lifecycle import LeaseCheck
 from jobs.models import JobEvent
 from jobs.states import JobStatus, Policy, Verb
@@ -93,7 +94,7 @@ def _hung(checks: Collection[LeaseCheck]) -> dict[int, tuple[str, ...]]:
     """Jobs that have, with this expiry, expired under `HUNG_BOTS` different bots; with the bots' names, in order."""
     most = settings.HUNG_BOTS
     # With fewer attempts it cannot have had that many bots, and its history need not be read.
-    checks = [check for check in checks if check.attempt >= most]
+    checks = [check for check in checks if attempts.number(check.attempt) >= most]
     if not checks or most < 1:
         return {}
     bots: dict[int, dict[int, str]] = {}

@@ -20,6 +20,9 @@ from typing import Any, TypeVar
 import psycopg
 from django.conf import settings
 from django.db import connection, transaction
+from psycopg.errors import InsufficientPrivilege
+
+from jobsite.lib import site
 
 logger = logging.getLogger(__name__)
 
@@ -144,6 +147,10 @@ class Waiters:
         while not self._closed:
             try:
                 with psycopg.connect(**_address(), autocommit=True) as listening:
+                    # It leads past a pooler, so it is lost when the server is another. The role may be one that only
+                    # listens.
+                    with suppress(InsufficientPrivilege):
+                        site.compare(listening)
                     listening.execute(f"LISTEN {CHANNEL}")
                     # For notifications that were sent before LISTEN.
                     self.wake_pollers()

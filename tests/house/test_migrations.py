@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-MIGRATIONS = sorted(path for app in ("alerts", "bots", "jobs") for path in (ROOT / app / "migrations").glob("0*.py"))
+MIGRATIONS = sorted(
+    path for app in ("alerts", "bots", "jobs", "jobsite") for path in (ROOT / app / "migrations").glob("0*.py")
+)
 #: Django compares a default by itself, so the function has to be the model's own.
 DEFAULTS = {"alerts.models"}
 

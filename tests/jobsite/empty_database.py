@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from django.db import connection
 
 
-def _switch_to(name: str) -> None:
+def switch_to(name: str) -> None:
     connection.close()
     connection.close_pool()
     connection.settings_dict["NAME"] = name
@@ -20,10 +20,10 @@ def empty_database() -> Iterator[None]:
     with connection.cursor() as cursor:
         cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
         cursor.execute(f'CREATE DATABASE "{name}"')
-    _switch_to(name)
+    switch_to(name)
     try:
         yield
     finally:
-        _switch_to(before)
+        switch_to(before)
         with connection.cursor() as cursor:
             cursor.execute(f'DROP DATABASE "{name}" WITH (FORCE)')

@@ -29,6 +29,7 @@ from jobs.models import JobKind
 from jobs.stats import counts, rollup
 from jobs.sweep.run import sweep
 from jobsite import metrics
+from jobsite.models import Site
 from tests.cast import bot_named, enqueue_one, make_older, take_one
 from tests.far_side import a_channel, an_incident
 from tests.served import served
@@ -175,6 +176,14 @@ def test_incidents_and_messages_on_their_way_are_told(scrape: Callable[[], Calla
     channel.delete()
     value = scrape()
     assert (value("jobsite_alerts_waiting"), value("jobsite_channels_failing")) == (0, 0)
+
+
+def test_the_epoch_and_that_alerts_are_held_back_are_told(scrape: Callable[[], Callable[..., float]]) -> None:
+    value = scrape()
+    assert (value("jobsite_epoch"), value("jobsite_alerts_held")) == (0, 0)
+    Site.objects.update_or_create(pk=1, defaults={"epoch": 3, "began_at": Now(), "alerts_held_since": Now()})
+    value = scrape()
+    assert (value("jobsite_epoch"), value("jobsite_alerts_held")) == (3, 1)
 
 
 def test_requests_are_told_by_the_template_of_their_path(

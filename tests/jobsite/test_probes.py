@@ -10,6 +10,9 @@ import pytest
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
+from django.utils import timezone
+
+from jobsite.models import Site
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -44,6 +47,17 @@ def test_readyz_names_the_migrations_that_were_not_applied(client: Client) -> No
     assert answer["Content-Type"] == "application/problem+json"
     assert answer.json()["code"] == "migrations_unapplied"
     assert "bots.0003_validate_health_status" in answer.json()["detail"]
+
+
+@pytest.mark.django_db
+def test_readyz_says_that_alerts_are_held_back_and_fails_only_where_asked_strictly(client: Client) -> None:
+    Site.objects.update_or_create(pk=1, defaults={"alerts_held_since": timezone.now()})
+    answer = client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.content.decode().startswith("ok\nalerts held back since ")
+    strict = client.get("/readyz?strict=1")
+    assert (strict.status_code, strict.json()["code"]) == (503, "alerts_held")
+    assert strict.json()["detail"].startswith("Alerts held back since ")
 
 
 @pytest.mark.django_db

@@ -51,5 +51,5 @@ class Command(BaseCommand):
         return sent
 
     def _report(self, sent: SendCounts) -> None:
-        for channel, error in sent.errors:
-            self.stderr.write(one_line(f"{time_now()} {channel}: {error}"))
+        for line in sent.lines():
+            self.stderr.write(one_line(f"{time_now()} {line}"))

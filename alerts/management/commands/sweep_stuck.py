@@ -82,9 +82,9 @@ class Command(BaseCommand):
         self._report_sent(send_due(timing.RUN_TIME_AFTER_SWEEP))
 
     def _report_sent(self, sent: SendCounts) -> None:
-        """Print errors of channels. They do not fail the sweep."""
-        for channel, error in sent.errors:
-            self.stderr.write(one_line(f"{time_now()} {channel}: {error}"))
+        """Print errors of channels, and that alerts are held back. They do not fail the sweep."""
+        for line in sent.lines():
+            self.stderr.write(one_line(f"{time_now()} {line}"))
 
     def _report_failed(self, error: BaseException) -> None:
         self.stderr.write(f"{time_now()} Sending failed and will be retried. {error_line(error)}")

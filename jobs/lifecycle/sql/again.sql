@@ -1,3 +1,3 @@
 /* Again: the next status of job j after a failed attempt; w.retry says whether it may be tried again. Released attempts
 do not count; every other one does. */
-CASE WHEN w.retry AND j.attempt - j.uncounted < j.max_attempts THEN 'pending' ELSE 'failed' END
+CASE WHEN w.retry AND {attempt_number} - j.uncounted < j.max_attempts THEN 'pending' ELSE 'failed' END

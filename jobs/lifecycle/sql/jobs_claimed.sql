@@ -46,7 +46,8 @@ IF locked.limited THEN
                 SELECT p.id, turn_of[p.n] AS place, bots[turn_of[p.n]] AS bot, instances[turn_of[p.n]] AS instance,
                        CASE WHEN starting[turn_of[p.n]] THEN 'processing' ELSE 'claimed' END AS status,
                        statement_timestamp() AS claimed_at, statement_timestamp() AS heartbeat_at,
-                       CASE WHEN starting[turn_of[p.n]] THEN statement_timestamp() END AS started_at
+                       CASE WHEN starting[turn_of[p.n]] THEN statement_timestamp() END AS started_at,
+                       COALESCE((SELECT s.epoch FROM jobsite_site s WHERE s.id = 1), 0) AS epoch
                 FROM unnest(picked) WITH ORDINALITY AS p(id, n)
             ) l
             WHERE j.id = l.id AND k.name = j.kind_id AND CASE WHEN l.id > 0 THEN j.status = 'pending' END

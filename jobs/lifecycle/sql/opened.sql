@@ -1,7 +1,7 @@
 /* Opened: the changes to a job that is claimed; l is its new lease, k its kind. A pending job keeps nothing else of its
 last attempt (attempt_cleared.sql). */
 status = l.status,
-        attempt = j.attempt + 1,
+        attempt = {attempt_opened},
         claimed_by_id = l.bot,
         instance = l.instance,
         claimed_at = l.claimed_at,

@@ -6,7 +6,7 @@ WITH target AS (
     FOR NO KEY UPDATE
 ), changed AS (
     UPDATE jobs_job j
-    SET status = t.to_status, uncounted = j.attempt, run_at = statement_timestamp(), finished_by_id = NULL,
+    SET status = t.to_status, uncounted = {attempt_number}, run_at = statement_timestamp(), finished_by_id = NULL,
         result = NULL, error = '',
         {attempt_cleared}
     FROM target t
