@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from bots.models import NAME_LENGTH, Bot
+from bots.models import NAME_LENGTH, AuditEntry, Bot
 from jobs.states import AT_REST, FINISHED, HELD, Actor, JobStatus, Policy, Verb
 from jobs.stats.models import JobRollup, Learned, RollupState
 from jobs.time_limits import past_a_limit
@@ -165,7 +165,10 @@ class Job(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        permissions = [(f"{t.verb}_job", f"Can {t.grants}") for t in OPERATIONS.values()]
+        permissions = [
+            *((f"{t.verb}_job", f"Can {t.grants}") for t in OPERATIONS.values()),
+            ("view_payload", "Can see payloads, results and errors"),
+        ]
         constraints = [
             models.CheckConstraint(name="job_status_valid", condition=Q(status__in=JobStatus.values)),
             # Held if and only if somebody holds it, under an attempt, with a moment at which the sweep looks.
@@ -238,6 +241,10 @@ class JobEvent(models.Model):
     reason = models.TextField(blank=True, default="", db_default="")
     at = models.DateTimeField(db_default=Now())
     detail = models.JSONField(default=dict, blank=True)
+    # The operator's act that made this event. Written before its entry, in the same transaction.
+    audit = models.ForeignKey(
+        AuditEntry, models.DO_NOTHING, null=True, editable=False, related_name="+", db_index=False, db_constraint=False
+    )
 
     class Meta:
         ordering = ["-id"]

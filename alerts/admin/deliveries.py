@@ -10,14 +10,16 @@ from alerts.delivery import messages as texts
 from alerts.delivery import outbox
 from alerts.models import Delivery
 from alerts.states import Moment
-from jobsite.lib.admin import GuardedActions, count_of
+from bots import audit
+from bots.audited_admin import AuditedAdmin
+from jobsite.lib.admin import count_of
 from jobsite.lib.badges import NONE, age, badge
 
 FIELDS = ("shown_status", "channel", "incident", "moment", "answer", "tries", "made", "due", "sent", "uid", "text")
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(GuardedActions):
+class DeliveryAdmin(AuditedAdmin):
     """Deliveries: one notification for one channel each."""
 
     list_display = ["made", "title", "moment", "channel", "shown_status", "tries", "answer"]
@@ -74,7 +76,7 @@ class DeliveryAdmin(GuardedActions):
 
     @admin.action(description="Retry deliveries that were given up", permissions=["retry"])
     def retry(self, request: HttpRequest, rows: QuerySet[Delivery]) -> None:
-        done = outbox.retry(rows)
+        done = outbox.retry(rows, by=audit.caller(request))
         if done:
             self.message_user(request, f"{count_of(done, 'delivery', 'deliveries')} will be retried, if still true.")
         else:

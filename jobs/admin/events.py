@@ -12,6 +12,7 @@ from django.urls import path, reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 
+from jobs import payloads
 from jobs.admin import release_patterns
 from jobs.models import JobEvent
 from jobsite.lib.badges import age
@@ -34,6 +35,10 @@ NEWEST_LISTED = 100_000
 class NewestEvents(ChangeList):
     """Only the newest events, so that a search for rare ones does not read the whole history."""
 
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.result_list = payloads.events_for(request.user, self.result_list)
+
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> Any:
         last = JobEvent.objects.order_by("-id").values("pk")[:1]
         return super().get_queryset(request, exclude_parameters).filter(pk__gt=Subquery(last) - NEWEST_LISTED)
@@ -45,7 +50,18 @@ class JobEventAdmin(admin.ModelAdmin):
 
     paginator = CappedPaginator
     show_full_result_count = False
-    list_display = ["ago", "shown_job", "attempt", "verb", "from_status", "to_status", "bot", "actor", "by", "reason"]
+    list_display = [
+        "ago",
+        "shown_job",
+        "attempt",
+        "verb",
+        "from_status",
+        "to_status",
+        "bot",
+        "actor",
+        "by",
+        "shown_reason",
+    ]
     list_filter = ["verb", "actor"]
     list_select_related = ["bot"]
     search_fields = ["=by"]
@@ -60,6 +76,10 @@ class JobEventAdmin(admin.ModelAdmin):
     @admin.display(description="job")
     def shown_job(self, event: JobEvent) -> str:
         return format_html('<a href="{}">{}</a>', reverse("admin:jobs_job_change", args=[event.job_id]), event.job_id)
+
+    @admin.display(description="reason")
+    def shown_reason(self, event: JobEvent) -> str:
+        return event.reason
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         title = {"title": "History", "subtitle": f"The newest {NEWEST_LISTED:,} events".replace(",", " ")}
@@ -80,6 +100,10 @@ class JobEventAdmin(admin.ModelAdmin):
     def patterns_csv(self, request: HttpRequest, table: str) -> Any:
         """One of its tables as CSV."""
         return release_patterns.export(self, request, table)
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> JobEvent | None:
+        event: JobEvent | None = super().get_object(request, object_id, from_field)
+        return event and payloads.events_for(request.user, [event])[0]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return NewestEvents

@@ -13,6 +13,8 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
+from bots import audit
+from bots.acts import Act
 from jobs.enqueue import insert
 from jobs.enqueue.files import BadFile, BadLine, read_csv, read_ndjson
 from jobs.enqueue.new_job import NewJob
@@ -20,6 +22,8 @@ from jobsite.lib.admin import count_of
 
 #: The most bad lines that are listed.
 BAD_LINES_SHOWN = 100
+#: The most kinds whose jobs are counted.
+KINDS_SHOWN = 50
 #: Jobs in one INSERT, and in one query of an export.
 BATCH_SIZE = 1000
 
@@ -83,7 +87,7 @@ def _check(text: str, as_csv: bool) -> dict[str, Any]:
         "bad": bad[:BAD_LINES_SHOWN],
         "bad_count": len(bad),
         "bad_more": max(0, len(bad) - BAD_LINES_SHOWN),
-        "kinds": Counter(job.kind for job in good).most_common(50),
+        "kinds": Counter(job.kind for job in good).most_common(KINDS_SHOWN),
         "checked": True,
     }
 
@@ -93,6 +97,10 @@ def _load(page: admin.ModelAdmin, request: HttpRequest, good: list[NewJob], bad:
     with transaction.atomic():
         for start in range(0, len(good), BATCH_SIZE):
             created += sum(new for _, new in insert.enqueue(good[start : start + BATCH_SIZE]))
+        if created:
+            kinds = dict(Counter(job.kind for job in good).most_common(KINDS_SHOWN))
+            one = audit.Subject("job", "", count_of(created, "job"), after={"created": created, "kinds": kinds})
+            audit.record(Act.ENQUEUE, [one], by=audit.caller(request), reason="from a file")
     existing = len(good) - created
     text = f"Enqueued {count_of(created, 'job')}."
     if existing:

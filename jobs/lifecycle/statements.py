@@ -5,7 +5,16 @@ from pathlib import Path
 from jobs import backoff
 from jobsite.lib.sql import Statements
 
-SQL = Statements(Path(__file__).parent / "sql", doublings=str(backoff.MAX_DOUBLINGS), jitter=str(backoff.JITTER))
+#: Inside a function the parameter of `deadline.sql` is one of the function's own, and no event is an operator's.
+IN_FUNCTIONS = {"run_within": "run_within_default", "audit_column": "", "audit_value": ""}
+SQL = Statements(
+    Path(__file__).parent / "sql",
+    IN_FUNCTIONS,
+    doublings=str(backoff.MAX_DOUBLINGS),
+    jitter=str(backoff.JITTER),
+    audit_column=", audit_id",
+    audit_value=", %(audit)s::bigint",
+)
 run = SQL.rows
 
 #: The functions of a bot's turn, each before those that call it.

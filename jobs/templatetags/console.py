@@ -1,5 +1,6 @@
 """Template tags and filters of the admin: navigation, Home, charts, and formats of states and numbers."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import template
@@ -46,6 +47,23 @@ def per_cent(share: float | None) -> str:
     return "–" if share is None else f"{share * 100:.1f} %"
 
 
+#: The most items of a list that are written out.
+LISTED = 20
+
+
+@register.filter
+def values(changes: Mapping[str, Any]) -> str:
+    """Format the values of an audit entry: `paused: true, kinds: sum, mail`."""
+    return "; ".join(f"{name}: {_value(value)}" for name, value in changes.items()) or "–"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list):
+        shown = ", ".join(map(str, value[:LISTED])) or "none"
+        return shown if len(value) <= LISTED else f"{shown} and {len(value) - LISTED} more"
+    return {"True": "yes", "False": "no", "None": "none", "": "empty"}.get(str(value), str(value))
+
+
 #: The links at the top of every page: `(name, view, permission)`.
 PLACES = (
     ("Home", "admin:index", None),
@@ -55,6 +73,7 @@ PLACES = (
     ("Kinds", "admin:jobs_jobkind_changelist", "jobs.view_jobkind"),
     ("History", "admin:jobs_jobevent_changelist", "jobs.view_jobevent"),
     ("Channels", "admin:alerts_channel_changelist", "alerts.view_channel"),
+    ("Audit log", "admin:bots_auditentry_changelist", "bots.view_auditentry"),
     ("API keys", "admin:bots_apikey_changelist", "bots.view_apikey"),
     ("Users", "admin:auth_user_changelist", "auth.view_user"),
 )

@@ -9,6 +9,7 @@ from alerts.delivery import outbox
 from alerts.incidents import acknowledge, reconcile
 from alerts.models import Channel, Delivery, Incident
 from alerts.states import Moment
+from bots.audit import Who
 from bots.models import ApiKey, Bot
 from jobs import lifecycle
 from jobs.lifecycle import By
@@ -68,8 +69,8 @@ def fill(olga, ada, bob, age):
     Bot.objects.filter(name="carl").update(quarantined_at=Now())
     enqueue_one(kind="divide", run_at=timezone.now() - timedelta(hours=2))
     reconcile.reconcile()
-    acknowledge.acknowledge([Incident.objects.get(cause="waiting").pk], by="olga", remark="it is batch night")
-    acknowledge.acknowledge([Incident.objects.get(cause="quarantined").pk], by="olga")
+    acknowledge.acknowledge([Incident.objects.get(cause="waiting").pk], by=Who("olga"), remark="it is batch night")
+    acknowledge.acknowledge([Incident.objects.get(cause="quarantined").pk], by=Who("olga"))
     Incident.objects.filter(cause="quarantined").update(resolved_at=Now())
     chat, hook = some_channels()
     ApiKey.objects.create(user=olga, prefix="jsk_", digest=b"x" * 32)
