@@ -22,6 +22,8 @@ log = structlog.stdlib.get_logger("jobsite.bots")
 SECRET_FIELDS = frozenset({"address", "digest", "password", "password1", "password2", "secret", "token_digest"})
 #: Stands in place of a secret value.
 HIDDEN = "[hidden]"
+#: The most items of a list that are written out for people.
+LISTED = 20
 #: What the audit log calls objects whose models have another name.
 TYPES = {"apikey": "key", "jobkind": "kind"}
 
@@ -94,6 +96,18 @@ def record(
     AuditEntry.objects.bulk_create([_entry(verb, one, by, reason, pk) for one in subjects])
     if logs:
         write_on_commit(log, logging.INFO, [_line(verb, one, by, reason) for one in subjects])
+
+
+def words(values: Mapping[str, Any]) -> str:
+    """Format the values of an entry for people: `paused: yes; kinds: sum, mail`."""
+    return "; ".join(f"{name}: {_word(value)}" for name, value in values.items()) or "–"
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, list):
+        shown = ", ".join(map(str, value[:LISTED])) or "none"
+        return shown if len(value) <= LISTED else f"{shown} and {len(value) - LISTED} more"
+    return {"True": "yes", "False": "no", "None": "none", "": "empty"}.get(str(value), str(value))
 
 
 def _entry(verb: Act, one: Subject, by: Who, reason: str, pk: int | None) -> AuditEntry:

@@ -1,11 +1,12 @@
 """The base of admin pages whose forms change something: the audit log has each change, in place of the admin's own."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.db import models
+from django.db import models, transaction
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import Http404, HttpRequest, HttpResponse
@@ -32,6 +33,12 @@ class AuditedAdmin(GuardedActions):
 
     #: Whether `save_model` of a new object calls a verb, which records it.
     adds_by_verb = False
+    #: Whether what is done to a list is one transaction: for the admin's own action, which deletes.
+    list_in_transaction = False
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        with transaction.atomic() if self.list_in_transaction else nullcontext():
+            return super().changelist_view(request, extra_context)
 
     def construct_change_message(  # type: ignore[override]
         self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
@@ -81,13 +88,16 @@ class AuditedAdmin(GuardedActions):
 
 def form_change(form: ModelForm, *, add: bool = False) -> FormChange:
     """The values of a valid form's fields: of a new object those that are given, of another those that changed."""
-    names = [name for name in (form.fields if add else form.changed_data) if name in form.cleaned_data]
-    after = {name: _plain(form.cleaned_data[name]) for name in names}
+    given = form.cleaned_data
+    # The form of a password calls what it changed by the name of the user's field, which it does not have.
+    secret = dict.fromkeys(audit.SECRET_FIELDS & set(form.changed_data), True)
+    names = [name for name in (form.fields if add else form.changed_data) if name in given or name in secret]
+    after = {name: secret.get(name) or _plain(given[name]) for name in names}
     if add:
         return FormChange({}, {name: value for name, value in after.items() if value not in (None, "", [], {})})
-    before = {name: _plain(form.initial.get(name)) for name in names}
-    # Secret values are never compared: a form does not have the old one.
-    changed = [name for name in names if before[name] != after[name] or name in audit.SECRET_FIELDS]
+    before = {name: secret.get(name) or _plain(form.initial.get(name)) for name in names}
+    # Secret values are not compared: a form does not have the old one.
+    changed = [name for name in names if before[name] != after[name] or name in secret]
     return FormChange(_only(changed, before), _only(changed, after))
 
 

@@ -174,6 +174,10 @@ class AuditEntryQuerySet(models.QuerySet["AuditEntry"]):
         """Refuse: nobody changes an entry."""
         raise TypeError("An entry of the audit log is never changed.")
 
+    def bulk_update(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuse: nobody changes an entry."""
+        raise TypeError("An entry of the audit log is never changed.")
+
     def delete(self) -> NoReturn:
         """Refuse: nobody deletes an entry."""
         raise TypeError("An entry of the audit log is never deleted.")

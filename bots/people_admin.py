@@ -21,6 +21,8 @@ admin.site.unregister([User, Group])
 class _WithinOwnPermissions(AuditedAdmin):
     """Offer what the user has, and guard who has more."""
 
+    list_in_transaction = True
+
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.related_model is Permission:
             kwargs["queryset"] = people.grantable(request.user)
@@ -40,11 +42,6 @@ class _WithinOwnPermissions(AuditedAdmin):
         if isinstance(obj, Group):
             return people.covers_group(request.user, obj)
         return obj is None or people.covers(request.user, obj)
-
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        # The admin's own action records what it deletes in a transaction of its own.
-        with transaction.atomic():
-            return super().changelist_view(request, extra_context)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         # Of several, too, none may have more than who deletes them.

@@ -32,6 +32,7 @@ class ChannelAdmin(AuditedAdmin):
     """Channels: where notifications go."""
 
     form = ChannelForm
+    list_in_transaction = True
     list_display = ["name", "shown_state", "shown_address", "filters", "waiting", "sent", "shown_error"]
     list_filter = ["enabled", "way", "min_severity"]
     search_fields = ["name"]
@@ -85,8 +86,8 @@ class ChannelAdmin(AuditedAdmin):
         return super().has_change_permission(request, obj) and (obj is None or obj.retired_at is None)
 
     def has_delete_permission(self, request: HttpRequest, obj: Channel | None = None) -> bool:
-        # Its deliveries are history. It is retired instead.
-        return False
+        # Its deliveries are history: with any it is retired instead.
+        return super().has_delete_permission(request, obj) and (obj is None or not obj.deliveries.exists())
 
     def has_retire_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("alerts.delete_channel")

@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 
-from jobs.admin import bots, events, jobs, kinds  # noqa: F401  registers the pages
+from jobs.admin import audit, bots, events, jobs, kinds  # noqa: F401  registers the pages
 
 # The links at the top of each page replace the sidebar, which leaves the full width for content.
 admin.site.enable_nav_sidebar = False

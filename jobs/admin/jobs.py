@@ -8,7 +8,7 @@ from django.contrib.admin import ShowFacets
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import path, reverse
@@ -31,6 +31,7 @@ from jobs.enqueue import insert
 from jobs.enqueue.new_job import NewJob
 from jobs.explain import timeline, why
 from jobs.lists import index_merge, job_list
+from jobs.lists.audit import about_job
 from jobs.lists.job_list import JobFilter
 from jobs.models import Job
 from jobs.states import HELD
@@ -126,9 +127,7 @@ class JobAdmin(JobColumns, AuditedAdmin):
                 self.record(request, Act.ENQUEUE, [audit.Subject("job", obj.pk, str(obj), after=given)])
 
     def entries_about(self, obj: Job) -> QuerySet[AuditEntry]:  # type: ignore[override]
-        # Acts on several jobs at once are known by the events that they made.
-        made = obj.events.exclude(audit=None).values("audit")
-        return AuditEntry.objects.filter(Q(pk__in=made) | Q(object_type="job", object_id=str(obj.pk)))
+        return AuditEntry.objects.filter(about_job(str(obj.pk)))
 
     # --- Interventions ---
 

@@ -23,7 +23,7 @@ from jobs.states import HELD, JobStatus, Verb
 from jobs.transitions import OPERATIONS
 from jobsite.lib.cursor_page import CursorPage
 from jobsite.lib.errors import Invalid, NotFound
-from jobsite.lib.params import job_id_in, only_known
+from jobsite.lib.params import job_id_in, only_known, text_in
 
 router = Router(auth=people_only, tags=["Jobs"])
 shared = Router(auth=either, tags=["Jobs"])
@@ -69,7 +69,7 @@ def enqueue(request: HttpRequest, data: JobIn) -> Any:
 def jobs(request: HttpRequest) -> Any:
     """Jobs, newest first. Filters: `status`, `kind`, `bot` (who holds it: id or name); `limit` and `cursor` page."""
     only_known(request, ("status", "kind", "bot", "limit", "cursor"))
-    kind = _text(request, "kind")
+    kind = text_in(request, "kind", NAME_LENGTH)
     kinds = [kind] if kind else key_of(request).kinds or [""]
     user = require(request, "jobs.view_job", kinds=kinds if any(kinds) else ())
     found, statuses = Job.objects.all(), JobStatus.values
@@ -77,7 +77,7 @@ def jobs(request: HttpRequest) -> Any:
         if status not in JobStatus.values:
             raise Invalid(f"status: one of {', '.join(JobStatus.values)}.")
         statuses = [status]
-    if bot := _text(request, "bot"):
+    if bot := text_in(request, "bot", NAME_LENGTH):
         by_id = bot.isascii() and bot.isdigit() and len(bot) <= 18
         found = found.filter(claimed_by=Bot.objects.filter(**({"pk": bot} if by_id else {"name": bot})).first())
         statuses = [status for status in statuses if status in HELD]
@@ -86,13 +86,6 @@ def jobs(request: HttpRequest) -> Any:
     ids = index_merge.ids([r for k in kinds for r in index_merge.ranges(found, statuses=statuses, kind=k)], page.reads)
     rows, next_cursor = page.cut(Job.objects.select_related("claimed_by").filter(pk__in=ids).order_by("-id"))
     return {"jobs": [job_out(job, user) for job in rows], "next_cursor": next_cursor}
-
-
-def _text(request: HttpRequest, name: str) -> str:
-    text = request.GET.get(name, "")
-    if len(text) > NAME_LENGTH or "\0" in text:
-        raise Invalid(f"{name}: at most {NAME_LENGTH} characters, and no NUL.")
-    return text
 
 
 def _find_for(request: HttpRequest, job_id: str) -> Job:

@@ -1,6 +1,5 @@
 """Template tags and filters of the admin: navigation, Home, charts, and formats of states and numbers."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from django import template
@@ -11,6 +10,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from bots import audit
 from jobs import transitions
 from jobs.lists import home as lists_home
 from jobs.models import Job, JobKind
@@ -27,6 +27,7 @@ age = register.filter("age", badges.age)
 seconds = register.filter("seconds", charts.seconds)
 duration = register.filter("duration", words)
 fold = register.filter("fold", json_view.fold)
+values = register.filter("values", audit.words)
 
 
 @register.filter
@@ -45,23 +46,6 @@ def word(state: str) -> str:
 def per_cent(share: float | None) -> str:
     """Format a share as `0.4 %`; a dash for None."""
     return "–" if share is None else f"{share * 100:.1f} %"
-
-
-#: The most items of a list that are written out.
-LISTED = 20
-
-
-@register.filter
-def values(changes: Mapping[str, Any]) -> str:
-    """Format the values of an audit entry: `paused: true, kinds: sum, mail`."""
-    return "; ".join(f"{name}: {_value(value)}" for name, value in changes.items()) or "–"
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, list):
-        shown = ", ".join(map(str, value[:LISTED])) or "none"
-        return shown if len(value) <= LISTED else f"{shown} and {len(value) - LISTED} more"
-    return {"True": "yes", "False": "no", "None": "none", "": "empty"}.get(str(value), str(value))
 
 
 #: The links at the top of every page: `(name, view, permission)`.

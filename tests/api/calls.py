@@ -62,6 +62,7 @@ CALLS = [
     Call("GET", "/jobs/{job_id}/explain", ("jobs.view_job",)),
     Call("GET", "/bots", ("bots.view_bot",)),
     Call("GET", "/bots/{bot_id}", ("bots.view_bot",)),
+    Call("GET", "/audit", ("bots.view_auditentry",)),
     Call("GET", "/stuck", ("jobs.view_job", "bots.view_bot")),
     Call("GET", "/incidents", ("alerts.view_incident",)),
     Call("GET", "/incidents/{incident_id}", ("alerts.view_incident",)),
