@@ -104,6 +104,10 @@ class ApiKeyAdmin(AuditedAdmin):
     def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
         return GIVEN if obj is None else self.list_display
 
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        # A key acts as its user, as does who may set that user's password.
+        return super().has_add_permission(request) and request.user.has_perm("auth.change_user")
+
     def has_change_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
         return False
 

@@ -53,7 +53,7 @@ class _WithinOwnPermissions(AuditedAdmin):
 
 @admin.register(User)
 class PersonAdmin(_WithinOwnPermissions, UserAdmin):
-    """Users. Whoever is deleted keeps their name in the history."""
+    """Users. The history keeps the name of one who is deleted."""
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
         return [] if request.user.is_superuser else ["is_superuser"]

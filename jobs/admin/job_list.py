@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from jobs import payloads
 from jobs.lists import job_list
 from jobs.lists.job_list import JobFilter
+from jobs.lists.search import parse
 from jobs.models import Job, JobQuerySet
 from jobs.states import JobStatus
 
@@ -27,7 +28,7 @@ def query_string(job_filter: JobFilter) -> str:
 def asked_filter(request: HttpRequest) -> JobFilter:
     """The filter that a request asks for. PermissionDenied for a search in payloads by somebody who may see none."""
     job_filter = JobFilter.from_params(request.GET)
-    if job_filter.searches_payloads and not payloads.may_see(request.user):
+    if parse(job_filter.text).reads_payloads and not payloads.may_see(request.user):
         raise PermissionDenied(f"Searching payloads and errors needs the permission {payloads.PERMISSION}.")
     return job_filter
 

@@ -131,13 +131,7 @@ class JobFilter:
     @property
     def narrow(self) -> bool:
         """Whether it has conditions without an index."""
-        return self.searches_payloads or self.view == "scheduled"
-
-    @property
-    def searches_payloads(self) -> bool:
-        """Whether it says something about what jobs carry."""
-        terms = parse(self.text)
-        return bool(terms.payload or terms.error)
+        return parse(self.text).reads_payloads or self.view == "scheduled"
 
 
 def _number(value: Any) -> int | None:

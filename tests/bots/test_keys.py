@@ -5,7 +5,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
@@ -146,6 +146,8 @@ def test_nobody_makes_a_key_that_may_do_more_than_they(
 ) -> None:
     assert people.covers(olga, vera) and not people.covers(vera, olga) and not people.covers(olga, admin_user)
     client.force_login(olga)
+    assert client.post("/admin/bots/apikey/add/", {"user": vera.pk, "name": ""}).status_code == 403
+    olga.user_permissions.add(Permission.objects.get(codename="change_user"))
     assert client.post("/admin/bots/apikey/add/", {"user": admin_user.pk, "name": ""}).status_code == 403
     assert client.post("/admin/bots/apikey/add/", {"user": vera.pk, "name": ""}).status_code == 200
     assert [key.username for key in ApiKey.objects.all()] == ["vera"]

@@ -121,8 +121,10 @@ def test_figures_of_incidents_are_the_codes(settings):
 
 def test_permissions_named_here_exist():
     named = set(re.findall(r"`((?:bots|alerts)\.[a-z]\w+_\w+)`", text_of(DOC)))
-    models = {"alerts": ("incident", "channel", "delivery"), "bots": ("bot", "apikey")}
-    plain = [f"{app}.{verb}_{name}" for app in models for verb in ("add", "change", "view") for name in models[app]]
+    models = {"alerts": ("incident", "channel", "delivery"), "bots": ("bot", "apikey", "auditentry")}
+    plain = [
+        f"{app}.{verb}_{name}" for app in models for verb in ("add", "change", "delete", "view") for name in models[app]
+    ]
     real = set(plain) | {
         f"{model._meta.app_label}.{codename}"
         for model in (Bot, ApiKey, Incident, Channel, Delivery)

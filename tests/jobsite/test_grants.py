@@ -20,7 +20,7 @@ from tests.docs.reading import text_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-WEB = "jobsite_web"
+WEB = "jobs_web"
 
 
 def ask(sql: str) -> None:

@@ -23,7 +23,7 @@ def test_it_is_somebodys_with_a_note_and_tells_nobody(incident, told):
     (taken,) = acknowledge.acknowledge([incident.pk], by=Who("olga"), remark=" I am on it ")
     assert (taken.acknowledged_by, taken.status, taken.state) == ("olga", "acknowledged", 1)
     assert taken.acknowledged_at is not None
-    note = taken.notes.get(by=Who("olga"))
+    note = taken.notes.get(by="olga")
     assert note.text == "Acknowledged: I am on it"
     assert told == []
 
@@ -35,7 +35,7 @@ def test_without_a_remark_it_says_so_all_the_same(incident):
 
 def test_the_first_one_has_it(incident):
     acknowledge.acknowledge([incident.pk], by=Who("olga"))
-    assert acknowledge.acknowledge([incident.pk], by="bert") == []
+    assert acknowledge.acknowledge([incident.pk], by=Who("bert")) == []
     assert the_one().acknowledged_by == "olga"
     assert not the_one().notes.filter(by="bert").exists()
 

@@ -79,9 +79,7 @@ def test_an_acknowledgement_that_comes_in_between_is_not_overwritten(stuck, olga
         with transaction.atomic():
             Incident.objects.select_for_update().get(pk=incident.pk)
             passing = run.go_and_block(reconcile.reconcile)
-            Incident.objects.filter(pk=incident.pk).update(
-                acknowledged_at="2026-01-01T00:00Z", acknowledged_by=Who("olga")
-            )
+            Incident.objects.filter(pk=incident.pk).update(acknowledged_at="2026-01-01T00:00Z", acknowledged_by="olga")
         passing.result(PATIENCE)
     assert the_one().acknowledged_by == "olga"
 

@@ -82,9 +82,3 @@ def test_each_object_has_its_own_part(client: Client, vera: User, nora: User, ad
     assert client.get("/admin/bots/bot/999999/history/").status_code == 404
     client.force_login(nora)
     assert client.get(f"/admin/bots/bot/{ada.pk}/history/").status_code == 403
-
-
-def test_a_bot_keeps_its_name(admin_client: Client, ada: Bot) -> None:
-    admin_client.post(f"/admin/bots/bot/{ada.pk}/change/", {"name": "eve", "kinds": "sum", "expected": "on"})
-    ada.refresh_from_db()
-    assert (ada.name, ada.kinds) == ("ada", ["sum"])
