@@ -13,7 +13,7 @@ from django.core.management import get_commands
 from jobs.api.v1 import api
 from jobs.models import JobKind
 from jobsite_client import Client
-from tests.docs.reading import table, text_of
+from tests.docs.reading import table, text_of, word
 
 OPERATIONS = "docs/operations.md"
 OURS = {"alerts", "bots", "jobs", "jobsite"}
