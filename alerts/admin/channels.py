@@ -16,7 +16,7 @@ from django.urls import path
 from alerts.admin.forms import ChannelForm
 from alerts.delivery import channels, dispatch
 from alerts.models import Channel, Delivery
-from alerts.states import DeliveryStatus, Way
+from alerts.states import SECRET_PREFIX, DeliveryStatus, Way
 from bots import audit
 from bots.acts import Act
 from bots.audited_admin import AuditedAdmin
@@ -25,6 +25,7 @@ from jobsite.lib.durations import words
 
 #: The most deliveries shown on a channel's page.
 DELIVERIES_SHOWN = 12
+FORMER_SIGNATURE = "Jobsite-Signature, until you create a new secret"
 
 
 @admin.register(Channel)
@@ -121,6 +122,7 @@ class ChannelAdmin(AuditedAdmin):
                 .select_related("incident")
                 .defer("message")[:DELIVERIES_SHOWN],
                 "signs": channel.way == Way.WEBHOOK,
+                "signature": "Standard Webhooks" if channel.secret.startswith(SECRET_PREFIX) else FORMER_SIGNATURE,
                 "after": words(channel.after) if channel.after else "",
                 "again_every": words(channel.again_every) if channel.again_every else "",
                 "may_test": self.has_test_permission(request) and channel.retired_at is None,

@@ -5,7 +5,7 @@ class Migration(migrations.Migration):
     """Channels that are out of use for ever."""
 
     dependencies = [
-        ("alerts", "0005_labels"),
+        ("alerts", "0008_durations_bounded"),
     ]
 
     operations = [

@@ -10,7 +10,7 @@ from bots.acts import Act
 from jobs.api import schemas
 from jobs.api.auth import people_only, require, require_still
 from jobs.enqueue import insert
-from jobs.enqueue.files import BadLine, read_ndjson
+from jobs.enqueue.files import BadFile, BadLine, read_ndjson
 from jobs.enqueue.load import Loaded, load
 from jobsite.lib import errors
 from jobsite.lib.bodies import NDJSON, UNLESS_NDJSON, is_ndjson, lines_of
@@ -75,7 +75,10 @@ def _stream(request: HttpRequest) -> dict[str, Any]:
         require_still(request, "jobs.add_job", scope=Act.ENQUEUE, kinds=kinds)
 
     jobs, skip = read_ndjson(lines), bad == "skip"
-    loaded = load(jobs, skip_bad=skip, max_ids=schemas.MAX_BULK, count=count or None, before_commit=still_allowed)
+    try:
+        loaded = load(jobs, skip_bad=skip, max_ids=schemas.MAX_BULK, count=count or None, before_commit=still_allowed)
+    except BadFile as error:
+        raise errors.BadRequest(f"The body cannot be read: {error}. Nothing was enqueued.") from None
     if loaded.bad and bad == "refuse":
         raise _refusal(loaded)
     out: dict[str, Any] = {"created": loaded.created, "existing": loaded.existing, "ids": loaded.ids}
@@ -89,7 +92,7 @@ def _bad_line(line: BadLine) -> dict[str, Any]:
 
 
 def _refusal(loaded: Loaded) -> errors.Invalid:
-    listed = [{"field": f"line {line['line']}", **line} for line in map(_bad_line, loaded.bad_lines)]
+    listed = [{"field": line.place, **_bad_line(line)} for line in loaded.bad_lines]
     first = "; ".join(f"{line['field']}: {line['message']}" for line in listed[:3])
     others = f"; and {loaded.bad - 3} more" if loaded.bad > 3 else ""
     return errors.Invalid(f"{first}{others}. Nothing was enqueued.", errors=listed, bad=loaded.bad)

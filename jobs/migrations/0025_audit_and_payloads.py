@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
     """The operator's act behind an event, and a permission to see payloads, results and errors."""
 
     dependencies = [
-        ("jobs", "0021_labels"),
+        ("jobs", "0026_durations_bounded"),
         ("bots", "0009_audit"),
         ("auth", "0012_alter_user_first_name_max_length"),
         ("contenttypes", "0002_remove_content_type_name"),
