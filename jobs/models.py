@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from bots.models import NAME_LENGTH, AuditEntry, Bot
 from jobs.states import AT_REST, FINISHED, HELD, Actor, JobStatus, Policy, Verb
-from jobs.stats.models import JobRollup, Learned, RollupState
+from jobs.stats.models import JobRollup, Learned, RollupState, SweepRun
 from jobs.time_limits import past_a_limit
 from jobs.transitions import ENDING, OPERATIONS
 
@@ -281,26 +281,3 @@ class JobEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.verb} of job {self.job_id}, attempt {self.attempt}"
-
-
-class SweepRun(models.Model):
-    """The last full sweep that came to its end: one row, which `jobs.sweep` writes. A dry run is none, nor one kind's.
-
-    Where it is old, nobody is watching; all moments are the database's.
-    """
-
-    ONLY = 1
-
-    id = models.PositiveSmallIntegerField(primary_key=True, default=ONLY)
-    started_at = models.DateTimeField()
-    finished_at = models.DateTimeField()
-    took = models.FloatField(help_text="Seconds.")
-    # What `sweep_stuck --json` prints.
-    counts = models.JSONField(default=dict)
-
-    class Meta:
-        verbose_name = "last sweep"
-        constraints = [models.CheckConstraint(name="sweeprun_only_one", condition=Q(id=1))]
-
-    def __str__(self) -> str:
-        return f"sweep of {self.finished_at.isoformat()}"
