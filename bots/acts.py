@@ -27,6 +27,7 @@ class Act(TextChoices):
     ACKNOWLEDGE = "acknowledge"
     TEST = "test"
     RETIRE = "retire"
+    SEND = "send"
 
 
 class Via(TextChoices):

@@ -63,6 +63,7 @@ class Migration(migrations.Migration):
                             ("acknowledge", "Acknowledge"),
                             ("test", "Test"),
                             ("retire", "Retire"),
+                            ("send", "Send"),
                         ],
                         max_length=20,
                     ),
@@ -130,6 +131,7 @@ class Migration(migrations.Migration):
                             "acknowledge",
                             "test",
                             "retire",
+                            "send",
                         ],
                     )
                 ),

@@ -95,7 +95,6 @@ class AuditEntryAdmin(GuardedActions):
     list_display_links = ["act"]
     list_filter = [PersonFilter, "verb", ObjectFilter, "via", TimeFilter, ObjectIdFilter]
     search_fields = ["=by", "=key", "=object_name", "=object_id", "=request_id"]
-    search_help_text = "A person, the name or number of an object, a key, or a request id."
     ordering = ["-id"]
     sortable_by = ()
     fields = FIELDS

@@ -10,7 +10,7 @@ from alerts.incidents import acknowledge, reconcile
 from alerts.models import Channel, Delivery, Incident
 from alerts.states import Moment
 from bots.audit import Who
-from bots.models import ApiKey, Bot
+from bots.models import ApiKey, AuditEntry, Bot
 from jobs import lifecycle
 from jobs.lifecycle import By
 from jobs.stats import rollup
@@ -19,7 +19,7 @@ from tests.cast import bot_named, enqueue_one, take_one
 from tests.far_side import a_channel, an_incident
 
 #: What the pages are about. A file of tests for each, so that they are spread over all processors.
-SECTIONS = ("jobs", "one_job", "bots", "kinds_and_history", "incidents", "channels")
+SECTIONS = ("jobs", "one_job", "bots", "kinds_and_history", "incidents", "channels", "audit")
 
 
 def some_channels():
@@ -120,8 +120,15 @@ def fill(olga, ada, bob, age):
             f"/admin/alerts/channel/{hook.pk}/change/",
             f"/admin/alerts/channel/{hook.pk}/secret/",
             f"/admin/alerts/channel/{hook.pk}/history/",
+            f"/admin/alerts/channel/{hook.pk}/retire/",
             "/admin/alerts/delivery/",
             f"/admin/alerts/delivery/{hook.deliveries.earliest('pk').pk}/change/",
+        ],
+        "audit": [
+            "/admin/bots/auditentry/",
+            "/admin/bots/auditentry/?verb__exact=release",
+            f"/admin/bots/auditentry/{AuditEntry.objects.filter(verb='release').latest('pk').pk}/change/",
+            f"/admin/bots/bot/{ada.pk}/history/",
         ],
     }
     assert tuple(addresses) == SECTIONS

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Group, User
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
@@ -225,8 +226,11 @@ def held_job_of(bot: Bot) -> Job:
 
 
 def test_a_file_of_jobs_is_one_act(admin_client: Client) -> None:
-    form = {"text": '{"kind":"sum"}\n{"kind":"mail"}\n', "format": "ndjson", "load": "yes"}
-    assert admin_client.post(reverse("admin:jobs_job_upload"), form).status_code == 302
+    url, file = reverse("admin:jobs_job_upload"), SimpleUploadedFile("x.ndjson", b'{"kind":"sum"}\n{"kind":"mail"}\n')
+    checked = admin_client.post(url, {"file": file})
+    assert not AuditEntry.objects.exists()
+    form = {"content": checked.context["content"], "format": checked.context["format"], "load": "yes"}
+    assert admin_client.post(url, form).status_code == 302
     (entry,) = AuditEntry.objects.all()
     assert (entry.verb, entry.object_name, entry.after["kinds"]) == ("enqueue", "2 jobs", {"sum": 1, "mail": 1})
 
