@@ -11,6 +11,8 @@ from alerts.errors import NotOpen
 from alerts.incidents import acknowledge as incidents_acknowledge
 from alerts.models import Incident
 from alerts.states import Cause, IncidentStatus, Severity
+from bots.acts import Act
+from bots.audit import caller as audited
 from jobs.api.auth import people_only, require
 from jobsite.lib import errors
 from jobsite.lib.cursor_page import CursorPage
@@ -122,9 +124,9 @@ def acknowledge(
     request: HttpRequest, incident_id: str, data: AcknowledgeIn = Body(default_factory=AcknowledgeIn)
 ) -> Any:
     """Acknowledge an incident, which ends its reminders. One that is already acknowledged stays as it is."""
-    user = require(request, "alerts.acknowledge_incident")
+    require(request, "alerts.acknowledge_incident", scope=Act.ACKNOWLEDGE)
     before = find(incident_id)
-    taken = incidents_acknowledge.acknowledge([before.pk], by=user.get_username(), remark=data.remark)
+    taken = incidents_acknowledge.acknowledge([before.pk], by=audited(request), remark=data.remark)
     now = taken[0] if taken else find(incident_id)
     if now.status == IncidentStatus.RESOLVED:
         raise NotOpen(f"Incident {now.pk} has resolved; only an open one can be acknowledged.", incident_id=now.pk)

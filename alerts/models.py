@@ -184,6 +184,8 @@ class Channel(models.Model):
     quiet_until = models.TimeField("quiet hours end", null=True, blank=True)
     critical_breaks_quiet = models.BooleanField(default=True, db_default=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+    # Out of use for ever: off, without address and secret. Its deliveries stay.
+    retired_at = models.DateTimeField(null=True, blank=True, editable=False)
     # The outcome of recent deliveries. A failing channel delays no other.
     sent_at = models.DateTimeField(null=True, blank=True, editable=False)
     failing_since = models.DateTimeField(null=True, blank=True, editable=False)
@@ -198,6 +200,7 @@ class Channel(models.Model):
         permissions = [("test_channel", "Can send a test to a channel")]
         constraints = [
             models.CheckConstraint(name="channel_way_valid", condition=Q(way__in=Way.values)),
+            models.CheckConstraint(name="channel_retired_is_off", condition=Q(retired_at=None) | Q(enabled=False)),
             models.CheckConstraint(name="channel_severity_valid", condition=Q(min_severity__in=Severity.values)),
             models.CheckConstraint(
                 name="channel_durations_bounded",
@@ -217,6 +220,8 @@ class Channel(models.Model):
     @property
     def state(self) -> str:
         """Its state in one word, as shown in the admin."""
+        if self.retired_at is not None:
+            return "retired"
         if not self.enabled:
             return "off"
         if self.failing_since is not None:

@@ -1,4 +1,4 @@
-"""Show bots and API keys in the admin. `jobs.admin.bots` adds the jobs that a bot holds."""
+"""Show bots in the admin. `jobs.admin.bots` adds the jobs that a bot holds."""
 
 from typing import Any
 
@@ -12,26 +12,15 @@ from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils.html import format_html_join
 
-from bots import roster
-from bots.models import ApiKey, Bot
-from jobsite.lib.admin import GuardedActions, count_of
+from bots import audit, people_admin, roster  # noqa: F401  people_admin registers its pages
+from bots.audited_admin import AuditedAdmin
+from bots.keys_admin import show_token
+from bots.models import Bot
+from jobsite.lib.admin import count_of
 from jobsite.lib.badges import NONE, age, badge
 
 
-def show_token(admin_: admin.ModelAdmin, request: HttpRequest, owner: object, token: str) -> HttpResponse:
-    """Show a new token. It is not stored, so this is the only time."""
-    context = admin_.admin_site.each_context(request) | {
-        "title": f"The token of {owner}",
-        "token": token,
-        "owner": owner,
-        "opts": admin_.opts,
-    }
-    response = TemplateResponse(request, "admin/bots/token.html", context)
-    response["Cache-Control"] = "no-store"
-    return response
-
-
-class BotAdmin(GuardedActions):
+class BotAdmin(AuditedAdmin):
     """Edit identity, token, pause and quarantine. Health and status are only shown."""
 
     list_display = ["name", "shown_status", "shown_health", "seen", "halted", "version"]
@@ -41,6 +30,7 @@ class BotAdmin(GuardedActions):
     # The fields that people may change. `jobs.admin.bots` shows the rest.
     fields = ["name", "kinds", "capacity", "expected"]
     actions = ["pause", "resume", "clear_quarantine", "revoke_tokens"]
+    adds_by_verb = True
 
     @admin.display(description="status", ordering="status")
     def shown_status(self, bot: Bot) -> str:
@@ -69,21 +59,25 @@ class BotAdmin(GuardedActions):
     def has_rotate_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("bots.rotate_bot_token")
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Bot | None = None) -> list[str]:
+        # The history, incidents and log lines have its name.
+        return [] if obj is None else ["name"]
+
     def get_form(self, request: HttpRequest, obj: Bot | None = None, change: bool = False, **kwargs: Any) -> Any:
-        kwargs.setdefault("help_texts", {"name": "Unique in the fleet; history knows it by this name."})
+        kwargs.setdefault("help_texts", {"name": "Unique in the fleet. It stays, because the history has it."})
         return super().get_form(request, obj, change, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Bot, form: forms.ModelForm, change: bool) -> None:
         if change:
             # Only the form's fields: the bot's state may have changed since the page was rendered.
-            obj.save(update_fields=["name", "kinds", "capacity", "expected"])
+            obj.save(update_fields=["kinds", "capacity", "expected"])
             return
         bot, token = roster.register(
             name=obj.name,
             kinds=obj.kinds,
             capacity=obj.capacity,
             expected=obj.expected,
-            by=request.user.get_username(),
+            by=audit.caller(request),
         )
         obj.pk, obj._token = bot.pk, token  # type: ignore[attr-defined]
 
@@ -92,34 +86,22 @@ class BotAdmin(GuardedActions):
 
     @admin.action(description="Pause: no new jobs", permissions=["pause"])
     def pause(self, request: HttpRequest, bots: QuerySet[Bot]) -> None:
-        changing = list(bots.filter(paused=False))
-        done = roster.pause(bots, by=request.user.get_username())
-        for bot in changing:
-            self.log_change(request, bot, "Paused.")
+        done = roster.pause(bots, by=audit.caller(request))
         self.message_user(request, f"Paused {count_of(done, 'bot')}; each finishes what it holds.")
 
     @admin.action(description="Resume: new jobs again", permissions=["pause"])
     def resume(self, request: HttpRequest, bots: QuerySet[Bot]) -> None:
-        changing = list(bots.filter(paused=True))
-        done = roster.resume(bots, by=request.user.get_username())
-        for bot in changing:
-            self.log_change(request, bot, "Resumed.")
+        done = roster.resume(bots, by=audit.caller(request))
         self.message_user(request, f"Resumed {count_of(done, 'bot')}.")
 
     @admin.action(description="Clear quarantine", permissions=["pause"])
     def clear_quarantine(self, request: HttpRequest, bots: QuerySet[Bot]) -> None:
-        changing = list(bots.exclude(quarantined_at=None))
-        done = roster.clear_quarantine(bots, by=request.user.get_username())
-        for bot in changing:
-            self.log_change(request, bot, "Quarantine cleared.")
+        done = roster.clear_quarantine(bots, by=audit.caller(request))
         self.message_user(request, f"Cleared the quarantine of {count_of(done, 'bot')}.")
 
     @admin.action(description="Revoke tokens: these bots cannot call any more", permissions=["rotate"])
     def revoke_tokens(self, request: HttpRequest, bots: QuerySet[Bot]) -> None:
-        changing = list(bots.exclude(token_digest=None))
-        done = roster.revoke(bots, by=request.user.get_username())
-        for bot in changing:
-            self.log_change(request, bot, "Token revoked.")
+        done = roster.revoke(bots, by=audit.caller(request))
         self.message_user(request, f"Revoked {count_of(done, 'token')}.", messages.WARNING)
 
     def get_urls(self) -> Any:
@@ -134,8 +116,7 @@ class BotAdmin(GuardedActions):
         if bot is None:
             raise Http404(f"There is no bot {bot_id}.")
         if request.method == "POST":
-            token = roster.rotate(bot, by=request.user.get_username())
-            self.log_change(request, bot, "Token rotated.")
+            token = roster.rotate(bot, by=audit.caller(request))
             return show_token(self, request, bot, token)
         context = self.admin_site.each_context(request) | {
             "title": f"A new token for {bot}?",
@@ -143,60 +124,3 @@ class BotAdmin(GuardedActions):
             "opts": self.opts,
         }
         return TemplateResponse(request, "admin/bots/rotate.html", context)
-
-
-@admin.register(ApiKey)
-class ApiKeyAdmin(GuardedActions):
-    """Create and revoke the keys of operators and producers. A key is shown once."""
-
-    list_display = ["shown_prefix", "user", "name", "made", "used", "revoked"]
-    list_select_related = ["user"]
-    search_fields = ["prefix", "name", "user__username"]
-    actions = ["revoke"]
-
-    @admin.display(description="key", ordering="prefix")
-    def shown_prefix(self, key: ApiKey) -> str:
-        return f"{key.prefix}…"
-
-    @admin.display(description="made", ordering="created_at")
-    def made(self, key: ApiKey) -> str:
-        return age(key.created_at)
-
-    @admin.display(description="last used", ordering="last_used_at")
-    def used(self, key: ApiKey) -> str:
-        return age(key.last_used_at)
-
-    @admin.display(description="revoked", ordering="revoked_at")
-    def revoked(self, key: ApiKey) -> str:
-        return age(key.revoked_at)
-
-    def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
-        return ["user", "name"] if obj is None else ["shown_prefix", "user", "name", "made", "used", "revoked"]
-
-    def has_change_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
-        return False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        # A key acts as its user: who may create keys for others may act as anyone.
-        return bool(request.user.is_superuser)
-
-    def has_revoke_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("bots.revoke_apikey")
-
-    def save_model(self, request: HttpRequest, obj: ApiKey, form: forms.ModelForm, change: bool) -> None:
-        key, token = roster.create_key(obj.user, obj.name, by=request.user.get_username())
-        obj.pk, obj.prefix, obj._token = key.pk, key.prefix, token  # type: ignore[attr-defined]
-
-    def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
-        return show_token(self, request, obj, obj._token)  # type: ignore[attr-defined]
-
-    @admin.action(description="Revoke: these keys stop working at once", permissions=["revoke"])
-    def revoke(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> None:
-        changing = list(keys.filter(revoked_at=None))
-        done = roster.revoke_keys(keys, by=request.user.get_username())
-        for key in changing:
-            self.log_change(request, key, "Revoked.")
-        self.message_user(request, f"Revoked {count_of(done, 'key')}.", messages.WARNING)

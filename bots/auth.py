@@ -9,6 +9,8 @@ from django.db.models.functions import Now
 from bots import tokens
 from bots.models import ApiKey, Bot
 from bots.states import BotStatus, HealthStatus
+from jobsite.lib.clock import moment
+from jobsite.lib.errors import KeyExpired
 
 #: A key's last use is updated only when it is older than this.
 KEY_USED_EVERY = timedelta(minutes=1)
@@ -20,24 +22,45 @@ def bearer(header: str) -> str:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-def recognise(token: str) -> Bot | ApiKey | None:
+def recognise(token: str, address: str = "") -> Bot | ApiKey | None:
     """Return the bot of this token, or the API key if its user is active. None for an unknown or revoked token.
 
-    A bot has `news`: whether `jobs.lifecycle.see` has something to write about it.
+    KeyExpired for a key that was good. A bot has `news`: whether `jobs.lifecycle.see` has something to write about it.
+    `address`: where the call comes from, which is kept with a key.
     """
     digest = tokens.digest(token)
     if token.startswith(tokens.KEY_PREFIX):
-        return _key(digest)
+        return _key(digest, address)
     old = Q(last_seen_at=None) | Q(last_seen_at__lt=Now() - settings.LAST_SEEN_EVERY) | Q(status=BotStatus.DOWN)
     unwell = ~Q(health_status=HealthStatus.NORMAL) & Q(stuck_job=None)
-    news = ExpressionWrapper(old | unwell, output_field=BooleanField())
+    news = _flag(old | unwell)
     return Bot.objects.filter(token_digest=digest).annotate(news=news).first()
 
 
-def _key(digest: bytes) -> ApiKey | None:
-    key = ApiKey.objects.select_related("user").filter(digest=digest, revoked_at=None, user__is_active=True).first()
-    if key is not None:
-        unused = Q(last_used_at=None) | Q(last_used_at__lt=Now() - KEY_USED_EVERY)
-        # The condition is in the statement, so that a thousand calls a minute write once.
-        ApiKey.objects.filter(unused, pk=key.pk).update(last_used_at=Now())
+def current(key: ApiKey) -> ApiKey | None:
+    """Return the same key as it is now, with its user. None if it was revoked or its user may no longer call."""
+    return _valid(bytes(key.digest))
+
+
+def _key(digest: bytes, address: str) -> ApiKey | None:
+    key = _valid(digest)
+    if key is not None and key.unused:  # type: ignore[attr-defined]
+        # The condition is in the statement, too: of calls at the same time one writes.
+        ApiKey.objects.filter(_UNUSED, pk=key.pk).update(last_used_at=Now(), last_used_from=address)
     return key
+
+
+def _valid(digest: bytes) -> ApiKey | None:
+    found = ApiKey.objects.select_related("user").filter(digest=digest, revoked_at=None, user__is_active=True)
+    key = found.annotate(unused=_flag(_UNUSED), expired=_flag(Q(expires_at__lte=Now()))).first()
+    if key is not None and key.expired and key.expires_at is not None:
+        raise KeyExpired(f"This key expired at {moment(key.expires_at)}. Ask for a new one.")
+    return key
+
+
+def _flag(condition: Q) -> ExpressionWrapper:
+    return ExpressionWrapper(condition, output_field=BooleanField())
+
+
+#: A key whose last use is to be written: a thousand calls a minute write once.
+_UNUSED = Q(last_used_at=None) | Q(last_used_at__lt=Now() - KEY_USED_EVERY)

@@ -1,14 +1,19 @@
-"""Store bots and the API keys of operators and producers."""
+"""Store bots, the API keys of operators and producers, the audit log, and what roles were granted."""
 
+from collections.abc import Collection
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from django.conf import settings
+from django.contrib.auth.models import Group
 from django.contrib.postgres.fields import ArrayField
+from django.core.serializers.json import DjangoJSONEncoder
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Coalesce, Now
+
+from bots.acts import READ, SCOPES, Act, Via
 
 # Django finds the models of an app in its one module, wherever they are written.
 from bots.login.models import Identity, Login, SecondFactor  # noqa: F401
@@ -110,21 +115,139 @@ class Bot(models.Model):
 
 
 class ApiKey(models.Model):
-    """An operator's or producer's key. It acts as its user; that user's permissions decide."""
+    """An operator's or producer's key. It acts as its user: that user's permissions decide, within the key's scope."""
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_keys")
+    # A key whose user was deleted does not work, and keeps the name.
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="api_keys")
+    username = models.CharField(max_length=150, blank=True, default="", db_default="", editable=False)
     name = models.CharField(max_length=NAME_LENGTH, blank=True, default="", help_text="What it is for.")
+    kinds = ArrayField(
+        models.CharField(max_length=NAME_LENGTH),
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text="Only jobs of these kinds, comma-separated, and nothing else. Empty: no limit.",
+    )
+    verbs = ArrayField(
+        models.CharField(max_length=20),
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text=f"Only these, comma-separated: {', '.join(SCOPES)}. Empty: all that its user may do.",
+    )
+    read_only = models.BooleanField(default=False, db_default=False, help_text="It may read and change nothing.")
+    expires_at = models.DateTimeField("expires", null=True, blank=True, help_text="Empty: never.")
     prefix = models.CharField(max_length=12, editable=False)
     digest = models.BinaryField(max_length=32, unique=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+    # Written once a minute at most.
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_used_from = models.CharField(max_length=45, blank=True, default="", db_default="", editable=False)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         ordering = ["-created_at"]
         verbose_name = "API key"
         permissions = [("revoke_apikey", "Can revoke an API key")]
+        constraints = [
+            models.CheckConstraint(name="apikey_verbs_valid", condition=Q(verbs__contained_by=list(map(str, SCOPES))))
+        ]
 
     def __str__(self) -> str:
-        label: Any = self.name or self.user
+        label: Any = self.name or self.username
         return f"{self.prefix}… ({label})"
+
+    def beyond_scope(self, verb: str, kinds: Collection[str] | None) -> str:
+        """Why this key may not do `verb` for jobs of these kinds, or an empty text. No kinds: it is not about jobs."""
+        if self.read_only and verb != READ:
+            return f"This key is read-only; this call needs the scope {verb}."
+        if self.verbs and verb not in self.verbs:
+            return f"This key's scope is {', '.join(self.verbs)}; this call needs the scope {verb}."
+        if self.kinds and kinds is None:
+            return f"This key's scope is jobs of {', '.join(self.kinds)}; this call needs a key for all kinds."
+        if self.kinds and (other := sorted(set(kinds or ()) - set(self.kinds))):
+            return f"This key's scope is jobs of {', '.join(self.kinds)}; this call needs the kind {other[0]}."
+        return ""
+
+
+class AuditEntryQuerySet(models.QuerySet["AuditEntry"]):
+    """Entries of the audit log. They are added and read, and nothing else."""
+
+    def update(self, **values: Any) -> NoReturn:
+        """Refuse: nobody changes an entry."""
+        raise TypeError("An entry of the audit log is never changed.")
+
+    def bulk_update(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuse: nobody changes an entry."""
+        raise TypeError("An entry of the audit log is never changed.")
+
+    def delete(self) -> NoReturn:
+        """Refuse: nobody deletes an entry."""
+        raise TypeError("An entry of the audit log is never deleted.")
+
+
+class AuditEntry(models.Model):
+    """One act of a person. Written by `bots.audit.record` alone, in the act's transaction; never changed or deleted.
+
+    Names and numbers in place of keys: an entry outlives the rows that it is about.
+    """
+
+    LABEL_LENGTH = 300
+
+    at = models.DateTimeField(db_default=Now())
+    #: A user's name; empty for a command.
+    by = models.CharField(max_length=200, blank=True, default="", db_default="")
+    via = models.CharField(max_length=10, choices=Via)
+    #: The visible prefix of the API key.
+    key = models.CharField(max_length=12, blank=True, default="", db_default="")
+    verb = models.CharField(max_length=20, choices=Act)
+    object_type = models.CharField("object", max_length=30)
+    #: Empty for several jobs at once; `after` has their ids, and their events refer to the entry.
+    object_id = models.CharField(max_length=100, blank=True, default="", db_default="")
+    object_name = models.CharField(max_length=LABEL_LENGTH, blank=True, default="", db_default="")
+    before = models.JSONField(default=dict, blank=True, encoder=DjangoJSONEncoder)
+    after = models.JSONField(default=dict, blank=True, encoder=DjangoJSONEncoder)
+    reason = models.TextField(blank=True, default="", db_default="")
+    request_id = models.CharField(max_length=64, blank=True, default="", db_default="")
+
+    objects = AuditEntryQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name = "audit entry"
+        verbose_name_plural = "audit log"
+        default_permissions = ("view",)
+        constraints = [
+            models.CheckConstraint(name="auditentry_via_valid", condition=Q(via__in=Via.values)),
+            models.CheckConstraint(name="auditentry_verb_valid", condition=Q(verb__in=Act.values)),
+        ]
+        indexes = [
+            models.Index(name="auditentry_of_object", fields=["object_type", "object_id", "-id"]),
+            models.Index(name="auditentry_by", fields=["by", "-id"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.verb} of {self.object_type} {self.object_name}".strip()
+
+    def save(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuse: `bots.audit.record` writes entries."""
+        raise TypeError("An entry of the audit log is written by bots.audit.record and never changed.")
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuse: nobody deletes an entry."""
+        raise TypeError("An entry of the audit log is never deleted.")
+
+
+class RoleGrant(models.Model):
+    """What a role's group was given once by `jobsite.roles`, so that what a person took from it does not come back."""
+
+    role = models.CharField(max_length=NAME_LENGTH, primary_key=True)
+    # NULL: the group was deleted, or a person had made one of this name before.
+    group = models.OneToOneField(Group, null=True, on_delete=models.SET_NULL, related_name="+")
+    granted = ArrayField(models.CharField(max_length=NAME_LENGTH), default=list)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.role

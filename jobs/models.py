@@ -8,10 +8,10 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from bots.models import NAME_LENGTH, Bot
+from bots.models import NAME_LENGTH, AuditEntry, Bot
 from jobs.attempts import Numbered
 from jobs.states import AT_REST, FINISHED, HELD, Actor, JobStatus, Policy, Verb
-from jobs.stats.models import JobRollup, Learned, RollupState
+from jobs.stats.models import JobRollup, Learned, RollupState, SweepRun
 from jobs.time_limits import past_a_limit
 from jobs.transitions import ENDING, OPERATIONS
 
@@ -180,7 +180,10 @@ class Job(Numbered, models.Model):
 
     class Meta:
         ordering = ["-id"]
-        permissions = [(f"{t.verb}_job", f"Can {t.grants}") for t in OPERATIONS.values()]
+        permissions = [
+            *((f"{t.verb}_job", f"Can {t.grants}") for t in OPERATIONS.values()),
+            ("view_payload", "Can see payloads, results and errors"),
+        ]
         constraints = [
             models.CheckConstraint(name="job_status_valid", condition=Q(status__in=JobStatus.values)),
             # Held if and only if somebody holds it, under an attempt, with a moment at which the sweep looks.
@@ -258,6 +261,10 @@ class JobEvent(Numbered, models.Model):
     reason = models.TextField(blank=True, default="", db_default="")
     at = models.DateTimeField(db_default=Now())
     detail = models.JSONField(default=dict, blank=True)
+    # The operator's act that made this event. Written before its entry, in the same transaction.
+    audit = models.ForeignKey(
+        AuditEntry, models.DO_NOTHING, null=True, editable=False, related_name="+", db_index=False, db_constraint=False
+    )
 
     class Meta:
         ordering = ["-id"]
@@ -280,26 +287,3 @@ class JobEvent(Numbered, models.Model):
 
     def __str__(self) -> str:
         return f"{self.verb} of job {self.job_id}, attempt {self.attempt_number}"
-
-
-class SweepRun(models.Model):
-    """The last full sweep that came to its end: one row, which `jobs.sweep` writes. A dry run is none, nor one kind's.
-
-    Where it is old, nobody is watching; all moments are the database's.
-    """
-
-    ONLY = 1
-
-    id = models.PositiveSmallIntegerField(primary_key=True, default=ONLY)
-    started_at = models.DateTimeField()
-    finished_at = models.DateTimeField()
-    took = models.FloatField(help_text="Seconds.")
-    # What `sweep_stuck --json` prints.
-    counts = models.JSONField(default=dict)
-
-    class Meta:
-        verbose_name = "last sweep"
-        constraints = [models.CheckConstraint(name="sweeprun_only_one", condition=Q(id=1))]
-
-    def __str__(self) -> str:
-        return f"sweep of {self.finished_at.isoformat()}"

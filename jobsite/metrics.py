@@ -28,9 +28,12 @@ from psycopg_pool import PoolTimeout
 
 from alerts import metrics as of_alerts
 from bots import auth, tokens
+from bots.acts import READ
 from bots.models import ApiKey
 from jobs.stats import metrics as of_jobs
 from jobs.turns import waiting
+from jobsite.lib.addresses import client_address
+from jobsite.lib.errors import Unauthorized
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -169,10 +172,12 @@ def may_read(request: HttpRequest) -> bool:
     if not token.startswith(tokens.KEY_PREFIX):
         return False
     try:
-        key = auth.recognise(token)
-    except (DatabaseError, InterfaceError, PoolTimeout):
+        key = auth.recognise(token, client_address(request.META))
+    except (DatabaseError, InterfaceError, PoolTimeout, Unauthorized):
         return False
-    return isinstance(key, ApiKey) and key.user.has_perm("jobs.view_job")
+    if not isinstance(key, ApiKey) or key.user is None or key.beyond_scope(READ, None):
+        return False
+    return key.user.has_perm("jobs.view_job")
 
 
 def _digest(text: str) -> bytes:

@@ -6,6 +6,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin import ShowFacets
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
@@ -14,9 +15,11 @@ from django.urls import path
 
 from alerts.admin.forms import ChannelForm
 from alerts.delivery import channels, dispatch
-from alerts.models import Channel, Delivery, new_secret
+from alerts.models import Channel, Delivery
 from alerts.states import SECRET_PREFIX, DeliveryStatus, Way
-from jobsite.lib.admin import GuardedActions
+from bots import audit
+from bots.acts import Act
+from bots.audited_admin import AuditedAdmin
 from jobsite.lib.badges import NONE, age, badge
 from jobsite.lib.durations import words
 
@@ -26,10 +29,11 @@ FORMER_SIGNATURE = "Jobsite-Signature, until you create a new secret"
 
 
 @admin.register(Channel)
-class ChannelAdmin(GuardedActions):
+class ChannelAdmin(AuditedAdmin):
     """Channels: where notifications go."""
 
     form = ChannelForm
+    list_in_transaction = True
     list_display = ["name", "shown_state", "shown_address", "filters", "waiting", "sent", "shown_error"]
     list_filter = ["enabled", "way", "min_severity"]
     search_fields = ["name"]
@@ -79,6 +83,16 @@ class ChannelAdmin(GuardedActions):
             for name, options in self.fieldsets
         ]
 
+    def has_change_permission(self, request: HttpRequest, obj: Channel | None = None) -> bool:
+        return super().has_change_permission(request, obj) and (obj is None or obj.retired_at is None)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Channel | None = None) -> bool:
+        # Its deliveries are history: with any it is retired instead.
+        return super().has_delete_permission(request, obj) and (obj is None or not obj.deliveries.exists())
+
+    def has_retire_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("alerts.delete_channel")
+
     def has_test_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("alerts.test_channel")
 
@@ -111,7 +125,8 @@ class ChannelAdmin(GuardedActions):
                 "signature": "Standard Webhooks" if channel.secret.startswith(SECRET_PREFIX) else FORMER_SIGNATURE,
                 "after": words(channel.after) if channel.after else "",
                 "again_every": words(channel.again_every) if channel.again_every else "",
-                "may_test": self.has_test_permission(request),
+                "may_test": self.has_test_permission(request) and channel.retired_at is None,
+                "may_retire": self.has_retire_permission(request) and channel.retired_at is None,
                 "may_change": self.has_change_permission(request, channel),
             }
         return super().change_view(request, object_id, form_url, extra)
@@ -121,6 +136,7 @@ class ChannelAdmin(GuardedActions):
         own_pages = [
             path("<int:pk>/test/", view(self.send_test), name="alerts_channel_test"),
             path("<int:pk>/secret/", view(self.rotate), name="alerts_channel_secret"),
+            path("<int:pk>/retire/", view(self.retire), name="alerts_channel_retire"),
         ]
         return [*own_pages, *super().get_urls()]
 
@@ -131,10 +147,13 @@ class ChannelAdmin(GuardedActions):
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         channel = self._channel(pk)
+        if channel.retired_at is not None:
+            raise Http404(f"{channel} is retired.")
         result = dispatch.send_test(channel, request.user.get_username())
+        with transaction.atomic():
+            self.record(request, Act.TEST, [audit.subject(channel, after={"sent": result.ok})])
         text = f"The test was sent. {result.detail}" if result.ok else f"The test was not sent. {result.detail}"
         self.message_user(request, text, messages.SUCCESS if result.ok else messages.ERROR)
-        self.log_change(request, channel, text)
         return redirect("admin:alerts_channel_change", pk)
 
     def rotate(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -145,12 +164,22 @@ class ChannelAdmin(GuardedActions):
         if channel.way != Way.WEBHOOK:
             raise Http404(f"{channel} signs nothing.")
         if request.method == "POST":
-            channel.secret = new_secret()
-            channel.save(update_fields=["secret"])
-            self.log_change(request, channel, "Secret rotated.")
+            channels.rotate_secret(channel, by=audit.caller(request))
             return self._show_secret(request, channel)
         context = self._context(request, channel, f"A new secret for {channel}?")
         return TemplateResponse(request, "admin/alerts/rotate.html", context)
+
+    def retire(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Confirm, then retire the channel."""
+        channel = self._channel(pk)
+        if not self.has_retire_permission(request):
+            raise PermissionDenied
+        if request.method == "POST":
+            if channels.retire(channel, by=audit.caller(request)):
+                self.message_user(request, f"Retired {channel}. Its deliveries stay.")
+            return redirect("admin:alerts_channel_change", pk)
+        context = self._context(request, channel, f"Retire {channel}?")
+        return TemplateResponse(request, "admin/alerts/retire.html", context)
 
     def _show_secret(self, request: HttpRequest, channel: Channel) -> HttpResponse:
         context = self._context(request, channel, f"The secret of {channel}") | {"secret": channel.secret}

@@ -16,14 +16,16 @@ from alerts.delivery import held, outbox
 from alerts.delivery import messages as texts
 from alerts.models import Delivery
 from alerts.states import Moment
-from jobsite.lib.admin import GuardedActions, count_of
+from bots import audit
+from bots.audited_admin import AuditedAdmin
+from jobsite.lib.admin import count_of
 from jobsite.lib.badges import NONE, age, badge
 
 FIELDS = ("shown_status", "channel", "incident", "moment", "answer", "tries", "made", "due", "sent", "uid", "text")
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(GuardedActions):
+class DeliveryAdmin(AuditedAdmin):
     """Deliveries: one notification for one channel each."""
 
     list_display = ["made", "title", "moment", "channel", "shown_status", "tries", "answer"]
@@ -96,7 +98,7 @@ class DeliveryAdmin(GuardedActions):
             raise PermissionDenied
         all_held = held.held()
         if request.method == "POST":
-            sent = held.send(by=request.user.get_username())
+            sent = held.send(by=audit.caller(request))
             text = f"Alerts are sent again. They were {sent}." if sent else "Alerts were not held back."
             self.message_user(request, text, messages.SUCCESS if sent else messages.WARNING)
             return redirect("admin:index")
@@ -106,7 +108,7 @@ class DeliveryAdmin(GuardedActions):
 
     @admin.action(description="Retry deliveries that were given up", permissions=["retry"])
     def retry(self, request: HttpRequest, rows: QuerySet[Delivery]) -> None:
-        done = outbox.retry(rows)
+        done = outbox.retry(rows, by=audit.caller(request))
         if done:
             self.message_user(request, f"{count_of(done, 'delivery', 'deliveries')} will be retried, if still true.")
         else:

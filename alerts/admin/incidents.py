@@ -14,7 +14,9 @@ from alerts.delivery.links import bot_lines
 from alerts.incidents import acknowledge as incidents_acknowledge
 from alerts.models import Incident, IncidentBot
 from alerts.states import IncidentStatus
-from jobsite.lib.admin import GuardedActions, count_of
+from bots import audit
+from bots.audited_admin import AuditedAdmin
+from jobsite.lib.admin import count_of
 from jobsite.lib.badges import NONE, age, badge
 
 #: The most bots and notes shown on an incident's page.
@@ -42,7 +44,7 @@ class AcknowledgeForm(ActionForm):
 
 
 @admin.register(Incident)
-class IncidentAdmin(GuardedActions):
+class IncidentAdmin(AuditedAdmin):
     """Incidents. The sweep opens, changes and resolves them; users acknowledge them."""
 
     list_display = [
@@ -111,9 +113,7 @@ class IncidentAdmin(GuardedActions):
     def acknowledge(self, request: HttpRequest, rows: QuerySet[Incident]) -> None:
         ids = list(rows.order_by().values_list("pk", flat=True).distinct())
         remark = request.POST.get("remark", "").replace("\0", "")
-        taken = incidents_acknowledge.acknowledge(ids, by=request.user.get_username(), remark=remark)
-        for incident in taken:
-            self.log_change(request, incident, "Acknowledged.")
+        taken = incidents_acknowledge.acknowledge(ids, by=audit.caller(request), remark=remark)
         skipped = len(ids) - len(taken)
         text = f"Acknowledged {count_of(len(taken), 'incident')}."
         if skipped:

@@ -1,13 +1,17 @@
-"""Share channels among senders: find those with due deliveries, claim them, and record their state."""
+"""Share channels among senders, record their state, and take them out of use."""
 
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import F, Max, Min, Q, QuerySet
 from django.db.models.functions import Coalesce, Now
 
 from alerts.delivery import timing
-from alerts.models import Channel, Delivery
+from alerts.models import Channel, Delivery, new_secret
 from alerts.states import DeliveryStatus
+from bots import audit
+from bots.acts import Act
+from bots.audit import Who
 
 
 def due_deliveries() -> QuerySet[Delivery]:
@@ -55,6 +59,27 @@ def reset_after_new_address(channel: Channel) -> None:
     """Forget the errors of the old address, and make waiting deliveries due now."""
     Channel.objects.filter(pk=channel.pk).update(failing_since=None, failures=0, last_error="")
     Delivery.objects.filter(channel=channel, status=DeliveryStatus.WAITING, tries__gt=0).update(due_at=Now())
+
+
+@transaction.atomic
+def rotate_secret(channel: Channel, *, by: Who) -> None:
+    """Give the channel a new secret for its signatures."""
+    before, channel.secret = channel.secret, new_secret()
+    channel.save(update_fields=["secret"])
+    audit.record(Act.ROTATE, [audit.subject(channel, {"secret": before}, {"secret": channel.secret})], by=by)
+
+
+@transaction.atomic
+def retire(channel: Channel, *, by: Who) -> bool:
+    """Take the channel out of use for ever: its history stays, its address and secret go. False if it was before."""
+    dropped = {"status": DeliveryStatus.DROPPED, "outcome": "The channel was retired."}
+    before = {"enabled": channel.enabled, "address": channel.address, "secret": channel.secret}
+    used = Channel.objects.filter(pk=channel.pk, retired_at=None)
+    if not used.update(retired_at=Now(), enabled=False, address="", secret=""):
+        return False
+    Delivery.objects.filter(channel=channel, status=DeliveryStatus.WAITING).update(**dropped)
+    audit.record(Act.RETIRE, [audit.subject(channel, before, {"enabled": False, "address": "", "secret": ""})], by=by)
+    return True
 
 
 def _free(through: str = "channel__") -> Q:

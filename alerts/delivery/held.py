@@ -14,6 +14,8 @@ from django.db.models.functions import Now
 from alerts.models import Delivery
 from alerts.states import DeliveryStatus
 from bots import audit
+from bots.acts import Act
+from bots.audit import Subject, Who
 from jobsite.lib import site
 
 
@@ -39,7 +41,7 @@ def held() -> Held | None:
     return None if since is None else Held(since, _waiting().count())
 
 
-def send(*, by: str) -> Held | None:
+def send(*, by: Who) -> Held | None:
     """Let notifications go from now on. Returns what was held back; None when nothing was.
 
     Time that they were held does not count against them. Those that are no longer true are dropped, as always.
@@ -49,7 +51,8 @@ def send(*, by: str) -> Held | None:
         if since is None:
             return None
         _waiting().filter(tries__gt=0).update(tries=0, first_tried_at=None, due_at=Now())
-        audit.record("send", [{"alerts": "held back", "since": since.isoformat()}], by=by)
+        held_back = Subject("alerts", "", "held back", {"held_since": since.isoformat()}, {"held_since": None})
+        audit.record(Act.SEND, [held_back], by=by)
     return Held(since, _waiting().count())
 
 

@@ -17,6 +17,9 @@ from django.db.models.functions import Coalesce, Now
 from alerts.delivery import channels, messages, timing
 from alerts.models import Channel, Delivery, Incident
 from alerts.states import DeliveryStatus, Moment, Severity
+from bots import audit
+from bots.acts import Act
+from bots.audit import Who
 from jobsite.lib import site
 
 WAITING, SENT = DeliveryStatus.WAITING, DeliveryStatus.SENT
@@ -257,8 +260,14 @@ def record_failed(ready: Ready, why: str, *, unsure: bool) -> bool:
     return over
 
 
-def retry(deliveries: QuerySet[Delivery]) -> int:
+def retry(deliveries: QuerySet[Delivery], *, by: Who) -> int:
     """Make given-up deliveries due again, as if never tried. Returns their number."""
-    return deliveries.filter(status=DeliveryStatus.GIVEN_UP).update(
-        status=WAITING, due_at=Now(), tries=0, first_tried_at=None, outcome="", error=""
-    )
+    with transaction.atomic():
+        given_up = deliveries.filter(status=DeliveryStatus.GIVEN_UP).order_by("pk")
+        rows = list(given_up.select_related("channel", "incident").select_for_update(no_key=True, of=("self",)))
+        Delivery.objects.filter(pk__in=[row.pk for row in rows]).update(
+            status=WAITING, due_at=Now(), tries=0, first_tried_at=None, outcome="", error=""
+        )
+        status = {"status": DeliveryStatus.GIVEN_UP}, {"status": WAITING}
+        audit.record(Act.RETRY, [audit.subject(row, *status) for row in rows], by=by)
+    return len(rows)

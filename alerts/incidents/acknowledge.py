@@ -6,21 +6,30 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from alerts.models import Incident, IncidentNote
+from alerts.states import IncidentStatus
+from bots import audit
+from bots.acts import Act
+from bots.audit import Who
 
 #: The longest remark.
 REMARK_LENGTH = 500
 
 
-def acknowledge(ids: Iterable[int], *, by: str, remark: str = "") -> list[Incident]:
+def acknowledge(ids: Iterable[int], *, by: Who, remark: str = "") -> list[Incident]:
     """Acknowledge these incidents, which ends their reminders. Returns those that were open and unacknowledged.
 
-    `by`: the user's name. `remark`: added to the notes, cut at `REMARK_LENGTH`.
+    `by`: who acknowledges. `remark`: added to the notes, cut at `REMARK_LENGTH`.
     """
-    text = f"Acknowledged: {remark.strip()[:REMARK_LENGTH]}" if remark.strip() else "Acknowledged."
+    remark = remark.strip()[:REMARK_LENGTH]
+    text = f"Acknowledged: {remark}" if remark else "Acknowledged."
     with transaction.atomic():
         unacknowledged = Incident.objects.unacknowledged().filter(pk__in=list(ids))
         rows = unacknowledged.order_by("pk").select_for_update(no_key=True)
         taken = list(rows.values_list("pk", flat=True))
-        Incident.objects.filter(pk__in=taken).update(acknowledged_at=Now(), acknowledged_by=by)
-        IncidentNote.objects.bulk_create([IncidentNote(incident_id=pk, by=by, text=text) for pk in taken])
-    return list(Incident.objects.filter(pk__in=taken).order_by("pk"))
+        Incident.objects.filter(pk__in=taken).update(acknowledged_at=Now(), acknowledged_by=by.name)
+        IncidentNote.objects.bulk_create([IncidentNote(incident_id=pk, by=by.name, text=text) for pk in taken])
+        incidents = list(Incident.objects.filter(pk__in=taken).order_by("pk"))
+        status = {"status": IncidentStatus.OPEN}, {"status": IncidentStatus.ACKNOWLEDGED}
+        subjects = [audit.subject(incident, *status) for incident in incidents]
+        audit.record(Act.ACKNOWLEDGE, subjects, by=by, reason=remark)
+    return incidents

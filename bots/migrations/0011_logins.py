@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
     """Who logged in from where, second factors, and identities of single sign-on."""
 
     dependencies = [
-        ("bots", "0008_labels"),
+        ("bots", "0010_keys_and_roles"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

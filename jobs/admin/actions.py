@@ -6,12 +6,12 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
+from bots import audit
 from jobs import lifecycle
 from jobs.lifecycle import By, Change
 from jobs.models import PRIORITY_LIMIT, REASON_LENGTH, Job, JobEvent
@@ -129,18 +129,13 @@ def asked(request: HttpRequest, intervention: Intervention) -> tuple[dict[str, A
 
 
 def act(request: HttpRequest, intervention: Intervention, ids: Sequence[int], given: dict[str, Any]) -> int:
-    """Run it on these jobs in batches, and write the admin's log. Returns the number of changed jobs."""
+    """Run it on these jobs in batches, each with an entry in the audit log. Returns the number of changed jobs."""
     if not intervention.allowed(request.user):
         raise PermissionDenied
-    by = By.operator(request.user)  # type: ignore[arg-type]
+    by = By.operator(audit.caller(request))
     done = 0
-    reason = given["reason"]
     for start in range(0, len(ids), BATCH_SIZE):
-        changes = intervention.verb(ids[start : start + BATCH_SIZE], by=by, **given)
-        done += len(changes)
-        changed = Job.objects.filter(pk__in=[change.id for change in changes]).only("kind")
-        text = f"{intervention.done}{': ' + reason if reason else ''}."
-        LogEntry.objects.log_actions(request.user.pk or 0, changed, CHANGE, text)
+        done += len(intervention.verb(ids[start : start + BATCH_SIZE], by=by, **given))
     return done
 
 

@@ -9,9 +9,10 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 
+from bots import audit
 from bots.admin import BotAdmin
 from bots.models import Bot
-from jobs import lifecycle
+from jobs import lifecycle, payloads
 from jobs.admin.actions import INTERVENTIONS, asked, carry_out, confirmation
 from jobs.lifecycle import By
 from jobs.models import Job, JobEvent
@@ -58,9 +59,7 @@ class HoldingBotAdmin(BotAdmin):
         if request.POST.get("back") and not request.POST.get("confirmed"):
             # A button on the bot's page is pressed by mistake more easily than an action in the list: confirm it.
             return self._ask_before_restart(request, bots)
-        asked_bots, changes = lifecycle.restart(bots, by=By.operator(request.user))  # type: ignore[arg-type]
-        for bot in bots:
-            self.log_change(request, bot, "Asked to restart.")
+        asked_bots, changes = lifecycle.restart(bots, by=By.operator(audit.caller(request)))
         released = count_of(len(changes), "job")
         self.message_user(request, f"{count_of(asked_bots, 'bot')} will be asked to restart. Released {released}.")
         return None
@@ -98,7 +97,9 @@ class HoldingBotAdmin(BotAdmin):
                 "title": bot.name,
                 "held_jobs": held,
                 "last_jobs": list(bot_record.last_jobs(bot)[:LAST_SHOWN]),
-                "last_events": JobEvent.objects.filter(bot=bot).order_by("-at").defer("detail")[:LAST_SHOWN],
+                "last_events": payloads.events_for(
+                    request.user, JobEvent.objects.filter(bot=bot).order_by("-at").defer("detail")[:LAST_SHOWN]
+                ),
                 "record": bot_record.record_of(bot),
                 "fleet": bot_record.of_fleet(),
                 "buttons": self._buttons(request, bot, bool(held)),

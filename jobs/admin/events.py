@@ -13,6 +13,7 @@ from django.urls import path, reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 
+from jobs import payloads
 from jobs.admin import release_patterns
 from jobs.models import JobEvent
 from jobsite.lib.badges import age
@@ -35,6 +36,10 @@ NEWEST_LISTED = 100_000
 class NewestEvents(ChangeList):
     """Only the newest events, so that a search for rare ones does not read the whole history."""
 
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.result_list = payloads.events_for(request.user, self.result_list)
+
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> Any:
         # Counted, and not by the distance of their ids: a restore leaves a gap in these.
         before = JobEvent.objects.order_by("-id").values("pk")[NEWEST_LISTED : NEWEST_LISTED + 1]
@@ -52,7 +57,7 @@ class JobEventAdmin(admin.ModelAdmin):
     paginator = CappedPaginator
     show_full_result_count = False
     list_display = [
-        "ago", "shown_job", "shown_attempt", "verb", "from_status", "to_status", "bot", "actor", "by", "reason",
+        "ago", "shown_job", "shown_attempt", "verb", "from_status", "to_status", "bot", "actor", "by", "shown_reason",
     ]  # fmt: skip
     list_filter = ["verb", "actor"]
     list_select_related = ["bot"]
@@ -75,6 +80,10 @@ class JobEventAdmin(admin.ModelAdmin):
     def shown_attempt(self, event: JobEvent) -> int:
         return event.attempt_number
 
+    @admin.display(description="reason")
+    def shown_reason(self, event: JobEvent) -> str:
+        return event.reason
+
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         title = {"title": "History", "subtitle": f"The newest {NEWEST_LISTED:,} events".replace(",", " ")}
         return super().changelist_view(request, title | (extra_context or {}))
@@ -94,6 +103,10 @@ class JobEventAdmin(admin.ModelAdmin):
     def patterns_csv(self, request: HttpRequest, table: str) -> Any:
         """One of its tables as CSV."""
         return release_patterns.export(self, request, table)
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> JobEvent | None:
+        event: JobEvent | None = super().get_object(request, object_id, from_field)
+        return event and payloads.events_for(request.user, [event])[0]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return NewestEvents

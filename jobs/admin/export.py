@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from django.contrib import admin
@@ -11,6 +11,8 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils import timezone
 
+from jobs import payloads
+from jobs.admin.job_list import asked_filter
 from jobs.admin.upload import BATCH_SIZE
 from jobs.lists.job_list import JobFilter
 from jobs.models import Job
@@ -25,12 +27,14 @@ ATTRIBUTES = {"kind": "kind_id", "attempt": "attempt_number"}
 
 
 def export(page: admin.ModelAdmin, request: HttpRequest) -> StreamingHttpResponse:
-    """Stream all jobs that match the list's filter, newest first."""
+    """Stream all jobs that match the list's filter, newest first. Who may see no payloads gets no columns of them."""
     if not page.has_view_permission(request):
         raise PermissionDenied
     as_csv = request.GET.get("format") == "csv"
-    rows = _rows(JobFilter.from_params(request.GET))
-    body = csv_lines(COLUMNS, (row.items() for row in rows)) if as_csv else _ndjson(rows)
+    hidden = () if payloads.may_see(request.user) else payloads.FIELDS
+    columns = [name for name in COLUMNS if name not in hidden]
+    rows = _rows(asked_filter(request), columns)
+    body = csv_lines(columns, (row.items() for row in rows)) if as_csv else _ndjson(rows)
     kind = "text/csv; charset=utf-8" if as_csv else "application/x-ndjson"
     response = StreamingHttpResponse(body, content_type=kind)
     name = f"jobs-{timezone.now():%Y%m%d-%H%M%S}.{'csv' if as_csv else 'ndjson'}"
@@ -38,13 +42,13 @@ def export(page: admin.ModelAdmin, request: HttpRequest) -> StreamingHttpRespons
     return response
 
 
-def _rows(job_filter: JobFilter) -> Iterator[dict[str, Any]]:
+def _rows(job_filter: JobFilter, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
     last: int | None = None
     while True:
         # Page by id: behind a pooler no cursor outlives its transaction.
         batch = list(Job.objects.filter(pk__in=job_filter.newest(BATCH_SIZE, before=last)).order_by("-id"))
         for job in batch:
-            yield {name: getattr(job, ATTRIBUTES.get(name, name)) for name in COLUMNS}
+            yield {name: getattr(job, ATTRIBUTES.get(name, name)) for name in columns}
         if len(batch) < BATCH_SIZE:
             return
         last = batch[-1].pk

@@ -6,10 +6,13 @@ from urllib.parse import urlencode
 
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
+from jobs import payloads
 from jobs.lists import job_list
 from jobs.lists.job_list import JobFilter
+from jobs.lists.search import parse
 from jobs.models import Job, JobQuerySet
 from jobs.states import JobStatus
 
@@ -22,12 +25,20 @@ def query_string(job_filter: JobFilter) -> str:
     return "?" + urlencode(view | {name: value for name, value in (rest | at).items() if value not in ("", None)})
 
 
+def asked_filter(request: HttpRequest) -> JobFilter:
+    """The filter that a request asks for. PermissionDenied for a search in payloads by somebody who may see none."""
+    job_filter = JobFilter.from_params(request.GET)
+    if parse(job_filter.text).reads_payloads and not payloads.may_see(request.user):
+        raise PermissionDenied(f"Searching payloads and errors needs the permission {payloads.PERMISSION}.")
+    return job_filter
+
+
 class JobList(ChangeList):
     """Cursor pages and bounded counts instead of the admin's counts and offsets."""
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> JobQuerySet:
         """All matching jobs, unordered, for actions."""
-        self.job_filter = JobFilter.from_params(request.GET)
+        self.job_filter = asked_filter(request)
         self.filter_specs, self.has_filters, self.has_active_filters = [], False, False
         self.clear_all_filters_qs = "?"
         return self.job_filter.jobs().order_by()

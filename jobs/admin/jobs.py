@@ -7,38 +7,44 @@ from django.contrib import admin
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import path, reverse
-from django.utils.html import format_html
-from django.utils.safestring import mark_safe
 from django.utils.timezone import get_current_timezone_name
 
+from bots import audit
+from bots.acts import Act
+from bots.audited_admin import AuditedAdmin
+from bots.models import AuditEntry
+from jobs import payloads
 from jobs.admin import all_matching
 from jobs.admin import export as admin_export
 from jobs.admin import upload as admin_upload
 from jobs.admin.actions import INTERVENTIONS, Intervention, asked, carry_out, confirmation
 from jobs.admin.events import CappedPaginator
-from jobs.admin.job_list import JobList
+from jobs.admin.job_columns import JobColumns
+from jobs.admin.job_list import JobList, asked_filter
 from jobs.admin.new_job_form import IndentedJSON, NewJobForm
 from jobs.enqueue import insert
 from jobs.enqueue.new_job import NewJob
 from jobs.explain import timeline, why
 from jobs.lists import index_merge, job_list
+from jobs.lists.audit import about_job
 from jobs.lists.job_list import JobFilter
 from jobs.models import Job
 from jobs.states import HELD
-from jobsite.lib.admin import GuardedActions
-from jobsite.lib.badges import NONE, age, badge
 
 #: The most events on a job's page.
 EVENTS_SHOWN = 300
 
 
 @admin.register(Job)
-class JobAdmin(GuardedActions):
+class JobAdmin(JobColumns, AuditedAdmin):
     """Jobs. Their state changes only by verbs, each with a confirmation page."""
+
+    adds_by_verb = True
 
     form = NewJobForm
     paginator = CappedPaginator
@@ -61,63 +67,6 @@ class JobAdmin(GuardedActions):
     sortable_by = ()
     actions = ["release_jobs", "retry_jobs", "cancel_jobs", "prioritise_jobs", "accept_jobs"]
 
-    @admin.display(description="job")
-    def shown_id(self, job: Job) -> str:
-        return f"{job.pk}"
-
-    @admin.display(description="kind")
-    def shown_kind(self, job: Job) -> str:
-        return job.kind_id
-
-    @admin.display(description="status")
-    def shown_status(self, job: Job) -> str:
-        return badge(job.status)
-
-    @admin.display(description="held by")
-    def holder(self, job: Job) -> str:
-        if job.claimed_by is None:
-            return NONE
-        return format_html(
-            '<a href="{}">{}</a>', reverse("admin:bots_bot_change", args=[job.claimed_by_id]), job.claimed_by
-        )
-
-    @admin.display(description="since")
-    def held(self, job: Job) -> str:
-        moment = job.claimed_at if job.claimed_by_id else job.finished_at or job.due_since
-        return format_html(
-            "{} {}", "held" if job.claimed_by_id else "finished" if job.finished_at else "due", age(moment)
-        )
-
-    @admin.display(description="last heartbeat")
-    def last_heartbeat(self, job: Job) -> str:
-        return age(job.heartbeat_at if job.claimed_by_id else None)
-
-    @admin.display(description="attempt")
-    def tries(self, job: Job) -> str:
-        released = f", {job.uncounted} not counted" if job.uncounted else ""
-        return f"{job.attempt_number} of {job.max_attempts + job.uncounted}{released}"
-
-    @admin.display(description="progress")
-    def done(self, job: Job) -> str:
-        if job.progress is None:
-            return NONE
-        return format_html('<progress max="100" value="{0}" aria-label="Progress"></progress> {0} %', job.progress)
-
-    @admin.display(description="release")
-    def release_link(self, job: Job) -> str:
-        return self._link("release", job) if job.status in INTERVENTIONS["release"].statuses else NONE
-
-    @admin.display(description="retry")
-    def retry_link(self, job: Job) -> str:
-        return self._link("retry", job) if job.status in INTERVENTIONS["retry"].statuses else NONE
-
-    def _link(self, name: str, job: Job) -> str:
-        mark = mark_safe(" data-release") if name == "release" else ""
-        return format_html(
-            '<a class="button calm" href="{}"{}>{}<span class="visually-hidden"> job {}</span></a>',
-            reverse(f"admin:jobs_job_{name}", args=[job.pk]), mark, INTERVENTIONS[name].label, job.pk,
-        )  # fmt: skip
-
     # --- Hooks of the admin -----
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[JobList]:
@@ -125,7 +74,7 @@ class JobAdmin(GuardedActions):
 
     def get_list_display(self, request: HttpRequest) -> Any:
         """With a link for the action that suits this view: Release or Retry."""
-        job_filter = JobFilter.from_params(request.GET)
+        job_filter = asked_filter(request)
         retryable = job_filter.view == "failed" or job_filter.status in INTERVENTIONS["retry"].statuses
         name = "retry" if retryable else "release"
         held = job_filter.view in ("all", "stuck", "held") and (not job_filter.status or job_filter.status in HELD)
@@ -151,6 +100,7 @@ class JobAdmin(GuardedActions):
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """Prefill a new job from the last one of its kind."""
         kind = request.GET.get("kind", "").replace("\0", "")
+        kind = kind if payloads.may_see(request.user) else ""
         last = Job.objects.filter(pk__in=index_merge.ids(index_merge.ranges(kind=kind), 1)).first() if kind else None
         return {"kind": kind} | ({"payload": last.payload, "priority": last.priority} if last else {})
 
@@ -170,7 +120,14 @@ class JobAdmin(GuardedActions):
     def save_model(self, request: HttpRequest, obj: Job, form: forms.ModelForm, change: bool) -> None:
         data = form.cleaned_data
         new = NewJob(obj.kind_id, obj.payload, obj.priority, data["run_at"], obj.key, data["max_attempts"])
-        ((obj.pk, _),) = insert.enqueue([new])
+        with transaction.atomic():
+            ((obj.pk, created),) = insert.enqueue([new])
+            if created:
+                given = {"kind": obj.kind_id, "priority": obj.priority, "key": obj.key}
+                self.record(request, Act.ENQUEUE, [audit.Subject("job", obj.pk, str(obj), after=given)])
+
+    def entries_about(self, obj: Job) -> QuerySet[AuditEntry]:  # type: ignore[override]
+        return AuditEntry.objects.filter(about_job(str(obj.pk)))
 
     # --- Interventions ---
 
@@ -218,7 +175,7 @@ class JobAdmin(GuardedActions):
         return self._intervene(request, INTERVENTIONS["accept"], jobs)
 
     def _intervene(self, request: HttpRequest, intervention: Intervention, jobs: QuerySet[Job]) -> HttpResponse | None:
-        job_filter = JobFilter.from_params(request.GET)
+        job_filter = asked_filter(request)
         across = request.POST.get("select_across") == "1"
         given, fault = asked(request, intervention)
         if request.POST.get("confirmed") and not fault:
@@ -275,12 +232,13 @@ class JobAdmin(GuardedActions):
         job = self.get_object(request, object_id)
         extra = extra_context or {}
         if job is not None:
-            events = list(job.events.select_related("bot").order_by("-id")[:EVENTS_SHOWN])
+            events = payloads.events_for(request.user, job.events.select_related("bot").order_by("-id")[:EVENTS_SHOWN])
             one = Job.objects.filter(pk=job.pk)
             extra |= {
                 "title": f"{job.kind_id} job {job.pk}",
                 "timeline": timeline.timeline(job, reversed(events)),
-                "explained": why.explain(job),
+                "explained": why.explain(job, request.user),
+                "may_see_payload": payloads.may_see(request.user),
                 "buttons": [
                     {
                         "intervention": i,

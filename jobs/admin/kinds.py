@@ -7,14 +7,17 @@ from django.contrib import admin
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from bots import audit
+from bots.acts import Act
+from bots.audited_admin import AuditedAdmin
 from jobs.explain import policy
 from jobs.models import JobKind
 from jobs.stats import counts, learned, series
-from jobsite.lib.admin import GuardedActions, count_of
+from jobsite.lib.admin import count_of
 from jobsite.lib.badges import NONE, badge
 
 
@@ -30,7 +33,7 @@ class KindList(ChangeList):
 
 
 @admin.register(JobKind)
-class JobKindAdmin(GuardedActions):
+class JobKindAdmin(AuditedAdmin):
     """Kinds. A kind is created by its first job; its policy is set here."""
 
     list_display = [
@@ -127,17 +130,17 @@ class JobKindAdmin(GuardedActions):
 
     @admin.action(description="Pause: assign no jobs of these kinds", permissions=["pause"])
     def pause(self, request: HttpRequest, kinds: QuerySet[JobKind]) -> None:
-        self._set(request, kinds, "pause", "Paused")
+        self._set(request, kinds, Act.PAUSE, "Paused")
 
     @admin.action(description="Resume: assign their jobs again", permissions=["pause"])
     def resume(self, request: HttpRequest, kinds: QuerySet[JobKind]) -> None:
-        self._set(request, kinds, "resume", "Resumed")
+        self._set(request, kinds, Act.RESUME, "Resumed")
 
-    def _set(self, request: HttpRequest, kinds: QuerySet[JobKind], verb: str, done: str) -> None:
-        paused = verb == "pause"
-        changing = list(kinds.filter(paused=not paused))
-        kinds.filter(pk__in=[kind.pk for kind in changing]).update(paused=paused)
-        audit.record(verb, [{"kind": kind.name} for kind in changing], by=request.user.get_username())
-        for kind in changing:
-            self.log_change(request, kind, f"{done}.")
+    def _set(self, request: HttpRequest, kinds: QuerySet[JobKind], verb: Act, done: str) -> None:
+        paused = verb == Act.PAUSE
+        with transaction.atomic():
+            changing = list(kinds.filter(paused=not paused).order_by("pk").select_for_update(no_key=True))
+            JobKind.objects.filter(pk__in=[kind.pk for kind in changing]).update(paused=paused)
+            change = {"paused": not paused}, {"paused": paused}
+            self.record(request, verb, [audit.subject(kind, *change) for kind in changing])
         self.message_user(request, f"{done} {count_of(len(changing), 'kind')}.")

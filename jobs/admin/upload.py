@@ -16,6 +16,8 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
+from bots import audit
+from bots.acts import Act
 from jobs.enqueue import insert
 from jobs.enqueue.csv_file import is_csv, read_csv
 from jobs.enqueue.files import CHUNK, BadFile, BadLine, read_ndjson
@@ -24,6 +26,8 @@ from jobsite.lib.admin import count_of
 
 #: The most bad lines that are listed.
 BAD_LINES_SHOWN = 100
+#: The most kinds whose jobs are counted.
+KINDS_SHOWN = 50
 #: Jobs in one INSERT, and in one query of an export.
 BATCH_SIZE = 1000
 
@@ -104,7 +108,7 @@ def _check(data: bytes, as_csv: bool) -> dict[str, Any]:
         "bad": bad[:BAD_LINES_SHOWN],
         "bad_count": len(bad),
         "bad_more": max(0, len(bad) - BAD_LINES_SHOWN),
-        "kinds": Counter(job.kind for job in good).most_common(50),
+        "kinds": Counter(job.kind for job in good).most_common(KINDS_SHOWN),
         "checked": True,
     }
 
@@ -114,6 +118,10 @@ def _load(page: admin.ModelAdmin, request: HttpRequest, good: list[NewJob], bad:
     with transaction.atomic():
         for start in range(0, len(good), BATCH_SIZE):
             created += sum(new for _, new in insert.enqueue(good[start : start + BATCH_SIZE]))
+        if created:
+            kinds = dict(Counter(job.kind for job in good).most_common(KINDS_SHOWN))
+            one = audit.Subject("job", "", count_of(created, "job"), after={"created": created, "kinds": kinds})
+            audit.record(Act.ENQUEUE, [one], by=audit.caller(request), reason="from a file")
     existing = len(good) - created
     text = f"Enqueued {count_of(created, 'job')}."
     if existing:

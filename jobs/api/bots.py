@@ -8,6 +8,8 @@ from django.http import HttpRequest
 from ninja import Body, Router, Status
 
 from bots import roster
+from bots.acts import Act
+from bots.audit import caller as audited
 from bots.models import Bot
 from bots.states import BotStatus, HealthStatus
 from jobs import lifecycle
@@ -67,11 +69,11 @@ def bots(request: HttpRequest) -> Any:
 @router.post("/bots", response={201: schemas.NewBotOut})
 def register(request: HttpRequest, data: schemas.BotIn) -> Any:
     """Register a bot. The answer holds its token, shown this once."""
-    user = require(request, "bots.add_bot")
+    require(request, "bots.add_bot", scope=Act.REGISTER)
     try:
         Bot(name=data.name, kinds=data.kinds, capacity=data.capacity).clean_fields()
         with transaction.atomic():
-            bot, token = roster.register(**data.model_dump(), by=user.get_username())
+            bot, token = roster.register(**data.model_dump(), by=audited(request))
     except IntegrityError:
         raise NameTaken(f"name: there is a bot called {data.name!r} already.") from None
     except ValidationError as error:
@@ -90,9 +92,9 @@ def bot(request: HttpRequest, bot_id: str) -> Any:
 @router.post("/bots/{bot_id}/expect", response=schemas.BotChangeOut)
 def expect(request: HttpRequest, bot_id: str, data: schemas.ExpectIn) -> Any:
     """Whether this bot is missed when it stops calling: `expected` true or false."""
-    user = require(request, "bots.change_bot")
+    require(request, "bots.change_bot", scope=Act.EXPECT)
     bot = find(bot_id_in(bot_id))
-    changed = roster.expect(Bot.objects.filter(pk=bot.pk), data.expected, by=user.get_username(), reason=data.reason)
+    changed = roster.expect(Bot.objects.filter(pk=bot.pk), data.expected, by=audited(request), reason=data.reason)
     what = "is missed when it stops calling" if data.expected else "may be gone, and is not missed"
     status = "expected" if data.expected else "not_expected"
     return _changed(bot, status, f"Bot {bot.name} {what}" + ("." if changed else "; so it was before."))
@@ -101,28 +103,29 @@ def expect(request: HttpRequest, bot_id: str, data: schemas.ExpectIn) -> Any:
 @router.post("/bots/{bot_id}/pause", response=schemas.BotChangeOut)
 def pause(request: HttpRequest, bot_id: str, data: schemas.ReasonIn = Body(default_factory=schemas.ReasonIn)) -> Any:
     """No new jobs for this bot; it finishes what it holds."""
-    who = {"by": require(request, "bots.pause_bot").get_username(), "reason": data.reason}
+    require(request, "bots.pause_bot", scope=Act.PAUSE)
     bot = find(bot_id_in(bot_id))
-    changed = roster.pause(Bot.objects.filter(pk=bot.pk), **who)
+    changed = roster.pause(Bot.objects.filter(pk=bot.pk), by=audited(request), reason=data.reason)
     return _changed(bot, "paused", f"Bot {bot.name} gets no new jobs" + ("." if changed else "; it was paused before."))
 
 
 @router.post("/bots/{bot_id}/resume", response=schemas.BotChangeOut)
 def resume(request: HttpRequest, bot_id: str, data: schemas.ReasonIn = Body(default_factory=schemas.ReasonIn)) -> Any:
     """New jobs again for this bot, and an end to its quarantine."""
-    who = {"by": require(request, "bots.pause_bot").get_username(), "reason": data.reason}
+    require(request, "bots.pause_bot", scope=Act.RESUME)
     bot = find(bot_id_in(bot_id))
-    roster.resume(Bot.objects.filter(pk=bot.pk), **who)
-    roster.clear_quarantine(Bot.objects.filter(pk=bot.pk), **who)
+    with transaction.atomic():
+        roster.resume(Bot.objects.filter(pk=bot.pk), by=audited(request), reason=data.reason)
+        roster.clear_quarantine(Bot.objects.filter(pk=bot.pk), by=audited(request), reason=data.reason)
     return _changed(bot, "resumed", f"Bot {bot.name} gets new jobs.")
 
 
 @router.post("/bots/{bot_id}/restart", response=schemas.BotChangeOut)
 def restart(request: HttpRequest, bot_id: str, data: schemas.ReasonIn = Body(default_factory=schemas.ReasonIn)) -> Any:
     """Release what this bot holds and tell it, at its next call, to start again."""
-    user = require(request, "bots.restart_bot")
-    bot = find(bot_id_in(bot_id))
-    _, changes = lifecycle.restart(Bot.objects.filter(pk=bot.pk), by=By.operator(user), reason=data.reason)
+    require(request, "bots.restart_bot", scope=Act.RESTART)
+    bot, by = find(bot_id_in(bot_id)), By.operator(audited(request))
+    _, changes = lifecycle.restart(Bot.objects.filter(pk=bot.pk), by=by, reason=data.reason)
     released = [change.id for change in changes]
     message = f"Bot {bot.name} will be told to restart; {len(released)} jobs were released."
     return _changed(bot, "restarting", message) | {"released": released}
@@ -135,7 +138,7 @@ def _changed(bot: Bot, status: str, message: str) -> dict[str, Any]:
 @router.get("/stuck", response=schemas.StuckOut)
 def stuck(request: HttpRequest) -> Any:
     """Everything stuck now, with the evidence: leases past a limit, and bots that are unwell or down."""
-    require(request, "jobs.view_job", "bots.view_bot")
+    user = require(request, "jobs.view_job", "bots.view_bot")
     jobs = Job.objects.stuck().select_related("claimed_by").order_by("heartbeat_at")
     listed = list(jobs.values_list("pk", flat=True)[:MAX_STUCK])
     grades = {
@@ -143,7 +146,7 @@ def stuck(request: HttpRequest) -> Any:
     }
     not_healthy = Bot.objects.stuck() | Bot.objects.filter(status=BotStatus.DOWN)
     return {
-        "jobs": [job_out(job) | {"reason": grades.get(job.pk, "")} for job in jobs[:MAX_STUCK]],
+        "jobs": [job_out(job, user) | {"reason": grades.get(job.pk, "")} for job in jobs[:MAX_STUCK]],
         "bots": [bot_out(bot) for bot in not_healthy.order_by("name")[:MAX_STUCK]],
         "summary": {
             "jobs": jobs.count(),

@@ -6,8 +6,9 @@ from django.db import connection
 from django.http import HttpRequest
 from ninja import Router, Status
 
+from bots.acts import Act
 from jobs.api import schemas
-from jobs.api.auth import people_only, require
+from jobs.api.auth import people_only, require, require_still
 from jobs.enqueue import insert
 from jobs.enqueue.files import BadFile, BadLine, read_ndjson
 from jobs.enqueue.load import Loaded, load
@@ -48,12 +49,13 @@ def enqueue_bulk(request: HttpRequest, data: schemas.BulkIn = UNLESS_NDJSON) -> 
     With `Content-Type: application/x-ndjson` the body is one job a line. It is read as it comes, and enqueued when it
     has come whole.
     """
-    require(request, "jobs.add_job")
+    require(request, "jobs.add_job", scope=Act.ENQUEUE, kinds=())
     only_known(request, ("bad", "count"))
     if is_ndjson(request):
         return Status(201, _stream(request))
     if request.GET:
         raise errors.Invalid(f"{next(iter(request.GET))}: this is for NDJSON (Content-Type: {NDJSON[0]}).")
+    require(request, "jobs.add_job", scope=Act.ENQUEUE, kinds={job.kind for job in data.jobs})
     rows = insert.enqueue([job.to_new() for job in data.jobs])
     created = sum(new for _, new in rows)
     return Status(201, {"created": created, "existing": len(rows) - created, "ids": [job_id for job_id, _ in rows]})
@@ -68,8 +70,13 @@ def _stream(request: HttpRequest) -> dict[str, Any]:
     if not connection.in_atomic_block:
         # A producer may take an hour to send the stream: the connection goes back to the pool.
         connection.close()
+
+    def still_allowed(created: int, kinds: set[str]) -> None:
+        require_still(request, "jobs.add_job", scope=Act.ENQUEUE, kinds=kinds)
+
+    jobs, skip = read_ndjson(lines), bad == "skip"
     try:
-        loaded = load(read_ndjson(lines), skip_bad=bad == "skip", max_ids=schemas.MAX_BULK, count=count or None)
+        loaded = load(jobs, skip_bad=skip, max_ids=schemas.MAX_BULK, count=count or None, before_commit=still_allowed)
     except BadFile as error:
         raise errors.BadRequest(f"The body cannot be read: {error}. Nothing was enqueued.") from None
     if loaded.bad and bad == "refuse":

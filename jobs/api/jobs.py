@@ -3,13 +3,16 @@
 from collections.abc import Callable
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.http import HttpRequest
 from ninja import Body, Router, Status
 
+from bots.acts import Act
+from bots.audit import caller as audited
 from bots.models import NAME_LENGTH, Bot
-from jobs import lifecycle
+from jobs import lifecycle, payloads
 from jobs.api import schemas
-from jobs.api.auth import bot_of, either, people_only, require
+from jobs.api.auth import bot_of, either, key_of, people_only, require, user_of
 from jobs.enqueue import insert
 from jobs.enqueue.new_job import JobIn
 from jobs.explain import why
@@ -20,23 +23,27 @@ from jobs.states import HELD, JobStatus, Verb
 from jobs.transitions import OPERATIONS
 from jobsite.lib.cursor_page import CursorPage
 from jobsite.lib.errors import Invalid, NotFound
-from jobsite.lib.params import job_id_in, only_known
+from jobsite.lib.params import job_id_in, only_known, text_in
 
 router = Router(auth=people_only, tags=["Jobs"])
 shared = Router(auth=either, tags=["Jobs"])
 
 
-def job_out(job: Job) -> dict[str, Any]:
-    """A job as `JobOut`. The bot must have been selected with it."""
+def job_out(job: Job, user: User) -> dict[str, Any]:
+    """A job as `JobOut`, as this user may see it. The bot must have been selected with it."""
     fields = (
-        "id", "status", "payload", "priority", "run_at", "key", "attempt", "max_attempts", "claimed_at", "started_at",
-        "heartbeat_at", "deadline_at", "finished_at", "created_at", "progress", "progress_note", "result", "error",
+        "id", "status", "priority", "run_at", "key", "attempt", "max_attempts", "claimed_at", "started_at",
+        "heartbeat_at", "deadline_at", "finished_at", "created_at", "progress", "progress_note",
     )  # fmt: skip
-    return {name: getattr(job, name) for name in fields} | {
-        "kind": job.kind_id,
-        "claimed_by": job.claimed_by_id,
-        "bot": job.claimed_by.name if job.claimed_by else None,
-    }
+    return (
+        {name: getattr(job, name) for name in fields}
+        | payloads.values_for(user, job)
+        | {
+            "kind": job.kind_id,
+            "claimed_by": job.claimed_by_id,
+            "bot": job.claimed_by.name if job.claimed_by else None,
+        }
+    )
 
 
 def find(job_id: int) -> Job:
@@ -50,59 +57,64 @@ def find(job_id: int) -> Job:
 @router.post("/jobs", response={201: schemas.JobOut, 200: schemas.JobOut})
 def enqueue(request: HttpRequest, data: JobIn) -> Any:
     """Add a job. The same `key` of the same kind again answers 200 with the job that is there."""
-    require(request, "jobs.add_job")
+    user = require(request, "jobs.add_job", scope=Act.ENQUEUE, kinds=[data.kind])
     ((job_id, created),) = insert.enqueue([data.to_new()])
-    return Status(201 if created else 200, job_out(find(job_id)))
+    job = find(job_id)
+    # Who made it may see what they sent.
+    mine = {name: getattr(job, name) for name in payloads.FIELDS} | {"hidden": []} if created else {}
+    return Status(201 if created else 200, job_out(job, user) | mine)
 
 
 @router.get("/jobs", response=schemas.JobsOut)
 def jobs(request: HttpRequest) -> Any:
     """Jobs, newest first. Filters: `status`, `kind`, `bot` (who holds it: id or name); `limit` and `cursor` page."""
-    require(request, "jobs.view_job")
     only_known(request, ("status", "kind", "bot", "limit", "cursor"))
+    kind = text_in(request, "kind", NAME_LENGTH)
+    kinds = [kind] if kind else key_of(request).kinds or [""]
+    user = require(request, "jobs.view_job", kinds=kinds if any(kinds) else ())
     found, statuses = Job.objects.all(), JobStatus.values
     if status := request.GET.get("status"):
         if status not in JobStatus.values:
             raise Invalid(f"status: one of {', '.join(JobStatus.values)}.")
         statuses = [status]
-    kind = _text(request, "kind")
-    if bot := _text(request, "bot"):
+    if bot := text_in(request, "bot", NAME_LENGTH):
         by_id = bot.isascii() and bot.isdigit() and len(bot) <= 18
         found = found.filter(claimed_by=Bot.objects.filter(**({"pk": bot} if by_id else {"name": bot})).first())
         statuses = [status for status in statuses if status in HELD]
     page = CursorPage.from_request(request)
-    ids = index_merge.ids(index_merge.ranges(page.newest_first(found), statuses=statuses, kind=kind), page.reads)
+    found = page.newest_first(found)
+    ids = index_merge.ids([r for k in kinds for r in index_merge.ranges(found, statuses=statuses, kind=k)], page.reads)
     rows, next_cursor = page.cut(Job.objects.select_related("claimed_by").filter(pk__in=ids).order_by("-id"))
-    return {"jobs": [job_out(job) for job in rows], "next_cursor": next_cursor}
+    return {"jobs": [job_out(job, user) for job in rows], "next_cursor": next_cursor}
 
 
-def _text(request: HttpRequest, name: str) -> str:
-    text = request.GET.get(name, "")
-    if len(text) > NAME_LENGTH or "\0" in text:
-        raise Invalid(f"{name}: at most {NAME_LENGTH} characters, and no NUL.")
-    return text
+def _find_for(request: HttpRequest, job_id: str) -> Job:
+    """The job, which the caller may view."""
+    require(request, "jobs.view_job", kinds=())
+    job = find(job_id_in(job_id))
+    require(request, "jobs.view_job", kinds=[job.kind_id])
+    return job
 
 
 @router.get("/jobs/{job_id}", response=schemas.JobOut)
 def job(request: HttpRequest, job_id: str) -> Any:
     """One job."""
-    require(request, "jobs.view_job")
-    return job_out(find(job_id_in(job_id)))
+    return job_out(_find_for(request, job_id), user_of(request))
 
 
 @router.get("/jobs/{job_id}/events", response=schemas.EventsOut)
 def events(request: HttpRequest, job_id: str) -> Any:
     """What happened to a job, oldest first: interventions, and attempts that did not end well."""
-    require(request, "jobs.view_job")
-    found = JobEvent.objects.filter(job=find(job_id_in(job_id))).order_by("id")
-    return {"events": list(found.values(*schemas.EventOut.model_fields))}
+    found = JobEvent.objects.filter(job=_find_for(request, job_id)).order_by("id")
+    events = payloads.events_for(user_of(request), found)
+    return {"events": [{name: getattr(event, name) for name in schemas.EventOut.model_fields} for event in events]}
 
 
 @router.get("/jobs/{job_id}/explain", response=schemas.ExplainedOut)
 def explained(request: HttpRequest, job_id: str) -> Any:
     """Why a job is where it is, with the evidence: the same answer as `manage.py explain` and the job's page give."""
-    require(request, "jobs.view_job")
-    return why.explain(find(job_id_in(job_id))).as_dict()
+    job = _find_for(request, job_id)
+    return why.explain(job, user_of(request)).as_dict()
 
 
 @shared.post("/jobs/{job_id}/release", response=schemas.ChangeOut | schemas.ReportOut)
@@ -140,8 +152,10 @@ def _operate(
 ) -> dict[str, Any]:
     """Do what an operator asks for one job: a `ChangeOut`. The verb's refusal when the job is in no state for it."""
     operation = OPERATIONS[verb]
-    by = By.operator(require(request, operation.permission))
-    changes = carry_out([job_id], by=by, reason=reason)
+    require(request, operation.permission, scope=verb, kinds=())
+    if key_of(request).kinds:
+        require(request, scope=verb, kinds=[find(job_id).kind_id])
+    changes = carry_out([job_id], by=By.operator(audited(request)), reason=reason)
     if not changes:
         status = find(job_id).status
         raise operation.refusal(f"Job {job_id} is {status}; {operation.rule}.", job_id=job_id, job_status=status)

@@ -1,6 +1,6 @@
 """Load jobs line by line, from a file or over the network. All or none, unless bad lines are skipped."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -37,12 +37,15 @@ def load(
     fast_source: bool = False,
     max_ids: int = 0,
     count: int | None = None,
+    before_commit: Callable[[int, set[str]], None] | None = None,
 ) -> Loaded:
     """Read all `items` and enqueue the jobs; none of them if a line is bad, unless `skip_bad`.
 
     Nothing is enqueued when `items` raises, when the number of lines is not `count` (BadRequest), and with `dry_run`,
     which only counts. Memory is bounded. The database is used after all lines are read, or with `fast_source` while
     they are read. Otherwise the result has the ids of all jobs, in order, when they are at most `max_ids`.
+    `before_commit` gets the number of new jobs, and of a source that is not fast their kinds; what it raises takes
+    everything back.
     """
     loaded = Loaded()
     jobs = _jobs(items, loaded, skip_bad=skip_bad)
@@ -62,6 +65,8 @@ def load(
         if not fast_source:
             stack.enter_context(transaction.atomic())
         done = insert.enqueue_rows(rows, ids=rows.count <= max_ids)
+        if before_commit is not None:
+            before_commit(ahead + done.created, rows.kinds)
         if dry_run:
             transaction.set_rollback(True)
     loaded.created, loaded.existing = ahead + done.created, done.existing

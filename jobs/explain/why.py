@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.utils import timezone
 
 from bots import health
-from jobs import lifecycle, transitions
+from jobs import lifecycle, payloads, transitions
 from jobs.explain.policy import run_limit
 from jobs.lifecycle import LeaseCheck
 from jobs.lists import takers
@@ -51,9 +52,14 @@ class Explained:
         return asdict(self)
 
 
-def explain(job: Job) -> Explained:
-    """Explain the status of `job`. Select its kind, holder and finishing bot along with it."""
+def explain(job: Job, user: AbstractBaseUser | AnonymousUser | None = None) -> Explained:
+    """Explain the status of `job`. Select its kind, holder and finishing bot along with it.
+
+    `user`: who reads it, and may perhaps see no errors.
+    """
     events = list(job.events.select_related("bot").order_by("-id")[:EVENTS_READ])
+    if user is not None:
+        job, events = payloads.job_for(user, job), payloads.events_for(user, events)
     found = {**dict.fromkeys(HELD, _held), **dict.fromkeys(FINISHED, _finished)}.get(JobStatus(job.status), _pending)
     why, evidence = found(job, events)
     return Explained(job.pk, job.kind_id, str(job.status), why, evidence)

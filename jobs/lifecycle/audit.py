@@ -1,12 +1,14 @@
-"""Log changes of leases: one line for each change by an operator or the sweep, and for each refused report."""
+"""Record what operators do to jobs in the audit log, and log changes of leases and refused reports."""
 
 import logging
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from bots.audit import write_on_commit
+from bots import audit
+from bots.acts import Act
+from bots.audit import Subject, write_on_commit
 from jobs.states import Actor, Verb
 from jobsite.lib.errors import JobsiteError
 
@@ -15,6 +17,37 @@ if TYPE_CHECKING:
 
 log = structlog.stdlib.get_logger("jobsite.jobs")
 _logger = logging.getLogger("jobsite.jobs")
+
+
+def entry_of(by: "By") -> int | None:
+    """Reserve the audit entry to which the events of this act refer. None where no operator acts."""
+    return audit.reserve() if by.actor == Actor.OPERATOR else None
+
+
+def record(
+    verb: str,
+    by: "By",
+    changes: Sequence["Change"],
+    reasons: Mapping[int, str],
+    entry: int | None,
+    asked: Mapping[str, Any] | None = None,
+) -> None:
+    """Log these changes, and record an operator's act under its reserved `entry`: one entry, however many jobs.
+
+    `asked`: what the operator gave beside the jobs.
+    """
+    if entry is not None and changes:
+        subject = _subject(changes, asked or {})
+        audit.record(Act(verb), [subject], by=by.who, reason=reasons[changes[0].id], pk=entry, logs=False)
+    log_changes(verb, by, changes, reasons)
+
+
+def _subject(changes: Sequence["Change"], asked: Mapping[str, Any]) -> Subject:
+    if len(changes) > 1:
+        return Subject("job", "", f"{len(changes)} jobs", after={"jobs": [change.id for change in changes], **asked})
+    (change,) = changes
+    before = {"status": change.previous_status} | ({"bot": change.bot_name} if change.bot_name else {})
+    return Subject("job", change.id, f"{change.kind} {change.id}", before, {"status": change.status, **asked})
 
 
 def log_changes(verb: str, by: "By", changes: Iterable["Change"], reasons: Mapping[int, str]) -> None:

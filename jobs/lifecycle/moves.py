@@ -68,7 +68,7 @@ def give_up(job_ids: Iterable[int], *, by: By, reasons: dict[int, str]) -> list[
 def flag(job_ids: Iterable[int], *, by: By, reasons: dict[int, str]) -> int:
     """Record in the history, once for each attempt, that a lease is past all its limits. Changes nothing else."""
     rows = [{"id": job_id, "reason": reasons[job_id]} for job_id in sorted(set(job_ids))]
-    params = {"from": transitions.sources(Verb.FLAG), "actor": by.actor, "by": by.name}
+    params = {"from": transitions.sources(Verb.FLAG), "actor": by.actor, "by": by.name, "audit": None}
     return len(run("flag", rows=rows, **params)) if rows else 0
 
 
@@ -80,7 +80,7 @@ def _end_all(verb: Verb, job_ids: Iterable[int], by: By, reason: str) -> list[Ch
 def end(verb: Verb, rows: list[dict[str, Any]], by: By, *, keep_health: bool = False) -> list[Change]:
     """End leases without success: those of `rows` whose state allows it, of the attempt and bot where given."""
     targets = transitions.targets(verb)
-    params = {
+    params: dict[str, Any] = {
         "from": transitions.sources(verb),
         "to": targets[0] if len(targets) == 1 else None,
         "uncounts": int(transitions.rows(verb)[0].counted == Counted.NO),
@@ -88,9 +88,10 @@ def end(verb: Verb, rows: list[dict[str, Any]], by: By, *, keep_health: bool = F
     with transaction.atomic():
         for row in rows:
             row["reason"] = row.get("reason") or ""
-        changes = [Change(**row) for row in run("end", rows=rows, verb=verb, actor=by.actor, by=by.name, **params)]
+        params |= {"verb": verb, "actor": by.actor, "by": by.name, "audit": audit.entry_of(by)}
+        changes = [Change(**row) for row in run("end", rows=rows, **params)]
         announce_pending(changes)
-        audit.log_changes(verb, by, changes, {row["id"]: row["reason"] for row in rows})
+        audit.record(verb, by, changes, {row["id"]: row["reason"] for row in rows}, params["audit"])
         touch({change.bot for change in changes}, keep_health=keep_health)
     return changes
 
@@ -98,11 +99,13 @@ def end(verb: Verb, rows: list[dict[str, Any]], by: By, *, keep_health: bool = F
 def _move(verb: Verb, job_ids: Iterable[int], by: By, reason: str, **params: Any) -> list[Change]:
     """Move jobs that nobody holds, or change their priority, by the statement with the verb's name."""
     ids = sorted(set(job_ids))
+    asked = dict(params)
     params |= {"from": transitions.sources(verb), "actor": by.actor, "by": by.name, "reason": reason}
     with transaction.atomic():
+        params["audit"] = audit.entry_of(by)
         changes = [Change(**row) for row in run(verb, ids=ids, **params)]
         announce_pending(changes)
-        audit.log_changes(verb, by, changes, dict.fromkeys(ids, reason))
+        audit.record(verb, by, changes, dict.fromkeys(ids, reason), params["audit"], asked)
     return changes
 
 

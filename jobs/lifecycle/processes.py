@@ -5,6 +5,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from bots import audit
+from bots.acts import Act
 from bots.models import Bot
 from jobs.lifecycle.moves import end, release
 from jobs.lifecycle.turn import take_turn, turn_request
@@ -54,7 +55,11 @@ def restart(bots: QuerySet[Bot], *, by: By, reason: str = "") -> tuple[int, list
         ids = list(bots.values_list("pk", flat=True))
         held = list(Job.objects.held().filter(claimed_by__in=ids).values_list("id", flat=True))
         changes = release(held, by=by, reason=reason or "its bot was told to restart")
-        names = list(bots.order_by("pk").select_for_update(no_key=True).values_list("pk", "name"))
+        asked = list(Bot.objects.filter(pk__in=ids).order_by("pk").select_for_update(no_key=True))
         count = Bot.objects.filter(pk__in=ids).update(restart_requested_at=Now())
-        audit.record("restart", [{"bot": name, "bot_id": pk} for pk, name in names], by=by.name, reason=reason)
+        released: dict[int | None, list[int]] = {}
+        for change in changes:
+            released.setdefault(change.bot, []).append(change.id)
+        subjects = [audit.subject(bot, after={"released": released.get(bot.pk, [])}) for bot in asked]
+        audit.record(Act.RESTART, subjects, by=by.who, reason=reason)
     return count, changes

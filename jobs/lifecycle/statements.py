@@ -5,11 +5,16 @@ from pathlib import Path
 from jobs import attempts, backoff
 from jobsite.lib.sql import Statements
 
+#: Inside a function the parameter of `deadline.sql` is one of the function's own, and no event is an operator's.
+IN_FUNCTIONS = {"run_within": "run_within_default", "audit_column": "", "audit_value": ""}
 SQL = Statements(
     Path(__file__).parent / "sql",
+    IN_FUNCTIONS,
     doublings=str(backoff.MAX_DOUBLINGS),
     jitter=str(backoff.JITTER),
     epoch=str(attempts.EPOCH),
+    audit_column=", audit_id",
+    audit_value=", %(audit)s::bigint",
 )
 run = SQL.rows
 

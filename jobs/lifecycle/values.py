@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 
+from bots.audit import COMMAND, Who
 from bots.models import Bot
 from jobs.errors import LeaseLost
 from jobs.states import Actor
@@ -15,15 +16,18 @@ from jobsite.lib.errors import NotFound
 
 @dataclass(frozen=True)
 class By:
-    """The actor: an operator (by user name), a bot, or the sweep."""
+    """The actor: an operator (by user name), a bot, or the sweep. `who` is the operator, as the audit log has it."""
 
     actor: Actor
     name: str
     bot_id: int | None = None
+    who: Who = COMMAND
 
     @classmethod
-    def operator(cls, user: AbstractBaseUser) -> "By":
-        return cls(Actor.OPERATOR, user.get_username())
+    def operator(cls, who: Who | AbstractBaseUser) -> "By":
+        """An operator. A user stands for one who acts by a command."""
+        who = who if isinstance(who, Who) else Who(who.get_username())
+        return cls(Actor.OPERATOR, who.name, who=who)
 
     @classmethod
     def bot(cls, bot: Bot) -> "By":

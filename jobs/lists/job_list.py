@@ -131,8 +131,7 @@ class JobFilter:
     @property
     def narrow(self) -> bool:
         """Whether it has conditions without an index."""
-        terms = parse(self.text)
-        return bool(terms.payload or terms.error or self.view == "scheduled")
+        return parse(self.text).reads_payloads or self.view == "scheduled"
 
 
 def _number(value: Any) -> int | None:

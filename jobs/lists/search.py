@@ -22,6 +22,11 @@ class Terms:
     payload: tuple[tuple[tuple[str, ...], str], ...] = ()
     error: tuple[str, ...] = ()
 
+    @property
+    def reads_payloads(self) -> bool:
+        """Whether it has conditions on what jobs carry."""
+        return bool(self.payload or self.error)
+
 
 def parse(text: str) -> Terms:
     """Parse `17`, `key:abc`, `bot:ada`, `payload.customer=17`, `error:"no answer"`. A bare word is a key or a bot."""

@@ -1,4 +1,4 @@
-"""The models of statistics: the rollup of what ended, until when it is added up, and what is learned of a kind."""
+"""The models of statistics: what ended, until when it is added up, what is learned of a kind, and the last sweep."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -107,3 +107,26 @@ class Learned(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind_id}: {self.quick} of {self.jobs} under {self.under}"
+
+
+class SweepRun(models.Model):
+    """The last full sweep that came to its end: one row, which `jobs.sweep` writes. A dry run is none, nor one kind's.
+
+    Where it is old, nobody is watching; all moments are the database's.
+    """
+
+    ONLY = 1
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=ONLY)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField()
+    took = models.FloatField(help_text="Seconds.")
+    # What `sweep_stuck --json` prints.
+    counts = models.JSONField(default=dict)
+
+    class Meta:
+        verbose_name = "last sweep"
+        constraints = [models.CheckConstraint(name="sweeprun_only_one", condition=Q(id=1))]
+
+    def __str__(self) -> str:
+        return f"sweep of {self.finished_at.isoformat()}"

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from bots import audit
 from bots.login.models import Login
 from jobs import transitions
 from jobs.lists import home as lists_home
@@ -27,6 +28,7 @@ age = register.filter("age", badges.age)
 seconds = register.filter("seconds", charts.seconds)
 duration = register.filter("duration", words)
 fold = register.filter("fold", json_view.fold)
+values = register.filter("values", audit.words)
 
 
 @register.filter
@@ -56,6 +58,7 @@ PLACES = (
     ("Kinds", "admin:jobs_jobkind_changelist", "jobs.view_jobkind"),
     ("History", "admin:jobs_jobevent_changelist", "jobs.view_jobevent"),
     ("Channels", "admin:alerts_channel_changelist", "alerts.view_channel"),
+    ("Audit log", "admin:bots_auditentry_changelist", "bots.view_auditentry"),
     ("API keys", "admin:bots_apikey_changelist", "bots.view_apikey"),
     ("Users", "admin:auth_user_changelist", "auth.view_user"),
 )

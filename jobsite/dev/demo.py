@@ -20,7 +20,8 @@ from jobsite.dev import postgres
 ROOT = Path(__file__).resolve().parents[2]
 RUN = ROOT / ".run"
 BIN = Path(sys.executable).parent
-OPERATOR = "operator"
+#: Who may do everything, and who may only look.
+OPERATOR, VIEWER = "operator", "viewer"
 #: The three bots and what is special about each; `stubborn` takes a job and goes silent for ten minutes.
 BOTS = {
     "steady": ["--slow", "0.5"],
@@ -99,16 +100,18 @@ PREPARE = """
 from datetime import timedelta
 import os
 from pathlib import Path
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from bots import roster
 from bots.models import Bot
 from jobs.models import JobKind
 
-operator, new = User.objects.get_or_create(
-    username=os.environ["DEMO_OPERATOR"], defaults={"is_staff": True, "is_superuser": True})
-if new or not operator.check_password(os.environ["DEMO_PASSWORD"]):
-    operator.set_password(os.environ["DEMO_PASSWORD"])
-    operator.save()
+for name, role in ((os.environ["DEMO_OPERATOR"], "administrator"), (os.environ["DEMO_VIEWER"], "viewer")):
+    person, new = User.objects.get_or_create(username=name, defaults={"is_staff": True})
+    if new:
+        person.groups.set(Group.objects.filter(name=role))
+    if new or not person.check_password(os.environ["DEMO_PASSWORD"]):
+        person.set_password(os.environ["DEMO_PASSWORD"])
+        person.save()
 for kind in ("sum", "subtract", "multiply", "divide", "checksum", "wordcount"):
     JobKind.objects.get_or_create(name=kind, defaults={
         "heartbeat_within": timedelta(seconds=int(os.environ["DEMO_HEARTBEAT"])), "backoff": timedelta(seconds=2),
@@ -132,6 +135,7 @@ def prepare(env: dict[str, str]) -> str:
     manage(env, "collectstatic", "--no-input", "-v", "0")
     names = {
         "DEMO_OPERATOR": OPERATOR,
+        "DEMO_VIEWER": VIEWER,
         "DEMO_PASSWORD": password,
         "DEMO_BOTS": " ".join(BOTS),
         "DEMO_RUN": str(RUN),
@@ -242,6 +246,7 @@ def introduce(url: str, password: str) -> None:
     say()
     say(f"  Jobsite runs at   {url}/admin/")
     say(f"  Log in as         {OPERATOR}   password   {password}   (kept in .run/password)")
+    say(f"  Only to look      {VIEWER}     the same password")
     say(f"  The API's docs    {url}/api/v1/docs")
     say()
     say(f"  Three bots work. Soon `stubborn` hangs on a job; {HEARTBEAT_WITHIN} s later it is potentially stuck.")

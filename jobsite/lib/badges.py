@@ -15,7 +15,7 @@ FAMILIES = {
     "cancelled": "wait", "idle": "wait", "busy": "work", "down": "bad", "normal": "good",
     "potentially_stuck": "warn", "unhealthy": "bad", "paused": "warn", "quarantined": "bad",
     "waiting": "wait", "sent": "good", "dropped": "wait", "given_up": "bad", "well": "good", "failing": "bad",
-    "off": "wait", "not_used_yet": "wait", "warning": "warn", "critical": "bad",
+    "off": "wait", "retired": "wait", "not_used_yet": "wait", "warning": "warn", "critical": "bad",
     "open": "bad", "acknowledged": "work", "resolved": "good",
 }  # fmt: skip
 

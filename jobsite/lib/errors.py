@@ -28,6 +28,12 @@ class Unauthorized(JobsiteError):
     code, status, title = "unauthorized", 401, "A valid token is needed"
 
 
+class KeyExpired(Unauthorized):
+    """The API key was good until a moment that has passed."""
+
+    code, title = "key_expired", "The key has expired"
+
+
 class Forbidden(JobsiteError):
     """The token is good, but not for this."""
 

@@ -1,8 +1,10 @@
 """Check the values of a path and of a query."""
 
 from collections.abc import Collection
+from datetime import UTC, datetime
 
 from django.http import HttpRequest
+from django.utils.dateparse import parse_datetime
 from pydantic import BaseModel, ConfigDict
 
 from jobsite.lib import log_context
@@ -43,6 +45,29 @@ def only_known(request: HttpRequest, known: Collection[str]) -> None:
     if unknown:
         name = unknown[0][:100]
         raise Invalid(f"{name}: there is no such filter; there are {', '.join(known)}.")
+
+
+def text_in(request: HttpRequest, name: str, most: int) -> str:
+    """Read a text from the query; empty when there is none. Invalid, which names it, when it cannot be stored."""
+    text = request.GET.get(name, "")
+    if len(text) > most or "\0" in text:
+        raise Invalid(f"{name}: at most {most} characters, and no NUL.")
+    return text
+
+
+def moment_in(request: HttpRequest, name: str) -> datetime | None:
+    """Read a moment in ISO 8601 with its offset from the query. Invalid, which names it, otherwise."""
+    text = request.GET.get(name)
+    if not text:
+        return None
+    try:
+        # A plus sign that was not encoded arrives as a space.
+        at = parse_datetime(text.replace(" ", "+", 1) if "T" in text else text)
+        if at is not None and at.tzinfo is not None:
+            return at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise Invalid(f"{name}: a time in ISO 8601 with its offset, such as 2026-11-05T09:00:00Z.")
 
 
 def integer(request: HttpRequest, name: str, default: int, most: int) -> int:

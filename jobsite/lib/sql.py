@@ -7,6 +7,7 @@ by several statements, or for a blank that the caller fills in. Parameters are p
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,8 +28,10 @@ class Numbered(NamedTuple):
 class Statements:
     """The statements of one folder."""
 
-    def __init__(self, folder: Path, **constants: str) -> None:
+    def __init__(self, folder: Path, in_functions: Mapping[str, str] | None = None, **constants: str) -> None:
         self.folder = folder
+        #: What blanks are inside a function of the database, where they are not what they are in a statement.
+        self.in_functions = in_functions or {}
         #: Blanks that are the same in every statement.
         self.constants = constants
 
@@ -58,8 +61,7 @@ class Statements:
 
     def function(self, name: str) -> str:
         """The SQL that creates or replaces the database function in `<name>.sql`."""
-        # Inside a function the parameter of `deadline.sql` is one of the function's own.
-        return self.text(name, run_within="run_within_default")
+        return self.text(name, **self.in_functions)
 
     def body(self, name: str) -> str:
         """What PostgreSQL keeps of the function in `<name>.sql` as its source."""

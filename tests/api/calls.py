@@ -8,7 +8,7 @@ from django.http import HttpResponse
 from django.test import Client
 
 from alerts.models import Incident, IncidentNote
-from bots.models import ApiKey, Bot
+from bots.models import ApiKey, AuditEntry, Bot
 from jobs.models import Job, JobEvent, JobKind
 
 PREFIX = "/api/v1"
@@ -62,6 +62,7 @@ CALLS = [
     Call("GET", "/jobs/{job_id}/explain", ("jobs.view_job",)),
     Call("GET", "/bots", ("bots.view_bot",)),
     Call("GET", "/bots/{bot_id}", ("bots.view_bot",)),
+    Call("GET", "/audit", ("bots.view_auditentry",)),
     Call("GET", "/stuck", ("jobs.view_job", "bots.view_bot")),
     Call("GET", "/incidents", ("alerts.view_incident",)),
     Call("GET", "/incidents/{incident_id}", ("alerts.view_incident",)),
@@ -94,6 +95,6 @@ def refused(answer: HttpResponse, status: int, code: str) -> dict[str, Any]:
 
 def rows() -> list[list[dict[str, Any]]]:
     """All that a call might change, but for the moments at which somebody was last seen."""
-    seen = {"last_seen_at", "last_used_at"}
-    models = (Job, JobEvent, JobKind, Bot, ApiKey, Incident, IncidentNote)
+    seen = {"last_seen_at", "last_used_at", "last_used_from"}
+    models = (Job, JobEvent, JobKind, Bot, ApiKey, Incident, IncidentNote, AuditEntry)
     return [[{k: v for k, v in r.items() if k not in seen} for r in m.objects.order_by("pk").values()] for m in models]

@@ -10,9 +10,8 @@ from django.test import Client
 from bots import roster, tokens
 from bots.models import ApiKey, Bot
 from jobs.api.v1 import api
-from tests.alerts.passing import an_incident
 from tests.api.calls import BOT, BY_NAME, CALLS, PREFIX, Call, refused, rows, send
-from tests.cast import bot_named, enqueue_one, take_one
+from tests.cast import bot_named
 
 NOBODY = ("no token", "an unknown token", "a revoked bot", "a revoked key", "an inactive user")
 PEOPLE = ("olga", "vera", "nora")
@@ -23,17 +22,6 @@ def is_allowed(call: Call, who: str) -> bool:
     if who == BOT:
         return call.for_bots
     return bool(call.needs) and (who == "olga" or (who == "vera" and call.method == "GET"))
-
-
-@pytest.fixture
-def places(ada: Bot) -> dict[bool, dict[str, int]]:
-    """The ids for a call's path: a job that ada holds, or one that failed."""
-    failed = take_one(ada)
-    failed.fail(retry=False)
-    held = take_one(ada)
-    enqueue_one()
-    ids = {"bot_id": ada.pk, "incident_id": an_incident().pk}
-    return {False: ids | {"job_id": held.id}, True: ids | {"job_id": failed.id}}
 
 
 @pytest.fixture

@@ -5,12 +5,18 @@ import http.client
 import itertools
 import json
 import socket
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection
+from django.db.models.functions import Now
 
+from bots import roster
+from bots.models import ApiKey
+from jobs.api import auth
 from jobs.models import Job, JobKind
 from tests.served import Served, served
 
@@ -157,3 +163,46 @@ def test_a_stream_in_chunks_that_never_ends_is_refused(server: Served, olga_key:
         assert (status, said["code"]) == (413, "too_large")
     finally:
         assert not Job.objects.exists()
+
+
+@pytest.mark.parametrize("content_type", ["application/x-ndjson", "application/json"])
+def test_a_key_that_was_revoked_while_the_body_came_stores_nothing(
+    server: Served, olga_key: str, content_type: str
+) -> None:
+    whole = GOOD % 1 if "ndjson" in content_type else b'{"jobs":[{"kind":"sum"}]}'
+
+    def body() -> Iterator[bytes]:
+        yield whole[:10]
+        # The server has the call, and recognised its key, when it has written its last use.
+        while not ApiKey.objects.exclude(last_used_at=None).exists():
+            time.sleep(0.01)
+        time.sleep(auth.RECHECK_AFTER)
+        roster.revoke_keys(ApiKey.objects.all())
+        yield whole[10:]
+
+    more = {"Content_Length": len(whole)}
+    status, said = post(server, olga_key, body(), Content_Type=content_type, **more)
+    assert (status, said["code"]) == (401, "unauthorized")
+    assert not Job.objects.exists()
+
+
+@pytest.mark.parametrize("change", ["expired", "without permission", "inactive"])
+def test_a_key_that_lost_its_right_while_the_stream_came_stores_nothing(
+    server: Served, olga: User, olga_key: str, change: str
+) -> None:
+    def body() -> Iterator[bytes]:
+        yield GOOD % 1
+        while not ApiKey.objects.exclude(last_used_at=None).exists():
+            time.sleep(0.01)
+        if change == "expired":
+            ApiKey.objects.update(expires_at=Now())
+        elif change == "inactive":
+            User.objects.update(is_active=False)
+        else:
+            olga.user_permissions.clear()
+        yield GOOD % 2
+
+    status, said = post(server, olga_key, body(), Content_Length=len(GOOD % 1) + len(GOOD % 2))
+    codes = {"expired": (401, "key_expired"), "inactive": (401, "unauthorized")}
+    assert (status, said["code"]) == codes.get(change, (403, "forbidden"))
+    assert not Job.objects.exists() and not JobKind.objects.exists()

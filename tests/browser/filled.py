@@ -9,7 +9,8 @@ from alerts.delivery import outbox
 from alerts.incidents import acknowledge, reconcile
 from alerts.models import Channel, Delivery, Incident
 from alerts.states import Moment
-from bots.models import ApiKey, Bot
+from bots.audit import Who
+from bots.models import ApiKey, AuditEntry, Bot
 from jobs import lifecycle
 from jobs.lifecycle import By
 from jobs.stats import rollup
@@ -69,8 +70,15 @@ PAGES = {
         "/admin/alerts/channel/{hook}/change/",
         "/admin/alerts/channel/{hook}/secret/",
         "/admin/alerts/channel/{hook}/history/",
+        "/admin/alerts/channel/{hook}/retire/",
         "/admin/alerts/delivery/",
         "/admin/alerts/delivery/{delivery}/change/",
+    ],
+    "audit": [
+        "/admin/bots/auditentry/",
+        "/admin/bots/auditentry/?verb__exact=release",
+        "/admin/bots/auditentry/{act}/change/",
+        "/admin/bots/bot/{ada}/history/",
     ],
 }
 
@@ -126,11 +134,11 @@ def fill(olga):
     enqueue_one(kind="divide", run_at=timezone.now() - timedelta(hours=2))
     reconcile.reconcile()
     incidents = {f"incident_{cause}": Incident.objects.get(cause=cause) for cause in CAUSES}
-    acknowledge.acknowledge([incidents["incident_waiting"].pk], by="olga", remark="it is batch night")
-    acknowledge.acknowledge([incidents["incident_quarantined"].pk], by="olga")
+    acknowledge.acknowledge([incidents["incident_waiting"].pk], by=Who("olga"), remark="it is batch night")
+    acknowledge.acknowledge([incidents["incident_quarantined"].pk], by=Who("olga"))
     Incident.objects.filter(cause="quarantined").update(resolved_at=Now())
     ApiKey.objects.create(user=olga, prefix="jsk_", digest=b"x" * 32)
     leases = {"stuck": stuck, "failed": failed, "held": held, "done": done[0], "released": released}
-    rows = leases | incidents | some_channels() | {"ada": ada, "bob": bob}
+    rows = leases | incidents | some_channels() | {"ada": ada, "bob": bob, "act": AuditEntry.objects.latest("pk")}
     assert Incident.objects.count() == len([name for name in rows if name.startswith("incident_")])
     return {name: row.id for name, row in rows.items()}

@@ -92,5 +92,7 @@ def test_permissions_named_here_and_in_operations_exist() -> None:
     named = set(re.findall(r"`alerts\.(\w+)`", text_of(DOC) + text_of("docs/operations.md")))
     named -= {"apart", "guard"}
     ours = {code for model in (Channel, Delivery, Incident) for code, _ in model._meta.permissions}
-    plain = {f"{verb}_{name}" for verb in ("add", "change", "view") for name in ("channel", "delivery", "incident")}
+    plain = {
+        f"{verb}_{name}" for verb in ("add", "change", "delete", "view") for name in ("channel", "delivery", "incident")
+    }
     assert {"retry_delivery", "test_channel"} <= named <= ours | plain

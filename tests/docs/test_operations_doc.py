@@ -121,7 +121,8 @@ def test_figures_of_incidents_are_the_codes(settings):
 
 def test_permissions_named_here_exist():
     named = set(re.findall(r"`((?:bots|alerts)\.[a-z]\w+_\w+)`", text_of(DOC)))
-    models = {"alerts": ("incident", "channel", "delivery"), "bots": ("bot", "apikey", "login", "secondfactor")}
+    bots = ("bot", "apikey", "auditentry", "login", "secondfactor")
+    models = {"alerts": ("incident", "channel", "delivery"), "bots": bots}
     plain = [
         f"{app}.{verb}_{name}" for app in models for verb in ("add", "change", "delete", "view") for name in models[app]
     ]

@@ -84,9 +84,9 @@ def test_there_are_no_signals(path):
 @pytest.mark.parametrize("path", SOURCES, ids=name)
 def test_no_model_hides_logic_in_save(path):
     classes = [n for n in ast.walk(tree(path)) if isinstance(n, ast.ClassDef)]
-    assert not [
-        c.name for c in classes for n in c.body if isinstance(n, ast.FunctionDef) and n.name in ("save", "delete")
-    ]
+    methods = [n for c in classes for n in c.body if isinstance(n, ast.FunctionDef) and n.name in ("save", "delete")]
+    # One that only refuses has no logic.
+    assert not [m.name for m in methods if not all(isinstance(n, ast.Expr | ast.Raise) for n in m.body)]
 
 
 def test_no_module_is_called_after_nothing():

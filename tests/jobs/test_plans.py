@@ -242,7 +242,9 @@ def test_the_bots_a_batchs_jobs_have_hung_are_found_by_the_jobs_history(history:
 def test_leases_are_put_off_and_flagged_by_their_keys(history: Bot) -> None:
     rows = json.dumps([{"id": 1, "seconds": 10, "reason": "silent"}])
     assert "jobs_job_pkey" in plan("schedule_checks", rows=rows)
-    said = plan("flag", rows=rows, actor="sweep", by="sweep_stuck", **{"from": transitions.sources(Verb.FLAG)})
+    said = plan(
+        "flag", rows=rows, audit=None, actor="sweep", by="sweep_stuck", **{"from": transitions.sources(Verb.FLAG)}
+    )
     assert "jobs_job_pkey" in said
     assert "Seq Scan on jobs_job " not in said
 

@@ -19,6 +19,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from bots import roster, tokens
+from bots.audit import Who
 from bots.models import ApiKey, Bot
 from jobs import lifecycle
 from jobs.api import bots, turn
@@ -369,9 +370,9 @@ def test_what_was_taken_back_and_what_was_so_before_leave_no_line(
     ada: Bot, lines: Lines, django_capture_on_commit_callbacks: Any
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True):
-        roster.resume(Bot.objects.all(), by="olga")
+        roster.resume(Bot.objects.all(), by=Who("olga"))
     # The test's own transaction is never committed.
-    roster.pause(Bot.objects.all(), by="olga")
+    roster.pause(Bot.objects.all(), by=Who("olga"))
     assert lines() == []
 
 

@@ -204,6 +204,8 @@ def test_its_process_exits_with_1_and_one_line_on_standard_error() -> None:
             [sys.executable, "-c", command], env=env, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
         )
         other.rollback()
+    # What was unapplied before it comes back.
+    migrate()
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith("CommandError: bots.0005_squashed_0007_expected waited 200ms for a lock and gave up.")

@@ -28,7 +28,10 @@ class BulkIn(Input):
 
 
 class JobOut(BaseModel):
-    """One job as operators and producers see it. `bot` names who holds it."""
+    """One job as operators and producers see it. `bot` names who holds it.
+
+    Without the permission `jobs.view_payload` the fields that `hidden` names are null.
+    """
 
     id: int
     kind: str
@@ -50,7 +53,8 @@ class JobOut(BaseModel):
     progress: int | None
     progress_note: str
     result: Any
-    error: str
+    error: str | None
+    hidden: list[str]
 
 
 class JobsOut(BaseModel):
@@ -71,6 +75,7 @@ class EventOut(BaseModel):
     reason: str
     at: datetime
     detail: Any
+    audit_id: int | None
 
 
 class EventsOut(BaseModel):

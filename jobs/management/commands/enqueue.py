@@ -12,6 +12,8 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from bots import audit
+from bots.acts import Act
 from jobs.enqueue.csv_file import is_csv, read_csv
 from jobs.enqueue.files import BadFile, read_ndjson
 from jobs.enqueue.load import Loaded, load
@@ -39,11 +41,18 @@ class Command(BaseCommand):
         as_csv = format == "csv" if format else is_csv(file)
         read = read_csv if as_csv else read_ndjson
         began = time.monotonic()
+
+        def record(created: int, kinds: set[str]) -> None:
+            if created:
+                one = audit.Subject("job", "", _count(created, "job"), after={"created": created, "file": file})
+                audit.record(Act.ENQUEUE, [one], by=audit.COMMAND)
+
         try:
             with _opened(file) as (stream, size), _progress(size) as show:
                 lines = read(ProgressStream(stream, show))
                 # A file can be read without waiting; a pipe may be slow.
-                loaded = load(lines, skip_bad=skip_bad, dry_run=dry_run, fast_source=size is not None)
+                fast = size is not None
+                loaded = load(lines, skip_bad=skip_bad, dry_run=dry_run, fast_source=fast, before_commit=record)
         except BadFile as error:
             raise CommandError(f"{file}: {error}. Nothing was loaded.") from None
         except OSError as error:

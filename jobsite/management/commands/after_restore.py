@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from alerts.delivery import held
+from bots import audit
 from jobs import lifecycle
 from jobs.attempts import EPOCH
 from jobs.lifecycle import By
@@ -47,7 +48,7 @@ class Command(BaseCommand):
             raise CommandError(f"Failed. What is printed above is done; run it again. {error_line(error)}") from None
 
     def _send_alerts(self, dry_run: bool) -> None:
-        was = held.held() if dry_run else held.send(by="")
+        was = held.held() if dry_run else held.send(by=audit.COMMAND)
         if was is None:
             self.stdout.write("Alerts are not held back.")
         else:

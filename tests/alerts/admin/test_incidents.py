@@ -1,13 +1,12 @@
 """Incidents in the console: the list, the page, Home, and taking one on."""
 
 import pytest
-from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.db.models.functions import Now
 from django.urls import reverse
 
 from alerts.models import Incident, IncidentBot
-from bots.models import Bot
+from bots.models import AuditEntry, Bot
 from jobs import lifecycle
 from jobs.lifecycle import By
 from tests.alerts.passing import an_incident, sweep_and_look, the_one
@@ -87,7 +86,10 @@ def test_ticked_incidents_are_taken_on_with_a_remark(client, olga):
         incident.refresh_from_db()
         assert incident.acknowledged_by == "olga"
         assert incident.notes.get(by="olga").text == "Acknowledged: both mine"
-    assert LogEntry.objects.count() == 2
+    acts = AuditEntry.objects.order_by("id").values_list("verb", "by", "object_type", "object_id", "reason")
+    assert list(acts) == [
+        ("acknowledge", "olga", "incident", str(incident.pk), "both mine") for incident in (first, second)
+    ]
 
 
 def test_who_may_only_look_cannot_take_one_on(client, vera):

@@ -13,6 +13,7 @@ from django.utils import timezone
 from alerts.delivery import dispatch, held, outbox
 from alerts.models import Delivery
 from alerts.states import DeliveryStatus, Moment
+from bots.audit import Who
 from jobsite.lib import site
 from jobsite.models import Site
 from tests.far_side import Receiver, a_channel, an_incident, resolved
@@ -67,7 +68,7 @@ def test_the_sender_itself_notices_a_restore(waiting: Delivery, receiver: Receiv
 
 def test_what_waited_is_sent_when_an_operator_says_so(waiting: Delivery, receiver: Receiver) -> None:
     restored()
-    assert held.send(by="olga")
+    assert held.send(by=Who("olga"))
     assert dispatch.send_due().sent == 1
     assert len(receiver.got) == 1
 
@@ -75,7 +76,7 @@ def test_what_waited_is_sent_when_an_operator_says_so(waiting: Delivery, receive
 def test_what_is_no_longer_true_by_then_is_not_sent(waiting: Delivery, receiver: Receiver) -> None:
     restored()
     resolved(waiting.incident)
-    held.send(by="olga")
+    held.send(by=Who("olga"))
     assert dispatch.send_due().dropped == 1
     assert receiver.got == []
 
@@ -84,7 +85,7 @@ def test_the_time_it_was_held_does_not_count_against_it(waiting: Delivery, recei
     long_ago = timezone.now() - timedelta(days=3)
     Delivery.objects.update(tries=5, first_tried_at=long_ago, due_at=timezone.now() + timedelta(hours=1))
     restored()
-    held.send(by="olga")
+    held.send(by=Who("olga"))
     receiver.answer = (500, b"no", {})
     assert dispatch.send_due().failed == 1
     assert Delivery.objects.get().status == DeliveryStatus.WAITING

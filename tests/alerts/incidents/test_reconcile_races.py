@@ -5,6 +5,7 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 
 from alerts.incidents import acknowledge, detectors, reconcile
 from alerts.models import Incident
+from bots.audit import Who
 from jobs.sweep.run import sweep
 from jobsite.lib.locks import Lock
 from tests.alerts.passing import look, the_one
@@ -89,7 +90,7 @@ def test_an_acknowledgement_waits_for_a_pass_and_then_counts(stuck):
     with racers() as run:
         with transaction.atomic():
             Incident.objects.select_for_update().get(pk=incident.pk)
-            taking = run.go_and_block(lambda: acknowledge.acknowledge([incident.pk], by="olga"))
+            taking = run.go_and_block(lambda: acknowledge.acknowledge([incident.pk], by=Who("olga")))
         assert [i.pk for i in taking.result(PATIENCE)] == [incident.pk]
 
 

@@ -3,9 +3,9 @@
 import re
 
 import pytest
-from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 
+from bots.models import AuditEntry
 from jobs.admin import all_matching
 from jobs.models import Job, JobEvent
 from jobs.states import JobStatus
@@ -76,7 +76,11 @@ def test_all_that_match_are_previewed_and_then_done_step_by_step(asking, ada, mo
     assert "Retried 7 jobs." in asking.get(url).content.decode()
     assert Job.objects.pending().count() == 7
     assert other.job.status == JobStatus.FAILED
-    assert LogEntry.objects.count() == 7
+    # One for each step that changed something.
+    acts = AuditEntry.objects.filter(verb="retry", by="olga", object_type="job")
+    recorded = {int(job) for act in acts for job in act.after.get("jobs", [act.object_id])}
+    assert recorded == set(JobEvent.objects.filter(verb="retry", audit__in=acts).values_list("job_id", flat=True))
+    assert len(recorded) == 7
     assert set(JobEvent.objects.filter(verb="retry").values_list("reason", flat=True)) == {"again"}
 
 

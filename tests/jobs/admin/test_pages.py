@@ -70,11 +70,11 @@ def test_somebody_who_may_only_look_has_no_buttons(client, vera, ada):
     assert "New token" not in said
 
 
-def test_a_name_may_be_changed_and_no_state_with_it(asking, ada):
+def test_kinds_and_capacity_may_be_changed_and_no_name_or_state_with_them(asking, ada):
     form = {"name": "adele", "kinds": "sum", "capacity": "3", "status": "down"}
     asking.post(reverse("admin:bots_bot_change", args=[ada.pk]), form)
     bot = Bot.objects.get(pk=ada.pk)
-    assert (bot.name, bot.kinds, bot.capacity, bot.status) == ("adele", ["sum"], 3, "idle")
+    assert (bot.name, bot.kinds, bot.capacity, bot.status) == ("ada", ["sum"], 3, "idle")
 
 
 def test_a_kinds_page_says_its_policy_in_words_and_pauses_it(asking):

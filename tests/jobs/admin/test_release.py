@@ -1,10 +1,9 @@
 """Release in the admin: a page that asks, one verb that does it, and a message that says what happened."""
 
 import pytest
-from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 
-from bots.models import Bot
+from bots.models import AuditEntry, Bot
 from jobs import lifecycle
 from jobs.models import Job, JobEvent
 from jobs.states import JobStatus, Verb
@@ -49,9 +48,9 @@ def test_release_gives_the_job_back_and_makes_the_bot_well(client, olga, stuck):
     assert (ada.status, ada.health_status, ada.health_reason, ada.stuck_job_id) == ("idle", "normal", "", None)
     event = JobEvent.objects.get(job=stuck.id)
     assert (event.verb, event.actor, event.by, event.reason) == (Verb.RELEASE, "operator", "olga", "ada hangs")
-    entry = LogEntry.objects.get(object_id=str(stuck.id))
-    assert entry.user == olga
-    assert "ada hangs" in entry.change_message
+    entry = AuditEntry.objects.get(object_type="job", object_id=str(stuck.id))
+    assert (entry.verb, entry.by, entry.via, entry.reason) == ("release", "olga", "console", "ada hangs")
+    assert event.audit_id == entry.pk
 
 
 def test_jobs_that_nobody_holds_any_more_are_left_alone_and_counted(client, olga, ada, held_by):
@@ -63,7 +62,9 @@ def test_jobs_that_nobody_holds_any_more_are_left_alone_and_counted(client, olga
     assert "Released 4 jobs. 2 were no longer held and were left alone." in said
     assert Job.objects.pending().count() == 4
     assert JobEvent.objects.filter(verb=Verb.RELEASE).count() == 4
-    assert LogEntry.objects.count() == 4
+    entry = AuditEntry.objects.get(verb="release")
+    assert entry.after["jobs"] == [lease.id for lease in leases[2:]]
+    assert JobEvent.objects.filter(audit=entry).count() == 4
 
 
 def test_all_that_match_can_be_released_at_once(client, olga, ada, held_by):

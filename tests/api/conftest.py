@@ -1,0 +1,18 @@
+"""The jobs, bots and incidents that calls of the API are about."""
+
+import pytest
+
+from bots.models import Bot
+from tests.alerts.passing import an_incident
+from tests.cast import enqueue_one, take_one
+
+
+@pytest.fixture
+def places(ada: Bot) -> dict[bool, dict[str, int]]:
+    """The ids for a call's path: a job that ada holds, or one that failed."""
+    failed = take_one(ada)
+    failed.fail(retry=False)
+    held = take_one(ada)
+    enqueue_one()
+    ids = {"bot_id": ada.pk, "incident_id": an_incident().pk}
+    return {False: ids | {"job_id": held.id}, True: ids | {"job_id": failed.id}}
