@@ -8,6 +8,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -136,11 +137,13 @@ def act(request: HttpRequest, intervention: Intervention, ids: Sequence[int], gi
     done = 0
     reason = given["reason"]
     for start in range(0, len(ids), BATCH_SIZE):
-        changes = intervention.verb(ids[start : start + BATCH_SIZE], by=by, **given)
+        # With its line in the admin's log: after the commit nothing of this batch may fail.
+        with transaction.atomic():
+            changes = intervention.verb(ids[start : start + BATCH_SIZE], by=by, **given)
+            changed = Job.objects.filter(pk__in=[change.id for change in changes]).only("kind")
+            text = f"{intervention.done}{': ' + reason if reason else ''}."
+            LogEntry.objects.log_actions(request.user.pk or 0, changed, CHANGE, text)
         done += len(changes)
-        changed = Job.objects.filter(pk__in=[change.id for change in changes]).only("kind")
-        text = f"{intervention.done}{': ' + reason if reason else ''}."
-        LogEntry.objects.log_actions(request.user.pk or 0, changed, CHANGE, text)
     return done
 
 

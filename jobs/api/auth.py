@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from bots.auth import bearer, recognise
 from bots.models import ApiKey, Bot
 from jobs import lifecycle
-from jobsite.lib import log_context
+from jobsite.lib import log_context, outcomes
 from jobsite.lib.errors import Forbidden, Invalid, Unauthorized
 
 #: The longest name of a bot's instance.
@@ -24,7 +24,8 @@ class Caller(HttpRequest):
 def either(request: HttpRequest) -> Bot | ApiKey:
     """Authenticate any caller with a valid token. Unauthorized otherwise."""
     header = request.headers.get("Authorization", "")
-    caller = recognise(bearer(header))
+    with outcomes.before_commit():
+        caller = recognise(bearer(header))
     if caller is None:
         message = "This token is unknown or was revoked." if header else "Send `Authorization: Bearer <token>`."
         raise Unauthorized(message)
@@ -33,7 +34,8 @@ def either(request: HttpRequest) -> Bot | ApiKey:
     else:
         log_context.bind(user=caller.user.get_username())
     if isinstance(caller, Bot) and getattr(caller, "news", False):
-        lifecycle.see(caller)
+        with outcomes.before_commit():
+            lifecycle.see(caller)
     return caller
 
 

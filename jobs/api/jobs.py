@@ -51,8 +51,8 @@ def find(job_id: int) -> Job:
 def enqueue(request: HttpRequest, data: JobIn) -> Any:
     """Add a job. The same `key` of the same kind again answers 200 with the job that is there."""
     require(request, "jobs.add_job")
-    ((job_id, created),) = insert.enqueue([data.to_new()])
-    return Status(201 if created else 200, job_out(find(job_id)))
+    job, created = insert.enqueue_one(data.to_new())
+    return Status(201 if created else 200, job_out(job))
 
 
 @router.get("/jobs", response=schemas.JobsOut)

@@ -15,6 +15,7 @@ from jobs.enqueue.new_job import NewJob as NewJob  # what producers hand to `enq
 from jobs.enqueue.statements import SQL, run
 from jobs.models import Job, JobKind
 from jobs.turns import waiting
+from jobsite.lib import outcomes
 from jobsite.lib.clock import database_now
 
 T = TypeVar("T")
@@ -47,6 +48,16 @@ def enqueue(new: Sequence[NewJob]) -> list[tuple[int, bool]]:
         for job in new:
             rows.add(job)
         return enqueue_rows(rows, ids=True).jobs or []
+
+
+def enqueue_one(new: NewJob) -> tuple[Job, bool]:
+    """Add one job. Returns it, and whether it was created: read before the commit, after which nothing may fail."""
+
+    def write(_: dict[str, int]) -> tuple[tuple[Job, bool], Mapping[str, int]]:
+        ((job_id, created),), due = _insert_few([new])
+        return (Job.objects.select_related("claimed_by").get(pk=job_id), created), due
+
+    return _retry_deadlocks(lambda: _insert({new.kind}, write))
 
 
 def enqueue_rows(rows: Rows, *, ids: bool = False) -> Enqueued:
@@ -110,7 +121,7 @@ def _insert(kinds: Collection[str], write: Callable[[dict[str, int]], tuple[T, M
     `write` takes each kind's `max_attempts`, and returns its result and how many jobs of each kind are due now, which
     are announced to waiting claims.
     """
-    with transaction.atomic():
+    with transaction.atomic(), outcomes.before_commit():
         result, due = write(_lock_kinds(sorted(kinds)))
         waiting.announce(due)
     return result

@@ -10,6 +10,7 @@ from jobs.enqueue import insert
 from jobs.enqueue.copy import Rows
 from jobs.enqueue.files import BadLine
 from jobs.enqueue.new_job import NewJob
+from jobsite.lib import outcomes
 from jobsite.lib.errors import BadRequest
 
 #: How many bad lines are reported one by one.
@@ -46,7 +47,7 @@ def load(
     """
     loaded = Loaded()
     jobs = _jobs(items, loaded, skip_bad=skip_bad)
-    with Rows() as rows, ExitStack() as stack:
+    with Rows() as rows, ExitStack() as stack, outcomes.before_commit():
         ahead = 0
         if fast_source:
             stack.enter_context(transaction.atomic())

@@ -71,6 +71,12 @@ class ServerError(JobsiteError):
 
 
 class Unavailable(JobsiteError):
-    """The database cannot be reached. The same call may be retried."""
+    """The database cannot be reached, or refused the call. Nothing was done, and the same call may be retried."""
 
     code, status, title = "unavailable", 503, "The server cannot answer just now"
+
+
+class OutcomeUnknown(JobsiteError):
+    """The database's answer was lost, so whether the call was carried out is not known. See `outcomes`."""
+
+    code, status, title = "outcome_unknown", 503, "It is not known whether this was done"
