@@ -88,7 +88,14 @@ def hello(request: HttpRequest, data: schemas.HelloIn) -> Any:
     With `holds`, all that the process does not name goes back: it was given, and the answer was lost.
     """
     bot = bot_of(request)
-    changes = lifecycle.hello(bot, instance=data.instance, version=data.version, alone=data.alone, holds=data.holds)
+    changes = lifecycle.hello(
+        bot,
+        instance=data.instance,
+        version=data.version,
+        alone=data.alone,
+        holds=data.holds,
+        before=instance_of(request),
+    )
     return {
         "bot_id": bot.pk,
         "name": bot.name,

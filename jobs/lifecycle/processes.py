@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from bots import audit
 from bots.models import Bot
 from jobs.lifecycle.moves import end, release
-from jobs.lifecycle.turn import take_turn, turn_request
+from jobs.lifecycle.turn import replaced, take_turn, turn_request
 from jobs.lifecycle.values import By, Change
 from jobs.models import Job
 from jobs.states import Verb
@@ -30,15 +30,19 @@ def hello(
     version: str | None = None,
     alone: bool = True,
     holds: Collection[tuple[int, int]] | None = None,
+    before: str = "",
 ) -> list[Change]:
     """Record that a bot process starts. With `alone`, release the jobs that its earlier instances still hold.
 
     With `holds` the process goes on, and these are the leases (job, attempt) that it knows of. They stay, and all
-    others go back, of its own instance too: an answer that gave jobs was lost.
+    others go back, of its own instance too: an answer that gave jobs was lost. `before`: its instance until now.
+    InstanceReplaced when a newer process has taken over since.
     """
     with transaction.atomic():
         # Under the lock that a claim takes: a claim by an older instance is seen below, or refused from now on.
-        Bot.objects.select_for_update(no_key=True).get(pk=bot.pk)
+        current = Bot.objects.select_for_update(no_key=True).get(pk=bot.pk).instance
+        if holds is not None and before and current not in ("", before, instance):
+            raise replaced(bot.name, current, before)
         Bot.objects.filter(pk=bot.pk).update(instance=instance if alone else "", restart_requested_at=None)
         unknown = _unknown_leases(bot, instance, alone, holds)
         see(bot, version=version, always=True)

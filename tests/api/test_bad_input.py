@@ -84,7 +84,14 @@ WRONG: dict[str, dict[str, list[Any]]] = {
         "claim": [5, [], "all", {"limit": 0}, {"limit": MAX_CLAIM + 1}, {"wait": 31}, {"kinds": "sum"}, {"x": 1}],
     },
     "POST /heartbeat": {"version": text(100, null=True)},
-    "POST /hello": {"instance": text(100, least=1), "version": text(100, null=True), "alone": YES_OR_NO},
+    "POST /hello": {
+        "instance": text(100, least=1),
+        "version": text(100, null=True),
+        "alone": YES_OR_NO,
+        "holds": ["all", 5, {}, [1], [[]], [[1]], [[1, 2, 3]], [[1, 1]] * 10_001]
+        + [[[bad, 1]] for bad in ("1", 1.5, True, None, 0, -1, 2**63, 10**100)]
+        + [[[1, bad]] for bad in ("1", 1.5, True, None, 0, -1, 2**31)],
+    },
     "POST /jobs/{job_id}/start": LEASE,
     "POST /jobs/{job_id}/heartbeat": LEASE
     | {"progress": whole(0, 100, null=True), "note": text(NOTE_LENGTH, null=True)},

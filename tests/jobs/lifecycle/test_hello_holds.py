@@ -12,7 +12,7 @@ from jobs.errors import InstanceReplaced
 from jobs.lifecycle import By
 from jobs.models import Job, JobEvent
 from jobs.states import JobStatus
-from tests.api.calls import refused, send
+from tests.api.calls import send
 from tests.cast import enqueue_one
 
 pytestmark = pytest.mark.django_db
@@ -45,6 +45,24 @@ def test_under_a_new_name_it_keeps_what_it_names_and_its_open_claims_are_refused
         lifecycle.claim(ada, instance="first")
     known.refresh_from_db()
     assert known.claimed_by == ada
+
+
+def test_a_process_that_was_replaced_does_not_come_back_by_what_it_holds(ada: Bot) -> None:
+    lifecycle.hello(ada, instance="first")
+    lifecycle.hello(ada, instance="newer")
+    job = hold(ada, "newer")
+    with pytest.raises(InstanceReplaced, match="'newer'"):
+        lifecycle.hello(ada, instance="second", holds=[], before="first")
+    job.refresh_from_db()
+    assert job.claimed_by == ada
+
+
+def test_it_may_say_the_same_hello_twice(ada: Bot) -> None:
+    lifecycle.hello(ada, instance="first")
+    for _ in range(2):
+        lifecycle.hello(ada, instance="second", holds=[], before="first")
+    ada.refresh_from_db()
+    assert ada.instance == "second"
 
 
 def test_a_lease_is_named_by_job_and_attempt(ada: Bot) -> None:
@@ -83,9 +101,3 @@ def test_a_restart_that_was_asked_for_is_told_to_a_process_that_goes_on(
     lifecycle.restart(Bot.objects.filter(pk=ada.pk), by=By.operator(olga))
     assert send(client, ada_token, "POST", "/hello", body | {"holds": []}).json()["restart"] is True
     assert send(client, ada_token, "POST", "/hello", body | {"holds": []}).json()["restart"] is False
-
-
-@pytest.mark.parametrize("holds", [[[1]], [[1, 2, 3]], [["1", 1]], [[1, 0]], [[0, 1]], [1], "all", [[1, 1]] * 10_001])
-def test_holds_that_are_no_leases_are_refused_by_name(client: Client, ada_token: str, holds: Any) -> None:
-    problem = refused(send(client, ada_token, "POST", "/hello", {"instance": "first", "holds": holds}), 422, "invalid")
-    assert problem["errors"][0]["field"].startswith("holds")
