@@ -8,7 +8,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -19,6 +19,7 @@ from jobs.models import PRIORITY_LIMIT, REASON_LENGTH, Job, JobEvent
 from jobs.states import JobStatus, Verb
 from jobs.stats.counts import Count
 from jobs.transitions import OPERATIONS, Operation
+from jobsite.lib import outcomes
 from jobsite.lib.admin import count_of
 
 #: Jobs in one transaction, so that a large selection never holds locks for long.
@@ -133,18 +134,27 @@ def act(request: HttpRequest, intervention: Intervention, ids: Sequence[int], gi
     """Run it on these jobs in batches, and write the admin's log. Returns the number of changed jobs."""
     if not intervention.allowed(request.user):
         raise PermissionDenied
-    by = By.operator(request.user)  # type: ignore[arg-type]
     done = 0
-    reason = given["reason"]
     for start in range(0, len(ids), BATCH_SIZE):
-        # With its line in the admin's log: after the commit nothing of this batch may fail.
-        with transaction.atomic():
-            changes = intervention.verb(ids[start : start + BATCH_SIZE], by=by, **given)
-            changed = Job.objects.filter(pk__in=[change.id for change in changes]).only("kind")
-            text = f"{intervention.done}{': ' + reason if reason else ''}."
-            LogEntry.objects.log_actions(request.user.pk or 0, changed, CHANGE, text)
-        done += len(changes)
+        try:
+            done += _act_on(request, intervention, ids[start : start + BATCH_SIZE], given)
+        except outcomes.ERRORS as error:
+            if not done:
+                raise
+            # Without its cause, so that nobody takes it for a call of which nothing was done.
+            raise OperationalError(f"{done} jobs were changed before this: {error}") from None
     return done
+
+
+def _act_on(request: HttpRequest, intervention: Intervention, ids: Sequence[int], given: dict[str, Any]) -> int:
+    by, reason = By.operator(request.user), given["reason"]  # type: ignore[arg-type]
+    # With its line in the admin's log: after the commit nothing of this batch may fail.
+    with transaction.atomic():
+        changes = intervention.verb(ids, by=by, **given)
+        changed = Job.objects.filter(pk__in=[change.id for change in changes]).only("kind")
+        text = f"{intervention.done}{': ' + reason if reason else ''}."
+        LogEntry.objects.log_actions(request.user.pk or 0, changed, CHANGE, text)
+    return len(changes)
 
 
 def carry_out(
