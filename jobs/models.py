@@ -10,11 +10,11 @@ from django.db.models.functions import Now
 
 from bots.models import NAME_LENGTH, Bot
 from jobs.states import AT_REST, FINISHED, HELD, Actor, JobStatus, Policy, Verb
-from jobs.stats.models import JobRollup, Learned, RollupState
+from jobs.stats.models import JobRollup, Learned, Refusal, RollupState, SweepRun
 from jobs.time_limits import past_a_limit
 from jobs.transitions import ENDING, OPERATIONS
 
-__all__ = ["Job", "JobEvent", "JobKind", "JobQuerySet", "JobRollup", "Learned", "RollupState", "SweepRun"]
+__all__ = ["Job", "JobEvent", "JobKind", "JobQuerySet", "JobRollup", "Learned", "Refusal", "RollupState", "SweepRun"]
 
 KEY_LENGTH = 200
 NOTE_LENGTH = 500
@@ -66,6 +66,12 @@ class JobKind(models.Model):
         MAX_DURATION,
         "How long a due job may wait before an incident opens. Empty: 1 hour, the default. 0: never.",
     )
+    max_pending = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="How many jobs may be pending before new ones are refused. Empty: as many as the installation takes.",
+    )
     when_silent = models.CharField(max_length=10, choices=Policy, default=Policy.RELEASE, db_default=Policy.RELEASE)
     when_overdue = models.CharField(max_length=10, choices=Policy, default=Policy.FLAG, db_default=Policy.FLAG)
     keep_for = _duration(timedelta(days=30), MAX_DURATION, "How long finished jobs are kept.")
@@ -89,6 +95,9 @@ class JobKind(models.Model):
             ),
             models.CheckConstraint(
                 name="jobkind_wait_within_positive", condition=Q(wait_within=None) | Q(wait_within__gte=timedelta(0))
+            ),
+            models.CheckConstraint(
+                name="jobkind_max_pending_positive", condition=Q(max_pending=None) | Q(max_pending__gte=1)
             ),
             # One that no date can hold would break each statement that adds it to a moment, for all kinds.
             models.CheckConstraint(
@@ -274,26 +283,3 @@ class JobEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.verb} of job {self.job_id}, attempt {self.attempt}"
-
-
-class SweepRun(models.Model):
-    """The last full sweep that came to its end: one row, which `jobs.sweep` writes. A dry run is none, nor one kind's.
-
-    Where it is old, nobody is watching; all moments are the database's.
-    """
-
-    ONLY = 1
-
-    id = models.PositiveSmallIntegerField(primary_key=True, default=ONLY)
-    started_at = models.DateTimeField()
-    finished_at = models.DateTimeField()
-    took = models.FloatField(help_text="Seconds.")
-    # What `sweep_stuck --json` prints.
-    counts = models.JSONField(default=dict)
-
-    class Meta:
-        verbose_name = "last sweep"
-        constraints = [models.CheckConstraint(name="sweeprun_only_one", condition=Q(id=1))]
-
-    def __str__(self) -> str:
-        return f"sweep of {self.finished_at.isoformat()}"

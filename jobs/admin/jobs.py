@@ -21,7 +21,7 @@ from jobs.admin import upload as admin_upload
 from jobs.admin.actions import INTERVENTIONS, Intervention, asked, carry_out, confirmation
 from jobs.admin.events import CappedPaginator
 from jobs.admin.job_list import JobList
-from jobs.admin.new_job_form import IndentedJSON, NewJobForm
+from jobs.admin.new_job_form import AddsJobs, IndentedJSON, NewJobForm
 from jobs.enqueue import insert
 from jobs.enqueue.new_job import NewJob
 from jobs.explain import timeline, why
@@ -37,7 +37,7 @@ EVENTS_SHOWN = 300
 
 
 @admin.register(Job)
-class JobAdmin(GuardedActions):
+class JobAdmin(AddsJobs, GuardedActions):
     """Jobs. Their state changes only by verbs, each with a confirmation page."""
 
     form = NewJobForm

@@ -74,6 +74,12 @@ def require(request: HttpRequest, *permissions: str) -> User:
     return user
 
 
+def enqueuer(request: HttpRequest) -> tuple[str, str]:
+    """The user whose new jobs these are, and the key in words: what a person calls it, and its visible part."""
+    key = cast(ApiKey, cast(Caller, request).auth)
+    return key.user.get_username(), f"{key.name} ({key.prefix}…)" if key.name else f"{key.prefix}…"
+
+
 def instance_of(request: HttpRequest) -> str:
     """The name of the bot's instance, from the header `Bot-Instance`; empty when it sends none."""
     instance = request.headers.get("Bot-Instance", "").strip()

@@ -7,8 +7,8 @@ from django.http import HttpRequest
 from ninja import Router, Status
 
 from jobs.api import schemas
-from jobs.api.auth import people_only, require
-from jobs.enqueue import insert
+from jobs.api.auth import enqueuer, people_only, require
+from jobs.enqueue import insert, refusals
 from jobs.enqueue.files import BadFile, BadLine, read_ndjson
 from jobs.enqueue.load import Loaded, load
 from jobsite.lib import errors
@@ -51,10 +51,12 @@ def enqueue_bulk(request: HttpRequest, data: schemas.BulkIn = UNLESS_NDJSON) -> 
     require(request, "jobs.add_job")
     only_known(request, ("bad", "count"))
     if is_ndjson(request):
-        return Status(201, _stream(request))
+        with refusals.recorded(*enqueuer(request)):
+            return Status(201, _stream(request))
     if request.GET:
         raise errors.Invalid(f"{next(iter(request.GET))}: this is for NDJSON (Content-Type: {NDJSON[0]}).")
-    rows = insert.enqueue([job.to_new() for job in data.jobs])
+    with refusals.recorded(*enqueuer(request)):
+        rows = insert.enqueue([job.to_new() for job in data.jobs])
     created = sum(new for _, new in rows)
     return Status(201, {"created": created, "existing": len(rows) - created, "ids": [job_id for job_id, _ in rows]})
 

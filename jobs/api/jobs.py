@@ -9,8 +9,8 @@ from ninja import Body, Router, Status
 from bots.models import NAME_LENGTH, Bot
 from jobs import lifecycle
 from jobs.api import schemas
-from jobs.api.auth import bot_of, either, people_only, require
-from jobs.enqueue import insert
+from jobs.api.auth import bot_of, either, enqueuer, people_only, require
+from jobs.enqueue import insert, refusals
 from jobs.enqueue.new_job import JobIn
 from jobs.explain import why
 from jobs.lifecycle import By, Change, Report
@@ -51,7 +51,8 @@ def find(job_id: int) -> Job:
 def enqueue(request: HttpRequest, data: JobIn) -> Any:
     """Add a job. The same `key` of the same kind again answers 200 with the job that is there."""
     require(request, "jobs.add_job")
-    job, created = insert.enqueue_one(data.to_new())
+    with refusals.recorded(*enqueuer(request)):
+        job, created = insert.enqueue_one(data.to_new())
     return Status(201 if created else 200, job_out(job))
 
 

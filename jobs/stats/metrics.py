@@ -78,6 +78,11 @@ def _live(own: list[str]) -> Iterator[Metric]:
     for kind in own:
         family.add_metric([kind], float(kind in paused))
     yield family
+    family = GaugeMetricFamily("jobsite_kind_max_pending", "How many jobs may be pending.", labels=["kind"])
+    bounded = JobKind.objects.filter(max_pending__isnull=False, name__in=own).order_by("name")
+    for kind, most in bounded.values_list("name", "max_pending"):
+        family.add_metric([kind], float(most or 0))
+    yield family
 
 
 def _bots() -> Iterator[Metric]:

@@ -38,8 +38,8 @@ def problem(error: errors.JobsiteError) -> HttpResponse:
     response = HttpResponse(json.dumps(body), status=error.status, content_type="application/problem+json")
     if error.status == 401:
         response["WWW-Authenticate"] = 'Bearer realm="jobsite"'
-    if error.status == 503:
-        response["Retry-After"] = "1"
+    if error.retry_after:
+        response["Retry-After"] = str(error.retry_after)
     return response
 
 

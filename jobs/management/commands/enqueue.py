@@ -15,6 +15,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from jobs.enqueue.csv_file import is_csv, read_csv
 from jobs.enqueue.files import BadFile, read_ndjson
 from jobs.enqueue.load import Loaded, load
+from jobs.enqueue.refusals import recorded
+from jobs.errors import TooManyPending
 from jobsite.lib import outcomes
 from jobsite.lib.loop import one_line
 
@@ -43,12 +45,15 @@ class Command(BaseCommand):
         try:
             with _opened(file) as (stream, size), _progress(size) as show:
                 lines = read(ProgressStream(stream, show))
-                # A file can be read without waiting; a pipe may be slow.
-                loaded = load(lines, skip_bad=skip_bad, dry_run=dry_run, fast_source=size is not None)
+                with recorded("manage.py enqueue"):
+                    # A file can be read without waiting; a pipe may be slow.
+                    loaded = load(lines, skip_bad=skip_bad, dry_run=dry_run, fast_source=size is not None)
         except BadFile as error:
             raise CommandError(f"{file}: {error}. Nothing was loaded.") from None
         except OSError as error:
             raise CommandError(f"{file}: {error.strerror}. Nothing was loaded.") from None
+        except TooManyPending as error:
+            raise CommandError(error.detail) from None
         except KeyboardInterrupt as error:
             raise CommandError(f"Interrupted. {_what_was_loaded(error)}", returncode=130) from None
         except outcomes.ERRORS as error:
@@ -92,7 +97,7 @@ def _opened(file: str) -> Iterator[tuple[IO[bytes], int | None]]:
         yield sys.stdin.buffer, None
     else:
         path = Path(file)
-        # Of a pipe somebody may have to wait for the other end.
+        # A pipe is opened once somebody writes to it.
         with outcomes.before_commit():
             opened = path.open("rb")
         with opened as stream:
