@@ -81,7 +81,7 @@ def _pending(job: Job, events: Sequence[JobEvent]) -> tuple[str, list[Evidence]]
     ahead, now = takers.jobs_ahead(job), timezone.now()
     most = "at least " if ahead >= takers.MAX_AHEAD else ""
     kind = f"paused: none of the jobs of kind {job.kind_id} is handed out" if job.kind.paused else "not paused"
-    due = f"since {_ago(job.run_at)}" if job.run_at <= now else _in(job.run_at)
+    due = f"since {_ago(job.due_since)}" if job.run_at <= now else _in(job.run_at)
     evidence = [
         *_last(events),
         Evidence("kind", kind, {"paused": job.kind.paused}),
@@ -205,7 +205,7 @@ def _finished(job: Job, events: Sequence[JobEvent]) -> tuple[str, list[Evidence]
     if job.started_at and job.finished_at:
         evidence.append(_ran(job))
     if job.claimed_at:
-        waited = max(job.claimed_at - job.run_at, timedelta(0))
+        waited = max(job.claimed_at - job.due_since, timedelta(0))
         evidence.append(Evidence("waited", f"{words(waited)} from due to claimed", {"seconds": waited.total_seconds()}))
     if job.error.strip():
         evidence.append(Evidence("error", _short(job.error)))

@@ -18,7 +18,8 @@ from jobs.enqueue.load import Loaded, load
 from jobs.enqueue.refusals import recorded
 from jobs.errors import TooManyPending
 from jobsite.lib import outcomes
-from jobsite.lib.loop import one_line
+from jobsite.lib.loop import error_line
+from jobsite.lib.plain_text import one_line
 
 
 class Command(BaseCommand):
@@ -57,12 +58,12 @@ class Command(BaseCommand):
         except KeyboardInterrupt as error:
             raise CommandError(f"Interrupted. {_what_was_loaded(error)}", returncode=130) from None
         except outcomes.ERRORS as error:
-            raise CommandError(f"{one_line(error).rstrip('.')}. {_what_was_loaded(error)}") from None
+            raise CommandError(f"{error_line(error).rstrip('.')}. {_what_was_loaded(error)}") from None
         self._report(loaded, time.monotonic() - began, skip_bad=skip_bad, dry_run=dry_run)
 
     def _report(self, loaded: Loaded, took: float, *, skip_bad: bool, dry_run: bool) -> None:
         for line in loaded.bad_lines:
-            self.stderr.write(f"{line.place}: {line.message}")
+            self.stderr.write(one_line(f"{line.place}: {line.message}"))
         if loaded.bad > len(loaded.bad_lines):
             self.stderr.write(f"and {_count(loaded.bad - len(loaded.bad_lines), 'more bad line')}")
         if loaded.bad and not skip_bad:
