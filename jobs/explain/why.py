@@ -86,7 +86,7 @@ def _pending(job: Job, events: Sequence[JobEvent]) -> tuple[str, list[Evidence]]
         *_last(events),
         Evidence("kind", kind, {"paused": job.kind.paused}),
         Evidence("due", due, {"run_at": job.run_at}),
-        Evidence("bots", _said_of(bots, job.kind_id), bots),
+        Evidence("bots", _in_words(bots, job.kind_id), bots),
         Evidence("before it", f"{most}{ahead} due jobs of its kind", {"jobs": ahead, "at_least": bool(most)}),
         _attempts(job, events),
     ]
@@ -116,7 +116,7 @@ def _reasons(bots: dict[str, int]) -> str:
     return ", ".join(f"{n} {name}" for n, name in found if n)
 
 
-def _said_of(bots: dict[str, int], kind: str) -> str:
+def _in_words(bots: dict[str, int], kind: str) -> str:
     if not bots["all"]:
         return f"none takes jobs of kind {kind}"
     others = _reasons(bots)

@@ -303,7 +303,7 @@ def test_a_report_rejected_in_an_exchange_leaves_the_others_alone(server: FakeSe
 
 
 @pytest.mark.parametrize("alone", [True, False])
-def test_reports_of_an_exchange_whose_answer_was_lost_are_said_again_without_its_claim(
+def test_reports_of_an_exchange_whose_answer_was_lost_are_sent_again_without_its_claim(
     server: FakeServer, run_bot: RunBot, alone: bool
 ) -> None:
     job = server.add_job("sum")
