@@ -14,6 +14,7 @@ class Cause(TextChoices):
     DOWN = "down", "bots are down"
     WAITING = "waiting", "jobs wait too long"
     FAILING = "failing", "jobs fail more often than usual"
+    REFUSED = "refused", "new jobs are refused"
     UNSWEPT = "unswept", "the sweep has not run"
 
 

@@ -39,6 +39,13 @@ class InstanceReplaced(JobsiteError):
     code, status, title = "instance_replaced", 409, "A newer process of this bot has taken over"
 
 
+class TooManyPending(JobsiteError):
+    """Too many jobs are pending, of the kind or in all, so new ones are refused. Nothing was enqueued."""
+
+    code, status, title = "too_many_pending", 429, "Too many jobs are pending"
+    retry_after = 10
+
+
 class NameTaken(JobsiteError):
     """Another bot has this name."""
 

@@ -11,11 +11,11 @@ from django.db.models.functions import Now
 from bots.models import NAME_LENGTH, AuditEntry, Bot
 from jobs.attempts import Numbered
 from jobs.states import AT_REST, FINISHED, HELD, Actor, JobStatus, Policy, Verb
-from jobs.stats.models import JobRollup, Learned, RollupState, SweepRun
+from jobs.stats.models import JobRollup, Learned, Refusal, RollupState, SweepRun
 from jobs.time_limits import past_a_limit
 from jobs.transitions import ENDING, OPERATIONS
 
-__all__ = ["Job", "JobEvent", "JobKind", "JobQuerySet", "JobRollup", "Learned", "RollupState", "SweepRun"]
+__all__ = ["Job", "JobEvent", "JobKind", "JobQuerySet", "JobRollup", "Learned", "Refusal", "RollupState", "SweepRun"]
 
 KEY_LENGTH = 200
 NOTE_LENGTH = 500
@@ -67,6 +67,12 @@ class JobKind(models.Model):
         MAX_DURATION,
         "How long a due job may wait before an incident opens. Empty: 1 hour, the default. 0: never.",
     )
+    max_pending = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="How many jobs may be pending before new ones are refused. Empty: as many as the installation takes.",
+    )
     when_silent = models.CharField(max_length=10, choices=Policy, default=Policy.RELEASE, db_default=Policy.RELEASE)
     when_overdue = models.CharField(max_length=10, choices=Policy, default=Policy.FLAG, db_default=Policy.FLAG)
     keep_for = _duration(timedelta(days=30), MAX_DURATION, "How long finished jobs are kept.")
@@ -90,6 +96,9 @@ class JobKind(models.Model):
             ),
             models.CheckConstraint(
                 name="jobkind_wait_within_positive", condition=Q(wait_within=None) | Q(wait_within__gte=timedelta(0))
+            ),
+            models.CheckConstraint(
+                name="jobkind_max_pending_positive", condition=Q(max_pending=None) | Q(max_pending__gte=1)
             ),
             # One that no date can hold would break each statement that adds it to a moment, for all kinds.
             models.CheckConstraint(

@@ -57,8 +57,6 @@ class Entry:
                 return self._by_django(environ, start_response, began, context)
             context["_route"] = environ["PATH_INFO"]
             _answered(environ, answer.status, began, context)
-            # As Django does at the end of a request.
-            waiting.release_connection()
         headers = _common_headers(turn.Envelope(environ).is_secure()) | answer.headers
         headers |= {"Content-Length": str(len(answer.body)), "X-Request-ID": number}
         start_response(f"{answer.status} {answer.reason}", list(headers.items()))
@@ -124,6 +122,16 @@ def route_of(request: HttpRequest) -> str:
 
 
 def _answered(environ: WSGIEnvironment, status: int, began: float, context: dict[str, Any]) -> None:
+    """Do what follows an answer. The call was carried out: its answer must go out, whatever fails here."""
+    try:
+        _count(environ, status, began, context)
+        # As Django does at the end of a request.
+        waiting.release_connection()
+    except Exception:
+        log.exception("a request was answered, and could not be counted or logged")
+
+
+def _count(environ: WSGIEnvironment, status: int, began: float, context: dict[str, Any]) -> None:
     """Count the request, and log it if it was refused, failed or slow."""
     seconds = max(0.0, time.perf_counter() - began - context.get("_waited", 0.0))
     method, route = environ["REQUEST_METHOD"], context.get("_route", UNMATCHED)

@@ -212,6 +212,10 @@ MAX_RESULT_BYTES = env.int("MAX_RESULT_BYTES", default=256 * 1024)
 # Django's own limit is for forms; the API has its own above and checks them first.
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BULK_BODY_BYTES
 
+# How many jobs may be pending in all before new ones are refused. 0: no such limit. Ten million small ones take some
+# gigabytes: far more than a team waits for, and less than a producer in a loop fills a disk with overnight.
+MAX_PENDING = env.int("MAX_PENDING", default=10_000_000)
+
 # --- Health and the sweep -------------------------------------------------------------------------------------
 
 # How long a job may run before it is overdue, while its kind has no limit of its own.

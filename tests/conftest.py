@@ -28,6 +28,14 @@ def unused_port():
 
 
 @pytest.fixture(autouse=True)
+def nothing_is_known_of_what_is_pending(monkeypatch):
+    """Each test counts for itself: the jobs of the last one are gone."""
+    from jobs.enqueue import pending
+
+    monkeypatch.setattr(pending, "figures", pending.Figures())
+
+
+@pytest.fixture(autouse=True)
 def no_listener_is_left(monkeypatch):
     """Each test has its own line of waiters, and the connection that listens for it ends with the test."""
     from jobs.turns import waiting

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from alerts.delivery import outbox
-from alerts.incidents import detectors, sweep_late
+from alerts.incidents import detectors, refused, sweep_late
 from alerts.incidents import notes as incidents_notes
 from alerts.incidents.detectors import Finding
 from alerts.incidents.members import Members
@@ -25,7 +25,7 @@ LOCK_TIMEOUT = "5s"
 MAX_DOUBLINGS = 5
 SEVERITY_RANK = {Severity.WARNING: 0, Severity.CRITICAL: 1}
 #: Causes that concern one kind, so that a sweep of one kind can judge them.
-CAUSES_OF_A_KIND = (Cause.STUCK, Cause.WAITING, Cause.FAILING)
+CAUSES_OF_A_KIND = (Cause.STUCK, Cause.WAITING, Cause.FAILING, Cause.REFUSED)
 #: The fields of an incident that are written when they changed.
 WRITTEN_FIELDS = (
     "severity", "title", "reason", "changed_at", "state", "acknowledged_at", "acknowledged_by", "resolved_at",
@@ -67,6 +67,7 @@ def reconcile(*, kind: str | None = None, before: SweepStatus | None = None) -> 
         open_ones = list(Incident.objects.open().filter(in_scope).select_for_update(no_key=True, of=("self",)))
         members = Members(open_ones, now)
         findings = detectors.detect(now, open_ones, members.ids_of(Cause.DOWN), kind=kind)
+        findings += refused.detect(now, kind)
         if kind is None:
             findings += sweep_late.detect_gap(before)
         return _apply(Reconciliation(now), open_ones, findings, members)

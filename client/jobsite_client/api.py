@@ -40,22 +40,34 @@ class Client(Transport):
     and `InstanceReplaced`. Values that JSON cannot express raise ValueError.
 
     Idempotent calls are retried: reports, reading, and enqueueing with a `key`. A claim is retried only if the server
-    certainly did not act on it. If only its answer was lost, the bot holds jobs that it does not know. They expire, or
-    the bot's next `hello` releases them at once.
+    certainly did not act on it. If only its answer was lost, the bot may hold jobs that it does not know. Call `hello`
+    with `holds` before you claim again: it releases them at once. Otherwise they expire.
     """
 
     # --- A bot about itself ---------------------------------------------------------------------------------------
 
     def hello(
-        self, instance: str, *, version: str | None = None, alone: bool = True, retry_for: float | None = None
+        self,
+        instance: str,
+        *,
+        version: str | None = None,
+        alone: bool = True,
+        holds: Iterable[tuple[JobId, int]] | None = None,
+        retry_for: float | None = None,
     ) -> dict[str, Any]:
         """Register a new instance of this bot. Its ID, `instance` (≤ 100 characters), is sent with every later call.
 
-        With `alone`, jobs that earlier instances of the bot still hold are released at once.
+        With `alone`, jobs that earlier instances of the bot still hold are released at once. `holds` is for a process
+        that goes on after a lost answer: it keeps these leases, `(job, attempt)`, and all others are released. A newer
+        process is not replaced by that: InstanceReplaced.
         """
+        leases = None if holds is None else [list(lease) for lease in holds]
+        if leases is None:
+            self.instance = instance
+        body = given(instance=instance, version=version or None, alone=alone, holds=leases)
+        reply = _object(self.call("POST", "hello", body, retry_for=retry_for))
         self.instance = instance
-        body = given(instance=instance, version=version or None, alone=alone)
-        return _object(self.call("POST", "hello", body, retry_for=retry_for))
+        return reply
 
     def bot_heartbeat(self, version: str | None = None) -> Orders:
         """Send a heartbeat of the bot. Returns the operators' orders."""

@@ -9,7 +9,7 @@ from queue import Empty, SimpleQueue
 from types import FrameType
 
 from .api import Client
-from .claimer import DRAIN_FOR, WAIT_SHARED, Claimer
+from .claimer import WAIT_SHARED, Claimer
 from .endings import EXIT_REFUSED, EXIT_REPLACED, EXIT_RESTART, EXIT_STOPPED, Ending
 from .exchanger import Exchanger
 from .handback import HandBack
@@ -81,7 +81,7 @@ class Bot:
         self._inbox: SimpleQueue[Message] = SimpleQueue()
         self._stopping = threading.Event()
         self._alone = alone
-        self._leases = Leases(concurrency + prefetch, drain_for=DRAIN_FOR if alone else 0.0)
+        self._leases = Leases(concurrency + prefetch)
         self._outbox = Outbox()
         self._handback = HandBack(self._client)
         self._exchanger = Exchanger(

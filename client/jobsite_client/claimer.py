@@ -15,7 +15,7 @@ from .errors import JobsiteError, Unavailable
 from .exchanger import receive_jobs
 from .handback import HandBack
 from .leases import Leases
-from .messages import Claim
+from .messages import Claim, JobId
 
 log = logging.getLogger("jobsite_client")
 
@@ -26,8 +26,6 @@ WAIT_SHARED = 4.0
 # Seconds between claims of a paused bot.
 PAUSED_EVERY = 5.0
 LONGEST_OUTAGE_WAIT = 15.0
-# Seconds without new claims after a claim's answer was lost, until the bot holds nothing and can call hello.
-DRAIN_FOR = 60.0
 # Seconds to cancel an open claim: see `Claimer.cancel_open_claim`.
 CANCEL_CLAIM_WITHIN = 2.0
 # A kind without jobs.
@@ -79,21 +77,29 @@ class Claimer(threading.Thread):
         try:
             if self._hello():
                 self._greeted()
-                while room := self._leases.reserve_when_idle():
-                    self._ending.wait(self._claim_once(room))
+                while (room := self._leases.reserve_when_idle()) is not None:
+                    self._ending.wait(self._claim_once(room) if room else self._resolve())
         except Exception as error:
             log.exception("The bot cannot go on claiming.")
             self._on_ending(Ending(1, f"The bot cannot go on claiming: {error!r}"))
 
-    def _hello(self) -> bool:
-        """Call hello with a new instance ID until the server answers. False: stop."""
-        instance = new_instance()
+    def _hello(self, holds: list[tuple[JobId, int]] | None = None) -> bool:
+        """Call hello until the server answers. False: stop.
+
+        With a new instance ID, so that the server refuses what an older claim may still ask for. A bot with several
+        processes cannot do that, and keeps the ID with which its jobs were claimed.
+        """
+        before = self._client.instance
+        instance = new_instance() if self._alone or before is None else before
         while not self._ending.is_set():
             try:
-                self._client.hello(instance, version=self._version, alone=self._alone, retry_for=0)
+                reply = self._client.hello(instance, version=self._version, alone=self._alone, holds=holds, retry_for=0)
             except JobsiteError as error:
+                if holds is not None and error.status == 422:
+                    log.warning("This server is too old to give lost jobs back; they expire. %s", error.detail)
+                    return True
                 if not isinstance(error, Unavailable) and (error.status or 0) < 500:
-                    why = ending_for(error, instance)
+                    why = ending_for(error, self._client.instance)
                     self._on_ending(why or Ending(EXIT_REFUSED, f"The server refused this bot: {error.detail}"))
                     return False
                 log.warning("Waiting for the server. %s", error.detail)
@@ -101,18 +107,20 @@ class Claimer(threading.Thread):
             else:
                 log.info("Said hello as %s; kinds: %s.", instance, ", ".join(self._kinds))
                 self._trouble.reset()
+                if reply.get("restart"):
+                    self._on_ending(RESTART)
                 return True
         return False
 
+    def _resolve(self) -> float:
+        """Say what is held, so that the server releases what a lost answer gave. Returns the seconds to wait."""
+        if not self._hello(self._leases.held()):
+            return self._trouble.next()
+        self._leases.forget_unknown()
+        return 0.0
+
     def _claim_once(self, room: int) -> float:
         """Claim once, for the reserved room. Returns the seconds to wait before the next claim."""
-        # The answer to an earlier claim was lost, so the bot may hold jobs that it does not know. A new hello releases
-        # all its jobs, which is right only while it knows of none.
-        if self._alone and self._leases.only_unknown(room):
-            if not self._hello():
-                self._leases.settle(room)
-                return 0.0
-            self._leases.forget_unknown()
         began = time.monotonic()
         self._asking = True
         try:

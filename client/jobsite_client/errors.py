@@ -25,15 +25,21 @@ class JobsiteError(Exception):
 class Unavailable(JobsiteError):
     """No usable answer: the connection failed or timed out, or the server was busy, for as long as we tried.
 
-    `maybe_done` says whether the server may have carried the call out all the same (the request was sent and
-    only its answer is missing); when False, nothing happened. `retry_after` is the wait the server asked for,
-    in seconds, if it named one.
+    `maybe_done` says whether the call may have been carried out all the same: the request was sent and only its answer
+    is missing, or the server itself does not know (`outcome_unknown`). When False, nothing happened. `retry_after` is
+    the wait the server asked for, in seconds, if it named one.
     """
 
     def __init__(
-        self, detail: str, *, status: int | None = None, maybe_done: bool, retry_after: float | None = None
+        self,
+        detail: str,
+        *,
+        status: int | None = None,
+        code: str = "unavailable",
+        maybe_done: bool,
+        retry_after: float | None = None,
     ) -> None:
-        super().__init__(detail, status=status, code="unavailable")
+        super().__init__(detail, status=status, code=code)
         self.maybe_done = maybe_done
         self.retry_after = retry_after
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 
 from .job import Job
+from .messages import JobId
 
 # The most jobs the server gives for one claim.
 CLAIM_LIMIT = 1000
@@ -19,19 +20,17 @@ class Leases:
     nothing can stop a thread from outside. Room is reserved for a claim until it is answered, so that two claims under
     way never ask for the same room.
 
-    If a claim's answer is lost, the bot may hold jobs that it does not know (`unknown`). Only a hello releases them,
-    and only while nothing else is held. So no job is claimed for `drain_for` seconds, until nothing is held.
+    If a claim's answer is lost, the bot may hold jobs that it does not know (`unknown`). A hello with what it does know
+    releases them, while no other claim is under way. Until then no job is claimed.
     """
 
-    def __init__(self, capacity: int, *, drain_for: float = 0.0) -> None:
+    def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._drain_for = drain_for
         self._jobs: set[Job] = set()
         self._finished: set[Job] = set()
         self._todo: SimpleQueue[Job] = SimpleQueue()
         self._promised = 0
         self._unknown = False
-        self._drained_at = 0.0
         self._rested_at = 0.0
         self._closed = False
         self._changed = threading.Condition()
@@ -43,20 +42,23 @@ class Leases:
         with self._changed:
             return self._reserve()
 
-    def reserve_when_idle(self) -> int:
-        """Wait until there is room and no report to carry a claim along, and reserve the room. 0 once closed."""
+    def reserve_when_idle(self) -> int | None:
+        """Wait until there is room and no report to carry a claim along, and reserve the room. None once closed.
+
+        0: the bot may hold unknown jobs, and no claim is under way. Say hello with `held`, then `forget_unknown`.
+        """
         with self._changed:
             while not self._closed:
+                if self._unknown and not self._promised:
+                    return 0
                 if not self._finished and (room := self._reserve()):
                     return room
-                left = max(self._rested_at, self._drained_at) - time.monotonic()
+                left = self._rested_at - time.monotonic()
                 self._changed.wait(left if left > 0 else None)
-            return 0
+            return None
 
     def _reserve(self) -> int:
-        now = time.monotonic()
-        draining = self._unknown and self._jobs and now < self._drained_at
-        if self._closed or draining or now < self._rested_at:
+        if self._closed or self._unknown or time.monotonic() < self._rested_at:
             return 0
         room = min(self._capacity - len(self._jobs) + len(self._finished) - self._promised, CLAIM_LIMIT)
         self._promised += room
@@ -78,7 +80,6 @@ class Leases:
         with self._changed:
             self._promised -= promised
             self._unknown = True
-            self._drained_at = time.monotonic() + self._drain_for
             self._changed.notify_all()
 
     def rest(self, seconds: float) -> None:
@@ -87,15 +88,16 @@ class Leases:
             self._rested_at = max(self._rested_at, time.monotonic() + seconds)
             self._changed.notify_all()
 
-    def only_unknown(self, promised: int) -> bool:
-        """Whether the bot can hold nothing but unknown jobs, apart from the caller's reservation."""
+    def held(self) -> list[tuple[JobId, int]]:
+        """The leases that the bot knows of: `(job, attempt)`."""
         with self._changed:
-            return self._unknown and not self._jobs and self._promised == promised
+            return [(job.id, job.attempt) for job in self._jobs]
 
     def forget_unknown(self) -> None:
         """Note that a hello has released the unknown jobs."""
         with self._changed:
             self._unknown = False
+            self._changed.notify_all()
 
     # --- Jobs -----------------------------------------------------------------------------------------------------
 

@@ -14,8 +14,9 @@ from .backoff import Backoff
 from .errors import JobsiteError, Unavailable, problem
 from .wire import decode, encode
 
-# The server did nothing with the request.
+# The server did nothing with the request, unless the code of its problem is this.
 _NOT_DONE = {429, 503}
+_UNKNOWN = "outcome_unknown"
 # From a gateway: the server behind it may have carried out the request.
 _MAYBE_DONE = {502, 504}
 # The request never left this machine.
@@ -155,12 +156,7 @@ class Transport:
     def _read(self, response: httpx.Response, instance: str | None) -> Any:
         status = response.status_code
         if status in _NOT_DONE or status in _MAYBE_DONE:
-            raise Unavailable(
-                f"The server is not available just now ({status} {response.reason_phrase}).",
-                status=status,
-                maybe_done=status in _MAYBE_DONE,
-                retry_after=_retry_after(response),
-            )
+            raise _unavailable(response)
         if response.is_redirect:
             where = response.headers.get("Location", "another address")
             raise JobsiteError(f"The server redirects to {where}: use that address.", status=status, code="redirect")
@@ -184,6 +180,24 @@ class Transport:
         ahead = server - datetime.now(UTC)
         # The header counts whole seconds: a smaller difference is no difference.
         self._server_ahead = ahead if abs(ahead) > timedelta(seconds=2) else timedelta(0)
+
+
+def _unavailable(response: httpx.Response) -> Unavailable:
+    status = response.status_code
+    try:
+        body = decode(response.content)
+    except ValueError:
+        body = None
+    fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
+    code = str(fields.get("code") or "unavailable")
+    detail = f"The server is not available just now ({status} {response.reason_phrase})."
+    return Unavailable(
+        f"{detail} {fields['detail']}" if fields.get("detail") else detail,
+        status=status,
+        code=code,
+        maybe_done=status in _MAYBE_DONE or code == _UNKNOWN,
+        retry_after=_retry_after(response),
+    )
 
 
 def _retry_after(response: httpx.Response) -> float | None:

@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import PermissionDenied
+from django.db import OperationalError
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -18,6 +19,7 @@ from jobs.models import PRIORITY_LIMIT, REASON_LENGTH, Job, JobEvent
 from jobs.states import JobStatus, Verb
 from jobs.stats.counts import Count
 from jobs.transitions import OPERATIONS, Operation
+from jobsite.lib import outcomes
 from jobsite.lib.admin import count_of
 
 #: Jobs in one transaction, so that a large selection never holds locks for long.
@@ -135,7 +137,13 @@ def act(request: HttpRequest, intervention: Intervention, ids: Sequence[int], gi
     by = By.operator(audit.caller(request))
     done = 0
     for start in range(0, len(ids), BATCH_SIZE):
-        done += len(intervention.verb(ids[start : start + BATCH_SIZE], by=by, **given))
+        try:
+            done += len(intervention.verb(ids[start : start + BATCH_SIZE], by=by, **given))
+        except outcomes.ERRORS as error:
+            if not done:
+                raise
+            # Without its cause, so that nobody takes it for a call of which nothing was done.
+            raise OperationalError(f"{done} jobs were changed before this: {error}") from None
     return done
 
 

@@ -26,7 +26,7 @@ from jobs.admin.actions import INTERVENTIONS, Intervention, asked, carry_out, co
 from jobs.admin.events import CappedPaginator
 from jobs.admin.job_columns import JobColumns
 from jobs.admin.job_list import JobList, asked_filter
-from jobs.admin.new_job_form import IndentedJSON, NewJobForm
+from jobs.admin.new_job_form import AddsJobs, IndentedJSON, NewJobForm
 from jobs.enqueue import insert
 from jobs.enqueue.new_job import NewJob
 from jobs.explain import timeline, why
@@ -41,7 +41,7 @@ EVENTS_SHOWN = 300
 
 
 @admin.register(Job)
-class JobAdmin(JobColumns, AuditedAdmin):
+class JobAdmin(JobColumns, AddsJobs, AuditedAdmin):
     """Jobs. Their state changes only by verbs, each with a confirmation page."""
 
     adds_by_verb = True

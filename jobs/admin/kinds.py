@@ -56,7 +56,7 @@ class JobKindAdmin(AuditedAdmin):
                 "fields": ["start_within", "heartbeat_within", "when_silent", "run_within", "when_overdue"],
             },
         ),
-        ("Waiting", {"fields": ["wait_within"]}),
+        ("Waiting", {"fields": ["wait_within", "max_pending"]}),
         ("Retention", {"fields": ["keep_for"]}),
     ]
 

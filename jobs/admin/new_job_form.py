@@ -5,8 +5,12 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.contrib import admin
 from django.forms.fields import InvalidJSONInput
+from django.http import HttpRequest, HttpResponse
 
+from jobs.enqueue.refusals import recorded
+from jobs.errors import TooManyPending
 from jobs.models import Job
 from jobsite.lib.errors import JobsiteError
 from jobsite.lib.strict_json import check_json, loads
@@ -33,6 +37,9 @@ class PayloadField(forms.JSONField):
 class NewJobForm(forms.ModelForm):
     """Add a job. Empty fields get the kind's defaults, as for producers."""
 
+    #: Why the job was refused that this form was to add.
+    refusal = ""
+
     class Meta:
         model = Job
         field_classes = {"payload": PayloadField}
@@ -45,6 +52,12 @@ class NewJobForm(forms.ModelForm):
                 self.fields[name].required = False
                 self.fields[name].initial = None
 
+    def clean(self) -> dict[str, Any] | None:
+        """Show the refusal."""
+        if self.refusal:
+            raise forms.ValidationError(self.refusal)
+        return super().clean()
+
     def clean_max_attempts(self) -> int:
         """Default to the kind's value."""
         given, kind = self.cleaned_data.get("max_attempts"), self.cleaned_data.get("kind")
@@ -53,6 +66,25 @@ class NewJobForm(forms.ModelForm):
     def clean_key(self) -> str | None:
         """Store an empty key as None."""
         return self.cleaned_data.get("key") or None
+
+
+class AddsJobs(admin.ModelAdmin):
+    """Show the same form again when its job is refused, with the reason beside what was filled in."""
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        try:
+            with recorded(request.user.get_username()):
+                return super().add_view(request, form_url, extra_context)
+        except TooManyPending as error:
+            request.refusal = error.detail  # type: ignore[attr-defined]
+            return super().add_view(request, form_url, extra_context)
+
+    def get_form(self, request: HttpRequest, obj: Job | None = None, change: bool = False, **kwargs: Any) -> Any:
+        form: Any = super().get_form(request, obj, change, **kwargs)
+        form.refusal = getattr(request, "refusal", "")
+        return form
 
 
 class IndentedJSON(json.JSONEncoder):

@@ -22,6 +22,8 @@ from jobs.enqueue import insert
 from jobs.enqueue.csv_file import is_csv, read_csv
 from jobs.enqueue.files import CHUNK, BadFile, BadLine, read_ndjson
 from jobs.enqueue.new_job import NewJob
+from jobs.enqueue.refusals import recorded
+from jobs.errors import TooManyPending
 from jobsite.lib.admin import count_of
 
 #: The most bad lines that are listed.
@@ -48,7 +50,11 @@ def upload(page: admin.ModelAdmin, request: HttpRequest) -> HttpResponse:
             good = context.get("good", [])
             wanted = "load" in request.POST or "load_good" in request.POST
             if wanted and good and ("load_good" in request.POST or not context["bad_count"]):
-                return _load(page, request, good, context["bad_count"])
+                try:
+                    with recorded(request.user.get_username()):
+                        return _load(page, request, good, context["bad_count"])
+                except TooManyPending as error:
+                    context["fault"] = error.detail
     return TemplateResponse(request, "admin/jobs/job/upload.html", context)
 
 

@@ -11,7 +11,7 @@ from bots.acts import READ
 from bots.auth import bearer, current, recognise
 from bots.models import ApiKey, Bot
 from jobs import lifecycle
-from jobsite.lib import log_context
+from jobsite.lib import log_context, outcomes
 from jobsite.lib.addresses import client_address
 from jobsite.lib.errors import Forbidden, Invalid, Unauthorized
 
@@ -35,7 +35,8 @@ class Caller(HttpRequest):
 def either(request: HttpRequest) -> Bot | ApiKey:
     """Authenticate any caller with a valid token. Unauthorized otherwise."""
     header = request.headers.get("Authorization", "")
-    caller = recognise(bearer(header), client_address(request.META))
+    with outcomes.before_commit():
+        caller = recognise(bearer(header), client_address(request.META))
     if caller is None:
         raise Unauthorized(REVOKED if header else "Send `Authorization: Bearer <token>`.")
     cast(Caller, request).recognised_at = time.monotonic()
@@ -44,7 +45,8 @@ def either(request: HttpRequest) -> Bot | ApiKey:
     else:
         log_context.bind(user=cast(User, caller.user).get_username())
     if isinstance(caller, Bot) and getattr(caller, "news", False):
-        lifecycle.see(caller)
+        with outcomes.before_commit():
+            lifecycle.see(caller)
     return caller
 
 
@@ -116,6 +118,12 @@ def _allowed(key: ApiKey, permissions: Collection[str], scope: str, kinds: Colle
         if not user.has_perm(permission):
             raise Forbidden(f"User {user.get_username()} needs the permission {permission} for this.")
     return user
+
+
+def enqueuer(request: HttpRequest) -> tuple[str, str]:
+    """The user whose new jobs these are, and the key in words: what a person calls it, and its visible part."""
+    key = key_of(request)
+    return user_of(request).get_username(), f"{key.name} ({key.prefix}…)" if key.name else f"{key.prefix}…"
 
 
 def instance_of(request: HttpRequest) -> str:

@@ -74,11 +74,12 @@ def register(request: HttpRequest, data: schemas.BotIn) -> Any:
         Bot(name=data.name, kinds=data.kinds, capacity=data.capacity).clean_fields()
         with transaction.atomic():
             bot, token = roster.register(**data.model_dump(), by=audited(request))
+            # Before the commit: after it nothing may fail, for the token is shown this once.
+            bot.refresh_from_db()
     except IntegrityError:
         raise NameTaken(f"name: there is a bot called {data.name!r} already.") from None
     except ValidationError as error:
         raise Invalid("; ".join(f"{f}: {' '.join(m)}" for f, m in error.message_dict.items())) from None
-    bot.refresh_from_db()
     return Status(201, bot_out(bot) | {"token": token})
 
 

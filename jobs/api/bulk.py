@@ -8,8 +8,8 @@ from ninja import Router, Status
 
 from bots.acts import Act
 from jobs.api import schemas
-from jobs.api.auth import people_only, require, require_still
-from jobs.enqueue import insert
+from jobs.api.auth import enqueuer, people_only, require, require_still
+from jobs.enqueue import insert, refusals
 from jobs.enqueue.files import BadFile, BadLine, read_ndjson
 from jobs.enqueue.load import Loaded, load
 from jobsite.lib import errors
@@ -52,11 +52,13 @@ def enqueue_bulk(request: HttpRequest, data: schemas.BulkIn = UNLESS_NDJSON) -> 
     require(request, "jobs.add_job", scope=Act.ENQUEUE, kinds=())
     only_known(request, ("bad", "count"))
     if is_ndjson(request):
-        return Status(201, _stream(request))
+        with refusals.recorded(*enqueuer(request)):
+            return Status(201, _stream(request))
     if request.GET:
         raise errors.Invalid(f"{next(iter(request.GET))}: this is for NDJSON (Content-Type: {NDJSON[0]}).")
     require(request, "jobs.add_job", scope=Act.ENQUEUE, kinds={job.kind for job in data.jobs})
-    rows = insert.enqueue([job.to_new() for job in data.jobs])
+    with refusals.recorded(*enqueuer(request)):
+        rows = insert.enqueue([job.to_new() for job in data.jobs])
     created = sum(new for _, new in rows)
     return Status(201, {"created": created, "existing": len(rows) - created, "ids": [job_id for job_id, _ in rows]})
 

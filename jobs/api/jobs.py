@@ -12,8 +12,8 @@ from bots.audit import caller as audited
 from bots.models import NAME_LENGTH, Bot
 from jobs import lifecycle, payloads
 from jobs.api import schemas
-from jobs.api.auth import bot_of, either, key_of, people_only, require, user_of
-from jobs.enqueue import insert
+from jobs.api.auth import bot_of, either, enqueuer, key_of, people_only, require, user_of
+from jobs.enqueue import insert, refusals
 from jobs.enqueue.new_job import JobIn
 from jobs.explain import why
 from jobs.lifecycle import By, Change, Report
@@ -58,8 +58,8 @@ def find(job_id: int) -> Job:
 def enqueue(request: HttpRequest, data: JobIn) -> Any:
     """Add a job. The same `key` of the same kind again answers 200 with the job that is there."""
     user = require(request, "jobs.add_job", scope=Act.ENQUEUE, kinds=[data.kind])
-    ((job_id, created),) = insert.enqueue([data.to_new()])
-    job = find(job_id)
+    with refusals.recorded(*enqueuer(request)):
+        job, created = insert.enqueue_one(data.to_new())
     # Who made it may see what they sent.
     mine = {name: getattr(job, name) for name in payloads.FIELDS} | {"hidden": []} if created else {}
     return Status(201 if created else 200, job_out(job, user) | mine)

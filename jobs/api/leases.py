@@ -83,13 +83,25 @@ def bot_heartbeat(
 
 @router.post("/hello", response=schemas.HelloOut)
 def hello(request: HttpRequest, data: schemas.HelloIn) -> Any:
-    """A bot process starts. With `alone`, what its earlier lives still held goes back to the queue at once."""
+    """A bot process starts. With `alone`, what its earlier lives still held goes back to the queue at once.
+
+    With `holds`, all that the process does not name goes back: it was given, and the answer was lost.
+    """
     bot = bot_of(request)
-    changes = lifecycle.hello(bot, instance=data.instance, version=data.version, alone=data.alone)
+    changes = lifecycle.hello(
+        bot,
+        instance=data.instance,
+        version=data.version,
+        alone=data.alone,
+        holds=data.holds,
+        before=instance_of(request),
+    )
     return {
         "bot_id": bot.pk,
         "name": bot.name,
         "instance": data.instance,
         "released": [change.id for change in changes],
         "paused": bot.paused,
+        # A process that starts has been restarted; one that goes on has not.
+        "restart": data.holds is not None and bot.restart_requested_at is not None,
     }

@@ -23,7 +23,7 @@ from jobs.api.auth import INSTANCE_LENGTH, bots_only, instance_of
 from jobs.errors import LeaseLost
 from jobs.lifecycle import ClaimRequest, TurnRow
 from jobs.turns import waiting
-from jobsite.lib import log_context
+from jobsite.lib import log_context, outcomes
 from jobsite.lib.bodies import read_body
 from jobsite.lib.errors import Invalid, JobsiteError, NotFound
 from jobsite.lib.strict_json import check_json, is_plain
@@ -172,9 +172,11 @@ def _wait(digest: bytes, row: TurnRow, wanted: ClaimRequest, seconds: float, ins
     def claim_again() -> tuple[TurnRow | None, bool]:
         try:
             found = lifecycle.take_turn(lifecycle.turn_request(digest, wanted, instance=instance))
-        except JobsiteError:
-            # Its token was revoked, or its process replaced. Its reports hold, and its next call is refused.
-            return None, True
+        except (JobsiteError, *outcomes.ERRORS) as error:
+            # Its token was revoked, or its process replaced, or nothing was claimed. Its reports hold.
+            if isinstance(error, JobsiteError) or outcomes.nothing_done(error):
+                return None, True
+            raise
         return found, found.n > 0 or not found.room
 
     kinds = None if row.kinds is None else tuple(row.kinds)
@@ -183,7 +185,11 @@ def _wait(digest: bytes, row: TurnRow, wanted: ClaimRequest, seconds: float, ins
 
 
 def _take_restart(digest: bytes, instance: str) -> bool:
-    bot = Bot.objects.filter(token_digest=digest).first()
+    try:
+        bot = Bot.objects.filter(token_digest=digest).first()
+    except outcomes.ERRORS:
+        # The turn was committed: its answer goes out. It is asked to restart once more.
+        return True
     return bot is not None and lifecycle.take_restart(bot, instance)
 
 

@@ -41,9 +41,10 @@ class Rows:
 
     def __init__(self) -> None:
         self.count = 0
-        self.kinds: set[str] = set()
-        #: How many of each kind are due at once.
-        self.due = Counter[str]()
+        #: How many there are of each kind.
+        self.kinds = Counter[str]()
+        #: How many of each kind have a time of their own.
+        self.later = Counter[str]()
         #: Whether any has a key; whether any takes its kind's `max_attempts`.
         self.keyed = self.by_kind = False
         self._rows: list[bytes] = []
@@ -62,9 +63,9 @@ class Rows:
         """Append `job`. Its payload must be JSON."""
         text = row_of(job)
         self.count += 1
-        self.kinds.add(job.kind)
-        if job.run_at is None:
-            self.due[job.kind] += 1
+        self.kinds[job.kind] += 1
+        if job.run_at is not None:
+            self.later[job.kind] += 1
         if job.key:
             self.keyed = True
         if job.max_attempts is None:

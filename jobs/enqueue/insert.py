@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TypeVar
 
+from django.conf import settings
 from django.db import OperationalError, connection, transaction
 from psycopg.errors import DeadlockDetected
 
+from jobs.enqueue import pending
 from jobs.enqueue.copy import BLOCK_BYTES, BLOCK_ROWS, Rows, fill_defaults, prepend_ids, row_of
 from jobs.enqueue.new_job import NewJob as NewJob  # what producers hand to `enqueue`
 from jobs.enqueue.statements import SQL, run
+from jobs.errors import TooManyPending
 from jobs.models import Job, JobKind
 from jobs.turns import waiting
+from jobsite.lib import outcomes
 from jobsite.lib.clock import database_now
 
 T = TypeVar("T")
@@ -39,27 +43,49 @@ class Enqueued:
     jobs: list[tuple[int, bool]] | None = None
 
 
+@dataclass(frozen=True)
+class Kinds:
+    """What the kinds of new jobs say of them: `max_attempts` by kind, and the bounds (`jobs.enqueue.pending`)."""
+
+    attempts: dict[str, int]
+    bounds: dict[str, int]
+
+
 def enqueue(new: Sequence[NewJob]) -> list[tuple[int, bool]]:
-    """Add jobs, all or none. Returns `(id, created)` for each, in order; an existing key gives the existing job."""
+    """Add jobs, all or none. Returns `(id, created)` for each, in order; an existing key gives the existing job.
+
+    TooManyPending, here and in what follows, when there would be too many that are pending.
+    """
     if len(new) < COPY_FROM:
-        return _retry_deadlocks(lambda: _insert({job.kind for job in new}, lambda _: _insert_few(new)))
+        return _retry_deadlocks(lambda: _insert({job.kind for job in new}, lambda kinds: _insert_few(new, kinds)))
     with Rows() as rows:
         for job in new:
             rows.add(job)
         return enqueue_rows(rows, ids=True).jobs or []
 
 
+def enqueue_one(new: NewJob) -> tuple[Job, bool]:
+    """Add one job. Returns it, and whether it was created: read before the commit, after which nothing may fail."""
+
+    def write(kinds: Kinds) -> tuple[tuple[Job, bool], Mapping[str, int]]:
+        ((job_id, created),), due = _insert_few([new], kinds)
+        return (Job.objects.select_related("claimed_by").get(pk=job_id), created), due
+
+    return _retry_deadlocks(lambda: _insert({new.kind}, write))
+
+
 def enqueue_rows(rows: Rows, *, ids: bool = False) -> Enqueued:
     """Add any number of jobs, all or none. With `ids` the result has `jobs`, in memory for all of them."""
 
-    def write(attempts: dict[str, int]) -> tuple[Enqueued, Mapping[str, int]]:
+    def write(kinds: Kinds) -> tuple[Enqueued, Mapping[str, int]]:
         with _immediate_constraints():
-            if rows.keyed or (rows.by_kind and len(set(attempts.values())) > 1):
-                done = _insert_incoming(rows, ids=ids)
+            if rows.keyed or (rows.by_kind and len(set(kinds.attempts.values())) > 1):
+                done = _insert_incoming(rows, kinds, ids=ids)
             else:
-                done = _copy(rows, max(attempts.values(), default=0), ids=ids)
+                pending.figures.admit(kinds.bounds, rows.kinds)
+                done = _copy(rows, max(kinds.attempts.values(), default=0), ids=ids)
         # How many of each kind are new is not known; these are upper bounds.
-        return done, {kind: min(n, done.created) for kind, n in rows.due.items()}
+        return done, {kind: min(n, done.created) for kind, n in (rows.kinds - rows.later).items()}
 
     return _retry_deadlocks(lambda: _insert(rows.kinds, write))
 
@@ -70,12 +96,11 @@ def enqueue_ahead(jobs: Iterator[NewJob]) -> tuple[int, Iterator[NewJob]]:
     Such jobs cannot wait for another producer's, and PostgreSQL inserts some while the next are read. For sources that
     are fast: the transaction is open while they are read.
     """
-    now, count, rest = _database_time(), 0, jobs
-    attempts = dict[str, bytes]()
-    due = Counter[str]()
+    now, rest, attempts = _database_time(), jobs, dict[str, bytes]()
+    new, later = Counter[str](), Counter[str]()
 
-    def blocks() -> Iterator[bytes]:
-        nonlocal count, rest
+    def blocks(ahead: pending.Ahead) -> Iterator[bytes]:
+        nonlocal rest
         block: list[bytes] = []
         weight = 0
         for job in jobs:
@@ -84,33 +109,36 @@ def enqueue_ahead(jobs: Iterator[NewJob]) -> tuple[int, Iterator[NewJob]]:
                 rest = chain([job], jobs)
                 break
             block.append(row_of(job, now, max_attempts))
-            count += 1
-            if job.run_at is None:
-                due[job.kind] += 1
+            new[job.kind] += 1
+            if job.run_at is not None:
+                later[job.kind] += 1
             weight += len(block[-1])
             if len(block) >= BLOCK_ROWS or weight >= BLOCK_BYTES:
+                ahead.check()
                 yield b"".join(block)
                 block, weight = [], 0
+        ahead.check()
         if block:
             yield b"".join(block)
 
-    def write(existing: dict[str, int]) -> tuple[None, Mapping[str, int]]:
-        attempts.update({name: b"%d" % max_attempts for name, max_attempts in existing.items()})
+    def write(existing: Kinds) -> tuple[None, Mapping[str, int]]:
+        attempts.update({name: b"%d" % max_attempts for name, max_attempts in existing.attempts.items()})
+        ahead = pending.Ahead(existing.bounds, new)
         with _immediate_constraints():
-            _copy_blocks("copy", blocks())
-        return None, due
+            _copy_blocks("copy", blocks(ahead))
+        ahead.add()
+        return None, new - later
 
     _insert(JobKind.objects.values_list("name", flat=True), write)
-    return count, rest
+    return new.total(), rest
 
 
-def _insert(kinds: Collection[str], write: Callable[[dict[str, int]], tuple[T, Mapping[str, int]]]) -> T:
+def _insert(kinds: Collection[str], write: Callable[[Kinds], tuple[T, Mapping[str, int]]]) -> T:
     """Insert jobs in one transaction: first kinds that are new, then the jobs, by `write`. Every new job comes by here.
 
-    `write` takes each kind's `max_attempts`, and returns its result and how many jobs of each kind are due now, which
-    are announced to waiting claims.
+    `write` returns its result and how many jobs of each kind are due now, which are announced to waiting claims.
     """
-    with transaction.atomic():
+    with transaction.atomic(), outcomes.before_commit():
         result, due = write(_lock_kinds(sorted(kinds)))
         waiting.announce(due)
     return result
@@ -128,33 +156,56 @@ def _retry_deadlocks(insert: Callable[[], T]) -> T:
     return insert()
 
 
-def _lock_kinds(names: list[str]) -> dict[str, int]:
-    """Return these kinds' `max_attempts`. Creates those that are missing; none can be deleted in this transaction."""
-    attempts = {row["name"]: row["max_attempts"] for row in run("kinds", names=names)} if names else {}
-    if len(attempts) < len(names):
+def _lock_kinds(names: list[str]) -> Kinds:
+    """Return what these kinds say. Creates those that are missing; none can be deleted in this transaction."""
+    rows = {row["name"]: row for row in run("kinds", names=names)} if names else {}
+    if len(rows) < len(names):
         # Sorted, so that two producers with the same new kinds cannot deadlock.
-        JobKind.objects.bulk_create([JobKind(name=n) for n in names if n not in attempts], ignore_conflicts=True)
-        attempts = {row["name"]: row["max_attempts"] for row in run("kinds", names=names)}
-    return attempts
+        JobKind.objects.bulk_create([JobKind(name=n) for n in names if n not in rows], ignore_conflicts=True)
+        rows = {row["name"]: row for row in run("kinds", names=names)}
+    bounds = {name: row["max_pending"] for name, row in rows.items() if row["max_pending"]}
+    if settings.MAX_PENDING:
+        bounds[pending.ALL] = settings.MAX_PENDING
+    return Kinds({name: row["max_attempts"] for name, row in rows.items()}, bounds)
 
 
-def _insert_few(new: Sequence[NewJob]) -> tuple[list[tuple[int, bool]], Mapping[str, int]]:
+def _admit(kinds: Kinds, new: Counter[str], created: Callable[[], Counter[str]]) -> None:
+    """Check the bounds. `created` counts, by a query, those of the new jobs whose key does not exist already."""
+    try:
+        pending.figures.admit(kinds.bounds, new)
+    except TooManyPending:
+        pending.figures.admit(kinds.bounds, created())
+
+
+def _insert_few(new: Sequence[NewJob], kinds: Kinds) -> tuple[list[tuple[int, bool]], Mapping[str, int]]:
     """Insert jobs in one statement. Returns what `enqueue` does, and how many of each kind are due now."""
+    _admit(kinds, Counter([job.kind for job in new]), lambda: _count_created(new))
     rows = [
         {**job._asdict(), "run_at": job.run_at.isoformat() if job.run_at else None, "key": job.key or None}
         for job in new
     ]
     ids: list[int | None] = [row["id"] for row in run("enqueue", rows=rows)]
-    keys = {(job.kind, job.key) for job, job_id in zip(new, ids, strict=True) if job_id is None}
-    existing: dict[tuple[str, str | None], int] = {}
-    for kind in {kind for kind, _ in keys}:
-        jobs = Job.objects.filter(kind=kind, key__in=[key for k, key in keys if k == kind])
-        existing |= {(kind, key): job_id for key, job_id in jobs.values_list("key", "id")}
+    existing = _existing({(job.kind, job.key) for job, job_id in zip(new, ids, strict=True) if job_id is None})
     due = Counter(job.kind for job, job_id in zip(new, ids, strict=True) if job_id is not None and not job.run_at)
     return [
         (existing[(job.kind, job.key)], False) if job_id is None else (job_id, True)
         for job, job_id in zip(new, ids, strict=True)
     ], due
+
+
+def _existing(keys: Collection[tuple[str, str | None]]) -> dict[tuple[str, str | None], int]:
+    """The jobs that have these keys of their kinds."""
+    existing: dict[tuple[str, str | None], int] = {}
+    for kind in {kind for kind, _ in keys}:
+        jobs = Job.objects.filter(kind=kind, key__in=[key for k, key in keys if k == kind])
+        existing |= {(kind, key): job_id for key, job_id in jobs.values_list("key", "id")}
+    return existing
+
+
+def _count_created(new: Sequence[NewJob]) -> Counter[str]:
+    keys = {(job.kind, job.key) for job in new if job.key}
+    created = Counter(kind for kind, _ in keys - _existing(keys).keys())
+    return created + Counter(job.kind for job in new if not job.key)
 
 
 def _copy(rows: Rows, max_attempts: int, *, ids: bool) -> Enqueued:
@@ -170,10 +221,11 @@ def _copy(rows: Rows, max_attempts: int, *, ids: bool) -> Enqueued:
     return Enqueued(rows.count, 0, [(job_id, True) for job_id in new] if ids else None)
 
 
-def _insert_incoming(rows: Rows, *, ids: bool) -> Enqueued:
+def _insert_incoming(rows: Rows, kinds: Kinds, *, ids: bool) -> Enqueued:
     """Insert any number of jobs through a temporary table: their keys may exist already."""
     run("incoming")
     _copy_blocks("copy_incoming", rows.blocks())
+    _admit(kinds, rows.kinds, lambda: Counter({row["kind"]: row["n"] for row in run("incoming_new")}))
     created = 0
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_relation_size('pg_temp.incoming') / current_setting('block_size')::integer")

@@ -10,6 +10,7 @@ from jobs.enqueue import insert
 from jobs.enqueue.copy import Rows
 from jobs.enqueue.files import BadLine
 from jobs.enqueue.new_job import NewJob
+from jobsite.lib import outcomes
 from jobsite.lib.errors import BadRequest
 
 #: How many bad lines are reported one by one.
@@ -49,7 +50,7 @@ def load(
     """
     loaded = Loaded()
     jobs = _jobs(items, loaded, skip_bad=skip_bad)
-    with Rows() as rows, ExitStack() as stack:
+    with Rows() as rows, ExitStack() as stack, outcomes.before_commit():
         ahead = 0
         if fast_source:
             stack.enter_context(transaction.atomic())
@@ -66,7 +67,7 @@ def load(
             stack.enter_context(transaction.atomic())
         done = insert.enqueue_rows(rows, ids=rows.count <= max_ids)
         if before_commit is not None:
-            before_commit(ahead + done.created, rows.kinds)
+            before_commit(ahead + done.created, set(rows.kinds))
         if dry_run:
             transaction.set_rollback(True)
     loaded.created, loaded.existing = ahead + done.created, done.existing

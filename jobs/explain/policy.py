@@ -50,5 +50,14 @@ def policy(kind: JobKind) -> dict[str, str]:
         "wait_within": f"A due job that waits longer than {words(wait)} opens an incident."
         if wait
         else "No incident opens for waiting jobs.",
+        "max_pending": _max_pending(kind),
         "keep_for": f"Finished jobs are kept for {words(kind.keep_for)}; then deleted with their history.",
     }
+
+
+def _max_pending(kind: JobKind) -> str:
+    most = settings.MAX_PENDING
+    every = f"The installation takes at most {most} pending jobs of all kinds." if most else ""
+    if kind.max_pending is None:
+        return f"No limit of its own. {every}".strip()
+    return f"While {kind.max_pending} jobs are pending, new ones are refused (429). {every}".strip()

@@ -127,13 +127,17 @@ def take_turn(request: TurnRequest) -> TurnRow:
     if row is None:
         raise Unauthorized(UNKNOWN_TOKEN)
     if row.outcome == "replaced":
-        mine = json.loads(request.text)["instance"]
-        raise InstanceReplaced(
-            f"Bot {row.name} was started again as {row.instance!r}, alone. This process, {mine!r}, gets no more jobs."
-        )
+        raise replaced(row.name, row.instance, json.loads(request.text)["instance"])
     if row.changes or row.refused:
         log_turn(row.bot, row.name, row.changes, row.refused)
     return row
+
+
+def replaced(name: str, newer: str, mine: str) -> InstanceReplaced:
+    """Return the refusal of an instance of the bot `name` in whose place a newer one has come."""
+    return InstanceReplaced(
+        f"Bot {name} was started again as {newer!r}, alone. This process, {mine!r}, gets no more jobs."
+    )
 
 
 #: Where this process last found pending jobs (jobs/turns/frontier.py), and the kinds that each bot took at its last

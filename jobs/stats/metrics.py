@@ -78,6 +78,11 @@ def _live(own: list[str]) -> Iterator[Metric]:
     yield gauge(
         "jobsite_kind_paused", "Whether a kind is paused: 1 or 0.", ["kind"], {(kind,): kind in paused for kind in own}
     )
+    bounds = dict(JobKind.objects.filter(name__in=own).values_list("name", "max_pending"))
+    yield gauge(
+        "jobsite_kind_max_pending", "How many jobs of a kind may be pending; 0: no limit of its own.", ["kind"],
+        {(kind,): bounds.get(kind) or 0 for kind in own},
+    )  # fmt: skip
 
 
 def _bots() -> Iterator[Metric]:

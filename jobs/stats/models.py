@@ -1,8 +1,12 @@
-"""The models of statistics: what ended, until when it is added up, what is learned of a kind, and the last sweep."""
+"""The models of statistics: what ended, until when it is added up, what is learned of a kind, and the last sweep.
+
+Also who was refused new jobs, which the incident about it names.
+"""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Now
 
 from bots.models import NAME_LENGTH
 from jobs.states import Span
@@ -107,6 +111,29 @@ class Learned(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind_id}: {self.quick} of {self.jobs} under {self.under}"
+
+
+class Refusal(models.Model):
+    """Whose new jobs were refused because too many are pending: one row for each kind and caller.
+
+    Names and not foreign keys, as in the history of jobs. `kind` is empty where all jobs together are too many.
+    """
+
+    kind = models.CharField(max_length=NAME_LENGTH, blank=True, default="", db_default="")
+    by = models.CharField(max_length=200)
+    # What a person calls the API key, and its visible part. Empty for the console and for commands.
+    key = models.CharField(max_length=200, blank=True, default="", db_default="")
+    calls = _count("Calls that were refused since then.")
+    since = models.DateTimeField(db_default=Now())
+    last_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        verbose_name = "refusal of new jobs"
+        verbose_name_plural = "refusals of new jobs"
+        constraints = [models.UniqueConstraint(name="refusal_once", fields=["kind", "by", "key"])]
+
+    def __str__(self) -> str:
+        return f"{self.kind or 'all kinds'}, {self.by}: {self.calls} calls until {self.last_at.isoformat()}"
 
 
 class SweepRun(models.Model):

@@ -48,5 +48,5 @@ def refused_by_server(error: DatabaseError) -> psycopg.Error | None:
     cause = error.__cause__
     if not isinstance(cause, psycopg.Error) or cause.sqlstate is None:
         return None
-    # 08: connection exceptions; 57P: the server shuts down or has crashed.
-    return None if cause.sqlstate.startswith(("08", "57P")) else cause
+    # 08: connection exceptions; 57P: the server shuts down or has crashed; 40003: it does not know itself.
+    return None if cause.sqlstate.startswith(("08", "57P", "40003")) else cause

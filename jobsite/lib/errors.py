@@ -9,6 +9,8 @@ class JobsiteError(Exception):
     code = "error"
     status = 400
     title = "The request was refused"
+    #: Seconds after which the same call may be made again; 0: no such header.
+    retry_after = 0
 
     def __init__(self, detail: str, **extra: Any) -> None:
         super().__init__(detail)
@@ -77,6 +79,14 @@ class ServerError(JobsiteError):
 
 
 class Unavailable(JobsiteError):
-    """The database cannot be reached. The same call may be retried."""
+    """The database cannot be reached, or refused the call. Nothing was done, and the same call may be retried."""
 
     code, status, title = "unavailable", 503, "The server cannot answer just now"
+    retry_after = 1
+
+
+class OutcomeUnknown(JobsiteError):
+    """The database's answer was lost, so whether the call was carried out is not known. See `outcomes`."""
+
+    code, status, title = "outcome_unknown", 503, "It is not known whether this was done"
+    retry_after = 1

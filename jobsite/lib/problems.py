@@ -12,12 +12,17 @@ from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 from psycopg_pool import PoolTimeout
 
-from jobsite.lib import errors
+from jobsite.lib import errors, outcomes
 from jobsite.lib.bodies import check_length
 
 log = structlog.stdlib.get_logger(__name__)
 
 PREFIX = "/api/"
+#: The detail of a fault of the server. Nothing can be promised: it may come after a commit.
+FAILED = (
+    "Something went wrong here, and the log has it. Whether this was carried out is not known. Repeat a report, or a "
+    "new job with its key, as it is."
+)
 
 
 def problem(error: errors.JobsiteError) -> HttpResponse:
@@ -33,8 +38,8 @@ def problem(error: errors.JobsiteError) -> HttpResponse:
     response = HttpResponse(json.dumps(body), status=error.status, content_type="application/problem+json")
     if error.status == 401:
         response["WWW-Authenticate"] = 'Bearer realm="jobsite"'
-    if error.status == 503:
-        response["Retry-After"] = "1"
+    if error.retry_after:
+        response["Retry-After"] = str(error.retry_after)
     return response
 
 
@@ -90,9 +95,9 @@ def problem_of(method: str | None, path: str, exc: Exception) -> HttpResponse:
 def _unexpected(method: str | None, path: str, exc: Exception) -> errors.JobsiteError:
     if isinstance(exc, PoolTimeout | OperationalError | InterfaceError):
         log.error(f"{method} {path}: the database cannot be reached: {exc}")
-        return errors.Unavailable("The database cannot be reached just now. Nothing was changed; try again.")
+        return outcomes.unavailable(exc, reads=method in ("GET", "HEAD"))
     log.error(f"{method} {path} failed", exc_info=exc)
-    return errors.ServerError("Something went wrong here, and it has been written down. It is safe to try again.")
+    return errors.ServerError(FAILED)
 
 
 class ApiMiddleware:
@@ -136,5 +141,5 @@ class ApiMiddleware:
         if response.status_code == 400:
             return problem(errors.BadRequest("The request cannot be read. Check its Host header and its body."))
         if response.status_code >= 500:
-            return problem(errors.ServerError("Something went wrong here, and it has been written down."))
+            return problem(errors.ServerError(FAILED))
         return response

@@ -84,7 +84,14 @@ WRONG: dict[str, dict[str, list[Any]]] = {
         "claim": [5, [], "all", {"limit": 0}, {"limit": MAX_CLAIM + 1}, {"wait": 31}, {"kinds": "sum"}, {"x": 1}],
     },
     "POST /heartbeat": {"version": text(100, null=True)},
-    "POST /hello": {"instance": text(100, least=1), "version": text(100, null=True), "alone": YES_OR_NO},
+    "POST /hello": {
+        "instance": text(100, least=1),
+        "version": text(100, null=True),
+        "alone": YES_OR_NO,
+        "holds": ["all", 5, {}, [1], [[]], [[1]], [[1, 2, 3]], [[1, 1]] * 10_001]
+        + [[[bad, 1]] for bad in ("1", 1.5, True, None, 0, -1, 2**63, 10**100)]
+        + [[[1, bad]] for bad in ("1", 1.5, True, None, 0, -1, 2**31)],
+    },
     "POST /jobs/{job_id}/start": LEASE,
     "POST /jobs/{job_id}/heartbeat": LEASE
     | {"progress": whole(0, 100, null=True), "note": text(NOTE_LENGTH, null=True)},
@@ -385,9 +392,11 @@ def test_our_own_fault_is_a_problem_that_gives_nothing_away(post: Send, monkeypa
 
 
 @pytest.mark.parametrize("number", ["1", "1e300"])
-@pytest.mark.parametrize("fault", [OperationalError("secret"), PoolTimeout("secret")])
+@pytest.mark.parametrize(
+    ("fault", "code"), [(OperationalError("secret"), "outcome_unknown"), (PoolTimeout("secret"), "unavailable")]
+)
 def test_a_database_that_is_away_is_a_problem_that_passes(
-    post: Send, monkeypatch: Any, fault: Exception, number: str
+    post: Send, monkeypatch: Any, fault: Exception, code: str, number: str
 ) -> None:
     def fall(*_: Any, **__: Any) -> None:
         raise fault
@@ -396,6 +405,6 @@ def test_a_database_that_is_away_is_a_problem_that_passes(
     # A number that may be out of range is read by Django.
     body = f'{{"completed": [{{"id": 1, "attempt": 1, "result": {number}}}]}}'.encode()
     answer = post(BY_NAME["POST /exchange"], body)
-    refused(answer, 503, "unavailable")
+    refused(answer, 503, code)
     assert int(answer["Retry-After"]) >= 1
     assert b"secret" not in answer.content

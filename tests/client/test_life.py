@@ -64,11 +64,57 @@ def test_jobs_of_a_claim_whose_answer_was_lost_go_back_by_a_new_hello(server: Fa
     server.wait_for("claim", where=lambda call: call.headers["Bot-Instance"] == hellos[1].body["instance"])
 
 
-def test_a_shared_bot_does_not_say_hello_again_after_a_lost_claim(server: FakeServer, run_bot: RunBot) -> None:
+def test_a_shared_bot_keeps_its_name_when_it_says_what_it_holds(server: FakeServer, run_bot: RunBot) -> None:
     server.answers["claim"] = [Answer(drop=True)]
     run_bot({"sum": lambda job: None}, alone=False)
-    server.wait_for("claim", times=3)
+    first, again = server.wait_for("hello", times=2)
+    assert again.body == first.body | {"holds": []}
+    server.wait_for("claim", times=2)
+
+
+@pytest.mark.parametrize("lost", [Answer(drop=True), refusal(503, "outcome_unknown")], ids=["dropped", "not known"])
+def test_a_bot_says_what_it_holds_before_it_claims_again(server: FakeServer, run_bot: RunBot, lost: Answer) -> None:
+    slow = server.add_job("slow")
+    held = server.pending.pop()
+    let = threading.Event()
+    body = {"jobs": [held], "paused": False, "restart": False}
+    server.answers["claim"] = [Answer(body), lost]
+    run_bot({"slow": lambda job: let.wait(DEADLINE), "sum": lambda job: None}, concurrency=2, heartbeat_every=60)
+    _, again = server.wait_for("hello", times=2)
+    assert again.body["holds"] == [[slow, 1]]
+    later = server.add_job("sum")
+    server.wait_for(f"jobs/{later}/complete")
+    paths = [call.path for call in server.calls]
+    assert paths[: paths.index("hello", 1)].count("claim") == 2
+    let.set()
+    server.wait_for(f"jobs/{slow}/complete")
+
+
+def test_a_claim_that_the_server_certainly_refused_needs_no_hello(server: FakeServer, run_bot: RunBot) -> None:
+    server.answers["claim"] = [refusal(503, "unavailable"), refusal(429, "busy")]
+    job = server.add_job("sum")
+    run_bot({"sum": lambda job: None})
+    server.wait_for(f"jobs/{job}/complete")
     assert len(server.of("hello")) == 1
+
+
+def test_with_a_server_of_old_lost_jobs_expire_and_the_bot_goes_on(
+    server: FakeServer, run_bot: RunBot, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.answers["claim"] = [Answer(drop=True)]
+    server.answers["hello"] = [Answer({}), refusal(422, "invalid", "holds: Extra inputs are not permitted")]
+    run_bot({"sum": lambda job: None})
+    server.wait_for("claim", times=2)
+    job = server.add_job("sum")
+    server.wait_for(f"jobs/{job}/complete")
+    assert "they expire" in caplog.text
+    assert len({call.headers["Bot-Instance"] for call in server.of("claim")}) == 1
+
+
+def test_an_order_to_restart_may_come_with_the_second_hello(server: FakeServer, run_bot: RunBot) -> None:
+    server.answers["claim"] = [Answer(drop=True)]
+    server.answers["hello"] = [Answer({}), Answer({"restart": True})]
+    assert run_bot({"sum": lambda job: None}).ended() == EXIT_RESTART
 
 
 @pytest.mark.parametrize("by", ["claim", "heartbeat", "job's heartbeat"])

@@ -68,6 +68,16 @@ def test_a_claim_the_server_did_not_act_on_is_repeated(server: FakeServer, clien
     assert [job.kind for job in client.claim().jobs] == ["sum"]
 
 
+def test_a_claim_of_which_the_server_does_not_know_is_not_repeated(server: FakeServer, client: Patient) -> None:
+    server.answers["claim"] = [refusal(503, "outcome_unknown", "Whether this was carried out is not known.")]
+    with pytest.raises(Unavailable, match="not known") as caught:
+        client.claim()
+    assert (caught.value.maybe_done, caught.value.code) == (True, "outcome_unknown")
+    server.answers["jobs/1/complete"] = [refusal(503, "outcome_unknown")]
+    client.complete(1, 1)
+    assert len(server.of("jobs/1/complete")) == 2
+
+
 def test_a_claim_is_repeated_while_nothing_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

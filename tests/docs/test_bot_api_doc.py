@@ -66,7 +66,7 @@ def test_every_error_is_listed_with_its_status_and_no_other():
 
 
 def test_limits_are_those_of_the_settings(settings):
-    units = {"KiB": 1024, "MiB": 1024 * 1024}
+    units = {"KiB": 1024, "MiB": 1024 * 1024, "million": 1_000_000}
     for row in table(DOC, "what", "at most", "setting"):
         if row["setting"]:
             number, unit = row["at most"].split()

@@ -178,3 +178,17 @@ def test_a_fault_of_ours_in_a_turn_is_a_problem_and_is_not_tried_again(
     assert (status, json.loads(said)["code"], b"secret" in said) == (500, "server_error", False)
     assert len(headers["X-Request-ID"]) == 16
     refused(send(client, ada_token, "POST", "/exchange", {}), 500, "server_error")
+
+
+@pytest.mark.parametrize("broken", ["jobsite.metrics.observe", "jobs.turns.waiting.release_connection"])
+def test_a_claim_is_answered_whatever_fails_after_it_was_committed(
+    call: Callable[..., Said], monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    job = enqueue_one()
+
+    def fail(*_: Any) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(broken, fail)
+    status, _, body = call(never, path="/api/v1/claim")
+    assert (status, [given["id"] for given in json.loads(body)["jobs"]]) == (200, [job.pk])

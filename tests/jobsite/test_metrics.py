@@ -133,10 +133,12 @@ def test_the_oldest_pending_job_is_told_and_a_paused_kind_has_none(scrape: Calla
     make_older(enqueue_one("divide"), 20)
     rollup.add_closed_minutes()
     JobKind.objects.filter(name="divide").update(paused=True)
+    JobKind.objects.filter(name="sum").update(max_pending=500)
     value = scrape()
     assert 600 <= value("jobsite_oldest_pending_seconds", kind="sum") < 1200
     assert value("jobsite_oldest_pending_seconds", kind="divide") == 0
     assert [value("jobsite_kind_paused", kind=kind) for kind in ("sum", "divide")] == [0, 1]
+    assert [value("jobsite_kind_max_pending", kind=kind) for kind in ("sum", "divide")] == [500, 0]
 
 
 def test_bots_are_told_by_status_and_health(ada: Bot, bob: Bot, scrape: Callable[[], Callable[..., float]]) -> None:

@@ -6,9 +6,12 @@ from pydantic import BaseModel, Field
 
 from bots.models import MAX_CLAIM, NAME_LENGTH
 from bots.states import BotStatus, HealthStatus
-from jobs.api.schemas.fields import MAX_KINDS, Kind
+from jobs.api.schemas.fields import MAX_KINDS, Kind, Lease
 from jobs.api.schemas.jobs import JobOut, ReasonIn
 from jobsite.lib.params import Input
+
+#: The most leases that a process names when it says what it holds.
+MAX_HOLDS = 10_000
 
 
 class ExpectIn(ReasonIn):
@@ -23,6 +26,9 @@ class HelloIn(Input):
     instance: str = Field(min_length=1, max_length=100)
     version: str | None = Field(None, max_length=100)
     alone: bool = True
+    holds: list[Lease] | None = Field(
+        None, max_length=MAX_HOLDS, description="For a process that goes on: the leases it knows of."
+    )
 
 
 class BotIn(Input):
@@ -43,6 +49,7 @@ class HelloOut(BaseModel):
     instance: str
     released: list[int]
     paused: bool
+    restart: bool
 
 
 class BotOut(BaseModel):

@@ -18,3 +18,5 @@ MAX_KINDS = 200
 Kind = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH, pattern=KIND_PATTERN.replace(r"\Z", "$"))]
 Attempt = Annotated[int, Field(ge=1, le=2**31 - 1, description="The attempt, as the claim gave it.")]
 JobId = Annotated[int, Field(ge=1, le=MAX_ID)]
+#: `[job, attempt]`. Only the pair may be of another type, a list: JSON has no tuples.
+Lease = Annotated[tuple[JobId, Attempt], Field(strict=False)]

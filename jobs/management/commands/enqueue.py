@@ -17,6 +17,10 @@ from bots.acts import Act
 from jobs.enqueue.csv_file import is_csv, read_csv
 from jobs.enqueue.files import BadFile, read_ndjson
 from jobs.enqueue.load import Loaded, load
+from jobs.enqueue.refusals import recorded
+from jobs.errors import TooManyPending
+from jobsite.lib import outcomes
+from jobsite.lib.loop import error_line
 from jobsite.lib.plain_text import one_line
 
 
@@ -52,13 +56,18 @@ class Command(BaseCommand):
                 lines = read(ProgressStream(stream, show))
                 # A file can be read without waiting; a pipe may be slow.
                 fast = size is not None
-                loaded = load(lines, skip_bad=skip_bad, dry_run=dry_run, fast_source=fast, before_commit=record)
+                with recorded("manage.py enqueue"):
+                    loaded = load(lines, skip_bad=skip_bad, dry_run=dry_run, fast_source=fast, before_commit=record)
         except BadFile as error:
             raise CommandError(f"{file}: {error}. Nothing was loaded.") from None
         except OSError as error:
             raise CommandError(f"{file}: {error.strerror}. Nothing was loaded.") from None
-        except KeyboardInterrupt:
-            raise CommandError("Interrupted. Nothing was loaded.", returncode=130) from None
+        except TooManyPending as error:
+            raise CommandError(error.detail) from None
+        except KeyboardInterrupt as error:
+            raise CommandError(f"Interrupted. {_what_was_loaded(error)}", returncode=130) from None
+        except outcomes.ERRORS as error:
+            raise CommandError(f"{error_line(error).rstrip('.')}. {_what_was_loaded(error)}") from None
         self._report(loaded, time.monotonic() - began, skip_bad=skip_bad, dry_run=dry_run)
 
     def _report(self, loaded: Loaded, took: float, *, skip_bad: bool, dry_run: bool) -> None:
@@ -98,7 +107,10 @@ def _opened(file: str) -> Iterator[tuple[IO[bytes], int | None]]:
         yield sys.stdin.buffer, None
     else:
         path = Path(file)
-        with path.open("rb") as stream:
+        # A pipe is opened once somebody writes to it.
+        with outcomes.before_commit():
+            opened = path.open("rb")
+        with opened as stream:
             yield stream, path.stat().st_size if path.is_file() else None
 
 
@@ -114,6 +126,12 @@ def _progress(size: int | None) -> Iterator[Callable[[int], None]]:
             progress.update(task, completed=done, description="Enqueueing" if done == size else "Reading")
 
         yield show
+
+
+def _what_was_loaded(error: BaseException) -> str:
+    if outcomes.nothing_done(error):
+        return "Nothing was loaded."
+    return "Whether the jobs were loaded is not known. Jobs with keys may be loaded again; look for others first."
 
 
 def _count(n: int, what: str) -> str:

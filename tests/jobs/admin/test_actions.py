@@ -1,6 +1,7 @@
 """What the admin's actions check themselves, whatever the pages before them have checked."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,9 +9,11 @@ from django.contrib import admin
 from django.contrib.auth.models import Permission, User
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
+from django.db import OperationalError
 from django.http import HttpRequest
 from django.test import Client, RequestFactory
 from django.urls import reverse
+from psycopg.errors import LockNotAvailable
 
 from bots.models import Bot
 from jobs import lifecycle
@@ -20,6 +23,7 @@ from jobs.lifecycle import By
 from jobs.models import Job, JobEvent
 from jobs.states import JobStatus, Verb
 from jobs.transitions import OPERATIONS
+from jobsite.lib import outcomes
 from tests.cast import Lease, take_one
 
 pytestmark = pytest.mark.django_db
@@ -113,3 +117,39 @@ def test_a_late_failure_cannot_be_accepted(client: Client, olga: User, released:
     assert offers_accept(client, olga, released) == (False, True)
     assert lifecycle.accept([released.id], by=By.operator(olga)) == []
     assert released.job.status == JobStatus.PENDING
+
+
+def test_a_failure_after_some_jobs_were_changed_is_none_that_changed_nothing(
+    ada: Bot, olga: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.admin.actions.BATCH_SIZE", 1)
+    leases = [take_one(ada), take_one(ada)]
+    release = lifecycle.release
+    refusal = OperationalError("locked")
+    refusal.__cause__ = LockNotAvailable("locked")
+
+    def fail_at_the_second(ids: list[int], **given: Any) -> Any:
+        if ids == [leases[1].id]:
+            raise refusal
+        return release(ids, **given)
+
+    intervention = replace(INTERVENTIONS["release"], verb=fail_at_the_second)
+    with pytest.raises(OperationalError, match="1 jobs were changed before this") as raised:
+        act(request_by(olga), intervention, [lease.id for lease in leases], {"reason": ""})
+    assert outcomes.nothing_done(refusal)
+    assert not outcomes.nothing_done(raised.value)
+    assert leases[0].job.status == JobStatus.PENDING
+
+
+def test_a_line_of_the_admins_log_is_written_with_the_change_or_neither_is(
+    ada: Bot, olga: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = take_one(ada)
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise OperationalError("gone")
+
+    monkeypatch.setattr("django.contrib.admin.models.LogEntryManager.log_actions", fail)
+    with pytest.raises(OperationalError):
+        act(request_by(olga), INTERVENTIONS["release"], [lease.id], {"reason": ""})
+    assert lease.job.claimed_by == ada

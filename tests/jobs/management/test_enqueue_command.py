@@ -15,6 +15,7 @@ from django.core.management import CommandError, call_command
 from jobs.enqueue import insert
 from jobs.models import Job, JobKind
 from tests.cast import database_url
+from tests.proxy import proxied
 
 ROOT = Path(__file__).resolve().parents[3]
 GOOD = '{"kind": "sum", "payload": {"numbers": [1, 2]}}'
@@ -159,6 +160,20 @@ def test_a_process_of_its_own_reads_standard_input_and_exits_1_for_a_bad_line() 
     assert bad.stdout == ""
     assert "line 2: This is not JSON" in bad.stderr
     assert Job.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("done", [False, True])
+def test_a_lost_connection_says_whether_the_jobs_were_loaded(tmp_path: Path, done: bool) -> None:
+    JobKind.objects.create(name="sum")
+    with proxied() as proxy:
+        proxy.cut(b"COMMIT" if done else b"COPY", done=done)
+        env = os.environ | {"DATABASE_URL": proxy.url(), "DEBUG": "1"}
+        command = [sys.executable, "manage.py", "enqueue", str(file(tmp_path, GOOD))]
+        lost = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (lost.returncode, lost.stdout, Job.objects.count()) == (1, "", int(done)), lost.stderr
+    assert ("Whether the jobs were loaded is not known" if done else "Nothing was loaded") in lost.stderr
+    assert "Traceback" not in lost.stderr
 
 
 MEASURED = """
