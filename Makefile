@@ -5,6 +5,8 @@ PG ?= embedded
 ARGS ?=
 NEWER ?= python3.13
 ROWS ?= 100000
+# What bots, producers and the lifecycle do; the other tests need the server itself.
+POOLED_TESTS = tests/jobs/lifecycle tests/jobs/enqueue tests/api tests/bots
 VENV ?= .venv
 BIN = $(VENV)/bin
 # Given on make's command line, it is for the programs too.
@@ -28,11 +30,15 @@ run: $(VENV)/.dev ## The whole thing on this machine: server, three demo bots, s
 test: $(VENV)/.dev ## Every test, on a real PostgreSQL. PG=system: Debian's own; ARGS="-k release": some of them.
 ifeq ($(PG),system)
 	@$(BIN)/python -m jobsite.dev.postgres exec --bin system .postgres/system -- $(BIN)/python -m pytest $(ARGS)
+else ifeq ($(PG),pgbouncer)
+	@$(BIN)/python -m jobsite.dev.postgres exec .postgres/pgbouncer -- $(BIN)/python -m jobsite.dev.pgbouncer exec -- \
+		$(BIN)/python -m pytest $(or $(ARGS),$(POOLED_TESTS))
 else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
 
-test-all: test ## The same again on Debian's PostgreSQL, and with Python 3.13. NEWER=/path/to/python3.13: another one.
+test-all: test ## The same again on Debian's PostgreSQL, through PgBouncer, and with Python 3.13. NEWER=/path/to/python3.13: another one.
+	@$(MAKE) test PG=pgbouncer
 	@$(NEWER) -c 'import sys; sys.exit(sys.version_info < (3, 13))' || \
 		{ echo "There is no Python 3.13 as $(NEWER). Try: make test-all NEWER=/path/to/python3.13"; exit 1; }
 	@CHAOS_JOBS=5000 $(MAKE) test PG=system PYTHON="$(NEWER)" VENV=.venv-newer

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import BooleanField, ExpressionWrapper, Q
 from django.db.models.functions import Now
 
@@ -45,8 +46,12 @@ def current(key: ApiKey) -> ApiKey | None:
 def _key(digest: bytes, address: str) -> ApiKey | None:
     key = _valid(digest)
     if key is not None and key.unused:  # type: ignore[attr-defined]
-        # The condition is in the statement, too: of calls at the same time one writes.
-        ApiKey.objects.filter(_UNUSED, pk=key.pk).update(last_used_at=Now(), last_used_from=address)
+        with transaction.atomic():
+            # Of calls at the same time one writes. None waits for a row that somebody has locked: its use is written
+            # at a later call.
+            free = ApiKey.objects.filter(_UNUSED, pk=key.pk).select_for_update(no_key=True, skip_locked=True)
+            found = ApiKey.objects.filter(pk__in=list(free.values_list("pk", flat=True)))
+            found.update(last_used_at=Now(), last_used_from=address)
     return key
 
 

@@ -24,7 +24,9 @@ from jobs.api import turn
 from jobs.api.turn import TurnResponse
 from jobs.turns import waiting
 from jobsite import metrics, probes
+from jobsite.callers import caller_of
 from jobsite.lib import log_context, problems
+from jobsite.lib.connections import places
 
 log = structlog.stdlib.get_logger("jobsite.requests")
 
@@ -51,7 +53,7 @@ class Entry:
         given = environ.get("HTTP_X_REQUEST_ID")
         # To tell one from another; it does not matter who could guess it.
         number = given if given and SANE.match(given) else f"{random.getrandbits(64):016x}"
-        with log_context.begin(request_id=number) as context:
+        with log_context.begin(request_id=number) as context, places.held_by(caller_of(environ)):
             answer = _answer_turn(environ) if environ["PATH_INFO"] in turn.PATHS else None
             if answer is None:
                 return self._by_django(environ, start_response, began, context)

@@ -96,7 +96,7 @@ def sample() -> None:
     _pool.labels("idle").set(idle)
     _pool.labels("used").set(stats.get("pool_size", 0) - idle)
     _pool_limit.set(stats.get("pool_max", 0))
-    _pool_waiting.set(stats.get("requests_waiting", 0))
+    _pool_waiting.set(pool.places.waiting + stats.get("requests_waiting", 0))
 
 
 def sample_for_ever() -> None:

@@ -11,8 +11,6 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from jobsite.lib.site import ComparedConnection
-
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
@@ -91,8 +89,8 @@ TEMPLATES = [
 # --- Database -------------------------------------------------------------------------------------------------
 
 
-# Prepare the statements of bots' calls on the server. 0 for a pooler that does not support prepared statements.
-DATABASE_PREPARE = env.bool("DATABASE_PREPARE", default=True)
+# Prepare the statements of bots' calls on the server. Empty: on direct connections, and not through a pooler.
+DATABASE_PREPARE: bool | None = env.bool("DATABASE_PREPARE", default=None)
 
 
 def _database() -> dict[str, Any]:
@@ -109,14 +107,17 @@ def _database() -> dict[str, Any]:
     if database["ENGINE"] != "django.db.backends.postgresql":
         raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL server: postgres://user:password@host/name")
     options = database.setdefault("OPTIONS", {})
-    if DATABASE_PREPARE:
+    # Connections that notice a silent server, and a pool with places (jobsite/lib/connections/).
+    database["ENGINE"] = "jobsite.lib.connections"
+    if DATABASE_PREPARE is not False:
         # Only for statements that ask for it: the ORM fills in its parameters itself, and these are never prepared.
         options["prepare_threshold"] = 1
     options["pool"] = {
         "min_size": env.int("DATABASE_POOL_MIN", default=1),
         "max_size": env.int("DATABASE_POOL_MAX", default=16),
-        "timeout": env.int("DATABASE_POOL_TIMEOUT", default=10),
-        "connection_class": ComparedConnection,
+        "timeout": env.int("DATABASE_POOL_TIMEOUT", default=5),
+        # The next request tries again. Otherwise the pause between two attempts would double up to minutes.
+        "reconnect_timeout": 3,
     }
     # Behind PgBouncer in transaction mode a cursor does not outlive its transaction.
     database["DISABLE_SERVER_SIDE_CURSORS"] = True

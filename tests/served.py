@@ -31,14 +31,24 @@ class Served:
 
 
 @contextlib.contextmanager
-def served(**env: str) -> Iterator[Served]:
-    """Granian with one process."""
+def served(threads: int = 4, **env: str) -> Iterator[Served]:
+    """Granian with one process of so many threads."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     settings = {"DATABASE_URL": database_url(), "DJANGO_SETTINGS_MODULE": "tests.settings", "LOG_LEVEL": "ERROR"}
     command = [str(Path(sys.executable).parent / "granian"), "--interface", "wsgi", "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--workers", "1", "--blocking-threads", "4", "--no-ws", "--log-level", "error"]
+    command += [
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+        "--blocking-threads",
+        str(threads),
+        "--no-ws",
+        "--log-level",
+        "error",
+    ]
     process = subprocess.Popen([*command, "jobsite.wsgi:application"], cwd=ROOT, env=os.environ | settings | env)
     try:
         until = time.monotonic() + 60

@@ -4,7 +4,6 @@ Turns of several bots that come at the same time are one statement (jobs/turns/c
 """
 
 import json
-import re
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,7 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
-from psycopg.errors import DeadlockDetected, LockNotAvailable, SerializationFailure
+from psycopg.errors import DeadlockDetected, SerializationFailure
 
 from bots.models import MAX_CLAIM, Bot
 from jobs.errors import InstanceReplaced
@@ -20,10 +19,11 @@ from jobs.lifecycle.holders import regrade
 from jobs.lifecycle.late import log_turn
 from jobs.lifecycle.statements import SQL
 from jobs.lifecycle.values import ClaimRequest
-from jobs.models import Job
 from jobs.turns.combining import Combiner, RetryAlone
 from jobs.turns.frontier import Frontiers, Position, Search
-from jobsite.lib.db import fetch, refused_by_server
+from jobsite.lib import refusals
+from jobsite.lib.connections import places
+from jobsite.lib.db import fetch, refused_by_server, repeats_slow_call
 from jobsite.lib.errors import Unauthorized, Unavailable
 
 #: For how many bots a process remembers the kinds.
@@ -38,7 +38,6 @@ DEADLOCK_PAUSE = 0.05
 LARGE_AT_ONCE = 4
 
 UNKNOWN_TOKEN = "This token is unknown or was revoked."  # noqa: S105  a message
-_LOCKED = re.compile(r'tuple (\(\d+,\d+\)) in relation "(jobs_job|bots_bot)"')
 
 
 class TurnRequest(NamedTuple):
@@ -158,6 +157,9 @@ def _send_with_others(request: TurnRequest) -> TurnRow | None:
                 _large.release()
     if request.digest not in _takes or len(request.text) > MAX_COMBINED_BYTES or connection.in_atomic_block:
         return _send_alone(request)
+    if repeats_slow_call():
+        # Perhaps at a locked row. Nobody else should wait with this one.
+        return _send_alone(request)
     return _combiner.call((request.takes, request.asked), request.digest, request)
 
 
@@ -182,18 +184,20 @@ def send(requests: Sequence[TurnRequest]) -> list[TurnRow | None]:
     """
     for last in (False, True):
         try:
-            return _send(requests)
+            if len(requests) == 1:
+                return _send(requests)
+            # Of several bots: it takes no caller's own place.
+            with places.held_by(places.Caller(places.Kind.BOT)):
+                return _send(requests)
         except DatabaseError as error:
             refusal = refused_by_server(error)
             if refusal is not None and len(requests) > 1:
                 raise RetryAlone from error
-            if isinstance(refusal, LockNotAvailable):
-                text = f"{_locked_row(refusal)} is locked just now. Nothing was changed; try again."
-                raise Unavailable(text) from error
-            if not isinstance(refusal, DeadlockDetected | SerializationFailure):
+            again = isinstance(refusal, DeadlockDetected | SerializationFailure) and not last
+            if not again:
+                if why := refusals.why(error):
+                    raise Unavailable(why) from error
                 raise
-            if last:
-                raise Unavailable("Others need the same rows just now. Nothing was changed; try again.") from error
             if isinstance(refusal, DeadlockDetected):
                 # The other transaction goes first.
                 time.sleep(DEADLOCK_PAUSE)
@@ -242,20 +246,6 @@ def _remember(digest: bytes, takes: tuple[str, ...]) -> None:
         if len(_takes) >= MAX_REMEMBERED:
             _takes.clear()
         _takes[digest] = takes
-
-
-def _locked_row(error: LockNotAvailable) -> str:
-    """Name the row that another transaction has locked, from the context of PostgreSQL's error."""
-    match = _LOCKED.search(error.diag.context or "")
-    if match is None:
-        return "A row that this call needs"
-    with connection.cursor() as cursor:
-        cursor.execute(f'SELECT id FROM "{match[2]}" WHERE ctid = %s::tid', [match[1]])  # noqa: S608  one of two tables
-        row = cursor.fetchone()
-    if match[2] == Job._meta.db_table:
-        return "A job" if row is None else f"Job {row[0]}"
-    name = Bot.objects.filter(pk=row[0]).values_list("name", flat=True).first() if row else None
-    return "A bot" if name is None else f"Bot {name}"
 
 
 _combiner = Combiner(send, max_batch=MAX_BATCH, max_wait=MAX_WAIT)

@@ -23,12 +23,16 @@ from django.db import connection, transaction
 from psycopg.errors import InsufficientPrivilege
 
 from jobsite.lib import site
+from jobsite.lib.connections.connection import Connection
 
 logger = logging.getLogger(__name__)
 
 CHANNEL = "jobsite_pending"
+LISTEN = f"LISTEN {CHANNEL}"
 #: Seconds between the searches for jobs that have become due.
 POLL_INTERVAL = 1.0
+#: Seconds after which the listener asks whether the server is still there.
+ASK_INTERVAL = 5.0
 #: How many waiters, each of another set of kinds, are woken for such a search.
 MAX_POLLERS = 50
 #: NOTIFY carries less than 8 000 bytes. When the kinds do not fit, the notification is for `ANY_KIND`.
@@ -146,23 +150,36 @@ class Waiters:
     def _listen(self) -> None:
         while not self._closed:
             try:
-                with psycopg.connect(**_address(), autocommit=True) as listening:
-                    # It leads past a pooler, so it is lost when the server is another. The role may be one that only
-                    # listens.
-                    with suppress(InsufficientPrivilege):
-                        site.compare(listening)
-                    listening.execute(f"LISTEN {CHANNEL}")
-                    # For notifications that were sent before LISTEN.
-                    self.wake_pollers()
-                    self._receive(listening)
+                with Connection.connect(**_address(), autocommit=True) as listening:
+                    if not listening.pooled:
+                        # The role may be one that only listens.
+                        with suppress(InsufficientPrivilege):
+                            site.compare(listening)
+                        self._receive(listening)
+                self._poll()
             except (psycopg.Error, OSError) as error:
                 logger.warning("cannot listen for new jobs, looking once a second instead: %s", error)
                 time.sleep(POLL_INTERVAL)
                 self.wake_pollers()
 
-    def _receive(self, listening: "psycopg.Connection[Any]") -> None:
-        polled = time.monotonic()
+    def _poll(self) -> None:
+        """Search once a second: through a pooler no notification comes."""
+        if not self._closed:
+            logger.warning("cannot listen through a pooler, looking once a second instead: set LISTEN_DATABASE_URL")
         while not self._closed:
+            time.sleep(POLL_INTERVAL)
+            self.wake_pollers()
+
+    def _receive(self, listening: Connection) -> None:
+        listening.execute(LISTEN)
+        # For notifications that were sent before LISTEN.
+        self.wake_pollers()
+        polled = asked = time.monotonic()
+        while not self._closed:
+            if time.monotonic() - asked >= ASK_INTERVAL:
+                # It changes nothing, and a server that has fallen silent does not answer it.
+                asked = time.monotonic()
+                listening.execute(LISTEN)
             for notification in listening.notifies(timeout=POLL_INTERVAL / 4, stop_after=1):
                 with suppress(ValueError, AttributeError):
                     self.wake({str(kind): int(n) for kind, n in json.loads(notification.payload).items()})

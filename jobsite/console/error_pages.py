@@ -9,13 +9,12 @@ import structlog
 from django.contrib.admin.exceptions import DisallowedModelAdminLookup, DisallowedModelAdminToField
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import BadRequest, RequestDataTooBig
-from django.db import DatabaseError, DataError, InterfaceError, OperationalError
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from psycopg_pool import PoolTimeout
 
-from jobsite.lib import log_context, permissions
-from jobsite.lib.db import refused_by_server
+from jobsite.lib import log_context, permissions, refusals
 from jobsite.lib.problems import PREFIX
 from jobsite.lib.strict_json import unkeepable
 
@@ -124,13 +123,17 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def unavailable(error: Exception) -> HttpResponse:
     """503: the database cannot be reached, or did not do what it was asked."""
-    log.error(f"the database cannot be reached: {error}")
-    if isinstance(error, DatabaseError) and refused_by_server(error) is not None:
-        why = "The database is busy: it refused this in time for you to try again."
-        done = "Nothing was changed."
+    if why := refusals.why(error):
+        log.warning(why)
+        response = page(503, "The database is busy", why)
     else:
-        why = "The database cannot be reached."
-        done = "If you pressed a button, see whether it was done before you press it again."
-    response = page(503, "The database does not answer", why, done, "Try again in a few seconds.")
+        log.error(f"the database cannot be reached: {error}")
+        response = page(
+            503,
+            "The database does not answer",
+            "The database cannot be reached.",
+            "If you pressed a button, see whether it was done before you press it again.",
+            "Try again in a few seconds.",
+        )
     response["Retry-After"] = str(RETRY_AFTER)
     return response

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any, cast
 import psycopg
 from django.db import DatabaseError, connection, transaction
 
+from jobsite.lib.connections.places import current
+
 if TYPE_CHECKING:
-    from django.db.backends.postgresql.base import DatabaseWrapper
+    from jobsite.lib.connections.base import DatabaseWrapper
 
 
 def fetch(text: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
@@ -38,6 +40,13 @@ def _fetch(raw: "psycopg.Connection[Any]", text: str, params: Sequence[Any]) -> 
     with psycopg.RawCursor(raw) as cursor:
         cursor.execute(text, params)
         return cursor.fetchall()
+
+
+def repeats_slow_call() -> bool:
+    """Whether another call like the present one, by the same caller, has held a connection for a while."""
+    pool = cast("DatabaseWrapper", connection).pool
+    # A call is only once at a time on a connection: where this one has its own, no other has.
+    return connection.connection is None and pool is not None and pool.places.has_slow_call(current())
 
 
 def refused_by_server(error: DatabaseError) -> psycopg.Error | None:

@@ -12,7 +12,7 @@ from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 from psycopg_pool import PoolTimeout
 
-from jobsite.lib import errors, outcomes
+from jobsite.lib import errors, outcomes, refusals
 from jobsite.lib.bodies import check_length
 
 log = structlog.stdlib.get_logger(__name__)
@@ -93,6 +93,9 @@ def problem_of(method: str | None, path: str, exc: Exception) -> HttpResponse:
 
 
 def _unexpected(method: str | None, path: str, exc: Exception) -> errors.JobsiteError:
+    if why := refusals.why(exc):
+        log.warning(f"{method} {path}: {why}")
+        return errors.Unavailable(why)
     if isinstance(exc, PoolTimeout | OperationalError | InterfaceError):
         log.error(f"{method} {path}: the database cannot be reached: {exc}")
         return outcomes.unavailable(exc, reads=method in ("GET", "HEAD"))

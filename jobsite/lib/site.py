@@ -88,21 +88,6 @@ def compare(raw: "psycopg.Connection[Any]") -> Epoch | None:
     return None
 
 
-class ComparedConnection(psycopg.Connection[Any]):
-    """A connection of the pool, compared before anybody has it."""
-
-    @classmethod
-    def connect(cls, conninfo: str = "", **params: Any) -> "ComparedConnection":
-        """Connect and compare."""
-        raw = super().connect(conninfo, **params)
-        try:
-            compare(raw)
-        except BaseException:
-            raw.close()
-            raise
-        return raw
-
-
 def compare_now() -> Epoch | None:
     """The same on Django's connection: behind a pooler it outlives the server that it led to."""
     connection.ensure_connection()
