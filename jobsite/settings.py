@@ -160,9 +160,13 @@ SECURE_SSL_REDIRECT = HTTPS
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", default=31_536_000) if HTTPS else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
-SECURE_HSTS_PRELOAD = HTTPS
-if env.bool("BEHIND_PROXY", default=False):
+# Other hosts are not ours to decide about, and browsers' lists of HTTPS hosts keep a name for years.
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("HSTS_INCLUDE_SUBDOMAINS", default=False)
+SECURE_HSTS_PRELOAD = env.bool("HSTS_PRELOAD", default=False)
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+# Trust what the proxy says: the scheme, and the client's address.
+BEHIND_PROXY = env.bool("BEHIND_PROXY", default=False)
+if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 X_FRAME_OPTIONS = "DENY"
 # Nothing inline, nothing evaluated, nothing from another host, on every page (docs/decisions/0015-admin.md).
@@ -183,8 +187,15 @@ MAX_BULK_BODY_BYTES = env.int("MAX_BULK_BODY_BYTES", default=64 * 1024 * 1024)
 MAX_STREAM_BYTES = env.int("MAX_STREAM_BYTES", default=1024 * 1024 * 1024)
 MAX_PAYLOAD_BYTES = env.int("MAX_PAYLOAD_BYTES", default=256 * 1024)
 MAX_RESULT_BYTES = env.int("MAX_RESULT_BYTES", default=256 * 1024)
-# Django's own limit is for forms; the API has its own above and checks them first.
-DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BULK_BODY_BYTES
+# A form, with its files: what Django allows, and more only where a file with jobs may be larger.
+DATA_UPLOAD_MAX_MEMORY_SIZE = max(2_621_440, MAX_BODY_BYTES * 5 // 4)
+# A body must come within this time, and a second more for each 16 KB of it.
+BODY_SECONDS = env.int("BODY_SECONDS", default=20)
+# Calls a second that each process takes from one token, and from one address without a valid token. 0: any number.
+RATE_PER_TOKEN = env.int("RATE_PER_TOKEN", default=2000)
+RATE_PER_ADDRESS = env.int("RATE_PER_ADDRESS", default=100)
+# Threads of each web process.
+WEB_THREADS = env.int("WEB_THREADS", default=320)
 
 # --- Health and the sweep -------------------------------------------------------------------------------------
 
@@ -231,6 +242,8 @@ CLAIM_SLOW = timedelta(milliseconds=env.int("CLAIM_SLOW_MS", default=20))
 
 # How many long polls each process holds open; further ones are asked to retry later.
 MAX_WAITERS = env.int("MAX_WAITERS", default=256)
+# How many of them one bot may hold.
+MAX_WAITERS_PER_BOT = env.int("MAX_WAITERS_PER_BOT", default=64)
 # Where to LISTEN for new jobs, when DATABASE_URL leads to a pooler in transaction mode.
 LISTEN_DATABASE_URL = env.str("LISTEN_DATABASE_URL", default="")
 

@@ -9,6 +9,8 @@ class JobsiteError(Exception):
     code = "error"
     status = 400
     title = "The request was refused"
+    #: Seconds after which the same call may be made again; 0: not said.
+    retry_after = 0
 
     def __init__(self, detail: str, **extra: Any) -> None:
         super().__init__(detail)
@@ -46,6 +48,12 @@ class MethodNotAllowed(JobsiteError):
     code, status, title = "method_not_allowed", 405, "Method not allowed"
 
 
+class BodyTimeout(JobsiteError):
+    """The body did not come in time."""
+
+    code, status, title = "body_timeout", 408, "The body did not come in time"
+
+
 class LengthRequired(JobsiteError):
     """A chunked body, whose end looks like that of a broken connection."""
 
@@ -64,6 +72,22 @@ class Invalid(JobsiteError):
     code, status, title = "invalid", 422, "A field is not valid"
 
 
+class TooMany(JobsiteError):
+    """More calls than one token, or one address without a valid token, may make."""
+
+    code, status, title = "too_many_requests", 429, "Too many requests"
+
+    def __init__(self, detail: str, retry_after: int) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
+class TooSlow(JobsiteError):
+    """The database took too long to find what was asked for. Ask for less."""
+
+    code, status, title = "too_slow", 400, "This takes too long"
+
+
 class ServerError(JobsiteError):
     """A fault of the server. The log has the traceback."""
 
@@ -74,3 +98,4 @@ class Unavailable(JobsiteError):
     """The database cannot be reached. The same call may be retried."""
 
     code, status, title = "unavailable", 503, "The server cannot answer just now"
+    retry_after = 1
