@@ -93,7 +93,7 @@ def _refuse(environ: WSGIEnvironment) -> TurnResponse | None:
             raise error
         bodies.take_whole(environ)
     except errors.JobsiteError as error:
-        return TurnResponse.from_response(problems.problem(error))
+        return TurnResponse.from_response(problems.refusal(environ["PATH_INFO"], error))
     return None
 
 
@@ -108,14 +108,14 @@ def _completed(headers: list[tuple[str, str]], environ: WSGIEnvironment) -> list
     """Add the headers that every answer has. What is no page gets a policy that allows nothing."""
     given = {name.lower(): value for name, value in headers}
     page = given.get("content-type", "").startswith("text/html")
-    common = _common_headers(turn.Envelope(environ).is_secure(), page)
+    common = common_headers(turn.Envelope(environ).is_secure(), page)
     headers = [(name, value) for name, value in headers if page or name.lower() != POLICY.lower()]
     missing = [(name, value) for name, value in common if name.lower() not in given or (name == POLICY and not page)]
     return headers + missing
 
 
 @cache
-def _common_headers(secure: bool, page: bool) -> tuple[tuple[str, str], ...]:
+def common_headers(secure: bool, page: bool) -> tuple[tuple[str, str], ...]:
     """What the site's middleware adds to every answer of Django's; the same for what never came to it."""
     request = turn.Envelope({"wsgi.url_scheme": "https" if secure else "http"})
     request.path = request.path_info = "/"

@@ -60,9 +60,11 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "jobsite.uploads.UploadsMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "jobsite.lib.reads.ReadsMiddleware",
 ]
 
 ROOT_URLCONF = "jobsite.urls"
@@ -194,6 +196,8 @@ BODY_SECONDS = env.int("BODY_SECONDS", default=20)
 # Calls a second that each process takes from one token, and from one address without a valid token. 0: any number.
 RATE_PER_TOKEN = env.int("RATE_PER_TOKEN", default=2000)
 RATE_PER_ADDRESS = env.int("RATE_PER_ADDRESS", default=100)
+# Seconds that the database may work for one read of the console or the API. 0: as long as it takes.
+READ_SECONDS = env.int("READ_SECONDS", default=20)
 # Threads of each web process.
 WEB_THREADS = env.int("WEB_THREADS", default=320)
 

@@ -173,17 +173,17 @@ def lines_of(request: HttpRequest, *, counted: bool) -> Readable:
     LengthRequired for a chunked body, whose end looks like that of a broken connection, unless it is gzip, whose end
     is marked, or the caller gave the number of jobs (`counted`).
     """
-    length, source = request.META.get("CONTENT_LENGTH") or None, request.META["wsgi.input"]
+    chunked, source = is_chunked(request.META), request.META["wsgi.input"]
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("gzip", "identity", ""):
         raise errors.BadRequest("Content-Encoding: only gzip is understood.")
-    if is_chunked(request.META) and encoding != "gzip" and not counted:
+    if chunked and encoding != "gzip" and not counted:
         raise errors.LengthRequired(
             "A body in chunks ends like a broken connection. Say how many jobs are in it (?count=…), send it with a "
             "Content-Length, or compress it with gzip."
         )
     most = longest(request.META)
-    stream = Bounded(source, most, None if length is None else int(length))
+    stream = Bounded(source, most, None if chunked else announced(request.META, most))
     return Bounded(Unzipped(stream), most) if encoding == "gzip" else stream
 
 

@@ -38,6 +38,14 @@ def problem(error: errors.JobsiteError) -> HttpResponse:
     return response
 
 
+def refusal(path: str, error: errors.JobsiteError) -> HttpResponse:
+    """Return the response for `error` where no view answers: for a program, or for a person who asked for a page."""
+    response = problem(error)
+    if not path.startswith(PREFIX):
+        response.content, response["Content-Type"] = f"{error.title}. {error.detail}\n", "text/plain; charset=utf-8"
+    return response
+
+
 def _field(loc: tuple[Any, ...]) -> str:
     """Return a field's name as the caller wrote it: `jobs[3].kind`, `limit`."""
     # The first is where (body, query, path), the second the name of our own parameter for a body.

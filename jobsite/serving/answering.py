@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from math import inf
 from typing import Any, NamedTuple
 from wsgiref.types import WSGIApplication
 
@@ -16,16 +17,62 @@ UNREAD_SECONDS = 60.0
 
 
 class Answer(NamedTuple):
-    """What the application answered: in one piece, or as parts that are still to be made."""
+    """What the application answered, in one piece."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
     body: bytes
-    parts: Iterable[bytes] | None = None
 
 
-def answer_of(application: WSGIApplication, environ: dict[str, Any]) -> Answer:
-    """Call the application. Runs in a thread."""
+class Channel:
+    """The way to one client. A thread streams an answer through it, no faster than the client reads."""
+
+    def __init__(self, sending: Send, receive: Receive) -> None:
+        self._sending, self._receive = sending, receive
+        self._loop = asyncio.get_running_loop()
+        self._watch: asyncio.Task[None] | None = None
+        self._gone = False
+
+    async def send(self, answer: Answer) -> None:
+        """Send an answer in one piece."""
+        await self._begin(answer.status, answer.headers)
+        await self._sending({"type": "http.response.body", "body": answer.body})
+
+    def stream(self, status: int, headers: list[tuple[bytes, bytes]], parts: Iterable[bytes]) -> None:
+        """Send `parts` as they are made, until the client is gone or leaves one unread. Runs in a thread."""
+        asyncio.run_coroutine_threadsafe(self._begin(status, headers, watch=True), self._loop).result()
+        with suppress(TimeoutError):
+            for part in parts:
+                if self._gone:
+                    break
+                asyncio.run_coroutine_threadsafe(self._part(part), self._loop).result()
+
+    async def end(self) -> None:
+        """End a streamed answer."""
+        if self._watch is not None:
+            self._watch.cancel()
+        await self._sending({"type": "http.response.body", "body": b""})
+
+    async def _begin(self, status: int, headers: list[tuple[bytes, bytes]], *, watch: bool = False) -> None:
+        await self._sending({"type": "http.response.start", "status": status, "headers": headers})
+        if watch:
+            self._watch = self._loop.create_task(self._until_gone())
+
+    async def _until_gone(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._gone = True
+
+    async def _part(self, part: bytes) -> None:
+        async with asyncio.timeout(UNREAD_SECONDS):
+            await self._sending({"type": "http.response.body", "body": part, "more_body": True})
+
+
+def answer_of(application: WSGIApplication, environ: dict[str, Any], channel: Channel) -> Answer | None:
+    """Call the application, in a thread. None: the answer was long, and has gone through the channel.
+
+    One thread does all of a request: the connection to the database is the thread's.
+    """
     status, headers = 500, list[tuple[str, str]]()
 
     def start_response(line: str, given: list[tuple[str, str]], *failed: Any) -> Any:
@@ -33,64 +80,16 @@ def answer_of(application: WSGIApplication, environ: dict[str, Any]) -> Answer:
         status, headers = int(line[:3]), given
 
     body = application(environ, start_response)
-    encoded = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-    if getattr(body, "streaming", False) or not isinstance(body, list | tuple):
-        length = next((int(value) for name, value in encoded if name == b"content-length"), None)
-        if getattr(body, "streaming", True) and (length is None or length > SMALL_BYTES):
-            return Answer(status, encoded, b"", body)
     try:
+        encoded = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        if getattr(body, "streaming", False) and _length(encoded) > SMALL_BYTES:
+            channel.stream(status, encoded, body)
+            return None
         return Answer(status, encoded, b"".join(body))
     finally:
-        close(body)
+        if callable(close := getattr(body, "close", None)):
+            close()
 
 
-def close(body: Iterable[bytes]) -> None:
-    """End the request, as a WSGI server does."""
-    if callable(closing := getattr(body, "close", None)):
-        closing()
-
-
-async def send(answer: Answer, sending: Send) -> None:
-    """Send an answer in one piece."""
-    await sending({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
-    await sending({"type": "http.response.body", "body": answer.body})
-
-
-class Streamed:
-    """Sends an answer in parts: a thread makes them, no faster than the client reads them."""
-
-    def __init__(self, answer: Answer, sending: Send, receive: Receive) -> None:
-        self._answer, self._sending, self._receive = answer, sending, receive
-        self._loop = asyncio.get_running_loop()
-        self._gone = False
-
-    async def run(self, in_thread: Callable[..., Awaitable[Any]]) -> None:
-        """Send everything, until the client is gone or reads nothing for `UNREAD_SECONDS`."""
-        start = {"type": "http.response.start", "status": self._answer.status, "headers": self._answer.headers}
-        await self._sending(start)
-        watch = self._loop.create_task(self._watch())
-        try:
-            with suppress(TimeoutError):
-                await in_thread(self._make)
-        finally:
-            watch.cancel()
-            await self._sending({"type": "http.response.body", "body": b""})
-
-    async def _watch(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self._gone = True
-
-    def _make(self) -> None:
-        parts = self._answer.parts or ()
-        try:
-            for part in parts:
-                if self._gone:
-                    break
-                asyncio.run_coroutine_threadsafe(self._part(part), self._loop).result()
-        finally:
-            close(parts)
-
-    async def _part(self, part: bytes) -> None:
-        async with asyncio.timeout(UNREAD_SECONDS):
-            await self._sending({"type": "http.response.body", "body": part, "more_body": True})
+def _length(headers: list[tuple[bytes, bytes]]) -> float:
+    return next((int(value) for name, value in headers if name == b"content-length"), inf)

@@ -9,7 +9,7 @@ from wsgiref.types import WSGIApplication
 from django.conf import settings
 
 from jobsite.lib import bodies, errors
-from jobsite.serving.answering import Receive, Send, Streamed, answer_of, send
+from jobsite.serving.answering import Channel, Receive, Send, answer_of
 from jobsite.serving.environ import environ_of
 from jobsite.serving.reading import Reader, Stream, shutting_down
 from jobsite.serving.threads import Threads
@@ -18,6 +18,8 @@ from jobsite.serving.threads import Threads
 OPEN_FILES = 65536
 #: Threads for probes, so that they are answered when all others are busy.
 PROBE_THREADS = 2
+#: Threads that check the tokens of slow calls, and those that answer what is refused. Strangers use no other.
+CHECKING_THREADS, REFUSING_THREADS = 2, 2
 #: Streams of jobs, each of which holds a thread until it has come, may have one of so many threads.
 STREAMS_SHARE = 4
 
@@ -39,6 +41,8 @@ class Site:
         self._application, self._check, self._probes, self._begun = application, check_token, probes, begun
         self._threads = Threads(settings.WEB_THREADS, "jobsite-web")
         self._probe_threads = Threads(PROBE_THREADS, "jobsite-probe")
+        self._refusing_threads = Threads(REFUSING_THREADS, "jobsite-refusing")
+        self._checking_threads = Threads(CHECKING_THREADS, "jobsite-checking")
         self._reader = Reader(self._check_token)
         self._streams: set[Stream] = set()
         self.loop: asyncio.AbstractEventLoop | None = None
@@ -71,12 +75,16 @@ class Site:
             stream.end(shutting_down())
 
     async def _answer(self, environ: dict[str, Any], receive: Receive, sending: Send) -> None:
-        threads = self._probe_threads if environ["PATH_INFO"] in self._probes else self._threads
-        answer = await threads.run(answer_of, self._application, environ)
-        if answer.parts is None:
-            await send(answer, sending)
+        if bodies.REFUSED in environ:
+            threads = self._refusing_threads
         else:
-            await Streamed(answer, sending, receive).run(threads.run)
+            threads = self._probe_threads if environ["PATH_INFO"] in self._probes else self._threads
+        channel = Channel(sending, receive)
+        answer = await threads.run(answer_of, self._application, environ, channel)
+        if answer is None:
+            await channel.end()
+        else:
+            await channel.send(answer)
 
     def _open_stream(self, environ: dict[str, Any], receive: Receive) -> Stream:
         length = None if bodies.is_chunked(environ) else bodies.announced(environ, bodies.longest(environ))
@@ -88,7 +96,7 @@ class Site:
         return stream
 
     async def _check_token(self, environ: dict[str, Any]) -> None:
-        await self._threads.run(self._check, environ)
+        await self._checking_threads.run(self._check, environ)
 
 
 def allow_many_connections() -> None:

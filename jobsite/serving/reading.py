@@ -63,6 +63,8 @@ class Reader:
         #: Bytes held for calls, and for forms.
         self._held = {True: 0, False: 0}
         self._loop: asyncio.AbstractEventLoop | None = None
+        #: Checks of tokens under way, by the header with the token: many slow calls with one token are one look-up.
+        self._checks: dict[str, asyncio.Task[errors.JobsiteError | None]] = {}
 
     async def read(self, environ: dict[str, Any], receive: Receive) -> None:
         """Read the whole body into the environ. Raises the error with which the request is to be refused."""
@@ -84,7 +86,7 @@ class Reader:
     async def _read(self, environ: dict[str, Any], receive: Receive, length: int | None, most: int) -> bytes:
         call = environ if environ["PATH_INFO"].startswith(bodies.CALLS) else None
         if call is not None and (length or 0) > SMALL_BYTES:
-            await self._check_token(call)
+            await self._check(call)
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
             self._tick(self._loop)
@@ -100,8 +102,6 @@ class Reader:
         finally:
             self._readings.discard(reading)
             self._held[call is not None] -= reading.held
-            if reading.checking is not None:
-                reading.checking.cancel()
 
     async def _all(self, reading: _Reading, receive: Receive, length: int | None, most: int) -> bytes:
         parts = list[bytes]()
@@ -138,14 +138,31 @@ class Reader:
                 seconds = settings.BODY_SECONDS
                 reading.end(errors.BodyTimeout(f"The body did not come within {seconds} s. Nothing was done."))
             elif reading.call is not None and reading.checking is None:
-                reading.checking = loop.create_task(self._check(reading, reading.call))
+                reading.checking = loop.create_task(self._check_late(reading, reading.call))
         loop.call_later(TICK_SECONDS, self._tick, loop)
 
-    async def _check(self, reading: _Reading, call: dict[str, Any]) -> None:
+    async def _check_late(self, reading: _Reading, call: dict[str, Any]) -> None:
+        try:
+            await self._check(call)
+        except errors.JobsiteError as error:
+            if reading in self._readings:
+                reading.end(error)
+
+    async def _check(self, call: dict[str, Any]) -> None:
+        """Raise the error of a call without a valid token."""
+        header = call.get("HTTP_AUTHORIZATION", "")
+        if (check := self._checks.get(header)) is None:
+            check = self._checks[header] = asyncio.create_task(self._ask(call))
+            check.add_done_callback(lambda _: self._checks.pop(header, None))
+        if error := await asyncio.shield(check):
+            raise error
+
+    async def _ask(self, call: dict[str, Any]) -> errors.JobsiteError | None:
         try:
             await self._check_token(call)
         except errors.JobsiteError as error:
-            reading.end(error)
+            return error
+        return None
 
 
 async def _discard(receive: Receive) -> None:
