@@ -15,7 +15,7 @@ endif
 export PORT
 
 .DEFAULT_GOAL = help
-.PHONY: help install run test test-all serve bench seed screenshots clean
+.PHONY: help install run test test-all serve bench seed screenshots lock clean
 
 help: ## List these commands.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -57,6 +57,10 @@ seed: $(VENV)/.dev ## Fill the development database with a believable past: ROWS
 screenshots: $(VENV)/.dev ## Make the pictures of the README and the docs anew, from a database of their own.
 	@$(BIN)/python -m pytest -n 0 tests/browser/screenshots.py
 
+lock: $(VENV)/.dev ## Write requirements*.txt from requirements*.in: every package, its version, and the hashes of its files.
+	@for name in requirements requirements-dev; do UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet \
+		--generate-hashes --no-annotate --universal --python-version 3.11 $$name.in -o $$name.txt || exit 1; done
+
 clean: ## Remove what the other commands made: environment, database, caches.
 	rm -rf .venv .venv-newer .postgres .run .static .bench .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
@@ -67,12 +71,16 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV) || \
 		{ rm -rf $(VENV); echo "Python's venv module is missing. On Debian: apt-get install python3-venv"; exit 1; }
 
-$(VENV)/.dev: $(VENV)/bin/python requirements.txt requirements-dev.txt constraints.txt client/pyproject.toml
+# With a hash at each package, pip installs no file that has another. The client is this repository's own.
+PIP = $(BIN)/python -m pip install --disable-pip-version-check
+
+$(VENV)/.dev: $(VENV)/bin/python requirements-dev.txt client/pyproject.toml
 	@echo "Installing what development needs …"
-	@$(BIN)/python -m pip install --disable-pip-version-check -r requirements-dev.txt
+	@$(PIP) -r requirements-dev.txt
+	@$(PIP) --no-deps -e ./client
 	@touch $(VENV)/.dev $(VENV)/.run
 
-$(VENV)/.run: $(VENV)/bin/python requirements.txt constraints.txt
+$(VENV)/.run: $(VENV)/bin/python requirements.txt
 	@echo "Installing what the server needs …"
-	@$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
+	@$(PIP) -r requirements.txt
 	@touch $(VENV)/.run

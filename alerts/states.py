@@ -2,6 +2,9 @@
 
 from django.db.models import TextChoices
 
+#: How a webhook's secret begins, if it signs by Standard Webhooks.
+SECRET_PREFIX = "whsec_"  # noqa: S105  a prefix, no secret
+
 
 class Cause(TextChoices):
     """What an incident is about."""

@@ -1,6 +1,7 @@
 """Jobs, their kinds with limits and policies, and the history of jobs."""
 
 from datetime import timedelta
+from typing import Any
 
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
@@ -20,8 +21,19 @@ NOTE_LENGTH = 500
 REASON_LENGTH = 500
 PRIORITY_LIMIT = 1_000_000
 MAX_ATTEMPTS_LIMIT = 1000
+#: A hundred years. Three times as long before or after now is still a date that every part can represent.
+MAX_DURATION = timedelta(days=36_500)
+#: With ten doublings and jitter (jobs/backoff.py) it is less than MAX_DURATION.
+MAX_BACKOFF = timedelta(days=28)
 #: What a kind may be called: it stands in URLs, in CSV files and on command lines.
 KIND_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/-]*\Z"
+
+
+def _duration(default: timedelta | None, most: timedelta = MAX_DURATION, help_text: str = "") -> models.DurationField:
+    """Declare a duration of a kind, from zero to `most`. Without a default it may be empty."""
+    options: dict[str, Any] = {"default": default, "db_default": default} if default else {"null": True, "blank": True}
+    validators = [MinValueValidator(timedelta(0)), MaxValueValidator(most)]
+    return models.DurationField(validators=validators, help_text=help_text, **options)
 
 
 class JobKind(models.Model):
@@ -41,28 +53,22 @@ class JobKind(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(MAX_ATTEMPTS_LIMIT)],
         help_text="Attempts for each job, unless the job sets its own number.",
     )
-    backoff = models.DurationField(
-        default=timedelta(seconds=10),
-        db_default=timedelta(seconds=10),
-        help_text="The delay before the second attempt. It doubles with each further one.",
+    backoff = _duration(
+        timedelta(seconds=10), MAX_BACKOFF, "The delay before the second attempt. It doubles with each further one."
     )
-    start_within = models.DurationField(default=timedelta(minutes=5), db_default=timedelta(minutes=5))
-    heartbeat_within = models.DurationField(default=timedelta(minutes=2), db_default=timedelta(minutes=2))
-    run_within = models.DurationField(
-        null=True, blank=True, help_text="How long a job may run. Empty: learned from the kind's successes."
-    )
+    start_within = _duration(timedelta(minutes=5))
+    heartbeat_within = _duration(timedelta(minutes=2))
+    run_within = _duration(None, MAX_DURATION, "How long a job may run. Empty: learned from the kind's successes.")
     # Kept by `jobs.stats.learned`, and here so that a claim has no other table to read. Empty: too few successes.
     learned_run_within = models.DurationField(null=True, blank=True, editable=False)
-    wait_within = models.DurationField(
-        null=True,
-        blank=True,
-        help_text="How long a due job may wait before an incident opens. Empty: 1 hour, the default. 0: never.",
+    wait_within = _duration(
+        None,
+        MAX_DURATION,
+        "How long a due job may wait before an incident opens. Empty: 1 hour, the default. 0: never.",
     )
     when_silent = models.CharField(max_length=10, choices=Policy, default=Policy.RELEASE, db_default=Policy.RELEASE)
     when_overdue = models.CharField(max_length=10, choices=Policy, default=Policy.FLAG, db_default=Policy.FLAG)
-    keep_for = models.DurationField(
-        default=timedelta(days=30), db_default=timedelta(days=30), help_text="How long finished jobs are kept."
-    )
+    keep_for = _duration(timedelta(days=30), MAX_DURATION, "How long finished jobs are kept.")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
@@ -83,6 +89,14 @@ class JobKind(models.Model):
             ),
             models.CheckConstraint(
                 name="jobkind_wait_within_positive", condition=Q(wait_within=None) | Q(wait_within__gte=timedelta(0))
+            ),
+            # One that no date can hold would break each statement that adds it to a moment, for all kinds.
+            models.CheckConstraint(
+                name="jobkind_durations_bounded",
+                condition=Q(keep_for__gte=timedelta(0), backoff__lte=MAX_BACKOFF)
+                & Q(start_within__lte=MAX_DURATION, heartbeat_within__lte=MAX_DURATION, keep_for__lte=MAX_DURATION)
+                & (Q(run_within=None) | Q(run_within__lte=MAX_DURATION))
+                & (Q(wait_within=None) | Q(wait_within__lte=MAX_DURATION)),
             ),
         ]
         # Each claim asks which are paused.

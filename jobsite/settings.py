@@ -189,8 +189,8 @@ MAX_BULK_BODY_BYTES = env.int("MAX_BULK_BODY_BYTES", default=64 * 1024 * 1024)
 MAX_STREAM_BYTES = env.int("MAX_STREAM_BYTES", default=1024 * 1024 * 1024)
 MAX_PAYLOAD_BYTES = env.int("MAX_PAYLOAD_BYTES", default=256 * 1024)
 MAX_RESULT_BYTES = env.int("MAX_RESULT_BYTES", default=256 * 1024)
-# A form, with its files: what Django allows, and more only where a file with jobs may be larger.
-DATA_UPLOAD_MAX_MEMORY_SIZE = max(2_621_440, MAX_BODY_BYTES * 5 // 4)
+# A form, with its files. Django allows 2.5 MB; a file with jobs comes back in a form as base64.
+DATA_UPLOAD_MAX_MEMORY_SIZE = max(2_621_440, MAX_BODY_BYTES * 3 // 2)
 # A body must come within this time, and a second more for each 16 KB of it.
 BODY_SECONDS = env.int("BODY_SECONDS", default=20)
 # Calls a second that each process takes from one token, and from one address without a valid token. 0: any number.

@@ -15,13 +15,14 @@ from django.urls import path
 from alerts.admin.forms import ChannelForm
 from alerts.delivery import channels, dispatch
 from alerts.models import Channel, Delivery, new_secret
-from alerts.states import DeliveryStatus, Way
+from alerts.states import SECRET_PREFIX, DeliveryStatus, Way
 from jobsite.lib.admin import GuardedActions
 from jobsite.lib.badges import NONE, age, badge
 from jobsite.lib.durations import words
 
 #: The most deliveries shown on a channel's page.
 DELIVERIES_SHOWN = 12
+FORMER_SIGNATURE = "Jobsite-Signature, until you create a new secret"
 
 
 @admin.register(Channel)
@@ -107,6 +108,7 @@ class ChannelAdmin(GuardedActions):
                 .select_related("incident")
                 .defer("message")[:DELIVERIES_SHOWN],
                 "signs": channel.way == Way.WEBHOOK,
+                "signature": "Standard Webhooks" if channel.secret.startswith(SECRET_PREFIX) else FORMER_SIGNATURE,
                 "after": words(channel.after) if channel.after else "",
                 "again_every": words(channel.again_every) if channel.again_every else "",
                 "may_test": self.has_test_permission(request),

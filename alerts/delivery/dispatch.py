@@ -16,7 +16,7 @@ from typing import Any
 from alerts.delivery import addresses, channels, messages, outbox, signing, timing
 from alerts.delivery.process import SendResult, WorkerProcess
 from alerts.models import Channel
-from alerts.states import Moment, Severity, Way
+from alerts.states import SECRET_PREFIX, Moment, Severity, Way
 from jobsite.lib.clock import database_now
 
 #: Apprise's notification type, for services that show colours.
@@ -163,4 +163,6 @@ def _send(
 
 
 def _masked(result: SendResult, channel: Channel) -> str:
-    return addresses.mask_and_cut(result.detail, channel.address, channel.secret)
+    return addresses.mask_and_cut(
+        result.detail, channel.address, channel.secret, channel.secret.removeprefix(SECRET_PREFIX)
+    )

@@ -4,8 +4,30 @@ import json
 from typing import Any
 
 from django import forms
+from django.conf import settings
+from django.forms.fields import InvalidJSONInput
 
 from jobs.models import Job
+from jobsite.lib.errors import JobsiteError
+from jobsite.lib.strict_json import check_json, loads
+
+
+class PayloadField(forms.JSONField):
+    """A payload by the rules for producers: no number that would be rounded, within the limits."""
+
+    def to_python(self, value: Any) -> Any:
+        if not isinstance(value, str) or not value.strip():
+            return super().to_python(value)
+        try:
+            payload = loads(value.encode("utf-8", "surrogatepass"))
+            check_json(payload, "payload", settings.MAX_PAYLOAD_BYTES)
+        except JobsiteError as error:
+            raise forms.ValidationError(error.detail) from None
+        return payload
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """Show again what was typed. Read and written, a number might be another."""
+        return initial if self.disabled or data is None else InvalidJSONInput(data)
 
 
 class NewJobForm(forms.ModelForm):
@@ -13,6 +35,7 @@ class NewJobForm(forms.ModelForm):
 
     class Meta:
         model = Job
+        field_classes = {"payload": PayloadField}
         fields = ["kind", "payload", "priority", "run_at", "key", "max_attempts"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -33,7 +56,7 @@ class NewJobForm(forms.ModelForm):
 
 
 class IndentedJSON(json.JSONEncoder):
-    """IndentedJSON JSON for people."""
+    """Write JSON for people."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **(kwargs | {"indent": 2, "ensure_ascii": False}))

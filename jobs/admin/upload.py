@@ -1,6 +1,9 @@
 """Upload jobs from a file: check it first, then load it."""
 
+import base64
+import binascii
 import io
+import zlib
 from collections import Counter
 from typing import Any
 
@@ -14,7 +17,8 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from jobs.enqueue import insert
-from jobs.enqueue.files import BadFile, BadLine, read_csv, read_ndjson
+from jobs.enqueue.csv_file import is_csv, read_csv
+from jobs.enqueue.files import CHUNK, BadFile, BadLine, read_ndjson
 from jobs.enqueue.new_job import NewJob
 from jobsite.lib.admin import count_of
 
@@ -25,18 +29,18 @@ BATCH_SIZE = 1000
 
 
 def upload(page: admin.ModelAdmin, request: HttpRequest) -> HttpResponse:
-    """GET shows the form; the first POST checks the file; the second, with its text in the form, loads it."""
+    """GET shows the form; the first POST checks the file; the second, with its content in the form, loads it."""
     if not request.user.has_perm("jobs.add_job"):
         raise PermissionDenied
     context = page.admin_site.each_context(request) | {
         "title": "Jobs from a file", "opts": page.opts, "most": settings.MAX_BODY_BYTES // 1024,
     }  # fmt: skip
     if request.method == "POST":
-        text, as_csv, fault = _given(request)
+        data, as_csv, fault = _given(request)
         if fault:
             context["fault"] = fault
         else:
-            context |= {"text": text, "format": "csv" if as_csv else "ndjson"} | _check(text, as_csv)
+            context |= {"content": _pack(data), "format": "csv" if as_csv else "ndjson"} | _check(data, as_csv)
             good = context.get("good", [])
             wanted = "load" in request.POST or "load_good" in request.POST
             if wanted and good and ("load_good" in request.POST or not context["bad_count"]):
@@ -44,30 +48,47 @@ def upload(page: admin.ModelAdmin, request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "admin/jobs/job/upload.html", context)
 
 
-def _given(request: HttpRequest) -> tuple[str, bool, str]:
-    """Return the file's text, whether it is CSV, and an error of the whole file."""
-    if "text" in request.POST:
-        return request.POST["text"], request.POST.get("format") == "csv", ""
+def _pack(data: bytes) -> str:
+    """Encode the file for a field of the form. A browser changes the ends of lines in any other text."""
+    return base64.b64encode(zlib.compress(data)).decode()
+
+
+def _unpack(content: str) -> bytes:
+    """Return the file. ValueError for what `_pack` did not write."""
+    try:
+        unzip = zlib.decompressobj()
+        data = unzip.decompress(base64.b64decode(content, validate=True), settings.MAX_BODY_BYTES)
+    except (binascii.Error, zlib.error) as error:
+        raise ValueError(str(error)) from None
+    if not unzip.eof:
+        raise ValueError("it is cut off or too long")
+    return data
+
+
+def _given(request: HttpRequest) -> tuple[bytes, bool, str]:
+    """Return the file, whether it is CSV, and an error of the whole file."""
+    if "content" in request.POST:
+        try:
+            return _unpack(request.POST["content"]), request.POST.get("format") == "csv", ""
+        except ValueError:
+            return b"", False, "The file did not come back whole. Nothing was loaded; choose it again."
     file = request.FILES.get("file")
     if file is None:
-        return "", False, "Choose a file first."
+        return b"", False, "Choose a file first."
     if (file.size or 0) > settings.MAX_BODY_BYTES:
         most = settings.MAX_BODY_BYTES // 1024
         return (
-            "",
+            b"",
             False,
             f"The file is larger than {most} KB. Load it with `manage.py enqueue FILE` or POST /jobs/bulk.",
         )
-    try:
-        text = file.read().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        return "", False, f"The file is not UTF-8: byte {error.start + 1} cannot be read."
-    return text, str(file.name).lower().endswith(".csv"), ""
+    data = file.read()
+    return data, is_csv(str(file.name), data[:CHUNK]), ""
 
 
-def _check(text: str, as_csv: bool) -> dict[str, Any]:
+def _check(data: bytes, as_csv: bool) -> dict[str, Any]:
     """Check the file: its good jobs, bad lines, and the number of jobs of each kind."""
-    stream = io.BytesIO(text.encode("utf-8", "surrogatepass"))
+    stream = io.BytesIO(data)
     good: list[NewJob] = []
     bad: list[BadLine] = []
     try:

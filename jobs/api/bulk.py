@@ -9,7 +9,7 @@ from ninja import Router, Status
 from jobs.api import schemas
 from jobs.api.auth import people_only, require
 from jobs.enqueue import insert
-from jobs.enqueue.files import BadLine, read_ndjson
+from jobs.enqueue.files import BadFile, BadLine, read_ndjson
 from jobs.enqueue.load import Loaded, load
 from jobsite.lib import errors
 from jobsite.lib.bodies import NDJSON, UNLESS_NDJSON, is_ndjson, lines_of
@@ -68,7 +68,10 @@ def _stream(request: HttpRequest) -> dict[str, Any]:
     if not connection.in_atomic_block:
         # A producer may take an hour to send the stream: the connection goes back to the pool.
         connection.close()
-    loaded = load(read_ndjson(lines), skip_bad=bad == "skip", max_ids=schemas.MAX_BULK, count=count or None)
+    try:
+        loaded = load(read_ndjson(lines), skip_bad=bad == "skip", max_ids=schemas.MAX_BULK, count=count or None)
+    except BadFile as error:
+        raise errors.BadRequest(f"The body cannot be read: {error}. Nothing was enqueued.") from None
     if loaded.bad and bad == "refuse":
         raise _refusal(loaded)
     out: dict[str, Any] = {"created": loaded.created, "existing": loaded.existing, "ids": loaded.ids}
@@ -82,7 +85,7 @@ def _bad_line(line: BadLine) -> dict[str, Any]:
 
 
 def _refusal(loaded: Loaded) -> errors.Invalid:
-    listed = [{"field": f"line {line['line']}", **line} for line in map(_bad_line, loaded.bad_lines)]
+    listed = [{"field": line.place, **_bad_line(line)} for line in loaded.bad_lines]
     first = "; ".join(f"{line['field']}: {line['message']}" for line in listed[:3])
     others = f"; and {loaded.bad - 3} more" if loaded.bad > 3 else ""
     return errors.Invalid(f"{first}{others}. Nothing was enqueued.", errors=listed, bad=loaded.bad)

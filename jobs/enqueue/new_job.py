@@ -22,6 +22,8 @@ from jobsite.lib.strict_json import first_fault, is_small_and_plain, unkeepable
 #: Times outside these years cannot be represented in every time zone.
 YEARS = (1970, 9000)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
+#: An offset of hours alone, as in ISO 8601 and in PostgreSQL's output. Pydantic wants the minutes.
+_SHORT_OFFSET = re.compile(r":\d\d(?:[.,]\d+)?[+-]\d\d\Z")
 
 
 def _json_payload(value: Any) -> Any:
@@ -38,7 +40,7 @@ def _iso_time(value: Any) -> Any:
     # Pydantic would read numbers, and text that is a number, as seconds since 1970.
     if value is not None and not (isinstance(value, datetime) or (isinstance(value, str) and _DATE.match(value))):
         raise PydanticCustomError("iso", "Use an ISO 8601 time with its offset, such as 2026-11-05T09:00:00Z")
-    return value
+    return f"{value}:00" if isinstance(value, str) and _SHORT_OFFSET.search(value) else value
 
 
 def _within_years(moment: datetime) -> datetime:

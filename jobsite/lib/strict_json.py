@@ -1,9 +1,10 @@
-"""Read JSON strictly: nothing that PostgreSQL cannot store, nothing nested too deep, no number out of range."""
+"""Read JSON strictly: nothing that PostgreSQL cannot store, nothing nested too deep, no number that would change."""
 
 import json
 import math
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from pydantic_core import to_json
@@ -19,11 +20,11 @@ _SQUARE, _NO_BRACKET = bytes.maketrans(b"{}", b"[]"), bytes(c for c in range(256
 def loads(text: bytes) -> Any:
     """Read JSON in UTF-8 that PostgreSQL can store.
 
-    BadRequest when it is not JSON (NaN and Infinity are not), is nested too deep or has a number out of range;
-    Invalid, which names the place, for a NUL character or half of a surrogate pair.
+    BadRequest when it is not JSON (NaN and Infinity are not), is nested too deep, or has a number that is out of range
+    or would be rounded; Invalid, which names the place, for a NUL character or half of a surrogate pair.
     """
     try:
-        value = json.loads(text.decode("utf-8"), parse_constant=_no_constant, parse_float=_finite)
+        value = json.loads(text.decode("utf-8"), parse_constant=_no_constant, parse_float=_exact)
     except UnicodeDecodeError as error:
         raise BadRequest(f"This is not UTF-8: byte {error.start + 1} cannot be read.") from None
     except json.JSONDecodeError as error:
@@ -43,8 +44,11 @@ def loads(text: bytes) -> Any:
     return value
 
 
-#: Texts that `first_fault` must check: NUL, half of a surrogate pair, a number that may be out of range.
-_SUSPECT = re.compile(rb"\\u0000|\\u[dD][89a-fA-F]|[eE][+-]?[0-9]{3}|[0-9]{300}|NaN|Infinity")
+#: Texts that `loads` must check: NUL, half of a surrogate pair, a number that may be out of range or be rounded.
+_SUSPECT = re.compile(rb"\\u0000|\\u[dD][89a-fA-F]|[eE][+-]?[0-9]{3}|[0-9]{16}(?:[0-9]*[eE]|[0-9]{284})|NaN|Infinity")
+#: A decimal of more than the 15 digits that a float always keeps (IEEE 754, binary64), as far as its length can tell.
+#: The first is quick, and finds nothing in most bodies.
+_LONG, _LONG_DECIMAL = re.compile(rb"[0-9.]{17}"), re.compile(rb"(?=[0-9.]{17})[0-9]+\.[0-9]+(?:[eE][+-]?[0-9]+)?")
 
 
 def is_plain(text: bytes) -> bool:
@@ -52,7 +56,16 @@ def is_plain(text: bytes) -> bool:
 
     False may be a false alarm (a text that looks like a large number, say): then call `loads`.
     """
-    return not _SUSPECT.search(text) and not _deep(text)
+    return not (_SUSPECT.search(text) or (b"." in text and _has_rounded(text)) or _deep(text))
+
+
+def _has_rounded(text: bytes) -> bool:
+    return bool(_LONG.search(text)) and any(_is_rounded(number.decode()) for number in _LONG_DECIMAL.findall(text))
+
+
+def _is_rounded(text: str) -> bool:
+    """Say whether a decimal is another number than the shortest text for its float, which is what is sent out."""
+    return Decimal(text) != Decimal(repr(float(text)))
 
 
 def _deep(text: bytes) -> bool:
@@ -93,10 +106,12 @@ def _no_constant(name: str) -> Any:
     raise BadRequest(f"This is not JSON: {name} is not a JSON number.")
 
 
-def _finite(text: str) -> float:
+def _exact(text: str) -> float:
     number = float(text)
     if math.isinf(number):
         raise BadRequest(f"The JSON has a number that is out of range: {text[:40]}.")
+    if (len(text) > 16 or "e" in text or "E" in text) and _is_rounded(text):
+        raise BadRequest(f"The JSON has a number that would be rounded to {number}: {text[:40]}. Send it as text.")
     return number
 
 

@@ -10,7 +10,7 @@ from alerts.admin.forms import ChannelForm
 from alerts.delivery import addresses, outbox, timing
 from alerts.delivery.dispatch import send_due
 from alerts.delivery.signing import headers
-from alerts.models import Channel, Delivery, Incident
+from alerts.models import Channel, Delivery, Incident, new_secret
 from alerts.states import Moment
 from tests.docs.reading import table, text_of, word
 from tests.far_side import Receiver, a_channel, an_incident
@@ -40,11 +40,12 @@ def test_the_code_on_the_page_knows_our_messages_from_others(
     send_due()
     (got,) = receiver.got
     assert is_from_jobsite(channel.secret, got.headers, got.body)
-    assert not is_from_jobsite("another secret", got.headers, got.body)
+    assert not is_from_jobsite(new_secret(), got.headers, got.body)
     assert not is_from_jobsite(channel.secret, got.headers, got.body + b" ")
-    later = str(int(got.headers["Jobsite-Timestamp"]) + 1)
-    assert not is_from_jobsite(channel.secret, got.headers | {"Jobsite-Timestamp": later}, got.body)
-    assert not is_from_jobsite(channel.secret, got.headers, got.body, now=int(later) + 400)
+    later = str(int(got.headers["webhook-timestamp"]) + 1)
+    assert not is_from_jobsite(channel.secret, got.headers | {"webhook-timestamp": later}, got.body)
+    old = headers(channel.secret, int(later) - 400, got.body.decode(), got.headers["webhook-id"])
+    assert not is_from_jobsite(channel.secret, old, got.body)
 
 
 @pytest.mark.django_db
@@ -59,8 +60,9 @@ def test_the_body_on_the_page_has_the_fields_that_are_sent(receiver: Receiver, i
 
 
 def test_headers_are_those_that_are_sent() -> None:
-    listed = {word(row["header"]) for row in table(DOC, "header", "has")}
-    assert listed == {name for name in headers("s", 1, "", "id") if name.startswith("Jobsite-")}
+    listed = {word(row[title]) for title in ("header", "former header") for row in table(DOC, title, "has")}
+    sent = headers("s", 1, "", "id") | headers(new_secret(), 1, "", "id")
+    assert listed == set(sent) - {"Content-Type", "User-Agent"}
 
 
 def test_fields_are_called_as_in_the_form() -> None:

@@ -60,6 +60,7 @@ def test_a_bot_that_cannot_be(ada: Bot, column: str, value: Any, constraint: str
         ("heartbeat_within = '-1 second'", "jobkind_limits_positive"),
         ("run_within = '0'", "jobkind_limits_positive"),
         ("backoff = '-1 second'", "jobkind_limits_positive"),
+        ("keep_for = '-1 second'", "jobkind_durations_bounded"),
     ],
 )
 def test_a_kind_that_cannot_be(db: None, change: str, constraint: str) -> None:

@@ -12,14 +12,15 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from jobs.enqueue.files import BadFile, read_csv, read_ndjson
+from jobs.enqueue.csv_file import is_csv, read_csv
+from jobs.enqueue.files import BadFile, read_ndjson
 from jobs.enqueue.load import Loaded, load
 
 
 class Command(BaseCommand):
     help = (
-        "Load jobs from a file, or from standard input (-): NDJSON, one object a line, or CSV with a header. "
-        "Fields: kind, payload, priority, run_at, key, max_attempts. All or none, unless --skip-bad."
+        "Load jobs from a file, or from standard input (-): NDJSON, one object a line, a JSON array, or CSV with a "
+        "header. Fields: kind, payload, priority, run_at, key, max_attempts. All or none, unless --skip-bad."
     )
 
     # They would load the API and the admin, a third of the time that a short file takes.
@@ -27,12 +28,14 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", metavar="FILE", help="the file, or - for standard input")
-        parser.add_argument("--format", choices=["ndjson", "csv"], help="default: csv for *.csv, otherwise ndjson")
+        parser.add_argument(
+            "--format", choices=["ndjson", "csv"], help="default: csv for *.csv and *.tsv, otherwise ndjson"
+        )
         parser.add_argument("--skip-bad", action="store_true", help="load the good lines and report the bad ones")
         parser.add_argument("--dry-run", action="store_true", help="say what would be loaded, and change nothing")
 
     def handle(self, *, file: str, format: str | None, skip_bad: bool, dry_run: bool, **options: Any) -> None:
-        as_csv = format == "csv" if format else file.lower().endswith(".csv")
+        as_csv = format == "csv" if format else is_csv(file)
         read = read_csv if as_csv else read_ndjson
         began = time.monotonic()
         try:
@@ -50,7 +53,7 @@ class Command(BaseCommand):
 
     def _report(self, loaded: Loaded, took: float, *, skip_bad: bool, dry_run: bool) -> None:
         for line in loaded.bad_lines:
-            self.stderr.write(f"line {line.number}: {line.message}")
+            self.stderr.write(f"{line.place}: {line.message}")
         if loaded.bad > len(loaded.bad_lines):
             self.stderr.write(f"and {_count(loaded.bad - len(loaded.bad_lines), 'more bad line')}")
         if loaded.bad and not skip_bad:

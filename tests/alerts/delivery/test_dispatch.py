@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.test import Client
 from django.utils import timezone
+from standardwebhooks import Webhook
 
 from alerts.delivery import dispatch, outbox, timing
 from alerts.delivery.dispatch import send_due
@@ -98,14 +100,33 @@ def test_a_webhook_is_signed_json(receiver: Receiver) -> None:
     row = told("ada")
     assert send_due().sent == 1
     (got,) = receiver.got
+    body = Webhook(channel.secret).verify(got.body, dict(got.headers))
+    assert body["id"] == got.headers["webhook-id"] == str(row.uid)
+    assert (body["moment"], body["incident"]["title"]) == ("opened", row.incident.title)
+    assert [bot["name"] for bot in body["bots"]] == ["ada"]
+    assert not {"Jobsite-Signature", "Jobsite-Timestamp", "Jobsite-Delivery"} & set(got.headers)
+
+
+def test_a_secret_of_before_signs_as_before_until_it_is_rotated(receiver: Receiver, admin_client: Client) -> None:
+    channel = a_channel(receiver.url(), secret="of-before-9cVhqZ")
+    row = told("ada")
+    assert send_due().sent == 1
+    (got,) = receiver.got
     stamp = got.headers["Jobsite-Timestamp"]
-    signed = hmac.new(channel.secret.encode(), f"{stamp}.".encode() + got.body, hashlib.sha256).hexdigest()
+    signed = hmac.new(b"of-before-9cVhqZ", f"{stamp}.".encode() + got.body, hashlib.sha256).hexdigest()
     assert got.headers["Jobsite-Signature"] == f"v1={signed}"
     assert abs(timezone.now().timestamp() - int(stamp)) < 300
-    said = json.loads(got.body)
-    assert said["id"] == got.headers["Jobsite-Delivery"] == str(row.uid)
-    assert (said["moment"], said["incident"]["title"]) == ("opened", row.incident.title)
-    assert [bot["name"] for bot in said["bots"]] == ["ada"]
+    assert json.loads(got.body)["id"] == got.headers["Jobsite-Delivery"] == str(row.uid)
+    assert "webhook-signature" not in got.headers
+
+    page = f"/admin/alerts/channel/{channel.pk}/"
+    assert "Jobsite-Signature, until" in admin_client.get(f"{page}change/").content.decode()
+    admin_client.post(f"{page}secret/")
+    channel.refresh_from_db()
+    assert "Jobsite-Signature, until" not in admin_client.get(f"{page}change/").content.decode()
+    outbox.enqueue_notifications(an_incident("ada", about="other"), Moment.OPENED)
+    assert send_due().sent == 1
+    Webhook(channel.secret).verify(receiver.got[1].body, dict(receiver.got[1].headers))
 
 
 def test_a_job_given_back_before_the_message_goes_has_no_link_to_release(
@@ -143,7 +164,7 @@ def test_a_repeat_has_the_same_name_and_a_new_signature(receiver: Receiver) -> N
     Delivery.objects.update(due_at=timezone.now())
     send_due()
     first, second = receiver.got
-    assert first.headers["Jobsite-Delivery"] == second.headers["Jobsite-Delivery"]
+    assert first.headers["webhook-id"] == second.headers["webhook-id"]
     assert json.loads(first.body) == json.loads(second.body)
 
 
@@ -243,7 +264,7 @@ def test_senders_at_once_share_the_work_and_send_nothing_twice(receiver: Receive
     # What a sender has left to another is sent by that one, or is due still.
     left = send_due().sent
     assert sum(counts) + left == 12
-    names = [got.headers["Jobsite-Delivery"] for got in receiver.got]
+    names = [got.headers["webhook-id"] for got in receiver.got]
     assert len(names) == len(set(names)) == 12
 
 

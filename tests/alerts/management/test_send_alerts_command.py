@@ -158,7 +158,7 @@ def test_nothing_is_lost_and_the_repeat_has_the_same_name(receiver: Receiver, ki
     lease_runs_out()
     assert send()["sent"] == 1
     first, second = receiver.got
-    assert first.headers["Jobsite-Delivery"] == second.headers["Jobsite-Delivery"] == str(row.uid)
+    assert first.headers["webhook-id"] == second.headers["webhook-id"] == str(row.uid)
     assert first.body == second.body
     # And that was it.
     assert send()["sent"] == 0

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -27,11 +28,21 @@ def look(client, text, name="jobs.ndjson"):
     return client.post(UPLOAD, {"file": SimpleUploadedFile(name, data)}).content.decode()
 
 
+def content(page):
+    """What the page holds of the file until it is loaded."""
+    return re.search(r'name="content" value="([^"]+)"', page)[1]
+
+
+def load(client, page, format, button="load"):
+    sent = {"content": content(page), "format": format, button: "Load"}
+    return client.post(UPLOAD, sent, follow=True).content.decode()
+
+
 def test_a_good_file_is_looked_at_and_then_loaded(asking):
     said = look(asking, GOOD)
     assert "2 good jobs, 0 bad lines" in said
     assert not Job.objects.exists()
-    done = asking.post(UPLOAD, {"text": GOOD, "format": "ndjson", "load": "Load"}, follow=True).content.decode()
+    done = load(asking, said, "ndjson")
     assert "Enqueued 2 jobs." in done
     assert set(Job.objects.values_list("kind", flat=True)) == {"sum", "divide"}
 
@@ -42,24 +53,26 @@ def test_bad_lines_are_named_and_only_the_good_are_loaded_when_asked(asking):
     assert "2 good jobs, 2 bad lines" in said
     assert "Line 3: priority:" in said
     assert "Line 4: This is not JSON" in said
-    asking.post(UPLOAD, {"text": bad, "format": "ndjson", "load": "Load"})
+    load(asking, said, "ndjson")
     assert not Job.objects.exists()
-    done = asking.post(UPLOAD, {"text": bad, "format": "ndjson", "load_good": "Load"}, follow=True).content.decode()
+    done = load(asking, said, "ndjson", "load_good")
     assert "Enqueued 2 jobs. Skipped 2 bad lines." in done
 
 
 def test_csv_is_read_and_a_key_that_is_there_is_not_loaded_twice(asking):
     enqueue_one(key="a")
     text = 'kind,payload,key\nsum,"{""n"": 1}",a\nsum,"{""n"": 2}",b\n'
-    assert "2 good jobs" in look(asking, text, "jobs.csv")
-    done = asking.post(UPLOAD, {"text": text, "format": "csv", "load": "Load"}, follow=True).content.decode()
+    said = look(asking, text, "jobs.csv")
+    assert "2 good jobs" in said
+    done = load(asking, said, "csv")
     assert "Enqueued 1 job. 1 was enqueued before." in done
 
 
 @pytest.mark.parametrize(
     ("data", "name", "fault"),
     [
-        (b"\xff\xfe", "a.ndjson", "not UTF-8: byte 1"),
+        (b"\xff\xfe\0", "a.ndjson", "begins as UTF-16 and is broken"),
+        (b"\xfc", "a.ndjson", "This is not UTF-8: byte 1"),
         (b"name,colour\n", "a.csv", "unknown column"),
         (b"x" * 3_000_000, "a.ndjson", "larger than 2048 KB"),
     ],
@@ -69,6 +82,34 @@ def test_a_file_that_cannot_be_read_says_why(asking, data, name, fault):
     assert not Job.objects.exists()
 
 
+def test_what_was_checked_is_loaded_to_the_byte(asking):
+    """Browsers send CR and LF for each end of a line in a text."""
+    page = look(asking, b'kind,key\r\nsum,"a\nb"\r\nsum,"c\r\nd"\r\n', "jobs.csv")
+    load(asking, page, "csv")
+    assert set(Job.objects.values_list("key", flat=True)) == {"a\nb", "c\r\nd"}
+
+
+@pytest.mark.parametrize("sent", ["", "x", "eJw=", "eJzT0yMNAAAbZgSp"])
+def test_a_file_that_did_not_come_back_whole_is_not_loaded(asking, sent):
+    page = asking.post(UPLOAD, {"content": sent, "format": "ndjson", "load": "Load"}).content.decode()
+    assert "did not come back whole" in page
+    assert not Job.objects.exists()
+
+
+def test_a_file_that_grows_when_it_is_unpacked_is_refused(asking, settings):
+    page = look(asking, GOOD)
+    settings.MAX_BODY_BYTES = len(GOOD.encode()) - 1
+    sent = {"content": content(page), "format": "ndjson", "load": "Load"}
+    assert "did not come back whole" in asking.post(UPLOAD, sent).content.decode()
+    assert not Job.objects.exists()
+
+
+def test_of_a_broken_array_nothing_is_offered(asking):
+    page = look(asking, '[\n{"kind": "sum", "key": "1"},\n{"kind": "sum", "key": "2"}\n', "jobs.json")
+    assert "Nothing can be loaded: it begins as a JSON array" in page
+    assert 'name="load' not in page
+
+
 def test_no_file_is_said(asking):
     assert "Choose a file first." in asking.post(UPLOAD).content.decode()
 
@@ -76,7 +117,7 @@ def test_no_file_is_said(asking):
 def test_who_may_not_add_jobs_uploads_none(client, vera):
     client.force_login(vera)
     assert client.get(UPLOAD).status_code == 403
-    assert client.post(UPLOAD, {"text": GOOD, "format": "ndjson", "load": "Load"}).status_code == 403
+    assert client.post(UPLOAD, {"content": "", "format": "ndjson", "load": "Load"}).status_code == 403
     assert not Job.objects.exists()
 
 

@@ -1,5 +1,7 @@
 """What operators make by hand: a job, a bot with its token, a key."""
 
+import html
+
 import pytest
 from django.contrib.auth.models import User
 from django.urls import reverse
@@ -27,10 +29,23 @@ def test_a_job_made_by_hand_takes_what_is_empty_from_its_kind(client, olga, kind
     )
 
 
-def test_a_payload_that_is_not_json_is_said_at_its_field(client, olga, kind):
+@pytest.mark.parametrize(
+    ("payload", "message"),
+    [
+        ("{", "This is not JSON"),
+        ("NaN", "This is not JSON"),
+        ("12345678901234567.89", "would be rounded to"),
+        ('"\\u0000"', "NUL character"),
+        ("[" * 101 + "]" * 101, "nested deeper than 100 levels"),
+        (f'"{"x" * 300_000}"', "too long"),
+    ],
+    ids=["broken", "nan", "rounded", "nul", "deep", "long"],
+)
+def test_a_payload_that_producers_could_not_send_is_refused_at_its_field(client, olga, kind, payload, message):
     client.force_login(olga)
-    said = client.post(reverse("admin:jobs_job_add"), {"kind": "sum", "payload": "{", "priority": "0"})
-    assert "Enter a valid JSON." in said.content.decode()
+    page = client.post(reverse("admin:jobs_job_add"), {"kind": "sum", "payload": payload, "priority": "0"})
+    assert message in str(page.context["adminform"].form.errors["payload"])
+    assert payload in html.unescape(page.content.decode())
     assert not Job.objects.exists()
 
 

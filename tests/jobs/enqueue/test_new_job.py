@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from jobs.enqueue.files import BadFile, BadLine, read_csv, read_ndjson
+from jobs.enqueue.csv_file import read_csv
+from jobs.enqueue.files import BadFile, BadLine, read_ndjson
 from jobs.enqueue.new_job import JobIn, NewJob
 from jobsite.lib.errors import BadRequest, Invalid
 from jobsite.lib.strict_json import check_json, loads
