@@ -9,7 +9,7 @@ class JobsiteError(Exception):
     code = "error"
     status = 400
     title = "The request was refused"
-    #: Seconds after which the same call may be made again; 0: not said.
+    #: Seconds after which the same call may be made again. 0: unknown.
     retry_after = 0
 
     def __init__(self, detail: str, **extra: Any) -> None:

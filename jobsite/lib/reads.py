@@ -86,11 +86,12 @@ def bounded() -> Iterator[None]:
         return
     until = time.monotonic() + seconds
 
-    def watched(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
-        statement = _Statement(context["connection"].connection, until)
+    def watched(execute: Callable[..., Any], *args: Any) -> Any:
+        # The last argument is the context.
+        statement = _Statement(args[-1]["connection"].connection, until)
         _watch.add(statement)
         try:
-            return execute(sql, params, many, context)
+            return execute(*args)
         except OperationalError:
             if not statement.cancelled:
                 raise

@@ -16,7 +16,7 @@ SMALL_BYTES = 1024 * 1024
 UNREAD_SECONDS = 60.0
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """What the application answered, in one piece."""
 
     status: int
@@ -33,7 +33,7 @@ class Channel:
         self._watch: asyncio.Task[None] | None = None
         self._gone = False
 
-    async def send(self, answer: Answer) -> None:
+    async def send(self, answer: Response) -> None:
         """Send an answer in one piece."""
         await self._begin(answer.status, answer.headers)
         await self._sending({"type": "http.response.body", "body": answer.body})
@@ -68,7 +68,7 @@ class Channel:
             await self._sending({"type": "http.response.body", "body": part, "more_body": True})
 
 
-def answer_of(application: WSGIApplication, environ: dict[str, Any], channel: Channel) -> Answer | None:
+def answer_of(application: WSGIApplication, environ: dict[str, Any], channel: Channel) -> Response | None:
     """Call the application, in a thread. None: the answer was long, and has gone through the channel.
 
     One thread does all of a request: the connection to the database is the thread's.
@@ -85,7 +85,7 @@ def answer_of(application: WSGIApplication, environ: dict[str, Any], channel: Ch
         if getattr(body, "streaming", False) and _length(encoded) > SMALL_BYTES:
             channel.stream(status, encoded, body)
             return None
-        return Answer(status, encoded, b"".join(body))
+        return Response(status, encoded, b"".join(body))
     finally:
         if callable(close := getattr(body, "close", None)):
             close()

@@ -16,7 +16,7 @@ from jobsite.serving.threads import Threads
 
 #: Files and connections that a process may have open, where the system allows it.
 OPEN_FILES = 65536
-#: Threads for probes, so that they are answered when all others are busy.
+#: Threads for each probe, so that it is answered when all others are busy.
 PROBE_THREADS = 2
 #: Threads that check the tokens of slow calls, and those that answer what is refused. Strangers use no other.
 CHECKING_THREADS, REFUSING_THREADS = 2, 2
@@ -38,9 +38,10 @@ class Site:
         probes: frozenset[str],
         begun: Callable[["Site"], None],
     ) -> None:
-        self._application, self._check, self._probes, self._begun = application, check_token, probes, begun
+        self._application, self._check, self._begun = application, check_token, begun
         self._threads = Threads(settings.WEB_THREADS, "jobsite-web")
-        self._probe_threads = Threads(PROBE_THREADS, "jobsite-probe")
+        # Each has its own: one that waits for the database does not stop that which asks whether the process lives.
+        self._probe_threads = {path: Threads(PROBE_THREADS, f"jobsite{path.replace('/', '-')}") for path in probes}
         self._refusing_threads = Threads(REFUSING_THREADS, "jobsite-refusing")
         self._checking_threads = Threads(CHECKING_THREADS, "jobsite-checking")
         self._reader = Reader(self._check_token)
@@ -57,7 +58,7 @@ class Site:
         stream: Stream | None = None
         try:
             if bodies.is_stream(environ):
-                stream = self._open_stream(environ, receive)
+                stream = await self._open_stream(environ, receive)
             else:
                 await self._reader.read(environ, receive)
         except errors.JobsiteError as error:
@@ -78,7 +79,7 @@ class Site:
         if bodies.REFUSED in environ:
             threads = self._refusing_threads
         else:
-            threads = self._probe_threads if environ["PATH_INFO"] in self._probes else self._threads
+            threads = self._probe_threads.get(environ["PATH_INFO"], self._threads)
         channel = Channel(sending, receive)
         answer = await threads.run(answer_of, self._application, environ, channel)
         if answer is None:
@@ -86,8 +87,9 @@ class Site:
         else:
             await channel.send(answer)
 
-    def _open_stream(self, environ: dict[str, Any], receive: Receive) -> Stream:
+    async def _open_stream(self, environ: dict[str, Any], receive: Receive) -> Stream:
         length = None if bodies.is_chunked(environ) else bodies.announced(environ, bodies.longest(environ))
+        await self._reader.check(environ)
         if len(self._streams) >= max(1, settings.WEB_THREADS // STREAMS_SHARE):
             raise errors.Unavailable("Too many streams of jobs are being sent to this server. Try again later.")
         stream = Stream(receive, asyncio.get_running_loop(), length)

@@ -86,7 +86,7 @@ class Reader:
     async def _read(self, environ: dict[str, Any], receive: Receive, length: int | None, most: int) -> bytes:
         call = environ if environ["PATH_INFO"].startswith(bodies.CALLS) else None
         if call is not None and (length or 0) > SMALL_BYTES:
-            await self._check(call)
+            await self.check(call)
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
             self._tick(self._loop)
@@ -143,12 +143,12 @@ class Reader:
 
     async def _check_late(self, reading: _Reading, call: dict[str, Any]) -> None:
         try:
-            await self._check(call)
+            await self.check(call)
         except errors.JobsiteError as error:
             if reading in self._readings:
                 reading.end(error)
 
-    async def _check(self, call: dict[str, Any]) -> None:
+    async def check(self, call: dict[str, Any]) -> None:
         """Raise the error of a call without a valid token."""
         header = call.get("HTTP_AUTHORIZATION", "")
         if (check := self._checks.get(header)) is None:

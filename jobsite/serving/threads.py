@@ -22,7 +22,7 @@ class Threads:
         self._queue: SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...], asyncio.Future[Any]]] = SimpleQueue()
         #: Calls under way or queued, and threads. Both change on the event loop alone.
         self._calls, self._started = 0, 0
-        self._ended: deque[tuple[asyncio.Future[Any], Any, BaseException | None]] = deque()
+        self._ended: deque[tuple[asyncio.Future[Any], Any, Exception | None]] = deque()
         self._woken = False
 
     async def run(self, call: Callable[..., T], *args: Any) -> T:
@@ -40,11 +40,15 @@ class Threads:
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
         while True:
             call, args, future = self._queue.get()
-            result, error = None, None
+            result: Any = None
+            error: Exception | None = None
             try:
                 result = call(*args)
+            except Exception as raised:
+                # A future takes any exception but this.
+                error = RuntimeError("StopIteration") if isinstance(raised, StopIteration) else raised
             except BaseException as raised:
-                error = raised
+                error = RuntimeError(repr(raised))
             self._ended.append((future, result, error))
             # Nothing of this call is to live until the next.
             del call, args, future, result, error
