@@ -36,7 +36,7 @@ def shutting_down() -> errors.JobsiteError:
 class _Reading:
     """One body that is being read."""
 
-    __slots__ = ("call", "checking", "done", "error", "held", "task", "until")
+    __slots__ = ("call", "checked", "checking", "done", "error", "held", "task", "until")
 
     def __init__(self, task: "asyncio.Task[Any] | None", call: dict[str, Any] | None, until: float) -> None:
         #: The task that reads, and the environ if it is a call's, whose token may be checked.
@@ -45,6 +45,8 @@ class _Reading:
         #: Bytes that have come, and those of them that count as held in memory.
         self.done = self.held = 0
         self.checking: asyncio.Task[None] | None = None
+        #: The token is valid.
+        self.checked = False
         self.error: errors.JobsiteError | None = None
 
     def end(self, error: errors.JobsiteError) -> None:
@@ -85,14 +87,14 @@ class Reader:
 
     async def _read(self, environ: dict[str, Any], receive: Receive, length: int | None, most: int) -> bytes:
         call = environ if environ["PATH_INFO"].startswith(bodies.CALLS) else None
-        if call is not None and (length or 0) > SMALL_BYTES:
-            await self.check(call)
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
             self._tick(self._loop)
         reading = _Reading(asyncio.current_task(), call, self._loop.time() + settings.BODY_SECONDS)
         self._readings.add(reading)
         try:
+            if (length or 0) > SMALL_BYTES:
+                await self._check_long(reading)
             return await self._all(reading, receive, length, most)
         except asyncio.CancelledError:
             if reading.error is None or reading.task is None:
@@ -117,6 +119,8 @@ class Reader:
             if reading.done == length or not message.get("more_body", False):
                 break
             self._hold(reading, len(part))
+            if reading.done > SMALL_BYTES:
+                await self._check_long(reading)
         if length is not None and reading.done < length:
             raise bodies.broken_off(reading.done, length)
         return parts[0] if len(parts) == 1 else b"".join(parts)
@@ -137,9 +141,15 @@ class Reader:
             if now >= reading.until:
                 seconds = settings.BODY_SECONDS
                 reading.end(errors.BodyTimeout(f"The body did not come within {seconds} s. Nothing was done."))
-            elif reading.call is not None and reading.checking is None:
+            elif reading.call is not None and reading.checking is None and not reading.checked:
                 reading.checking = loop.create_task(self._check_late(reading, reading.call))
         loop.call_later(TICK_SECONDS, self._tick, loop)
+
+    async def _check_long(self, reading: _Reading) -> None:
+        """Check the token of a long body, once."""
+        if reading.call is not None and not reading.checked:
+            await self.check(reading.call)
+            reading.checked = True
 
     async def _check_late(self, reading: _Reading, call: dict[str, Any]) -> None:
         try:

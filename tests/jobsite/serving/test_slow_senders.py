@@ -79,11 +79,12 @@ def test_an_unknown_token_is_refused_before_its_body_comes(patient: Served, ada:
     assert None not in said
 
 
-def test_a_long_body_of_an_unknown_token_is_not_read(patient: Served) -> None:
-    length = 60_000_000
+@pytest.mark.parametrize("framing", [{"Content_Length": 60_000_000}, {"Transfer_Encoding": "chunked"}], ids=str)
+def test_a_long_body_of_an_unknown_token_is_not_read(patient: Served, framing: dict[str, object]) -> None:
+    chunk = b"%x\r\n%b\r\n" % (100_000, b" " * 100_000)
     with raw.connected(patient.port) as there:
-        head = {"Authorization": "Bearer nobody", "Content_Length": length, "Content_Type": "application/json"}
-        there.sendall(raw.request("POST", f"{PREFIX}/jobs/bulk", b"[", **head))
+        head = {"Authorization": "Bearer nobody", "Content_Type": "application/json"} | framing
+        there.sendall(raw.request("POST", f"{PREFIX}/jobs/bulk", chunk, **head))
         said = raw.answer(there)
     assert said is not None
     assert said.status == 401
@@ -110,6 +111,33 @@ def test_the_server_ends_though_bodies_are_awaited(patient: Served, ada: Bot, ad
         _, alive = psutil.wait_procs([psutil.Process(patient.pid)], raw.PATIENCE)
     assert {answer.status for answer in said if answer} == {503}
     assert alive == []
+
+
+def stream(key: str, body: bytes, length: int) -> bytes:
+    head = {"Authorization": f"Bearer {key}", "Content_Type": "application/x-ndjson", "Content_Length": length}
+    return raw.request("POST", f"{PREFIX}/jobs/bulk", body, **head)
+
+
+def test_streams_of_jobs_do_not_hold_every_thread(patient: Served, ada: Bot, ada_token: str, olga_key: str) -> None:
+    line = b'{"kind":"other"}\n'
+    with raw.connected(patient.port) as first:
+        first.sendall(stream(olga_key, line, 1000))
+        # Of four threads one is for streams.
+        while (said := raw.ask(patient.port, stream(olga_key, line, len(line)))).status != 503:
+            assert said.status == 201
+        others_are_answered(patient.port, ada_token)
+        os.kill(patient.pid, signal.SIGTERM)
+        last = raw.answer(first)
+    assert last is not None
+    assert (last.status, "shutting down" in last.json()["detail"]) == (503, True)
+
+
+def test_a_stream_of_an_unknown_key_is_not_read(patient: Served) -> None:
+    with raw.connected(patient.port) as there:
+        there.sendall(stream("nobody", b"", 1000))
+        said = raw.answer(there)
+    assert said is not None
+    assert said.status == 401
 
 
 def test_long_forms_take_no_memory(patient: Served) -> None:
