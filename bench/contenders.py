@@ -11,9 +11,6 @@ from bench.database import Server
 from bench.figures import rate
 from bench.jobsite_server import Fleet, Site
 
-#: Until the server has `POST /exchange`, its bots make a call for each thing.
-SCRIPT = "exchange"
-
 
 @dataclass
 class Bench:
@@ -39,7 +36,7 @@ class Bench:
         *,
         bots: int,
         limit: int,
-        script: str = SCRIPT,
+        script: str = "exchange",
         jobs: int | None = None,
         seconds: float | None = None,
     ) -> dict[str, Any]:
@@ -79,7 +76,7 @@ class Bench:
         *,
         bots: int,
         limit: int,
-        script: str = SCRIPT,
+        script: str = "exchange",
         prepare: Callable[[str], None] | None = None,
     ) -> dict[str, Any]:
         """Preload jobs, and let bots complete them over HTTP."""

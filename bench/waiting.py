@@ -67,13 +67,12 @@ class Caller:
             self.writer.close()
 
 
-async def _bot(caller: Caller, path: str, wait: float, arrivals: Arrivals) -> None:
+async def _bot(caller: Caller, wait: float, arrivals: Arrivals) -> None:
     done: list[dict[str, int]] = []
     while True:
         claim = {"limit": 1, "wait": wait}
         began = time.monotonic()
-        value = {"completed": done, "claim": claim} if path == "/exchange" else claim
-        status, headers, answer = await caller.post(path, value)
+        status, headers, answer = await caller.post("/exchange", {"completed": done, "claim": claim})
         now = time.monotonic()
         if status != 200:
             raise Wrong(f"A waiting bot was answered {status}: {answer}")
@@ -87,7 +86,7 @@ async def _bot(caller: Caller, path: str, wait: float, arrivals: Arrivals) -> No
 
 
 async def watch(
-    port: int, path: str, tokens: Sequence[str], key: str, *, wait: float, jobs: int, pause: float, idle: Any
+    port: int, tokens: Sequence[str], key: str, *, wait: float, jobs: int, pause: float, idle: Any
 ) -> Arrivals:
     """Run a waiting bot for each token; call `idle`, then enqueue `jobs` one by one with `pause` between.
 
@@ -95,7 +94,7 @@ async def watch(
     """
     arrivals = Arrivals()
     callers = [Caller(port, token) for token in tokens]
-    bots = [asyncio.create_task(_bot(caller, path, wait, arrivals)) for caller in callers]
+    bots = [asyncio.create_task(_bot(caller, wait, arrivals)) for caller in callers]
     producer = Caller(port, key)
     try:
         await asyncio.sleep(2)

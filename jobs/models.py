@@ -1,6 +1,6 @@
 """Jobs, their kinds with limits and policies, and the history of jobs."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
@@ -233,6 +233,11 @@ class Job(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind_id} {self.pk}"
+
+    @property
+    def due_since(self) -> datetime:
+        """When it became due, or will: a producer may give a `run_at` from before there was a job."""
+        return max(self.run_at, self.created_at)
 
 
 class JobEvent(models.Model):

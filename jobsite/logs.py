@@ -19,6 +19,7 @@ from structlog.typing import EventDict, Processor
 
 from bots import tokens
 from jobsite.lib.log_context import add_context
+from jobsite.lib.plain_text import one_line
 
 #: Stands in place of a secret.
 HIDDEN = "[hidden]"
@@ -100,7 +101,8 @@ def render_text(logger: Any, method: str, event: EventDict) -> str:
         f"{name}={value}" for name, value in event.items() if name not in STANDARD and name != "exception"
     )
     trace = f"\n{event['exception']}" if "exception" in event else ""
-    return f"{event['message']}{f' [{fields}]' if fields else ''}{trace}"
+    # No line but that of a traceback begins where a stranger's text likes.
+    return one_line(f"{event['message']}{f' [{fields}]' if fields else ''}") + trace
 
 
 #: Where a line is logged: structlog's own lines before they reach the handler, the others in the formatter.

@@ -149,15 +149,11 @@ def _add_all(editor: BaseDatabaseSchemaEditor, model: type[models.Model]) -> lis
 def _definitions(table: str) -> dict[str, tuple[str, bool]]:
     """Return the checks and indexes of the table that has this name now, and whether each is valid."""
     name = connection.ops.quote_name(table)
-    checks = {name: (_without_not_valid(text), valid) for name, text, valid in _query(_CHECKS, name)}
+    # Whether a check is validated is a field of its own.
+    checks = {name: (text.removesuffix(" NOT VALID"), valid) for name, text, valid in _query(_CHECKS, name)}
     # An index's definition names its table, which differs for the copy.
     indexes = {name: (re.sub(r" ON .*? USING ", " USING ", text), ok) for name, text, ok in _query(_INDEXES, name)}
     return checks | indexes
-
-
-def _without_not_valid(text: str) -> str:
-    # Whether it is validated is a field of its own.
-    return text.removesuffix(" NOT VALID")
 
 
 def _values(text: str | None) -> str:

@@ -129,7 +129,8 @@ def bob_token(bob: Bot) -> str:
 # --- People ---------------------------------------------------------------------------------------------------
 
 
-def _person(name: str, codenames: Callable[[str], bool]) -> User:
+def person_named(name: str, codenames: Callable[[str], bool] = lambda codename: True) -> User:
+    """A user with those of our permissions, all if not said otherwise."""
     user = User.objects.create_user(name, password=f"{name} has a long password", is_staff=True)
     ours = Permission.objects.filter(content_type__app_label__in=["jobs", "bots", "alerts"])
     user.user_permissions.set([p for p in ours if codenames(p.codename)])
@@ -139,19 +140,19 @@ def _person(name: str, codenames: Callable[[str], bool]) -> User:
 @pytest.fixture
 def olga(db: None) -> User:
     """An operator who may do everything with jobs and bots."""
-    return _person("olga", lambda codename: True)
+    return person_named("olga")
 
 
 @pytest.fixture
 def vera(db: None) -> User:
     """A user who may view everything and change nothing."""
-    return _person("vera", lambda codename: codename.startswith("view_"))
+    return person_named("vera", lambda codename: codename.startswith("view_"))
 
 
 @pytest.fixture
 def nora(db: None) -> User:
     """A user who may only log in."""
-    return _person("nora", lambda codename: False)
+    return person_named("nora", lambda codename: False)
 
 
 @pytest.fixture

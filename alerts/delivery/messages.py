@@ -21,8 +21,6 @@ from jobsite.lib.durations import words
 BOTS_NAMED = 10
 #: The longest subject.
 SUBJECT_LENGTH = 150
-#: The first word of the subject, by moment.
-SUBJECT_WORDS = {Moment.OPENED: "OPENED", Moment.WORSE: "WORSE", Moment.AGAIN: "AGAIN", Moment.RESOLVED: "RESOLVED"}
 
 
 def build(incident: Incident, moment: Moment, now: datetime) -> dict[str, Any]:
@@ -97,7 +95,7 @@ def _incident_fields(incident: Incident) -> dict[str, Any]:
 def subject(message: dict[str, Any], moment: Moment) -> str:
     """One line: `OPENED, critical: 3 bots are stuck`."""
     incident = message["incident"]
-    word = "TEST" if message["test"] else SUBJECT_WORDS[moment]
+    word = "TEST" if message["test"] else moment.upper()
     severity = "" if moment == Moment.RESOLVED or message["test"] else f", {incident['severity']}"
     line = " ".join(f"{word}{severity}: {incident['title']}".split())
     return line if len(line) <= SUBJECT_LENGTH else line[: SUBJECT_LENGTH - 1] + "…"

@@ -8,9 +8,11 @@ too long; it exits at the end of its input. Its access is restricted by `alerts.
 import json
 import logging
 import resource
+import socket
 import sys
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from alerts.delivery import sandbox
 from alerts.delivery.networks import is_internal
@@ -226,8 +228,6 @@ def _plugin(address: str) -> Any:
 
 
 def _refuse_files(address: str) -> None:
-    from urllib.parse import parse_qsl
-
     for name, value in parse_qsl(address.partition("?")[2], keep_blank_values=True):
         if name.strip().lower() in FILE_PARAMETERS or value.strip().lower().startswith("file:"):
             raise BadAddress(f"The parameter {name.strip()} reads a file of this machine; channels may not use it.")
@@ -235,8 +235,6 @@ def _refuse_files(address: str) -> None:
 
 def _check(way: str, address: str) -> dict[str, Any]:
     """Check that the address is valid and allowed. Sends nothing. `shown`: its masked form."""
-    from urllib.parse import urlsplit
-
     if way == "webhook":
         url = urlsplit(address)
         if url.scheme not in {"http", "https"} or not url.hostname:
@@ -260,8 +258,6 @@ def _with_port(host: str, port: int | None) -> str:
 
 def _public_host(plugin: Any) -> str:
     """The host in the address, if it is one. Many services have a token in its place; their masked form shows which."""
-    from urllib.parse import urlsplit
-
     host = str(plugin.host or "")
     try:
         masked = urlsplit(plugin.url(privacy=True)).hostname or ""
@@ -273,8 +269,6 @@ def _public_host(plugin: Any) -> str:
 
 def _refuse_internal(host: str) -> None:
     """Refuse a host with an internal address. One that does not resolve now is checked when it is used."""
-    import socket
-
     try:
         addresses = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):

@@ -188,8 +188,8 @@ def waiting(now: datetime, kind: str | None = None) -> list[Finding]:
     late = {}
     for name, row in oldest.items():
         limit = settings.DEFAULT_WAIT_WITHIN if limits[name] is None else limits[name]
-        if limit and now - row["run_at"] > limit:
-            late[name] = (row["id"], row["run_at"], limit)
+        if limit and now - row["due_since"] > limit:
+            late[name] = (row["id"], row["due_since"], limit)
     if not late:
         return []
     # A job that went back to pending keeps its place in the queue, and so its `run_at`. Its wait began when it did.
@@ -198,8 +198,8 @@ def waiting(now: datetime, kind: str | None = None) -> list[Finding]:
     takers = _count_takers(late)
     return [
         _waiting(name, job, age, limit, takers[name])
-        for name, (job, run_at, limit) in sorted(late.items())
-        if (age := now - max(run_at, returned.get(job, run_at))) > limit
+        for name, (job, since, limit) in sorted(late.items())
+        if (age := now - max(since, returned.get(job, since))) > limit
     ]
 
 

@@ -4,7 +4,7 @@ from argparse import ArgumentParser, Namespace
 from typing import Any
 
 from bench import jobsite_server
-from bench.contenders import SCRIPT, Bench
+from bench.contenders import Bench
 from bench.figures import figure, size
 from bench.tables import Table
 
@@ -31,7 +31,7 @@ def run(bench: Bench, options: Namespace) -> dict[str, Any]:
             bench.say(f"{count} bots, one at a time: {figure(bots[-1]['rate'])} jobs/s")
         memory["after single jobs"] = site.memory()
         batches = []
-        for limit in options.batches if SCRIPT == "exchange" else []:
+        for limit in options.batches:
             batches.append({"limit": limit, **_for(bench, options, name, site, 8, limit)})
             bench.say(f"batches of {limit}: {figure(batches[-1]['rate'])} jobs/s")
         memory["after batches"] = site.memory()

@@ -4,7 +4,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from typing import Any
 
-from bench.contenders import SCRIPT, Bench
+from bench.contenders import Bench
 from bench.figures import figure, median, spread
 from bench.peers_run import PEER_LIST, Peer, PeerFailed
 from bench.tables import Table
@@ -64,12 +64,12 @@ def _plan(bench: Bench, options: Namespace) -> list[Step]:
         return not options.only or name in options.only
 
     plan: list[Step] = []
-    if wanted("jobsite") and SCRIPT == "exchange":
+    if wanted("jobsite"):
         plan += [_jobsite(bench, options, limit) for limit in options.limits]
-    if wanted("jobsite") and (options.calls or SCRIPT != "exchange"):
+    if wanted("jobsite") and options.calls:
         row = {"name": "jobsite", "setting": "two calls a job, 16 bots", "kind": "single"}
         plan.append((row, lambda: bench.jobsite(options.jobs // 10, bots=16, limit=1, script="calls")))
-    if wanted("psycopg") and SCRIPT == "exchange":
+    if wanted("psycopg"):
         plan += [_psycopg(bench, options, limit) for limit in options.limits]
     for peer in PEER_LIST:
         if wanted(peer.name):

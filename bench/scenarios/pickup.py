@@ -5,7 +5,7 @@ from argparse import ArgumentParser, Namespace
 from typing import Any
 
 from bench import jobsite_server, waiting
-from bench.contenders import SCRIPT, Bench
+from bench.contenders import Bench
 from bench.figures import figure, percentile, size
 from bench.jobsite_server import Site
 from bench.tables import Table
@@ -23,7 +23,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(bench: Bench, options: Namespace) -> dict[str, Any]:
     """Measure; latencies in seconds, CPU in cores, memory in bytes for each process."""
-    path = "/exchange" if SCRIPT == "exchange" else "/claim"
     tokens = bench.fleet.tokens[: options.bots]
     with (
         bench.server.database("bench_pickup", jobsite_server.TEMPLATE) as name,
@@ -42,7 +41,7 @@ def run(bench: Bench, options: Namespace) -> dict[str, Any]:
             figures["idle_cpu"] = await _cores(bench, site, 5)
 
         work = waiting.watch(
-            site.port, path, tokens, bench.fleet.key,
+            site.port, tokens, bench.fleet.key,
             wait=options.wait, jobs=options.jobs, pause=options.pause, idle=idle,
         )  # fmt: skip
         arrivals = asyncio.run(work)

@@ -4,7 +4,7 @@ from argparse import ArgumentParser, Namespace
 from typing import Any
 
 from bench import jobsite_server
-from bench.contenders import SCRIPT, Bench
+from bench.contenders import Bench
 from bench.figures import figure, ratio
 from bench.filling import FINISHED, HELD, PENDING, insert_rows
 from bench.tables import Table
@@ -54,9 +54,8 @@ def _measure(bench: Bench, options: Namespace, name: str) -> dict[str, Any]:
             single = bench.drive(site, name, bots=16, limit=1, jobs=options.jobs)
             rates["single"].append(single["rate"])
             p99 = single["call_p99"]
-            if SCRIPT == "exchange":
-                batch = bench.drive(site, name, bots=8, limit=100, jobs=options.batch_jobs)
-                rates["batch"].append(batch["rate"])
+            batch = bench.drive(site, name, bots=8, limit=100, jobs=options.batch_jobs)
+            rates["batch"].append(batch["rate"])
     return {kind: max(all_, default=None) for kind, all_ in rates.items()} | {"rates": rates, "call_p99": p99}
 
 

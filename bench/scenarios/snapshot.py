@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from bench import jobsite_server
-from bench.contenders import SCRIPT, Bench
+from bench.contenders import Bench
 from bench.figures import figure, rate, ratio
 from bench.peers_run import PEER_LIST, Peer, PeerFailed, measure
 from bench.tables import Table
@@ -69,9 +69,8 @@ def _jobsite(bench: Bench, options: Namespace, held: bool) -> list[dict[str, Any
         _snapshot(bench, name, "jobs_job", held),
         jobsite_server.site(bench.server, name) as site,
     ):
-        if SCRIPT == "exchange":
-            batch = bench.drive(site, name, bots=8, limit=100, jobs=options.jobs)
-            rows.append({"name": "jobsite", "kind": "batch", "held": held, **batch})
+        batch = bench.drive(site, name, bots=8, limit=100, jobs=options.jobs)
+        rows.append({"name": "jobsite", "kind": "batch", "held": held, **batch})
         single = bench.drive(site, name, bots=16, limit=1, seconds=options.seconds)
         rows.append({"name": "jobsite", "kind": "single", "held": held, **single})
     for row in rows:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import IO, Any, cast
 
 from bench import jobsite_server, load, programs
-from bench.contenders import SCRIPT, Bench
+from bench.contenders import Bench
 from bench.figures import figure, percentile, ratio
 from bench.filling import FINISHED, due, insert_rows
 from bench.places import LOGS, ROOT
@@ -57,7 +57,7 @@ def run(bench: Bench, options: Namespace) -> dict[str, Any]:
     with bench.server.database("bench_sweep", jobsite_server.TEMPLATE) as name:
         insert_rows(bench.server, name, FINISHED, options.finished)
         due(bench.server, name, options.held, options.holders, options.due)
-        bench.fill(name, int(20_000 * (2 * options.seconds + 10)) // (1 if SCRIPT == "exchange" else 10))
+        bench.fill(name, int(20_000 * (2 * options.seconds + 10)))
         with (
             _sweeper(jobsite_server.environment(bench.server.url(name))) as sweep,
             jobsite_server.site(bench.server, name) as site,
@@ -95,7 +95,7 @@ def _sweep_under_load(bench: Bench, options: Namespace, url: str, sweep: Any) ->
     thread = threading.Thread(target=later, daemon=True)
     thread.start()
     done = load.drive(
-        url, SCRIPT, bench.fleet.tokens[:CLAIMERS], limit=1, seconds=options.seconds + 120, trace=True, until=ended
+        url, "exchange", bench.fleet.tokens[:CLAIMERS], limit=1, seconds=options.seconds + 120, trace=True, until=ended
     )
     thread.join()
     return done.trace, swept

@@ -5,6 +5,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from .errors import JobsiteError, parse_time
@@ -271,11 +272,6 @@ def _object(reply: object) -> dict[str, Any]:
 
 
 def _batches(jobs: Iterable[Mapping[str, Any]], size: int) -> Iterator[list[Mapping[str, Any]]]:
-    batch: list[Mapping[str, Any]] = []
-    for job in jobs:
-        batch.append(job)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
+    rest = iter(jobs)
+    while batch := list(islice(rest, size)):
         yield batch

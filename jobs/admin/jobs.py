@@ -83,7 +83,7 @@ class JobAdmin(GuardedActions):
 
     @admin.display(description="since")
     def held(self, job: Job) -> str:
-        moment = job.claimed_at if job.claimed_by_id else job.finished_at or job.run_at
+        moment = job.claimed_at if job.claimed_by_id else job.finished_at or job.due_since
         return format_html(
             "{} {}", "held" if job.claimed_by_id else "finished" if job.finished_at else "due", age(moment)
         )

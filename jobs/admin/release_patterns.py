@@ -40,34 +40,30 @@ def _comparison_row(one: Comparison, value: str) -> Row:
 
 
 _COMPARISON = (
-    "given_back",
-    "leases",
-    "share",
-    "low_95",
-    "high_95",
-    "others_share",
-    "expected",
-    "times",
-    "chance",
-    "out",
-)
+    "given_back", "leases", "share", "low_95", "high_95", "others_share", "expected", "times", "chance", "out",
+)  # fmt: skip
 
 
-def _bots(report: Report) -> Iterator[Row]:
-    return (_comparison_row(one, report.names.get(one.value, f"bot {one.value}")) for one in report.conclusions.bots)
-
-
-def _hours(report: Report) -> Iterator[Row]:
-    return (_comparison_row(one, f"{int(one.value):02}:00") for one in by_clock(report.conclusions.hours))
-
-
-def _weekdays(report: Report) -> Iterator[Row]:
-    return (_comparison_row(one, WEEKDAYS[int(one.value) - 1]) for one in by_clock(report.conclusions.weekdays))
+def _named(report: Report) -> dict[str, list[tuple[str, Comparison]]]:
+    """The comparisons of each sort with the names of their values; hours and weekdays by the clock."""
+    conclusions, bots = report.conclusions, report.names
+    return {
+        "bots": [(bots.get(one.value, f"bot {one.value}"), one) for one in conclusions.bots],
+        "kinds": [(one.value, one) for one in conclusions.kinds],
+        "hours": [(f"{int(one.value):02}:00", one) for one in by_clock(conclusions.hours)],
+        "weekdays": [(WEEKDAYS[int(one.value) - 1], one) for one in by_clock(conclusions.weekdays)],
+    }
 
 
 def by_clock(ones: Iterable[Comparison]) -> list[Comparison]:
     """Sort hours and weekdays by the clock."""
     return sorted(ones, key=lambda one: int(one.value))
+
+
+def _comparisons(head: str, sort: str) -> Table:
+    return Table(
+        (head, *_COMPARISON), lambda report: (_comparison_row(one, name) for name, one in _named(report)[sort])
+    )
 
 
 def _heat(report: Report) -> Iterator[Row]:
@@ -78,27 +74,23 @@ def _held(report: Report) -> Iterator[Row]:
     return (("longer" if step is None else step, n) for step, n in samples.held_for(report.samples.rows).steps)
 
 
-def _repeat_rows(ones: Iterable[samples.Repeat], name: Callable[[int], Any]) -> Iterator[Row]:
-    return ((name(one.id), one.kind, one.times, one.last, one.story) for one in ones)
-
-
 def _repeated_jobs(report: Report) -> Iterator[Row]:
-    return _repeat_rows(samples.repeated_jobs(report.samples.rows, report.names), lambda pk: pk)
+    repeats = samples.repeated_jobs(report.samples.rows, report.names)
+    return ((one.id, one.kind, one.times, one.last, one.story) for one in repeats)
 
 
 def _repeated_bots(report: Report) -> Iterator[Row]:
-    return _repeat_rows(samples.repeated_bots(report.samples.rows), lambda pk: report.names.get(str(pk), pk))
+    repeats = samples.repeated_bots(report.samples.rows)
+    return ((report.names.get(str(one.id), one.id), one.kind, one.times, one.last, one.story) for one in repeats)
 
 
 _REPEAT = ("kind", "times", "last", "story")
 #: Each table by its name in the address.
 TABLES = {
-    "bots": Table(("bot", *_COMPARISON), _bots),
-    "kinds": Table(
-        ("kind", *_COMPARISON), lambda report: (_comparison_row(one, one.value) for one in report.conclusions.kinds)
-    ),
-    "hours": Table(("hour", *_COMPARISON), _hours),
-    "weekdays": Table(("weekday", *_COMPARISON), _weekdays),
+    "bots": _comparisons("bot", "bots"),
+    "kinds": _comparisons("kind", "kinds"),
+    "hours": _comparisons("hour", "hours"),
+    "weekdays": _comparisons("weekday", "weekdays"),
     "week": Table(("weekday", "hour", "given_back", "leases"), _heat),
     "time": Table(("from", "given_back", "leases"), lambda report: ((b.start, b.given, b.leases) for b in report.bars)),
     "ways": Table(("way", "leases"), lambda report: report.ways),
@@ -118,19 +110,16 @@ def page(model: admin.ModelAdmin, request: HttpRequest) -> HttpResponse:
     report = build(params)
     context = model.admin_site.each_context(request) | {
         "title": "Release patterns", "opts": model.opts, "report": report, "params": params, "shown": SHOWN,
-        "counted": COUNTED, "what": COUNTED[params.counted][1], "ranges": _ranges(params),
+        "counted": COUNTED, "what": COUNTED[params.counted][1],
+        "ranges": [
+            {"name": words, "query": params.query(range=name), "here": params.range == name}
+            for name, (words, _) in RANGES.items()
+        ],
         "zone": timezone.get_default_timezone_name(), "query": params.query(),
         "everything": params.query(kind="", bot=""),
         "days": [day[:3] for day in WEEKDAYS],
     } | _charts(report)  # fmt: skip
     return TemplateResponse(request, "admin/jobs/jobevent/patterns.html", context)
-
-
-def _ranges(params: ReportParams) -> list[dict[str, Any]]:
-    return [
-        {"name": words, "query": params.query(range=name), "here": params.range == name}
-        for name, (words, _) in RANGES.items()
-    ]
 
 
 def export(model: admin.ModelAdmin, request: HttpRequest, table: str) -> StreamingHttpResponse:
@@ -160,7 +149,7 @@ def _charts(report: Report) -> dict[str, Any]:
         "week": _week_table(report),
         "sorts": _sorts(report),
         "held": held,
-        "held_bars": _held_chart(held),
+        "held_bars": _held_chart(held) if held.known else "",
         "reasons": _metered(samples.reasons(rows)),
         "who": _metered(samples.actors(rows)),
         "ways": _metered(report.ways),
@@ -178,18 +167,18 @@ def _metered(counts: list[tuple[str, int]]) -> list[dict[str, Any]]:
 
 def _sorts(report: Report) -> list[dict[str, Any]]:
     """The comparisons by sort: rows, or a text if there are none."""
-    conclusions, params = report.conclusions, report.params
     one_bot = "Hours of a single bot are kept for two days only; The week is drawn from samples."
     too_short = (
         "Weekdays are compared in ranges of two weeks and longer: in a shorter one, one bad day would be a bad weekday."
     )
+    named, query = _named(report), report.params.query
     bots = [
-        (report.names.get(one.value, f"bot {one.value}"), one, _only(one.value, report))
-        for one in _first(conclusions.bots)
+        # A deleted bot has no name to select it by.
+        (name, one, query(bot=name) if one.value != "0" and one.value in report.names else "")
+        for name, one in _first(named["bots"])
     ]
-    kinds = [(one.value, one, params.query(kind=one.value)) for one in _first(conclusions.kinds)]
-    hours = [(f"{int(one.value):02}:00", one, "") for one in by_clock(conclusions.hours)]
-    weekdays = [(WEEKDAYS[int(one.value) - 1], one, "") for one in by_clock(conclusions.weekdays)]
+    kinds = [(name, one, query(kind=name)) for name, one in _first(named["kinds"])]
+    hours, weekdays = ([(name, one, "") for name, one in named[sort]] for sort in ("hours", "weekdays"))
     return [
         _sort("bots", "By bot", "Bot", bots, "No lease was returned."),
         _sort("kinds", "By kind", "Kind", kinds, "No lease was returned."),
@@ -198,14 +187,9 @@ def _sorts(report: Report) -> list[dict[str, Any]]:
     ]
 
 
-def _only(bot: str, report: Report) -> str:
-    """The query string for this bot alone; empty for a deleted one."""
-    return report.params.query(bot=report.names[bot]) if bot != "0" and bot in report.names else ""
-
-
-def _first(ones: list[Comparison]) -> list[Comparison]:
+def _first(pairs: list[tuple[str, Comparison]]) -> list[tuple[str, Comparison]]:
     """Those with returned leases, outliers first."""
-    return sorted((one for one in ones if one.given), key=lambda one: (not one.out, not one.hint))
+    return sorted((pair for pair in pairs if pair[1].given), key=lambda pair: (not pair[1].out, not pair[1].hint))
 
 
 def _sort(name: str, title: str, head: str, rows: list[tuple[str, Comparison, str]], none: str) -> dict[str, Any]:
@@ -279,8 +263,6 @@ def _cell_title(day: str, hour: int, cell: tuple[int, int] | None) -> str:
 
 
 def _held_chart(held: samples.HeldFor) -> str:
-    if not held.known:
-        return ""
     label = f"Hold times of {held.known} returned leases. The numbers are in the table below."
     ends = (f"up to {charts.seconds(samples.HELD_STEPS[0])}", f"over {charts.seconds(samples.HELD_STEPS[-1])}")
     return charts.stacked([charts.Line("work", "leases", [n for _, n in held.steps])], ends, label)

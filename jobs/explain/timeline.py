@@ -40,7 +40,7 @@ def timeline(job: Job, events: Iterable[JobEvent]) -> list[Step]:
     elif job.status == JobStatus.SUCCEEDED and job.attempt not in shown_attempts:
         bot = str(job.finished_by or "a bot")
         if job.claimed_at:
-            waited = words(max(job.claimed_at - job.run_at, timedelta(0)))
+            waited = words(max(job.claimed_at - job.due_since, timedelta(0)))
             steps.append(Step(job.claimed_at, "work", f"claimed by {bot}", f"attempt {job.attempt}, after {waited}"))
         ran = f"ran for {words(job.finished_at - job.started_at)}" if job.started_at and job.finished_at else ""
         steps.append(Step(job.finished_at, "good", f"completed by {bot}", ran, job.finished_by_id, bot))

@@ -81,12 +81,12 @@ def _pending(job: Job, events: Sequence[JobEvent]) -> tuple[str, list[Evidence]]
     ahead, now = takers.jobs_ahead(job), timezone.now()
     most = "at least " if ahead >= takers.MAX_AHEAD else ""
     kind = f"paused: none of the jobs of kind {job.kind_id} is handed out" if job.kind.paused else "not paused"
-    due = f"since {_ago(job.run_at)}" if job.run_at <= now else _in(job.run_at)
+    due = f"since {_ago(job.due_since)}" if job.run_at <= now else _in(job.run_at)
     evidence = [
         *_last(events),
         Evidence("kind", kind, {"paused": job.kind.paused}),
         Evidence("due", due, {"run_at": job.run_at}),
-        Evidence("bots", _said_of(bots, job.kind_id), bots),
+        Evidence("bots", _in_words(bots, job.kind_id), bots),
         Evidence("before it", f"{most}{ahead} due jobs of its kind", {"jobs": ahead, "at_least": bool(most)}),
         _attempts(job, events),
     ]
@@ -116,7 +116,7 @@ def _reasons(bots: dict[str, int]) -> str:
     return ", ".join(f"{n} {name}" for n, name in found if n)
 
 
-def _said_of(bots: dict[str, int], kind: str) -> str:
+def _in_words(bots: dict[str, int], kind: str) -> str:
     if not bots["all"]:
         return f"none takes jobs of kind {kind}"
     others = _reasons(bots)
@@ -205,7 +205,7 @@ def _finished(job: Job, events: Sequence[JobEvent]) -> tuple[str, list[Evidence]
     if job.started_at and job.finished_at:
         evidence.append(_ran(job))
     if job.claimed_at:
-        waited = max(job.claimed_at - job.run_at, timedelta(0))
+        waited = max(job.claimed_at - job.due_since, timedelta(0))
         evidence.append(Evidence("waited", f"{words(waited)} from due to claimed", {"seconds": waited.total_seconds()}))
     if job.error.strip():
         evidence.append(Evidence("error", _short(job.error)))

@@ -67,21 +67,8 @@ def needs_now() -> Needs:
     return Needs(jobs[:MAX_SHOWN], others[:MAX_SHOWN], len(jobs) > MAX_SHOWN or len(others) > MAX_SHOWN)
 
 
-def bot_state(bot: Bot) -> str:
-    """Return the bot's most important state: health, then quarantine, then status."""
-    if bot.health_status == HealthStatus.UNHEALTHY:
-        return str(HealthStatus.UNHEALTHY)
-    if bot.quarantined_at is not None:
-        return "quarantined"
-    if bot.health_status != HealthStatus.NORMAL:
-        return str(bot.health_status)
-    if bot.status == BotStatus.DOWN:
-        return str(BotStatus.DOWN)
-    return "paused" if bot.paused else str(bot.status)
-
-
 def ranked(bots: QuerySet[Bot]) -> QuerySet[Any]:
-    """Annotate `rank`, the same state as `bot_state` with a digit in front, the worst first."""
+    """Annotate `rank`, the bot's most important state with a digit in front, the worst first."""
     word = Case(
         When(health_status=HealthStatus.UNHEALTHY, then=Value("1unhealthy")),
         When(quarantined_at__isnull=False, then=Value("2quarantined")),
@@ -112,14 +99,14 @@ def fleet() -> Fleet:
     """Return all bots, or of a large fleet those in the worst state, with counts of all."""
     bots = ranked(Bot.objects.all())
     shown = list(bots.order_by("rank", "name").defer("kinds", "token_digest")[: TILES + 1])
+    tiles = [(bot, bot.rank[1:]) for bot in shown[:TILES]]
     if len(shown) <= TILES:
-        words = [bot_state(bot) for bot in shown]
-        counts = [(word, words.count(word)) for word in dict.fromkeys(words)]
-        by_name = sorted(zip(shown, words, strict=True), key=lambda pair: pair[0].name)
-        return Fleet(by_name, len(shown), counts)
+        states = [state for _, state in tiles]
+        counts = [(state, states.count(state)) for state in dict.fromkeys(states)]
+        return Fleet(sorted(tiles, key=lambda tile: tile[0].name), len(shown), counts)
     groups = bots.order_by("rank").values_list("rank").annotate(n=Count("pk"))
     counts = [(rank[1:], n) for rank, n in groups]
-    return Fleet([(bot, bot_state(bot)) for bot in shown[:TILES]], sum(n for _, n in counts), counts)
+    return Fleet(tiles, sum(n for _, n in counts), counts)
 
 
 def interventions() -> list[JobEvent]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from math import floor, log10
 
-from jobs.release_patterns.outliers import MIN_RETURNED, Comparison, LeaseCounts, compare
+from jobs.release_patterns.outliers import MIN_RETURNED, Comparison, LeaseCounts, compare, total, total_by
 
 #: Sorts of values compared: bots, kinds, hours and weekdays.
 SORTS = 4
@@ -19,6 +19,13 @@ MAX_SENTENCES = 3
 #: Counts by a value and its stratum.
 Cells = Mapping[tuple[str, str], LeaseCounts]
 
+#: What an outlier's number is compared with, in a sentence.
+EXPECTED = {
+    "bot": "the others would have, on the same kinds",
+    "kind": "the others would have, by the same bots",
+    "hour": "the mix of kinds suggests",
+    "weekday": "the mix of kinds suggests",
+}
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
@@ -67,23 +74,18 @@ def conclude(figures: ComparedCounts) -> Conclusions:
     everything = [("bot", bots), ("kind", kinds), ("hour", hours), ("weekday", weekdays)]
     every = [(sort, one) for sort, ones in everything for one in ones]
     worst = sorted(every, key=lambda pair: pair[1].expected - pair[1].given)
-    blamed = [(sort, one) for sort, one in worst if one.out]
+    excused = _excused("bot", figures.bots, bots, figures)
+    # Kinds stand out without regard to bots only if some bot does.
+    excused += _excused("kind", by_kind, kinds, figures) if culprits else []
     return Conclusions(
-        bots, kinds, hours, weekdays,
-        given=sum(k for k, _ in figures.bots.values()),
-        leases=sum(n for _, n in figures.bots.values()),
-        blamed=_once(blamed, figures.bots),
+        bots, kinds, hours, weekdays, *total(figures.bots.values()),
+        blamed=_once([(sort, one) for sort, one in worst if one.out], figures.bots),
         hints=[(sort, one) for sort, one in worst if one.hint],
-        excused=_excused(figures, bots, kinds, culprits),
+        excused=excused,
     )  # fmt: skip
 
 
-def _judged(
-    sort: str,
-    full: Cells,
-    rest: Cells,
-    figures: ComparedCounts,
-) -> list[Comparison]:
+def _judged(sort: str, full: Cells, rest: Cells, figures: ComparedCounts) -> list[Comparison]:
     """Compare all leases, with chances computed from `rest`."""
     bunched = figures.bunched.get(sort)
     shown = compare(full, bunched=bunched, sorts=SORTS)
@@ -126,45 +128,26 @@ def workers(cells: Cells, kind: str) -> set[str]:
 
 
 def _excused(
-    figures: ComparedCounts, bots: list[Comparison], kinds: list[Comparison], culprits: frozenset[str]
+    sort: str, cells: Cells, compared: list[Comparison], figures: ComparedCounts
 ) -> list[tuple[str, Comparison]]:
-    """Bots that stand out only without regard to kinds, and kinds that do only with the culprits' leases."""
-    bunched = figures.bunched
-    crude: dict[tuple[str, str], LeaseCounts] = {}
-    for (bot, _), (k, n) in figures.bots.items():
-        given, leases = crude.get((bot, ""), (0, 0))
-        crude[(bot, "")] = (given + k, leases + n)
-    sure = {one.value for one in bots if one.out or one.hint}
-    found = [
-        ("bot", one)
-        for one in compare(crude, bunched=bunched.get("bot"), sorts=SORTS)
-        if one.out and one.value not in sure
-    ]
-    if culprits:
-        by_kind = {(kind, bot): counts for (bot, kind), counts in figures.bots.items()}
-        sure = {one.value for one in kinds if one.out or one.hint}
-        plain: dict[tuple[str, str], LeaseCounts] = {}
-        for (kind, _), (k, n) in by_kind.items():
-            given, leases = plain.get((kind, ""), (0, 0))
-            plain[(kind, "")] = (given + k, leases + n)
-        found += [
-            ("kind", one)
-            for one in compare(plain, bunched=bunched.get("kind"), sorts=SORTS)
-            if one.out and one.value not in sure
-        ]
-    return found
+    """Values that stand out only without regard to their strata."""
+    crude = total_by(((value, ""), counts) for (value, _), counts in cells.items())
+    sure = {one.value for one in compared if one.out or one.hint}
+    ones = compare(crude, bunched=figures.bunched.get(sort), sorts=SORTS)
+    return [(sort, one) for one in ones if one.out and one.value not in sure]
 
 
 def of_one(bot: str, conclusions: Conclusions, cells: Cells, names: Mapping[str, str]) -> tuple[Conclusions, list[str]]:
     """Return the conclusions on one bot, with its kinds compared with each other, and the sentences."""
+
+    def about_it(pairs: list[tuple[str, Comparison]]) -> list[tuple[str, Comparison]]:
+        return [(sort, one) for sort, one in pairs if (sort, one.value) == ("bot", bot)]
+
     own = [one for one in conclusions.bots if one.value == bot]
     kinds = compare({(kind, ""): counts for (of, kind), counts in cells.items() if of == bot}, sorts=SORTS)
-    given, leases = sum(one.given for one in own), sum(one.leases for one in own)
     found = Conclusions(
-        own, kinds, [], [], given, leases,
-        blamed=[pair for pair in conclusions.blamed if pair in [("bot", one) for one in own]],
-        hints=[pair for pair in conclusions.hints if pair in [("bot", one) for one in own]],
-        excused=[pair for pair in conclusions.excused if pair[0] == "bot" and pair[1].value == bot],
+        own, kinds, [], [], *total((one.given, one.leases) for one in own),
+        blamed=about_it(conclusions.blamed), hints=about_it(conclusions.hints), excused=about_it(conclusions.excused),
     )  # fmt: skip
     if not own:
         return found, [f"No lease of {value_name('bot', bot, names)} ended in this range."]
@@ -243,13 +226,9 @@ def sentences(conclusions: Conclusions, names: Mapping[str, str], cells: Cells) 
 
 def _evidence(one: Comparison) -> str:
     low, high = per_cent(one.low).removesuffix(" %"), per_cent(one.high).removesuffix(" %")
-    text = (
-        f"{number(one.given)} of its {number(one.leases)} leases {_were(one.given)} returned ({per_cent(one.share)}, "
-    )
-    text += f"between {low} and {high})"
-    if one.others_share is not None:
-        text += f", against {per_cent(one.others_share)} of the others"
-    return text
+    others = "" if one.others_share is None else f", against {per_cent(one.others_share)} of the others"
+    leases = f"{number(one.given)} of its {number(one.leases)} leases {_were(one.given)} returned"
+    return f"{leases} ({per_cent(one.share)}, between {low} and {high}){others}"
 
 
 def _were(n: int) -> str:
@@ -273,15 +252,11 @@ def _blame(sort: str, one: Comparison, names: Mapping[str, str], cells: Cells) -
             f"It is {it}: {_evidence(one)}. {sure} {whose} hardly anything else, so the cause may also be "
             "something they have in common."
         )
-    within = {"bot": "on the same kinds", "kind": "by the same bots"}.get(sort, "in kinds")
-    times = "" if one.times is None else f" {_times(one.times)} what the others would have, {within}."
-    if sort in ("hour", "weekday"):
-        times = "" if one.times is None else f" {_times(one.times)} what the mix of kinds suggests."
+    times = ""
+    if one.times is not None:
+        digits = 0 if one.times >= 10 else 1
+        times = f" That is {one.times:.{digits}f} times what {EXPECTED[sort]}."
     return f"It is {it}: {_evidence(one)}.{times} {sure}"
-
-
-def _times(times: float) -> str:
-    return f"That is {times:.0f} times" if times >= 10 else f"That is {times:.1f} times"
 
 
 def _hint(sort: str, one: Comparison, names: Mapping[str, str]) -> str:

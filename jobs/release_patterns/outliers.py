@@ -7,8 +7,10 @@ kind. docs/decisions/0011-release-patterns.md explains each method.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from math import ceil, exp, floor, inf, lgamma, log, log1p
 from statistics import NormalDist
+from typing import TypeVar
 
 from jobsite.lib.proportions import wilson
 
@@ -25,13 +27,25 @@ MIN_SHARED = 0.2
 #: The least number of others' leases for a stratum to count.
 MIN_OTHERS = 20
 
+#: The confidence of intervals, in standard deviations: 95 %.
+DEVIATIONS = NormalDist().inv_cdf(0.975)
+
 #: `(returned leases, ended leases)`.
 LeaseCounts = tuple[int, int]
+Key = TypeVar("Key")
 
 
-def interval(given: int, leases: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the Wilson interval of a share (`jobsite.lib.proportions`) with this confidence."""
-    return wilson(given, leases, NormalDist().inv_cdf((1 + confidence) / 2))
+def total(counts: Iterable[LeaseCounts]) -> LeaseCounts:
+    """Return the sum of these counts."""
+    return reduce(lambda a, b: (a[0] + b[0], a[1] + b[1]), counts, (0, 0))
+
+
+def total_by(pairs: Iterable[tuple[Key, LeaseCounts]]) -> dict[Key, LeaseCounts]:
+    """Return the sums of counts with the same key."""
+    sums: dict[Key, LeaseCounts] = {}
+    for key, counts in pairs:
+        sums[key] = total([sums.get(key, (0, 0)), counts])
+    return sums
 
 
 def at_least(k: int, n: int, share: float) -> float:
@@ -132,34 +146,25 @@ def compare(
     among its values (Bonferroni's inequality: `chance` is a value's own, times how many values and sorts there are).
     """
     by_value: dict[str, dict[str, LeaseCounts]] = {}
-    strata: dict[str, LeaseCounts] = {}
     for (value, stratum), counts in cells.items():
         if counts[1]:
             by_value.setdefault(value, {})[stratum] = counts
-            strata[stratum] = _sum(strata.get(stratum, (0, 0)), counts)
-    total = (0, 0)
-    for counts in strata.values():
-        total = _sum(total, counts)
+    strata = total_by(pair for own in by_value.values() for pair in own.items())
     found = [
-        _compare_one(value, own, strata, total, (bunched or {}).get(value, 1.0), sorts * len(by_value))
+        _compare_one(value, own, strata, (bunched or {}).get(value, 1.0), sorts * len(by_value))
         for value, own in by_value.items()
     ]
     return sorted(found, key=lambda one: (-one.given, -one.share, one.value))
-
-
-def _sum(a: LeaseCounts, b: LeaseCounts) -> LeaseCounts:
-    return a[0] + b[0], a[1] + b[1]
 
 
 def _compare_one(
     value: str,
     own: Mapping[str, LeaseCounts],
     strata: Mapping[str, LeaseCounts],
-    total: LeaseCounts,
     bunched: float,
     tests: int,
 ) -> Comparison:
-    given, leases = sum(k for k, _ in own.values()), sum(n for _, n in own.values())
+    (given, leases), everything = total(own.values()), total(strata.values())
     # The strata with enough others to compare with.
     shared = [
         (counts, strata[stratum])
@@ -168,7 +173,7 @@ def _compare_one(
     ]
     apart = sum(n for (_, n), _ in shared) >= MIN_SHARED * leases
     if not apart:
-        shared = [((given, leases), total)]
+        shared = [((given, leases), everything)]
     p = _chance(shared, bunched) if given >= MIN_RETURNED else 1.0
     # The number expected at the others' share, in each stratum with others.
     compared_given, compared_expected = 0, 0.0
@@ -179,10 +184,10 @@ def _compare_one(
     # In strata without others, assume the same factor.
     times = compared_given / compared_expected if compared_expected else inf
     expected = 0.0 if times == inf else (given / times if times else compared_expected)
-    low, high = interval(given, leases)
     return Comparison(
-        value, given, leases, low, high, total[0] - given, total[1] - leases, expected, min(1.0, p * tests), apart
-    )
+        value, given, leases, *wilson(given, leases, DEVIATIONS), everything[0] - given, everything[1] - leases,
+        expected, min(1.0, p * tests), apart,
+    )  # fmt: skip
 
 
 def _chance(shared: list[tuple[LeaseCounts, LeaseCounts]], bunched: float) -> float:

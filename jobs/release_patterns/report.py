@@ -21,7 +21,7 @@ from bots.models import Bot
 from jobs.models import JobRollup
 from jobs.release_patterns import samples
 from jobs.release_patterns.conclusions import ComparedCounts, Conclusions, conclude, of_one, sentences
-from jobs.release_patterns.outliers import LeaseCounts, dispersion
+from jobs.release_patterns.outliers import LeaseCounts, dispersion, total_by
 from jobs.release_patterns.params import ReportParams, midnight
 from jobs.release_patterns.samples import ReturnedLease, Samples
 from jobs.states import Span
@@ -171,13 +171,13 @@ def _bars(since: datetime, until: datetime, params: ReportParams, bot: int | Non
     at = F("start") if hourly else TruncDay("start", tzinfo=zone)
     grouped = rows.annotate(at=at).values_list("at").annotate(**_sums(params)).order_by()
     starts = _starts(since.astimezone(UTC), until, hourly)
-    found: dict[datetime, LeaseCounts] = dict.fromkeys(starts, (0, 0))
-    for moment, given, n in grouped:
-        # By moments of UTC, since a local hour that comes twice is equal to no moment of another zone (PEP 495). A row
-        # is of the bar in which it begins: those of another time zone, before, may not begin with one.
-        start = starts[max(0, bisect_right(starts, moment.astimezone(UTC)) - 1)]
-        found[start] = (found[start][0] + given, found[start][1] + n)
-    return [Bar(timezone.localtime(start), *counts) for start, counts in found.items()]
+    sums: dict[datetime, LeaseCounts] = dict.fromkeys(starts, (0, 0))
+    # By moments of UTC, since a local hour that comes twice is equal to no moment of another zone (PEP 495). A row
+    # is of the bar in which it begins: those of another time zone, before, may not begin with one.
+    sums |= total_by(
+        (starts[max(0, bisect_right(starts, moment.astimezone(UTC)) - 1)], (given, n)) for moment, given, n in grouped
+    )
+    return [Bar(timezone.localtime(start), *counts) for start, counts in sums.items()]
 
 
 def _starts(since: datetime, until: datetime, hourly: bool) -> list[datetime]:
@@ -195,14 +195,8 @@ def _heat(
     times: Mapping[tuple[int, int, str], LeaseCounts], rows: list[ReturnedLease]
 ) -> dict[tuple[int, int], LeaseCounts]:
     """By weekday and hour: from the rollup or, for one bot, from samples, then without the number of leases."""
-    found: dict[tuple[int, int], LeaseCounts] = {}
-    for (weekday, hour, _), (given, n) in times.items():
-        before = found.get((weekday, hour), (0, 0))
-        found[(weekday, hour)] = (before[0] + given, before[1] + n)
-    for row in rows:
-        pair = _clock(row.at)[1:]
-        found[pair] = (found.get(pair, (0, 0))[0] + 1, 0)
-    return found
+    counted = [((weekday, hour), counts) for (weekday, hour, _), counts in times.items()]
+    return total_by([*counted, *((_clock(row.at)[1:], (1, 0)) for row in rows)])
 
 
 # --- Input of the conclusions ----------------------------------------------------------------------------------
@@ -218,25 +212,14 @@ def _compared_counts(
     busy = [bar.start for bar in bars if bar.leases]
     begun = max(busy[0], read.since) if busy else until
     days = Counter(start.isoweekday() for start in {day.date() for day in busy if day.date() >= begun.date()})
-    whole = until - busy[0] if busy else timedelta(0)
+    long_enough = bool(busy) and until - busy[0] >= WEEKDAYS_FROM
     return ComparedCounts(
         bots=cells,
-        hours=_summed(times, lambda weekday, hour: hour),
-        weekdays=_summed(times, lambda weekday, hour: weekday) if whole >= WEEKDAYS_FROM else {},
+        hours=total_by(((str(hour), kind), counts) for (_, hour, kind), counts in times.items()),
+        weekdays=total_by(((str(day), kind), counts) for (day, _, kind), counts in times.items() if long_enough),
         bunched=_bunched(read.rows, (until - begun).total_seconds(), days),
         share_of=_share_of(read.rows),
     )
-
-
-def _summed(
-    times: Mapping[tuple[int, int, str], LeaseCounts], which: Callable[[int, int], int]
-) -> dict[tuple[str, str], LeaseCounts]:
-    found: dict[tuple[str, str], LeaseCounts] = {}
-    for (weekday, hour, kind), (given, n) in times.items():
-        pair = (str(which(weekday, hour)), kind)
-        before = found.get(pair, (0, 0))
-        found[pair] = (before[0] + given, before[1] + n)
-    return found
 
 
 def _bunched(rows: list[ReturnedLease], seconds: float, days: Counter[int]) -> dict[str, dict[str, float]]:

@@ -5,9 +5,9 @@ far back they reach.
 """
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
 
@@ -36,6 +36,8 @@ MAX_SEARCHED = 100_000
 HELD_STEPS = (10, 30, 60, 120, 300, 600, 1800, 3600, 10_800, 43_200, 86_400)
 #: Numbers and durations in a reason, which differ from job to job: `6 m 10 s`, `job 17`, `41 of the last 50`.
 _FIGURES = re.compile(r"\b\d+(?:[.,:]\d+)*(?:\s?(?:ms|[smhd])\b)?(?:\s\d+(?:[.,:]\d+)*\s?(?:ms|[smhd])\b)*")
+#: Returns within the same window of so many seconds are one occasion, such as a bulk release.
+WINDOW = 600
 #: Reasons are cut to this length.
 REASON_LENGTH = 160
 
@@ -156,38 +158,36 @@ class Repeat:
     times: int
     last: datetime
     story: str
-    bots: list[int] = field(default_factory=list)
 
 
 def repeated_jobs(rows: Iterable[ReturnedLease], names: Mapping[str, str]) -> list[Repeat]:
     """Return jobs with at least two returned leases, the most first. `names`: of bots, by id."""
-    by_job: dict[int, list[ReturnedLease]] = {}
-    for row in rows:
-        by_job.setdefault(row.job, []).append(row)
-    found = [_repeated_job(job, own, names) for job, own in by_job.items() if len(own) > 1]
-    return sorted(found, key=lambda one: (-one.times, -one.last.timestamp()))
+    return _repeated(((row.job, row) for row in rows), lambda job, own: _repeated_job(job, own, names))
+
+
+def repeated_bots(rows: Iterable[ReturnedLease]) -> list[Repeat]:
+    """Return bots with at least two returned leases, the most first: of how many jobs and kinds, and when."""
+    return _repeated(((row.bot, row) for row in rows if row.bot is not None), _repeated_bot)
+
+
+def _repeated(
+    rows: Iterable[tuple[int, ReturnedLease]], describe: Callable[[int, list[ReturnedLease]], Repeat]
+) -> list[Repeat]:
+    groups: defaultdict[int, list[ReturnedLease]] = defaultdict(list)
+    for pk, row in rows:
+        groups[pk].append(row)
+    repeats = [describe(pk, own) for pk, own in groups.items() if len(own) > 1]
+    return sorted(repeats, key=lambda one: (-one.times, -one.last.timestamp()))
 
 
 def _repeated_job(job: int, rows: list[ReturnedLease], names: Mapping[str, str]) -> Repeat:
     bots = list(dict.fromkeys(row.bot for row in rows if row.bot is not None))
     shown = [names.get(str(bot), f"bot {bot}") for bot in bots]
+    different = "different " if len(bots) == len(rows) else ""
+    story = f"by {len(bots)} {different}bots: {', '.join(shown[:4])}{' …' if len(shown) > 4 else ''}"
     if len(bots) == 1:
         story = f"each time by {shown[0]}"
-    elif len(bots) == len(rows):
-        story = f"by {len(bots)} different bots: {', '.join(shown[:4])}{' …' if len(shown) > 4 else ''}"
-    else:
-        story = f"by {len(bots)} bots: {', '.join(shown[:4])}{' …' if len(shown) > 4 else ''}"
-    return Repeat(job, rows[0].kind, len(rows), max(row.at for row in rows), story, bots)
-
-
-def repeated_bots(rows: Iterable[ReturnedLease]) -> list[Repeat]:
-    """Return bots with at least two returned leases, the most first: of how many jobs and kinds, and when."""
-    by_bot: dict[int, list[ReturnedLease]] = {}
-    for row in rows:
-        if row.bot is not None:
-            by_bot.setdefault(row.bot, []).append(row)
-    found = [_repeated_bot(bot, own) for bot, own in by_bot.items() if len(own) > 1]
-    return sorted(found, key=lambda one: (-one.times, -one.last.timestamp()))
+    return Repeat(job, rows[0].kind, len(rows), max(row.at for row in rows), story)
 
 
 def _repeated_bot(bot: int, rows: list[ReturnedLease]) -> Repeat:
@@ -200,15 +200,6 @@ def _repeated_bot(bot: int, rows: list[ReturnedLease]) -> Repeat:
     else:
         story = f"{len(jobs)} different jobs"
     days = len({timezone.localtime(row.at).date() for row in rows})
-    minutes = len(occasions(rows))
-    story += f", {'all at once' if minutes == 1 else f'on {days} days' if days > 1 else 'on one day'}"
+    at_once = len({int(row.at.timestamp()) // WINDOW for row in rows}) == 1
+    story += f", {'all at once' if at_once else f'on {days} days' if days > 1 else 'on one day'}"
     return Repeat(bot, kinds[0] if len(kinds) == 1 else f"{len(kinds)} kinds", len(rows), rows[0].at, story)
-
-
-#: Returns within the same window of so many seconds are one occasion, such as a bulk release.
-WINDOW = 600
-
-
-def occasions(rows: Iterable[ReturnedLease]) -> Counter[int]:
-    """Count returns by window of ten minutes."""
-    return Counter(int(row.at.timestamp()) // WINDOW for row in rows)

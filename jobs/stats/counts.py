@@ -120,5 +120,5 @@ def by_status() -> tuple[dict[str, Count], Count]:
 
 
 def oldest_pending() -> list[dict[str, Any]]:
-    """For each kind with a due job: `{kind, id, run_at, age, paused}` of the one due for longest, longest first."""
-    return sorted(run("oldest", steps=PRIORITIES), key=lambda row: row["run_at"])
+    """For each kind with a due job: `{kind, id, due_since, age, paused}` of the one due for longest, longest first."""
+    return sorted(run("oldest", steps=PRIORITIES), key=lambda row: row["due_since"])

@@ -1,6 +1,6 @@
 """The metrics of jobs, bots and the sweep. All of them come from the database, so every process has the same."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import accumulate
 
@@ -10,18 +10,22 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from bots.models import Bot
 from bots.states import BotStatus, HealthStatus
 from jobs.models import JobKind, JobRollup, SweepRun
-from jobs.states import HELD, Actor, JobStatus
+from jobs.states import FINISHED, UNFINISHED, Actor
 from jobs.stats import counts, rollup
 from jobs.stats.counts import OTHER
 from jobs.stats.times import FINE, METRICS
 from jobsite.lib import histogram
 
-#: The statuses that are counted as they are now; how many jobs ended is a counter.
-LIVE = (JobStatus.PENDING, *HELD)
+#: The values of a family's labels.
+Labels = tuple[str, ...]
 #: Counters that are distinguished by one more label: the column of the rollup for each of its values.
-BY_STATUS = {status.value: status.value for status in (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED)}
-FAILED_BY = {Actor.BOT.value: "attempts_failed", Actor.SWEEP.value: "given_up"}
-RELEASED_BY = {Actor.OPERATOR.value: "released", Actor.BOT.value: "handed_back", Actor.SWEEP.value: "requeued"}
+BY_STATUS: dict[Labels, str] = {(status.value,): status.value for status in FINISHED}
+FAILED_BY: dict[Labels, str] = {(Actor.BOT.value,): "attempts_failed", (Actor.SWEEP.value,): "given_up"}
+RELEASED_BY: dict[Labels, str] = {
+    (Actor.OPERATOR.value,): "released",
+    (Actor.BOT.value,): "handed_back",
+    (Actor.SWEEP.value,): "requeued",
+}
 
 Totals = Mapping[str, JobRollup]
 
@@ -32,16 +36,16 @@ def collect() -> Iterator[Metric]:
     own = sorted(kind for kind in totals if kind != OTHER)
     yield from _live(own)
     kinds = [*own, OTHER]
-    yield _counter("jobsite_claims", "Leases given to bots.", totals, kinds, "leases_given")
-    yield _counters("jobsite_jobs_finished", "Jobs that ended.", totals, kinds, "status", BY_STATUS)
-    yield _counters(
-        "jobsite_attempts_failed", "Attempts that failed, tried again or not.", totals, kinds, "source", FAILED_BY
+    yield _counter("jobsite_claims", "Leases given to bots.", totals, kinds, {(): "leases_given"})
+    yield _counter("jobsite_jobs_finished", "Jobs that ended.", totals, kinds, BY_STATUS, "status")
+    yield _counter(
+        "jobsite_attempts_failed", "Attempts that failed, tried again or not.", totals, kinds, FAILED_BY, "source"
     )
-    yield _counters(
-        "jobsite_releases", "Leases that went back to pending, by who gave them back.", totals, kinds, "source",
-        RELEASED_BY,
+    yield _counter(
+        "jobsite_releases", "Leases that went back to pending, by who gave them back.", totals, kinds, RELEASED_BY,
+        "source",
     )  # fmt: skip
-    yield _counter("jobsite_expiries", "Leases that the sweep ended.", totals, kinds, "expired")
+    yield _counter("jobsite_expiries", "Leases that the sweep ended.", totals, kinds, {(): "expired"})
     yield _histogram(
         "jobsite_job_wait_seconds", "From due to the last claim, of jobs that ended.", totals, "wait_times", "waited"
     )
@@ -57,44 +61,36 @@ def collect() -> Iterator[Metric]:
 
 def _live(own: list[str]) -> Iterator[Metric]:
     live = counts.live(own)
-    jobs = GaugeMetricFamily("jobsite_jobs", "Jobs that have not ended.", labels=["kind", "status"])
-    for kind in (*own, OTHER):
-        for status in LIVE:
-            jobs.add_metric([kind, status], live.get((kind, status), 0))
-    yield jobs
+    jobs: dict[Labels, float] = {
+        (kind, status): live.get((kind, status), 0) for kind in (*own, OTHER) for status in UNFINISHED
+    }
+    yield gauge("jobsite_jobs", "Jobs that have not ended.", ["kind", "status"], jobs)
     ages = dict.fromkeys([*own, OTHER], 0.0)
     for row in counts.oldest_pending():
         if not row["paused"]:
             kind = row["kind"] if row["kind"] in ages else OTHER
             ages[kind] = max(ages[kind], row["age"])
-    oldest = GaugeMetricFamily(
-        "jobsite_oldest_pending_seconds", "How long the oldest due job of a kind has been due.", labels=["kind"]
-    )
-    for kind, age in ages.items():
-        oldest.add_metric([kind], age)
-    yield oldest
+    yield gauge(
+        "jobsite_oldest_pending_seconds", "How long the oldest due job of a kind has been due.", ["kind"],
+        {(kind,): age for kind, age in ages.items()},
+    )  # fmt: skip
     paused = set(JobKind.objects.filter(paused=True, name__in=own).values_list("name", flat=True))
-    family = GaugeMetricFamily("jobsite_kind_paused", "Whether a kind is paused: 1 or 0.", labels=["kind"])
-    for kind in own:
-        family.add_metric([kind], float(kind in paused))
-    yield family
+    yield gauge(
+        "jobsite_kind_paused", "Whether a kind is paused: 1 or 0.", ["kind"], {(kind,): kind in paused for kind in own}
+    )
 
 
 def _bots() -> Iterator[Metric]:
-    status = GaugeMetricFamily("jobsite_bots", "Bots by status.", labels=["status"])
-    health = GaugeMetricFamily("jobsite_bots_health", "Bots by health.", labels=["health"])
     counted: dict[str, int] = Bot.objects.aggregate(
         **{f"status_{value}": Count("pk", filter=Q(status=value)) for value in BotStatus.values},
         **{f"health_{value}": Count("pk", filter=Q(health_status=value)) for value in HealthStatus.values},
         paused=Count("pk", filter=Q(paused=True)),
         quarantined=Count("pk", filter=Q(quarantined_at__isnull=False)),
     )
-    for value in BotStatus.values:
-        status.add_metric([value], counted[f"status_{value}"])
-    for value in HealthStatus.values:
-        health.add_metric([value], counted[f"health_{value}"])
-    yield status
-    yield health
+    by_status: dict[Labels, float] = {(value,): counted[f"status_{value}"] for value in BotStatus.values}
+    yield gauge("jobsite_bots", "Bots by status.", ["status"], by_status)
+    by_health: dict[Labels, float] = {(value,): counted[f"health_{value}"] for value in HealthStatus.values}
+    yield gauge("jobsite_bots_health", "Bots by health.", ["health"], by_health)
     yield GaugeMetricFamily("jobsite_bots_paused", "Bots that are paused.", value=counted["paused"])
     yield GaugeMetricFamily("jobsite_bots_quarantined", "Bots in quarantine.", value=counted["quarantined"])
 
@@ -104,10 +100,9 @@ def _sweep() -> Iterator[Metric]:
     yield _moment(
         "jobsite_sweep_last_run_timestamp_seconds", "When the last full sweep ended.", run.finished_at if run else None
     )
-    took = GaugeMetricFamily("jobsite_sweep_last_duration_seconds", "How long the last full sweep took.")
-    if run:
-        took.add_metric([], run.took)
-    yield took
+    yield gauge(
+        "jobsite_sweep_last_duration_seconds", "How long the last full sweep took.", [], {(): run.took} if run else {}
+    )
 
 
 def _moment(name: str, text: str, moment: datetime | None) -> Metric:
@@ -115,26 +110,23 @@ def _moment(name: str, text: str, moment: datetime | None) -> Metric:
     return GaugeMetricFamily(name, text, value=moment.timestamp() if moment else 0)
 
 
-def _counter(name: str, text: str, totals: Totals, kinds: Iterable[str], column: str) -> Metric:
-    family = CounterMetricFamily(name, text, labels=["kind"])
-    for kind in kinds:
-        family.add_metric([kind], _value(totals, kind, column))
+def gauge(name: str, text: str, labels: Sequence[str], values: Mapping[Labels, float]) -> Metric:
+    """Return a family with these values by the values of their labels."""
+    family = GaugeMetricFamily(name, text, labels=labels)
+    for of_labels, value in values.items():
+        family.add_metric(of_labels, value)
     return family
 
 
-def _counters(
-    name: str, text: str, totals: Totals, kinds: Iterable[str], label: str, columns: Mapping[str, str]
+def _counter(
+    name: str, text: str, totals: Totals, kinds: Iterable[str], columns: Mapping[Labels, str], *labels: str
 ) -> Metric:
-    family = CounterMetricFamily(name, text, labels=["kind", label])
+    """A family by kind and, if there is one, another label; `columns`: the rollup's for each of its values."""
+    family = CounterMetricFamily(name, text, labels=["kind", *labels])
     for kind in kinds:
-        for value, column in columns.items():
-            family.add_metric([kind, value], _value(totals, kind, column))
+        for values, column in columns.items():
+            family.add_metric([kind, *values], getattr(totals[kind], column) if kind in totals else 0)
     return family
-
-
-def _value(totals: Totals, kind: str, column: str) -> int:
-    value: int = getattr(totals[kind], column) if kind in totals else 0
-    return value
 
 
 def _histogram(name: str, text: str, totals: Totals, times: str, seconds: str) -> Metric:

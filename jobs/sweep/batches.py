@@ -1,12 +1,13 @@
 """Grade due leases and act on them, in batches that do not block bots."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from datetime import datetime
 from itertools import chain, islice
 from operator import itemgetter
+from typing import TypeVar
 
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
@@ -21,7 +22,7 @@ from jobs import lifecycle
 from jobs.models import Job, JobQuerySet
 from jobs.states import HELD, JobStatus
 from jobs.sweep import verdicts
-from jobs.sweep.result import MAX_ACTIONS, SweepAction, Swept
+from jobs.sweep.result import SweepAction, Swept
 from jobsite.lib.planner import any_of, fenced
 
 #: How many due leases are listed at once, to be swept in batches of `SWEEP_BATCH`, bot by bot.
@@ -30,6 +31,7 @@ LEASES_LISTED = 50_000
 LOCK_TIMEOUT = "2s"
 #: A due lease and its holder: `(job id, bot id)`.
 Due = tuple[int, int]
+Row = TypeVar("Row")
 
 
 def due_batches(kind: str | None, began: datetime) -> Iterator[list[Due]]:
@@ -48,9 +50,11 @@ def due_batches(kind: str | None, began: datetime) -> Iterator[list[Due]]:
         rest = due.filter(Q(deadline_at__gt=began - late) | Q(pk__gt=last), deadline_at__gte=began - late)
 
 
-def in_batches(pairs: list[Due]) -> Iterator[list[Due]]:
-    for start in range(0, len(pairs), settings.SWEEP_BATCH):
-        yield pairs[start : start + settings.SWEEP_BATCH]
+def in_batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """Split into lists of at most `SWEEP_BATCH`."""
+    rest = iter(rows)
+    while batch := list(islice(rest, settings.SWEEP_BATCH)):
+        yield batch
 
 
 def still_due(batch: list[Due]) -> JobQuerySet:
@@ -133,13 +137,14 @@ def count_decision(swept: Swept, decision: verdicts.Decision, *, every: bool = F
     name = {"expire": "expired", "fail": "failed", "flag": "flagged"}.get(decision.action)
     if name is not None:
         setattr(swept, name, getattr(swept, name) + 1)
-    if decision.reason and (every or len(swept.actions) < MAX_ACTIONS):
+    if decision.reason:
         lease = decision.check.lease
         becomes = None if decision.becomes is None else str(decision.becomes)
         action = SweepAction(decision.action, decision.check.bot_id, decision.reason, lease.job_id, lease.kind, becomes)
-        swept.actions.append(action)
-    elif decision.reason:
-        swept.unlisted += 1
+        if every:
+            swept.actions.append(action)
+        else:
+            swept.list_actions([action])
 
 
 def _act(swept: Swept, batch: list[lifecycle.LeaseCheck], bots: dict[int, lifecycle.Health]) -> None:
@@ -173,7 +178,4 @@ def _quarantine(swept: Swept, bot_ids: set[int]) -> None:
     """Quarantine bots whose jobs expired too often within the window, until an operator clears them."""
     reasons = verdicts.flapping(bot_ids)
     lifecycle.quarantine(reasons)
-    actions = [SweepAction("quarantine", bot, reason) for bot, reason in reasons.items()]
-    room = max(0, MAX_ACTIONS - len(swept.actions))
-    swept.actions += actions[:room]
-    swept.unlisted += len(actions[room:])
+    swept.list_actions([SweepAction("quarantine", bot, reason) for bot, reason in reasons.items()])

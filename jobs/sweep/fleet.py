@@ -1,6 +1,5 @@
 """Update the health and status of bots in a sweep: regrade stuck ones, set unseen ones down."""
 
-from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from django.conf import settings
@@ -8,6 +7,7 @@ from django.conf import settings
 from bots.models import Bot
 from bots.states import BotStatus, HealthStatus
 from jobs import lifecycle
+from jobs.sweep.batches import in_batches
 from jobs.sweep.result import Swept
 from jobsite.lib.planner import any_of
 
@@ -17,19 +17,12 @@ def sweep_bots(swept: Swept, began: datetime) -> None:
     stuck = Bot.objects.stuck().filter(lifecycle.holding())
     # Without those that this sweep has graded by a lease that they still hold.
     stuck = stuck.exclude(stuck_job__isnull=False, health_checked_at__gte=began)
-    for ids in chunks(stuck.order_by("pk").values_list("pk", flat=True)):
+    for ids in in_batches(stuck.order_by("pk").values_list("pk", flat=True)):
         changes = lifecycle.regrade(Bot.objects.stuck().filter(any_of("pk", ids)), wait=False)
         swept.recovered += sum(after == HealthStatus.NORMAL for _, after in changes.values())
     unseen = Bot.objects.unseen(settings.BOT_DOWN_AFTER).exclude(status=BotStatus.DOWN)
-    for ids in chunks(unseen.order_by("pk").values_list("pk", flat=True)):
+    for ids in in_batches(unseen.order_by("pk").values_list("pk", flat=True)):
         lifecycle.mark_down(unseen.filter(any_of("pk", ids)))
-
-
-def chunks(ids: Iterable[int]) -> Iterator[list[int]]:
-    """Split ids into lists of at most `SWEEP_BATCH`."""
-    all_ids = list(ids)
-    for start in range(0, len(all_ids), settings.SWEEP_BATCH):
-        yield all_ids[start : start + settings.SWEEP_BATCH]
 
 
 def count_bots(swept: Swept) -> None:

@@ -8,8 +8,7 @@ from bots.states import BotStatus
 from jobs import lifecycle
 from jobs.states import JobStatus
 from jobs.sweep import verdicts
-from jobs.sweep.batches import Due, count_decision, still_due
-from jobs.sweep.fleet import chunks
+from jobs.sweep.batches import Due, count_decision, in_batches, still_due
 from jobs.sweep.result import SweepAction, Swept
 from jobsite.lib.durations import words
 
@@ -25,7 +24,7 @@ def preview_leases(swept: Swept, batch: list[Due], would_expire: dict[int, list[
 
 def preview_bots(swept: Swept, would_expire: dict[int, list[int]]) -> None:
     """List the bots that would be quarantined because of what would expire, and those that would be down."""
-    for ids in chunks(sorted(would_expire)):
+    for ids in in_batches(sorted(would_expire)):
         for bot, reason in verdicts.flapping(ids, would_expire).items():
             swept.actions.append(SweepAction("quarantine", bot, reason))
     limit = settings.BOT_DOWN_AFTER

@@ -1,5 +1,6 @@
 """The result of a sweep, or of its dry run."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 
@@ -47,9 +48,14 @@ class Swept:
         """Add the result of one batch."""
         for name, n in part.counts().items():
             setattr(self, name, getattr(self, name) + n)
+        self.list_actions(part.actions)
+        self.unlisted += part.unlisted
+
+    def list_actions(self, actions: Sequence[SweepAction]) -> None:
+        """Add these to `actions` as far as there is room, and count the others."""
         room = max(0, MAX_ACTIONS - len(self.actions))
-        self.actions += part.actions[:room]
-        self.unlisted += part.unlisted + len(part.actions[room:])
+        self.actions += actions[:room]
+        self.unlisted += len(actions[room:])
 
     def counts(self) -> dict[str, int]:
         """The counts alone, as `sweep_stuck --json` prints them."""

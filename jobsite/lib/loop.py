@@ -10,6 +10,8 @@ from types import FrameType
 from django.core.management.base import BaseCommand
 from django.db import InterfaceError, OperationalError, close_old_connections
 
+from jobsite.lib.plain_text import one_line
+
 #: Raised when the database cannot be reached or the connection is lost.
 DATABASE_AWAY = (OperationalError, InterfaceError)
 
@@ -58,7 +60,7 @@ def run_repeatedly(command: BaseCommand, once: Callable[[], None], pause: float,
                 if not isinstance(error, DATABASE_AWAY):
                     raise
                 # If the loop ended here, no sweep would run when the database is back.
-                command.stderr.write(f"{time_now()} {what} failed and will be tried again. {one_line(error)}")
+                command.stderr.write(f"{time_now()} {what} failed and will be tried again. {error_line(error)}")
             command.stderr.flush()
             command.stdout.flush()
             close_old_connections()
@@ -75,6 +77,6 @@ def time_now() -> str:
     return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def one_line(error: BaseException) -> str:
+def error_line(error: BaseException) -> str:
     """Format an error on one line."""
-    return " ".join(str(error).split()) or type(error).__name__
+    return one_line(" ".join(str(error).split())) or type(error).__name__

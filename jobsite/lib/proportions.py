@@ -43,13 +43,8 @@ def wilson(part: int, total: int, deviations: float) -> tuple[float, float]:
     return (0.0 if part == 0 else low), (1.0 if part == total else high)
 
 
-def wilson_interval(rate: Share, sure: float) -> tuple[float, float]:
-    """The same for a share of failed jobs."""
-    return wilson(rate.failed, rate.ended, sure)
-
-
 def newcombe_growth(lately: Share, past: Share, sure: float) -> float:
     """Return by how much the share has grown at the least; below 0 when it may not have grown."""
-    low, _ = wilson_interval(lately, sure)
-    _, high = wilson_interval(past, sure)
+    low, _ = wilson(lately.failed, lately.ended, sure)
+    _, high = wilson(past.failed, past.ended, sure)
     return lately.share - past.share - sqrt((lately.share - low) ** 2 + (high - past.share) ** 2)

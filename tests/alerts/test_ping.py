@@ -95,7 +95,7 @@ def test_only_http_is_called(settings, caplog, url):
     assert "must begin with http" in caplog.text
 
 
-def test_without_a_url_nobody_is_called_and_nothing_said(settings, caplog):
+def test_without_a_url_nobody_is_called_and_nothing_logged(settings, caplog):
     caplog.set_level(logging.INFO)
     assert settings.SWEEP_HEARTBEAT_URL == ""
     assert ping.send() is False

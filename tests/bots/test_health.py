@@ -101,5 +101,5 @@ def test_signals_far_past_their_limits_are_named_silent_first() -> None:
     [(-3, "0 s"), (0, "0 s"), (45.9, "45 s"), (60, "1 m"), (370, "6 m 10 s"), (7500, "2 h 5 m"), (90_061, "1 d 1 h"),
      (86_400 + 61, "1 d")],
 )  # fmt: skip
-def test_an_age_is_said_as_people_say_it(seconds: float, said: str) -> None:
+def test_an_age_is_in_words(seconds: float, said: str) -> None:
     assert durations.words(timedelta(seconds=seconds)) == said

@@ -5,6 +5,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+from django.test import modify_settings
+from pytest_django.live_server_helper import LiveServer
+
+from tests.browser.filled import fill
+from tests.browser.pages import SCREENS, Visitor
+from tests.browser.people import come_in
+from tests.cast import person_named
+from tests.emptied import empty_tables
 
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # Playwright's synchronous API runs a loop beneath the test
 
@@ -51,3 +59,32 @@ def page(browser, live_server):
     yield page
     context.close()
     assert said == []
+
+
+@pytest.fixture(scope="module")
+def filled_site(browser, django_db_setup, django_db_blocker):
+    """A server of a site with something of everything in it, for all tests of a file: who operates it, and its rows."""
+    with django_db_blocker.unblock(), modify_settings(ALLOWED_HOSTS={"append": "localhost"}):
+        olga = person_named("olga")
+        server = LiveServer("localhost")
+        try:
+            yield server, olga, fill(olga)
+        finally:
+            server.stop()
+            empty_tables()
+
+
+@pytest.fixture(scope="module", params=SCREENS, ids=lambda screen: f"{screen[0]}-{screen[1]}")
+def visit(browser, filled_site, request):
+    """`visit(address)`: olga loads this page of the filled site, on one of the screens, and all of it is checked."""
+    server, olga, rows = filled_site
+    width, scheme = request.param
+    context = browser.new_context(
+        base_url=server.url, viewport={"width": width, "height": 844}, color_scheme=scheme, reduced_motion="reduce"
+    )
+    come_in(context, server, olga)
+    visitor = Visitor(context.new_page(), [], width, scheme)
+    visitor.page.on("console", lambda told: visitor.complaints.append(told.text) if told.type == "error" else None)
+    visitor.page.on("pageerror", lambda error: visitor.complaints.append(str(error)))
+    yield lambda address: visitor.check(address.format(**rows))
+    context.close()

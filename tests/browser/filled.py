@@ -14,11 +14,65 @@ from jobs import lifecycle
 from jobs.lifecycle import By
 from jobs.stats import rollup
 from jobs.sweep import run
-from tests.cast import bot_named, enqueue_one, take_one
+from tests.cast import bot_named, enqueue_one, make_older, take_one
 from tests.far_side import a_channel, an_incident
 
-#: What the pages are about. A file of tests for each, so that they are spread over all processors.
-SECTIONS = ("jobs", "one_job", "bots", "kinds_and_history", "incidents", "channels")
+#: The causes of incidents that come about by themselves.
+CAUSES = ("stuck", "waiting", "quarantined")
+#: How the deliveries of four incidents ended.
+FATES = ("delivery_sent", "delivery_waiting", "delivery_given_up", "delivery_dropped")
+#: The addresses of its pages, by what they are about; in braces a row, as `fill` names it. Each section has a file of
+#: tests, so that they are spread over all processors.
+PAGES = {
+    "jobs": [
+        "/admin/",
+        "/admin/?span=day",
+        "/admin/jobs/job/",
+        "/admin/jobs/job/?view=stuck",
+        "/admin/jobs/job/?view=failed&q=error:address",
+        "/admin/jobs/job/?view=scheduled",
+        "/admin/jobs/job/add/?kind=sum",
+        "/admin/jobs/job/upload/",
+    ],
+    "one_job": [
+        *(f"/admin/jobs/job/{{{name}}}/change/" for name in ("stuck", "failed", "held", "done", "released")),
+        "/admin/jobs/job/{stuck}/release/",
+        "/admin/jobs/job/{stuck}/prioritise/",
+        "/admin/jobs/job/{stuck}/history/",
+    ],
+    "bots": [
+        "/admin/bots/bot/",
+        "/admin/bots/bot/{ada}/change/",
+        "/admin/bots/bot/{bob}/change/",
+        "/admin/bots/bot/{ada}/rotate/",
+        "/admin/bots/bot/add/",
+        "/admin/bots/apikey/",
+        "/admin/password_change/",
+    ],
+    "kinds_and_history": [
+        "/admin/jobs/jobkind/",
+        "/admin/jobs/jobkind/sum/change/",
+        "/admin/jobs/jobevent/",
+        "/admin/jobs/jobevent/patterns/?counted=all",
+        "/admin/jobs/jobevent/patterns/?range=24h&bot=carl&counted=all",
+        "/admin/jobs/jobevent/patterns/?from=yesterday&bot=zoe",
+    ],
+    "incidents": [
+        "/admin/alerts/incident/",
+        "/admin/alerts/incident/?status=open",
+        *(f"/admin/alerts/incident/{{incident_{name}}}/change/" for name in (*CAUSES, *FATES)),
+    ],
+    "channels": [
+        "/admin/alerts/channel/",
+        "/admin/alerts/channel/add/",
+        "/admin/alerts/channel/{chat}/change/",
+        "/admin/alerts/channel/{hook}/change/",
+        "/admin/alerts/channel/{hook}/secret/",
+        "/admin/alerts/channel/{hook}/history/",
+        "/admin/alerts/delivery/",
+        "/admin/alerts/delivery/{delivery}/change/",
+    ],
+}
 
 
 def some_channels():
@@ -36,92 +90,47 @@ def some_channels():
         quiet_from=time(22),
         quiet_until=time(7),
     )
-    for number, status in enumerate(("sent", "waiting", "given_up", "dropped")):
+    incidents = {}
+    for number, fate in enumerate(FATES):
         incident = an_incident("ada", "bob", about=f"{number}", title="2 bots are stuck on sum jobs")
+        incidents[f"incident_{fate}"] = incident
+        status = fate.removeprefix("delivery_")
         outbox.enqueue_notifications(incident, Moment.OPENED)
         Delivery.objects.filter(incident=incident, channel=hook).update(
             status=status, tries=number, error="503 Service Unavailable" if status == "given_up" else ""
         )
         Delivery.objects.filter(incident=incident, channel=chat).update(status="sent", outcome="200 OK: ok", tries=1)
     Channel.objects.create(name="Not used", address="x", enabled=False)
-    return chat, hook
+    return incidents | {"chat": chat, "hook": hook, "delivery": hook.deliveries.earliest("pk")}
 
 
-def fill(olga, ada, bob, age):
-    """Fill the site. Returns the addresses of its pages: `{section: [address, …]}`."""
-    carl = bot_named("carl", kinds=["divide"])
+def fill(olga):
+    """Fill the site. Returns its rows by the names that `PAGES` has for them."""
+    ada, bob, carl = bot_named("ada"), bot_named("bob"), bot_named("carl", kinds=["divide"])
     stuck, failed, held = take_one(ada), take_one(bob), take_one(bob)
     done = [take_one(bob) for _ in range(3)]
     for lease in done:
         lease.complete({"text": "x" * 400, "list": list(range(20)), "nothing": None})
-        age(lease, 4)
+        make_older(lease, 4)
     failed.fail("Traceback (most recent call last):\n  File …\nValueError: no address", retry=False)
     held.heartbeat(progress=40, note="half way")
     enqueue_one(kind="divide", payload={"a": {"b": [1, "two"]}})
     released = take_one(carl, kind="divide")
     lifecycle.release([released.id], by=By.operator(olga), reason="carl is slow")
     released.complete("late")
-    age(stuck, 3)
+    make_older(stuck, 3)
     run.sweep()
     rollup.add_closed_minutes(timezone.now() + timedelta(minutes=2))
     reconcile.reconcile()
     Bot.objects.filter(name="carl").update(quarantined_at=Now())
     enqueue_one(kind="divide", run_at=timezone.now() - timedelta(hours=2))
     reconcile.reconcile()
-    acknowledge.acknowledge([Incident.objects.get(cause="waiting").pk], by="olga", remark="it is batch night")
-    acknowledge.acknowledge([Incident.objects.get(cause="quarantined").pk], by="olga")
+    incidents = {f"incident_{cause}": Incident.objects.get(cause=cause) for cause in CAUSES}
+    acknowledge.acknowledge([incidents["incident_waiting"].pk], by="olga", remark="it is batch night")
+    acknowledge.acknowledge([incidents["incident_quarantined"].pk], by="olga")
     Incident.objects.filter(cause="quarantined").update(resolved_at=Now())
-    chat, hook = some_channels()
     ApiKey.objects.create(user=olga, prefix="jsk_", digest=b"x" * 32)
-    addresses = {
-        "jobs": [
-            "/admin/",
-            "/admin/?span=day",
-            "/admin/jobs/job/",
-            "/admin/jobs/job/?view=stuck",
-            "/admin/jobs/job/?view=failed&q=error:address",
-            "/admin/jobs/job/?view=scheduled",
-            "/admin/jobs/job/add/?kind=sum",
-            "/admin/jobs/job/upload/",
-        ],
-        "one_job": [
-            *(f"/admin/jobs/job/{lease.id}/change/" for lease in (stuck, failed, held, done[0], released)),
-            f"/admin/jobs/job/{stuck.id}/release/",
-            f"/admin/jobs/job/{stuck.id}/prioritise/",
-            f"/admin/jobs/job/{stuck.id}/history/",
-        ],
-        "bots": [
-            "/admin/bots/bot/",
-            f"/admin/bots/bot/{ada.pk}/change/",
-            f"/admin/bots/bot/{bob.pk}/change/",
-            f"/admin/bots/bot/{ada.pk}/rotate/",
-            "/admin/bots/bot/add/",
-            "/admin/bots/apikey/",
-            "/admin/password_change/",
-        ],
-        "kinds_and_history": [
-            "/admin/jobs/jobkind/",
-            "/admin/jobs/jobkind/sum/change/",
-            "/admin/jobs/jobevent/",
-            "/admin/jobs/jobevent/patterns/?counted=all",
-            "/admin/jobs/jobevent/patterns/?range=24h&bot=carl&counted=all",
-            "/admin/jobs/jobevent/patterns/?from=yesterday&bot=zoe",
-        ],
-        "incidents": [
-            "/admin/alerts/incident/",
-            "/admin/alerts/incident/?status=open",
-            *(f"/admin/alerts/incident/{incident.pk}/change/" for incident in Incident.objects.all()),
-        ],
-        "channels": [
-            "/admin/alerts/channel/",
-            "/admin/alerts/channel/add/",
-            f"/admin/alerts/channel/{chat.pk}/change/",
-            f"/admin/alerts/channel/{hook.pk}/change/",
-            f"/admin/alerts/channel/{hook.pk}/secret/",
-            f"/admin/alerts/channel/{hook.pk}/history/",
-            "/admin/alerts/delivery/",
-            f"/admin/alerts/delivery/{hook.deliveries.earliest('pk').pk}/change/",
-        ],
-    }
-    assert tuple(addresses) == SECTIONS
-    return addresses
+    leases = {"stuck": stuck, "failed": failed, "held": held, "done": done[0], "released": released}
+    rows = leases | incidents | some_channels() | {"ada": ada, "bob": bob}
+    assert Incident.objects.count() == len([name for name in rows if name.startswith("incident_")])
+    return {name: row.id for name, row in rows.items()}

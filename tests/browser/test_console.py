@@ -16,6 +16,9 @@ from tests.cast import enqueue_one, take_one
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, serialized_rollback=False)]
 
+#: Milliseconds after which Home refreshes. The browser's clock is moved on by that, so that no test waits for it.
+REFRESH = 5000
+
 
 @pytest.fixture
 def olgas(page, live_server, olga):
@@ -26,6 +29,7 @@ def olgas(page, live_server, olga):
 
 def test_a_bot_that_gets_stuck_is_seen_on_home_within_one_refresh_and_nothing_is_lost(olgas, ada, age):
     lease = take_one(ada)
+    olgas.clock.install()
     olgas.goto("/admin/")
     expect(olgas.get_by_text("Nothing is stuck.")).to_be_visible()
     # An open menu, the focus and the scroll stay where they are.
@@ -33,6 +37,7 @@ def test_a_bot_that_gets_stuck_is_seen_on_home_within_one_refresh_and_nothing_is
     olgas.locator("#all-bots").focus()
     age(lease, 3)
     run.sweep()
+    olgas.clock.fast_forward(REFRESH)
     needs = olgas.get_by_role("region", name="What needs you now")
     expect(needs).to_contain_text("silent for 3 m", timeout=15_000)
     expect(needs.get_by_role("link", name=f"Release job {lease.id}")).to_be_visible()
@@ -65,15 +70,19 @@ def test_home_says_when_it_could_not_refresh_and_when_it_can_again(browser, live
     context = browser.new_context(base_url=live_server.url)
     come_in(context, live_server, olga)
     page = context.new_page()
+    page.clock.install()
     page.goto("/admin/")
     expect(page.locator("#updated")).to_contain_text("Updated")
     context.set_offline(True)
+    page.clock.fast_forward(REFRESH)
     expect(page.locator("#updated")).to_contain_text("The server cannot be reached; trying again.", timeout=15_000)
     expect(page.get_by_role("status")).to_contain_text("cannot be reached")
     context.set_offline(False)
+    page.clock.fast_forward(REFRESH)
     expect(page.locator("#updated")).to_contain_text("Updated", timeout=15_000)
     # Somebody whose session has ended is told so, and keeps the page.
     context.clear_cookies()
+    page.clock.fast_forward(REFRESH)
     expect(page.locator("#updated")).to_contain_text("You are logged out", timeout=15_000)
     expect(page.get_by_role("region", name="What needs you now")).to_be_visible()
     context.close()

@@ -6,22 +6,21 @@ Those that one sees when logged in have a file of their own for each section, `t
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
-from tests.browser.filled import SECTIONS
-from tests.browser.pages import RULES
+from tests.browser.filled import PAGES
+from tests.browser.pages import violations
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, serialized_rollback=False)]
 
 
 def test_each_section_has_its_file():
     files = Path(__file__).parent.glob("test_pages_of_*.py")
-    assert {path.stem.removeprefix("test_pages_of_") for path in files} == set(SECTIONS)
+    assert {path.stem.removeprefix("test_pages_of_") for path in files} == set(PAGES)
 
 
 def test_the_page_to_log_in_is_for_everybody(page, live_server):
     page.goto("/admin/login/")
-    assert Axe().run(page, options=RULES).response["violations"] == []
+    assert violations(page) == []
 
 
 def test_the_api_docs_work_under_the_policy(page, live_server):

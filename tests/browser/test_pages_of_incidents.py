@@ -2,12 +2,11 @@
 
 import pytest
 
-from tests.browser.filled import fill
-from tests.browser.pages import SCREENS, check
+from tests.browser.filled import PAGES
 
-pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, serialized_rollback=False)]
+pytestmark = [pytest.mark.browser, pytest.mark.django_db]
 
 
-@pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: f"{screen[0]}-{screen[1]}")
-def test_they_are_for_everybody(browser, live_server, olga, ada, bob, age, screen):
-    check(browser, live_server, olga, fill(olga, ada, bob, age)["incidents"], screen)
+@pytest.mark.parametrize("address", PAGES["incidents"])
+def test_it_is_for_everybody(visit, address):
+    visit(address)

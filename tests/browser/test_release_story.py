@@ -43,7 +43,7 @@ def test_an_operator_releases_a_stuck_job_and_another_bot_finishes_it(page, stuc
     assert (stuck.job.status, stuck.job.result) == (JobStatus.SUCCEEDED, 3)
 
 
-def test_several_jobs_are_released_from_the_list_and_the_rest_is_said(page, ada, held_by, olga):
+def test_several_jobs_are_released_from_the_list_and_the_rest_is_named(page, ada, held_by, olga):
     leases = [held_by(ada) for _ in range(3)]
     log_in(page, olga)
     page.goto("/admin/jobs/job/")

@@ -303,7 +303,7 @@ def test_a_report_rejected_in_an_exchange_leaves_the_others_alone(server: FakeSe
 
 
 @pytest.mark.parametrize("alone", [True, False])
-def test_reports_of_an_exchange_whose_answer_was_lost_are_said_again_without_its_claim(
+def test_reports_of_an_exchange_whose_answer_was_lost_are_sent_again_without_its_claim(
     server: FakeServer, run_bot: RunBot, alone: bool
 ) -> None:
     job = server.add_job("sum")
@@ -326,7 +326,7 @@ def test_the_reports_of_a_bot_that_was_replaced_go_out_without_a_claim(server: F
     assert "claim" not in server.of("exchange")[-1].body
 
 
-def test_a_bot_that_may_hold_unknown_jobs_takes_nothing_new_until_it_has_said_hello(
+def test_a_bot_that_may_hold_unknown_jobs_takes_nothing_new_until_its_hello(
     server: FakeServer, run_bot: RunBot
 ) -> None:
     gate = Gate()

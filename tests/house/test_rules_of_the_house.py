@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from django.contrib import admin
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted(
@@ -183,3 +184,28 @@ def test_no_python_sets_a_bots_state_but_that_it_is_down(path):
         and state & {keyword.arg for keyword in node.keywords}
     ]
     assert len(written) == (1 if name(path) == "jobs/lifecycle/holders.py" else 0)
+
+
+@pytest.mark.parametrize("path", [p for p in SOURCES if name(p) != "jobsite/lib/locks.py"], ids=name)
+def test_advisory_locks_are_taken_by_their_names_alone(path):
+    assert "pg_try_advisory" not in path.read_text(encoding="utf-8")
+    assert "pg_advisory" not in path.read_text(encoding="utf-8")
+
+
+def test_no_statement_takes_an_advisory_lock():
+    statements = [
+        path
+        for path in ROOT.rglob("*.sql")
+        if path.relative_to(ROOT).parts[0] in ("jobsite", "alerts", "jobs", "bots") and "migrations" not in path.parts
+    ]
+    assert statements
+    assert [name(p) for p in statements if "advisory" in p.read_text(encoding="utf-8")] == []
+
+
+def test_styles_name_columns_of_the_admin_that_exist():
+    """A column's class in HTML is its name, so a renamed one loses its style and its label on a phone."""
+    styled = set(re.findall(r"\.field-(\w+)", (ROOT / "jobs/static/jobs/console.css").read_text(encoding="utf-8")))
+    columns = {name for model_admin in admin.site._registry.values() for name in dir(model_admin)}
+    columns |= {field.name for model in admin.site._registry for field in model._meta.get_fields()}
+    assert styled
+    assert styled <= columns

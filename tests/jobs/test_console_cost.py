@@ -4,9 +4,13 @@ At the size of a test PostgreSQL would rather read a small table than an index; 
 as it does with ten million.
 """
 
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -20,7 +24,8 @@ from jobs.release_patterns import samples
 from jobs.states import JobStatus
 from jobs.stats import counts, rollup
 from tests.alerts.passing import an_incident
-from tests.jobs.test_plans import FILL, history  # noqa: F401  the fixture
+from tests.cast import bot_named
+from tests.jobs.test_plans import FILL, fill
 
 pytestmark = pytest.mark.django_db
 
@@ -75,22 +80,34 @@ EVENTS = """
 """
 
 
+@pytest.fixture(scope="module")
+def history(django_db_setup: None, django_db_blocker: Any) -> Iterator[Bot]:
+    """The bot that holds the jobs. All is filled once: each test is undone by itself, and this after the last one."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        ada = bot_named("ada")
+        fill(ada)
+        # Nobody becomes stuck while the tests of this file run.
+        JobKind.objects.update(heartbeat_within=timedelta(hours=1))
+        with connection.cursor() as cursor:
+            cursor.execute(EVENTS)
+            cursor.execute("ANALYZE jobs_jobevent")
+        rollup.add_closed_minutes()
+        SweepRun.objects.create(started_at=Now(), finished_at=Now(), took=0)
+        for n in range(20):
+            an_incident(about=f"kind {n}", acknowledged_at=Now() if n % 2 else None)
+        yield ada
+        transaction.set_rollback(True)
+
+
 @pytest.fixture
-def console(client: Client, olga: User, history: Bot, monkeypatch: pytest.MonkeyPatch) -> Client:  # noqa: F811
+def console(client: Client, history: Bot, olga: User, monkeypatch: pytest.MonkeyPatch) -> Client:
     client.force_login(olga)
-    with connection.cursor() as cursor:
-        cursor.execute(EVENTS)
-        cursor.execute("ANALYZE jobs_jobevent")
     # In the same proportion to the table as they are to ten million jobs.
     small = ((counts, "COUNTED"), (job_list, "SAMPLE"), (job_list, "SEARCHED"), (samples, "MAX_SAMPLES"))
     for module, name in small:
         monkeypatch.setattr(module, name, 100)
     monkeypatch.setattr(samples, "MAX_SEARCHED", 1000)
     monkeypatch.setattr(CappedPaginator, "LIMIT", 300)
-    rollup.add_closed_minutes()
-    SweepRun.objects.create(started_at=Now(), finished_at=Now(), took=0)
-    for n in range(20):
-        an_incident(about=f"kind {n}", acknowledged_at=Now() if n % 2 else None)
     return client
 
 
@@ -123,7 +140,7 @@ def test_a_page_asks_few_questions_and_reads_no_table_of_jobs(console: Client, p
 
 
 @pytest.mark.parametrize("status", [JobStatus.PENDING, JobStatus.PROCESSING, JobStatus.SUCCEEDED])
-def test_the_page_of_a_job_and_of_a_bot_ask_few_questions(console: Client, history: Bot, status: str) -> None:  # noqa: F811
+def test_the_page_of_a_job_and_of_a_bot_ask_few_questions(console: Client, history: Bot, status: str) -> None:
     job = Job.objects.filter(status=status).first()
     assert job is not None
     for url in (
@@ -159,11 +176,17 @@ def test_a_count_of_many_stops(console: Client) -> None:
         assert "count(*)" not in sql.lower() or "LIMIT" in sql or "bots_bot" in sql, sql
 
 
+BOTS = """
+    INSERT INTO bots_bot (name, kinds, status)
+    SELECT 'bot-' || to_char(n, 'FM00000'), '{}', CASE WHEN n % 2 = 1 THEN 'busy' ELSE 'idle' END
+    FROM generate_series(0, 9999) AS n
+"""
+
+
 def test_home_folds_a_large_fleet_and_stays_small(console: Client) -> None:
-    Bot.objects.bulk_create(
-        [Bot(name=f"bot-{n:05}", status="busy" if n % 2 else "idle") for n in range(10_000)]
-        + [Bot(name="sick", health_status="unhealthy", health_reason="silent for 9 m on sum job 1, limit 2 m")]
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(BOTS)
+    Bot.objects.create(name="sick", health_status="unhealthy", health_reason="silent for 9 m on sum job 1, limit 2 m")
     queries, html = asked(console, PAGES["home"])
     said = html.decode()
     assert len(queries) <= MOST_QUERIES
@@ -191,7 +214,7 @@ def test_hand_backs_are_found_by_when_they_ended_and_their_kinds_by_key(console:
     assert "jobevent_by_bot" in plan(looked)
 
 
-def test_release_patterns_of_a_large_fleet_stay_small(console: Client, history: Bot) -> None:  # noqa: F811
+def test_release_patterns_of_a_large_fleet_stay_small(console: Client, history: Bot) -> None:
     with connection.cursor() as cursor:
         cursor.execute(FLEET)
         cursor.execute("ANALYZE jobs_jobrollup")

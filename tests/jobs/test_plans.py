@@ -60,15 +60,20 @@ DUE = """
 """
 
 
-@pytest.fixture
-def history(ada: Bot) -> Bot:
+def fill(bot: Bot) -> None:
+    """Fill the table of jobs; the bot holds those that are held."""
     with connection.cursor() as cursor:
         # Entries of what earlier tests rolled back would be counted, too.
         cursor.execute("REINDEX TABLE jobs_job")
     enqueue_one()
     with connection.cursor() as cursor:
-        cursor.execute(FILL, {"bot": ada.pk})
+        cursor.execute(FILL, {"bot": bot.pk})
         cursor.execute("ANALYZE jobs_job")
+
+
+@pytest.fixture
+def history(ada: Bot) -> Bot:
+    fill(ada)
     return ada
 
 

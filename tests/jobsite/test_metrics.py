@@ -64,7 +64,7 @@ def scrape(settings: Any) -> Callable[[], Callable[..., float]]:
 # --- Who may ------------------------------------------------------------------------------------------------------
 
 
-def test_nobody_may_read_it_unless_somebody_said_who(client: Client, settings: Any) -> None:
+def test_nobody_may_read_it_unless_a_setting_allows_it(client: Client, settings: Any) -> None:
     for header in (
         {},
         {"authorization": "Bearer "},

@@ -38,7 +38,7 @@ def test_a_real_house_is_never_seeded():
 
 
 @pytest.mark.parametrize("rows", ["0", "-5"])
-def test_a_number_that_is_none_is_said(settings, rows):
+def test_a_number_that_is_none_is_named(settings, rows):
     settings.DEBUG = True
     with pytest.raises(CommandError, match="positive number"):
         call_command("seed", "--", rows)

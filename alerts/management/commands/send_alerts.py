@@ -9,7 +9,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from alerts.delivery.dispatch import SendCounts, send_due
 from alerts.incidents import reconcile
-from jobsite.lib.loop import DATABASE_AWAY, one_line, run_repeatedly, seconds, time_now
+from jobsite.lib.loop import DATABASE_AWAY, error_line, run_repeatedly, seconds, time_now
+from jobsite.lib.plain_text import one_line
 
 
 class Command(BaseCommand):
@@ -28,7 +29,9 @@ class Command(BaseCommand):
         try:
             sent = self._once(json)
         except DATABASE_AWAY as error:
-            raise CommandError(f"Sending failed. Notifications sent before that stay sent. {one_line(error)}") from None
+            raise CommandError(
+                f"Sending failed. Notifications sent before that stay sent. {error_line(error)}"
+            ) from None
         except KeyboardInterrupt:
             raise CommandError("Interrupted. Notifications sent before that stay sent.", returncode=130) from None
         self._report(sent)
@@ -49,4 +52,4 @@ class Command(BaseCommand):
 
     def _report(self, sent: SendCounts) -> None:
         for channel, error in sent.errors:
-            self.stderr.write(f"{time_now()} {channel}: {error}")
+            self.stderr.write(one_line(f"{time_now()} {channel}: {error}"))

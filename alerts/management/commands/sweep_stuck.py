@@ -11,6 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from alerts import ping
 from alerts.delivery import timing
@@ -23,7 +24,8 @@ from jobs.sweep import result as sweeping
 from jobs.sweep.duties import record_incidents
 from jobs.sweep.result import SweepAction, Swept
 from jobs.sweep.run import sweep
-from jobsite.lib.loop import DATABASE_AWAY, one_line, run_repeatedly, seconds, time_now
+from jobsite.lib.loop import DATABASE_AWAY, error_line, run_repeatedly, seconds, time_now
+from jobsite.lib.plain_text import one_line
 
 
 class Command(BaseCommand):
@@ -44,7 +46,7 @@ class Command(BaseCommand):
             self._once(dry_run, json, kind, self._send_due)
         except DATABASE_AWAY as error:
             raise CommandError(
-                f"The sweep failed. Batches committed before that stay committed. {one_line(error)}"
+                f"The sweep failed. Batches committed before that stay committed. {error_line(error)}"
             ) from None
         except KeyboardInterrupt:
             raise CommandError("Interrupted. Batches committed before that stay committed.", returncode=130) from None
@@ -73,7 +75,7 @@ class Command(BaseCommand):
         self.stdout.write(_summary(swept, dry_run) + when)
         if dry_run and not terminal:
             for act in swept.actions:
-                self.stdout.write(_line(act, bots))
+                self.stdout.write(one_line(_line(act, bots)))
 
     def _send_due(self) -> None:
         """Send after a single sweep, and wait for the tries to end."""
@@ -82,10 +84,10 @@ class Command(BaseCommand):
     def _report_sent(self, sent: SendCounts) -> None:
         """Print errors of channels. They do not fail the sweep."""
         for channel, error in sent.errors:
-            self.stderr.write(f"{time_now()} {channel}: {error}")
+            self.stderr.write(one_line(f"{time_now()} {channel}: {error}"))
 
     def _report_failed(self, error: BaseException) -> None:
-        self.stderr.write(f"{time_now()} Sending failed and will be retried. {one_line(error)}")
+        self.stderr.write(f"{time_now()} Sending failed and will be retried. {error_line(error)}")
 
 
 def _sweep(kind: str | None, dry_run: bool) -> Swept:
@@ -131,5 +133,6 @@ def _table(swept: Swept, bots: dict[int, str]) -> Table:
     table = Table("job", "kind", "bot", "action", "why", caption=f"and {unlisted} more" if unlisted else None)
     for act in swept.actions[: sweeping.MAX_ACTIONS]:
         job = "" if act.job is None else str(act.job)
-        table.add_row(job, act.kind or "", bots.get(act.bot, "?"), _outcome(act), act.reason)
+        cells = (job, act.kind or "", bots.get(act.bot, "?"), _outcome(act), act.reason)
+        table.add_row(*(Text(one_line(cell)) for cell in cells))
     return table

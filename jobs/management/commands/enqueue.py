@@ -15,6 +15,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from jobs.enqueue.csv_file import is_csv, read_csv
 from jobs.enqueue.files import BadFile, read_ndjson
 from jobs.enqueue.load import Loaded, load
+from jobsite.lib.plain_text import one_line
 
 
 class Command(BaseCommand):
@@ -53,7 +54,7 @@ class Command(BaseCommand):
 
     def _report(self, loaded: Loaded, took: float, *, skip_bad: bool, dry_run: bool) -> None:
         for line in loaded.bad_lines:
-            self.stderr.write(f"{line.place}: {line.message}")
+            self.stderr.write(one_line(f"{line.place}: {line.message}"))
         if loaded.bad > len(loaded.bad_lines):
             self.stderr.write(f"and {_count(loaded.bad - len(loaded.bad_lines), 'more bad line')}")
         if loaded.bad and not skip_bad:

@@ -9,6 +9,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 
 from jobs.explain.why import Explained, explain
 from jobs.models import Job
+from jobsite.lib.plain_text import one_line
 
 
 def _number(text: str) -> int:
@@ -40,4 +41,4 @@ def _as_text(explained: Explained) -> str:
     lines = [f"{explained.kind} job {explained.job} is {explained.status}.", explained.why, ""]
     width = max((len(line.about) for line in explained.evidence), default=0)
     lines += [f"  {line.about:<{width}}  {line.says}" for line in explained.evidence]
-    return "\n".join(lines).rstrip()
+    return "\n".join(map(one_line, lines)).rstrip()

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from jobs.stats import rollup
 from jobs.sweep import retention
 from jobs.sweep.retention import Old
-from jobsite.lib.loop import DATABASE_AWAY, one_line
+from jobsite.lib.loop import DATABASE_AWAY, error_line
 
 
 class Command(BaseCommand):
@@ -33,7 +33,7 @@ class Command(BaseCommand):
         try:
             self._prune(deleted, dry_run)
         except DATABASE_AWAY as error:
-            raise CommandError(f"Failed. {_summary(deleted, dry_run)} {one_line(error)}") from None
+            raise CommandError(f"Failed. {_summary(deleted, dry_run)} {error_line(error)}") from None
         except KeyboardInterrupt:
             raise CommandError(f"Interrupted. {_summary(deleted, dry_run)}", returncode=130) from None
         self.stdout.write(_summary(deleted, dry_run))

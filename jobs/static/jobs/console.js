@@ -1,10 +1,10 @@
-// What the pages do by themselves: ages that tick, a Home that refreshes, and keys. Without it every action still works.
+// Update ages, refresh Home, and add keyboard shortcuts. Every action works without this script.
 "use strict";
 (() => {
   const $ = (selector, root = document) => root.querySelector(selector);
   const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
 
-  // --- Ages tick. The server's clock is the one that counts: the difference to this machine's is taken off. ---
+  // --- Ages, by the server's clock: subtract its difference to this machine's. ---
   const stamp = $("[data-server-now]");
   const ahead = stamp ? Date.now() - Date.parse(stamp.dataset.serverNow) : 0;
   const words = (ms) => {
@@ -25,9 +25,9 @@
   };
   setInterval(tick, 1000);
 
-  // --- Live regions: what is open stays open, what is scrolled stays so, and a failure is said. ---
+  // --- Live regions: keep open details and scroll positions, and announce failures. ---
   let kept = null, failing = false;
-  const say = (text) => { const live = $("#live-said"); if (live) live.textContent = text; };
+  const say = (text) => { const live = $("#live-status"); if (live) live.textContent = text; };
   const stale = (why) => {
     const line = $("#updated");
     if (!line) return;
@@ -39,7 +39,7 @@
   };
   const live = (event) => event.detail.elt && event.detail.elt.closest && event.detail.elt.closest("[data-live]");
   document.addEventListener("htmx:beforeRequest", (event) => {
-    // Nobody looks, or somebody is choosing in a menu or marking text: not now.
+    // Do not refresh a hidden page, or while the user chooses in a menu or selects text.
     if (!live(event)) return;
     const marked = String(getSelection()).length > 0;
     if (document.hidden || marked || document.activeElement instanceof HTMLSelectElement) event.preventDefault();
@@ -68,12 +68,12 @@
   document.addEventListener("htmx:sendError", (event) => live(event) && stale("The server cannot be reached; trying again."));
   document.addEventListener("htmx:timeout", (event) => live(event) && stale("The server did not answer in time; trying again."));
 
-  // --- Menus close as menus do. ---
+  // --- Close menus on a click outside and on Escape ---
   document.addEventListener("click", (event) => {
     for (const el of $$(".filters details[open]")) if (!el.contains(event.target)) el.open = false;
   });
 
-  // --- Keys ---
+  // --- Keyboard shortcuts ---
   const help = $("#keys"), button = $("#keys-help");
   if (button && help) {
     button.hidden = false;

@@ -8,7 +8,7 @@ WITH done AS MATERIALIZED (
     CROSS JOIN LATERAL (
         -- GREATEST passes over NULL: what was never claimed has not waited for no time.
         SELECT CASE WHEN claimed_at IS NOT NULL
-                    THEN GREATEST(date_part('epoch', claimed_at - run_at), 0) END AS waited,
+                    THEN GREATEST(date_part('epoch', claimed_at - GREATEST(run_at, finished.created_at)), 0) END AS waited,
                CASE WHEN status = 'succeeded' AND started_at IS NOT NULL
                     THEN GREATEST(date_part('epoch', finished_at - started_at), 0) END AS ran) t
     WHERE {not_yet_added}

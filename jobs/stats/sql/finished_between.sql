@@ -2,7 +2,7 @@
    `job_finished_of_kind`. OFFSET, so that PostgreSQL never makes a join of it and reads all jobs. */
 jobs_jobkind
 CROSS JOIN LATERAL (
-    SELECT kind_id, status, run_at, claimed_at, started_at, finished_at, finished_by_id,
+    SELECT kind_id, status, run_at, created_at, claimed_at, started_at, finished_at, finished_by_id,
            xmin AS written_by
     FROM jobs_job
     WHERE kind_id = jobs_jobkind.name AND status IN ('succeeded', 'failed', 'cancelled')

@@ -106,7 +106,7 @@ def test_saving_does_not_take_back_what_a_sender_noted_meanwhile(olgas: Client, 
         ({"after": "-1:00:00"}, "after", "greater than or equal to"),
     ],
 )
-def test_what_is_wrong_is_said_beside_its_field_and_the_address_is_not_sent_back(
+def test_an_error_is_shown_beside_its_field_and_the_address_is_not_sent_back(
     olgas: Client, given: dict[str, str], field: str, why: str
 ) -> None:
     response = olgas.post(ADD, FORM | given)

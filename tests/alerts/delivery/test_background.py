@@ -31,7 +31,7 @@ def test_only_so_many_passes_go_on_at_once_and_all_of_them_end_with_the_loop(mon
     assert not began.acquire(blocking=False)
 
 
-def test_a_database_that_goes_away_is_said_and_the_next_pass_begins_all_the_same(
+def test_a_database_that_goes_away_is_reported_and_the_next_run_begins_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     said: list[str] = []

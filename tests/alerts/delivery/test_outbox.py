@@ -48,7 +48,7 @@ def test_each_channel_that_wants_it_gets_one_row(channel: Channel) -> None:
     assert {row.channel.name for row in Delivery.objects.all()} == {"on call", "second"}
 
 
-def test_one_state_is_told_once_however_often_it_is_said(channel: Channel) -> None:
+def test_one_state_is_sent_once_however_often_it_is_enqueued(channel: Channel) -> None:
     incident = an_incident("ada")
     assert enqueue_notifications(incident, Moment.OPENED) == 1
     assert enqueue_notifications(incident, Moment.OPENED) == 0

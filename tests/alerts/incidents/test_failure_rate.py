@@ -5,17 +5,17 @@ import random
 import pytest
 
 from alerts.incidents.failure_rate import MIN_FAILED, jumped, still_up
-from jobsite.lib.proportions import Share, newcombe_growth, wilson_interval
+from jobsite.lib.proportions import Share, newcombe_growth, wilson
 
 
 def test_the_interval_is_wilsons():
     # Newcombe (1998), "Two-sided confidence intervals for the single proportion", table I: 81 of 263, 95 %.
-    low, high = wilson_interval(Share(81, 263), 1.959964)
+    low, high = wilson(81, 263, 1.959964)
     assert (round(low, 4), round(high, 4)) == (0.2553, 0.3662)
     # And 0 of 20, where the usual formula has no width.
-    low, high = wilson_interval(Share(0, 20), 1.959964)
+    low, high = wilson(0, 20, 1.959964)
     assert (low, round(high, 4)) == (0.0, 0.1611)
-    assert wilson_interval(Share(0, 0), 2) == (0.0, 1.0)
+    assert wilson(0, 0, 2) == (0.0, 1.0)
 
 
 def test_the_growth_is_newcombes():

@@ -35,7 +35,7 @@ def test_a_job_that_is_due_for_longer_than_its_kind_allows_opens_an_incident(ada
     assert told == [("waiting", "opened", 1, incident.title)]
 
 
-def test_that_no_bot_takes_the_kind_is_said(db):
+def test_the_reason_names_that_no_bot_takes_the_kind(db):
     make_older(enqueue_one(), 61)
     look()
     assert the_one().reason.endswith("limit 1 h; no bot takes this kind.")

@@ -48,7 +48,7 @@ def test_a_new_priority_is_asked_for_and_given(asking):
 
 
 @pytest.mark.parametrize("priority", ["", "high", "1.5", "99999999"])
-def test_a_priority_that_is_none_is_said_and_changes_nothing(asking, priority):
+def test_a_priority_that_is_none_is_refused_and_changes_nothing(asking, priority):
     job = enqueue_one()
     more = {"confirmed": "yes", "priority": priority}
     said = asking.post(LIST, form("prioritise_jobs", [job], **more)).content.decode()

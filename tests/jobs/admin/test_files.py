@@ -110,7 +110,7 @@ def test_of_a_broken_array_nothing_is_offered(asking):
     assert 'name="load' not in page
 
 
-def test_no_file_is_said(asking):
+def test_no_file_is_an_error(asking):
     assert "Choose a file first." in asking.post(UPLOAD).content.decode()
 
 

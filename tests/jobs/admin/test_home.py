@@ -62,10 +62,22 @@ def test_a_bot_has_a_tile_with_the_word_that_matters_most(ada, bob):
     assert words == {"ada": "busy", "bob": "potentially_stuck", "carl": "paused", "dora": "down"}
 
 
-def test_the_rank_in_the_database_is_the_same_word(ada, bob):
-    roster.pause(Bot.objects.filter(pk=ada.pk))
-    for bot in lists_home.ranked(Bot.objects.all()):
-        assert bot.rank[1:] == lists_home.bot_state(bot)
+@pytest.mark.parametrize(
+    ("fields", "state"),
+    [
+        ({"health_status": "unhealthy", "quarantined": True, "status": "down"}, "unhealthy"),
+        ({"health_status": "potentially_stuck", "quarantined": True}, "quarantined"),
+        ({"health_status": "potentially_stuck", "status": "down"}, "potentially_stuck"),
+        ({"status": "down", "paused": True}, "down"),
+        ({"status": "busy", "paused": True}, "paused"),
+        ({"status": "busy"}, "busy"),
+        ({"status": "idle"}, "idle"),
+    ],
+)
+def test_of_several_states_the_worst_is_on_the_tile(ada, fields, state):
+    since = {"quarantined_at": timezone.now()} if fields.pop("quarantined", False) else {}
+    Bot.objects.filter(pk=ada.pk).update(**fields, **since)
+    assert [shown for _, shown in lists_home.fleet().tiles] == [state]
 
 
 def test_what_waits_longest_is_there_for_each_kind_and_says_when_its_kind_is_paused(home):

@@ -9,9 +9,10 @@ from django.contrib.auth.models import Permission
 from django.urls import reverse
 from django.utils import timezone
 
+from jobs import lifecycle
 from jobs.admin.release_patterns import TABLES
 from jobs.lifecycle import By
-from jobs.models import JobRollup, RollupState
+from jobs.models import Job, JobRollup, RollupState
 from jobs.stats import rollup
 from tests.cast import bot_named, take_one
 from tests.jobs.release_patterns.test_report import done, given
@@ -68,6 +69,19 @@ def test_the_page_says_what_is_counted_and_what_stands_out(asking, told):
     assert "silent for …" in said
 
 
+def test_jobs_and_bots_with_several_returns_are_listed(asking, told, ada, olga):
+    lease = take_one(ada)
+    for hours in (2, 1):
+        given(lease, timezone.now() - timedelta(hours=hours), by=By.operator(olga))
+        Job.objects.filter(pk=lease.id).update(run_at=timezone.now())
+        lifecycle.claim(ada)
+    page = asking.get(PAGE).content.decode()
+    assert "each time by ada" in page
+    assert "No job was returned twice." not in page
+    assert "No bot had two returned leases." not in page
+    assert f'<a href="{reverse("admin:bots_bot_change", args=[ada.pk])}">ada</a>' in page
+
+
 def test_links_lead_to_the_page_and_come_with_their_filter(asking, ada, told):
     for url, link in (
         (reverse("admin:index"), PAGE),
@@ -96,7 +110,7 @@ def test_filters_stay_in_the_links_to_files_and_ranges(asking, told):
     assert 'value="ada"' in of_bot
 
 
-def test_dates_may_be_given_and_a_wrong_one_is_said(asking, told):
+def test_dates_may_be_given_and_a_wrong_one_is_named(asking, told):
     today = timezone.localdate()
     said = asking.get(f"{PAGE}?from={today - timedelta(days=1)}&to={today}").content.decode()
     assert "3 of 4 leases" in said
@@ -107,7 +121,7 @@ def test_dates_may_be_given_and_a_wrong_one_is_said(asking, told):
     assert "No lease ended in this range." in empty
 
 
-def test_a_bot_that_is_not_there_and_a_house_without_a_tally_are_said(asking, db):
+def test_a_bot_that_is_not_there_and_missing_statistics_are_named(asking, db):
     said = asking.get(PAGE + "?bot=%3Cb%3Ezoe").content.decode()
     assert "There is no bot called &lt;b&gt;zoe." in said
     assert "<b>zoe" not in said

@@ -32,7 +32,7 @@ def test_a_timeline_has_each_attempt_its_bot_its_end_and_late_results(ada, bob, 
     ]  # fmt: skip
 
 
-def test_a_kinds_policy_is_said_in_words():
+def test_a_kinds_policy_is_in_words():
     said = policy.policy(JobKind(name="sum", when_silent="fail", heartbeat_within=timedelta(minutes=1)))
     assert said["heartbeat_within"] == "No heartbeat for 1 m: its bot is potentially stuck. For 3 m: unhealthy."
     assert said["when_silent"] == "After 3 m of silence the sweep fails the job."

@@ -301,7 +301,7 @@ def test_a_revoked_token_stops_working_with_the_next_turn(turn: Turn, ada: Bot) 
     refused(turn(ada, claim={}), 401, "unauthorized")
 
 
-def test_what_is_said_of_a_turn_survives_json(turn: Turn, ada: Bot) -> None:
+def test_the_values_of_a_turn_survive_json(turn: Turn, ada: Bot) -> None:
     enqueue_one(payload={"text": '"quotes" \\ and \n'})
     answer = turn(ada, claim={})
     assert json.loads(answer.content)["jobs"][0]["payload"] == {"text": '"quotes" \\ and \n'}

@@ -259,7 +259,7 @@ def test_give_up_ends_a_job_as_failed_with_attempts_left(ada: Bot) -> None:
     assert (lease.job.status, lease.job.error) == (JobStatus.FAILED, "given up: overdue")
 
 
-def test_flag_is_said_once_for_each_attempt_and_changes_nothing(ada: Bot) -> None:
+def test_flag_is_recorded_once_for_each_attempt_and_changes_nothing(ada: Bot) -> None:
     lease = take_one(ada)
     before = lease.job.deadline_at
     assert lifecycle.flag([lease.id], by=SWEEP, reasons={lease.id: "overdue"}) == 1

@@ -51,7 +51,7 @@ def test_a_heartbeat_moves_the_deadline_and_keeps_progress_and_note(ada: Bot) ->
     assert after.deadline_at > before.deadline_at  # type: ignore[operator]
 
 
-def test_a_heartbeat_without_progress_leaves_what_was_said_before(ada: Bot) -> None:
+def test_a_heartbeat_without_progress_leaves_the_progress_before(ada: Bot) -> None:
     lease = take_one(ada)
     lease.heartbeat(progress=40, note="half")
     lease.heartbeat()

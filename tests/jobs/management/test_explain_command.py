@@ -34,7 +34,7 @@ def test_as_json_it_is_one_object_with_the_figures(ada):
     assert limits["figures"] == {"start_within": 300.0, "heartbeat_within": 120.0, "run_within": 600.0}
 
 
-def test_a_job_that_is_not_there_is_said_with_exit_code_1():
+def test_a_job_that_is_not_there_ends_with_exit_code_1():
     with pytest.raises(CommandError, match=r"There is no job 4711\.") as raised:
         run(4711)
     assert raised.value.returncode == 1

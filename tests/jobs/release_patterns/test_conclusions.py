@@ -121,7 +121,7 @@ def test_a_kind_whose_bots_do_nothing_else_is_named_with_that():
 ROUNDS = 300
 
 
-def test_noise_is_said_to_stand_out_in_at_most_one_look_of_a_hundred():
+def test_noise_stands_out_in_at_most_one_report_of_a_hundred():
     dice = random.Random(2026)
     alarms = 0
     for n in range(ROUNDS):
@@ -133,7 +133,7 @@ def test_noise_is_said_to_stand_out_in_at_most_one_look_of_a_hundred():
     assert alarms <= ROUNDS * LEVEL
 
 
-def test_nothing_stands_out_is_said_in_words():
+def test_nothing_stands_out_is_a_sentence():
     figures = world(random.Random(2))
     (said,) = sentences(conclude(figures), NAMES, figures.bots)
     assert said.startswith("Nothing stands out: ")
@@ -151,7 +151,7 @@ def test_the_sentence_has_the_figures_and_how_sure_they_are():
     assert said.endswith("Chance alone would show this less than once in a million such reports.")
 
 
-def test_what_is_too_little_is_said():
+def test_too_few_leases_are_named():
     assert sentences(conclude(ComparedCounts({})), {}, {}) == ["No lease ended in this range."]
     few = {("1", "sum"): (3, 50), ("2", "sum"): (0, 50)}
     assert sentences(conclude(ComparedCounts(few)), {}, few)[0].startswith("Too few to compare: 3 of 100 leases")
@@ -176,7 +176,7 @@ def test_one_bot_is_told_how_it_stands_whether_it_does_or_not():
     ("share", "said"),
     [(0, "0 %"), (1, "100 %"), (0.775, "78 %"), (0.0243, "2.4 %"), (0.003, "0.3 %"), (0.00031, "0.031 %")],
 )  # fmt: skip
-def test_shares_are_said_with_two_digits_that_say_something(share, said):
+def test_shares_have_two_significant_digits(share, said):
     assert per_cent(share) == said
 
 
@@ -185,5 +185,5 @@ def test_shares_are_said_with_two_digits_that_say_something(share, said):
     [(1e-9, "less than once in a million such reports"), (0.00009, "less than once in 10\u202f000 such reports"),
      (0.004, "less than once in 200 such reports"), (0.9, "in most such reports")],
 )  # fmt: skip
-def test_a_chance_is_said_as_once_in_so_many_looks(chance, said):
+def test_a_chance_is_once_in_so_many_reports(chance, said):
     assert in_words(chance) == said

@@ -6,7 +6,8 @@ from math import comb
 
 import pytest
 
-from jobs.release_patterns.outliers import LEVEL, at_least, compare, dispersion, interval
+from jobs.release_patterns.outliers import DEVIATIONS, LEVEL, at_least, compare, dispersion
+from jobsite.lib.proportions import wilson
 
 
 @pytest.mark.parametrize(
@@ -15,13 +16,13 @@ from jobs.release_patterns.outliers import LEVEL, at_least, compare, dispersion,
     [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0, 0.1611), (1, 29, 0.0061, 0.1718)],
 )
 def test_intervals_are_those_that_newcombe_published(k, n, low, high):
-    assert interval(k, n) == pytest.approx((low, high), abs=5e-5)
+    assert wilson(k, n, DEVIATIONS) == pytest.approx((low, high), abs=5e-5)
 
 
 def test_an_interval_of_all_reaches_to_one_and_of_none_says_nothing():
-    assert interval(20, 20)[1] == 1.0
-    assert interval(20, 20)[0] == pytest.approx(1 - 0.1611, abs=5e-5)
-    assert interval(0, 0) == (0.0, 1.0)
+    assert wilson(20, 20, DEVIATIONS)[1] == 1.0
+    assert wilson(20, 20, DEVIATIONS)[0] == pytest.approx(1 - 0.1611, abs=5e-5)
+    assert wilson(0, 0, DEVIATIONS) == (0.0, 1.0)
 
 
 def exact_tail(k, n, share):
@@ -111,7 +112,7 @@ def test_a_bot_that_only_does_a_bad_kind_is_not_blamed():
     assert [one.value for one in compare(crude) if one.out] == ["poor"]
 
 
-def test_a_value_that_is_alone_in_its_strata_is_compared_with_all_and_said_to_be():
+def test_a_value_that_is_alone_in_its_strata_is_compared_with_all_and_not_apart():
     cells = {("only", "bad"): (60, 200), ("a", "good"): (4, 1000), ("b", "good"): (5, 1000)}
     (only,) = [one for one in compare(cells) if one.out]
     assert (only.value, only.apart) == ("only", False)

@@ -58,7 +58,7 @@ def told(db, ada, bob, olga):
 # --- What is asked ---------------------------------------------------------------------------------------------
 
 
-def test_what_makes_no_sense_is_left_out_or_said():
+def test_what_makes_no_sense_is_left_out_or_named():
     plain = ReportParams.from_params({})
     assert (plain.range, plain.kind, plain.bot, plain.counted) == ("7d", "", "", "taken")
     assert asked(range="century", counted="sheep") == plain
@@ -167,7 +167,7 @@ def test_a_kind_and_a_bot_can_be_chosen(told, ada, bob):
     assert of_bot.conclusions.hours == []
 
 
-def test_a_bot_that_is_not_there_is_said(told):
+def test_a_bot_that_is_not_there_is_named(told):
     found = build(asked(bot="zoe"))
     assert found.unknown_bot
     assert (found.conclusions.given, found.conclusions.leases, found.samples.rows, found.bars) == (0, 0, [], [])
@@ -282,7 +282,7 @@ def test_a_bot_that_comes_back_has_its_story(told, ada):
     assert (bot.id, bot.times, bot.kind, bot.story) == (ada.pk, 2, "sum", "2 different jobs, on 2 days")
 
 
-def test_only_the_newest_are_looked_at_and_it_is_said_how_far_that_reaches(told, monkeypatch):
+def test_only_the_newest_are_read_and_the_report_shows_how_far_that_reaches(told, monkeypatch):
     assert build(asked()).samples.all
     monkeypatch.setattr(samples, "MAX_SAMPLES", 2)
     looked = build(asked()).samples

@@ -69,7 +69,7 @@ def ends():
     """Everything that ended: `(moment, kind, bot, the columns in which it counts, waited, ran)`."""
     for job in Job.objects.finished():
         leased = job.claimed_at is not None
-        waited = max(0.0, (job.claimed_at - job.run_at).total_seconds()) if leased else None
+        waited = max(0.0, (job.claimed_at - job.due_since).total_seconds()) if leased else None
         done = job.status == "succeeded"
         ran = (job.finished_at - job.started_at).total_seconds() if done and job.started_at else None
         columns = (["succeeded"] + ["leases_ended"] * leased) * done + ["waits"] * leased

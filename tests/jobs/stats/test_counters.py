@@ -147,7 +147,7 @@ def test_run_times_fall_on_steps(ada: Bot) -> None:
         with connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE jobs_job SET started_at = finished_at - %s * interval '1 second', run_at = claimed_at"
-                " - interval '20 seconds' WHERE id = %s",
+                " - interval '20 seconds', created_at = claimed_at - interval '1 minute' WHERE id = %s",
                 [seconds, lease.id],
             )
 

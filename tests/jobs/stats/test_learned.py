@@ -110,7 +110,7 @@ def test_from_one_to_two_blocks_of_successes_are_kept():
     assert max(seen) <= 2 * BLOCK
 
 
-def test_what_is_usual_is_said_under_a_round_time_that_most_stay_within():
+def test_what_is_usual_is_a_round_time_that_most_stay_within():
     assert after(*[2.5] * 41, *[40] * 9).usual == Usual(41, 50, timedelta(seconds=3))
     assert after(*[2.5] * 30, *[40] * 20).usual == Usual(50, 50, timedelta(minutes=1))
 

@@ -29,8 +29,9 @@ def ended(ada, at, *, seconds=2.0, waited=1.0, kind="sum", fail=False):
     start = at - timedelta(seconds=seconds)
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE jobs_job SET finished_at = %s, started_at = %s, claimed_at = %s, run_at = %s WHERE id = %s",
-            [at, start, start, start - timedelta(seconds=waited), lease.id],
+            "UPDATE jobs_job SET finished_at = %s, started_at = %s, claimed_at = %s, run_at = %s, created_at = %s"
+            " WHERE id = %s",
+            [at, start, start, start - timedelta(seconds=waited), start - timedelta(days=1), lease.id],
         )
         cursor.execute("UPDATE jobs_jobevent SET at = %s WHERE job_id = %s", [at, lease.id])
     return lease

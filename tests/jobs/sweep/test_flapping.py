@@ -122,7 +122,7 @@ def test_why_a_bot_is_in_quarantine_is_on_its_page_on_home_and_in_the_api(client
     assert (answer["quarantined"], answer["quarantine_reason"]) == (True, ada.quarantine_reason)
 
 
-def test_many_expiries_are_said_to_be_at_least_so_many():
+def test_of_many_expiries_the_reason_has_at_least_so_many():
     said = health.flapping([1, 2, 3], timedelta(hours=1), others=True)
     assert said == "at least 3 jobs expired under it within 1 h: 1, 2, 3"
 

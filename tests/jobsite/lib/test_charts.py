@@ -21,7 +21,7 @@ def test_times_end_at_a_round_time(most, top):
 @pytest.mark.parametrize(
     ("seconds", "said"), [(None, "–"), (0.04, "40 ms"), (1.25, "1.2 s"), (60, "60 s"), (210, "3.5 m"), (7200, "2 h")]
 )
-def test_durations_are_said_shortly(seconds, said):
+def test_durations_are_short(seconds, said):
     assert charts.seconds(seconds) == said
 
 
