@@ -3,6 +3,7 @@
 What happened is read from the clients' own logs and from the events, not from what the server says of itself.
 """
 
+import os
 import random
 import subprocess
 import sys
