@@ -49,8 +49,9 @@ serve: $(VENV)/.run ## The web server as in production. Settings come from the e
 	@$(BIN)/python manage.py migrate --check
 	@$(BIN)/python manage.py collectstatic --noinput --verbosity 0
 	@mkdir -p "$$PROMETHEUS_MULTIPROC_DIR" && rm -f "$$PROMETHEUS_MULTIPROC_DIR"/*.db
-	@exec $(BIN)/granian --interface wsgi --host $${HOST:-0.0.0.0} --port $(PORT) --workers $${WEB_WORKERS:-1} \
-		--blocking-threads $${WEB_THREADS:-320} --backpressure 512 --no-ws jobsite.wsgi:application
+	@exec $(BIN)/granian --interface asgi --loop uvloop --http 1 --no-ws --host $${HOST:-127.0.0.1} --port $(PORT) \
+		--workers $${WEB_WORKERS:-1} --backpressure 8192 --http1-buffer-size 65536 --http1-header-read-timeout 10000 \
+		--respawn-failed-workers --respawn-interval 0.5 --workers-kill-timeout 30 jobsite.asgi:application
 
 bench: $(VENV)/.dev ## Measure beside other queues; needs wrk and Node. ARGS="lifecycle --quick"; see bench/README.md.
 	@$(BIN)/python -m bench $(ARGS)

@@ -25,8 +25,10 @@ from jobs.api.turn import TurnResponse
 from jobs.turns import waiting
 from jobsite import metrics, probes
 from jobsite.callers import caller_of
-from jobsite.lib import log_context, problems
+from jobsite.console import error_pages
+from jobsite.lib import bodies, errors, log_context, problems
 from jobsite.lib.connections import places
+from jobsite.rates import rates
 
 log = structlog.stdlib.get_logger("jobsite.requests")
 
@@ -37,12 +39,16 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 EXACT = frozenset(probes.PATHS) | frozenset(turn.PATHS)
 #: The route of a request that matches none.
 UNMATCHED = "unmatched"
+POLICY = "Content-Security-Policy"
+#: The policy of what is no page: JSON, plain text, files.
+NO_PAGE_POLICY = "default-src 'none'; frame-ancestors 'none'"
 
 
 class Entry:
     """The site as the web server calls it: nothing is answered without what is done here.
 
-    Bots' turns are answered at once (`jobs.api.turn`), everything else by `django`.
+    What breaks off, is too long or comes too often is refused here. Bots' turns are answered at once
+    (`jobs.api.turn`), everything else by `django`.
     """
 
     def __init__(self, django: WSGIApplication) -> None:
@@ -54,14 +60,14 @@ class Entry:
         # To tell one from another; it does not matter who could guess it.
         number = given if given and SANE.match(given) else f"{random.getrandbits(64):016x}"
         with log_context.begin(request_id=number) as context, places.held_by(caller_of(environ)):
-            answer = _answer_turn(environ) if environ["PATH_INFO"] in turn.PATHS else None
+            path = environ["PATH_INFO"]
+            answer = _refuse(environ) or (_answer_turn(environ) if path in turn.PATHS else None)
             if answer is None:
                 return self._by_django(environ, start_response, began, context)
-            context["_route"] = environ["PATH_INFO"]
+            context["_route"] = path if path in EXACT else UNMATCHED
             _answered(environ, answer.status, began, context)
-        headers = _common_headers(turn.Envelope(environ).is_secure()) | answer.headers
-        headers |= {"Content-Length": str(len(answer.body)), "X-Request-ID": number}
-        start_response(f"{answer.status} {answer.reason}", list(headers.items()))
+        headers = answer.headers | {"Content-Length": str(len(answer.body)), "X-Request-ID": number}
+        start_response(f"{answer.status} {answer.reason}", _completed(list(headers.items()), environ))
         return [answer.body]
 
     def _by_django(
@@ -72,11 +78,25 @@ class Entry:
         def start(line: str, headers: list[tuple[str, str]], *failed: Any) -> Any:
             nonlocal status
             status = int(line.partition(" ")[0])
-            return start_response(line, [*headers, ("X-Request-ID", context["request_id"])], *failed)
+            headers = [*headers, ("X-Request-ID", context["request_id"])]
+            return start_response(line, _completed(headers, environ), *failed)
 
         body = self._django(environ, start)
         _answered(environ, status, began, context)
         return body
+
+
+def _refuse(environ: WSGIEnvironment) -> TurnResponse | None:
+    """Refuse a request that is one too many, or has no whole body. None: it is neither."""
+    try:
+        rates.check(environ)
+        if error := environ.get(bodies.REFUSED):
+            raise error
+        bodies.take_whole(environ)
+    except errors.JobsiteError as error:
+        answer = problems.problem if environ["PATH_INFO"].startswith(problems.PREFIX) else error_pages.refused
+        return TurnResponse.from_response(answer(error))
+    return None
 
 
 def _answer_turn(environ: WSGIEnvironment) -> TurnResponse | None:
@@ -86,15 +106,29 @@ def _answer_turn(environ: WSGIEnvironment) -> TurnResponse | None:
         return TurnResponse.from_response(problems.problem_of(environ["REQUEST_METHOD"], environ["PATH_INFO"], error))
 
 
+def _completed(headers: list[tuple[str, str]], environ: WSGIEnvironment) -> list[tuple[str, str]]:
+    """Add the headers that every answer has. What is no page gets a policy that allows nothing."""
+    given = {name.lower(): value for name, value in headers}
+    page = given.get("content-type", "").startswith("text/html")
+    common = common_headers(turn.Envelope(environ).is_secure(), page)
+    headers = [(name, value) for name, value in headers if page or name.lower() != POLICY.lower()]
+    missing = [(name, value) for name, value in common if name.lower() not in given or (name == POLICY and not page)]
+    return headers + missing
+
+
 @cache
-def _common_headers(secure: bool) -> dict[str, str]:
-    """What the site's middleware adds to every answer of Django's; the same for what never came to Django."""
+def common_headers(secure: bool, page: bool) -> tuple[tuple[str, str], ...]:
+    """What the site's middleware adds to every answer of Django's; the same for what never came to it."""
     request = turn.Envelope({"wsgi.url_scheme": "https" if secure else "http"})
     request.path = request.path_info = "/"
-    answered: Any = SecurityMiddleware(CSPMiddleware(XFrameOptionsMiddleware(lambda _: HttpResponse())))(request)
+    plain: Any = CSPMiddleware(XFrameOptionsMiddleware(lambda _: HttpResponse()))(request)
+    # Only what it adds to an answer: it would redirect this request to HTTPS.
+    answered: Any = SecurityMiddleware(lambda _: HttpResponse()).process_response(request, plain)
     headers = dict(answered.items())
     del headers["Content-Type"]
-    return headers
+    if not page:
+        headers[POLICY] = NO_PAGE_POLICY
+    return tuple(headers.items())
 
 
 class RouteMiddleware:
@@ -138,6 +172,8 @@ def _count(environ: WSGIEnvironment, status: int, began: float, context: dict[st
     seconds = max(0.0, time.perf_counter() - began - context.get("_waited", 0.0))
     method, route = environ["REQUEST_METHOD"], context.get("_route", UNMATCHED)
     metrics.observe(method if method in METHODS else "other", route, status, seconds)
+    if status == 401 or "bot" in context or "user" in context:
+        rates.learn(environ, valid=status != 401)
     bad = status >= 400 and route not in probes.PATHS
     level = logging.ERROR if status >= 500 else logging.WARNING
     if (not bad and seconds < settings.SLOW_REQUEST.total_seconds()) or not log.isEnabledFor(level):

@@ -6,10 +6,11 @@ beside `manage.py` is read first, so that cron and the web server see the same v
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+
+from jobsite import database
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -61,10 +62,12 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "jobsite.console.proxy_login.ProxyLoginMiddleware",
+    "jobsite.uploads.UploadsMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "jobsite.console.error_pages.ConsoleMiddleware",
+    "jobsite.lib.reads.ReadsMiddleware",
 ]
 
 ROOT_URLCONF = "jobsite.urls"
@@ -85,46 +88,22 @@ TEMPLATES = [
     }
 ]
 
-
 # --- Database -------------------------------------------------------------------------------------------------
-
 
 # Prepare the statements of bots' calls on the server. Empty: on direct connections, and not through a pooler.
 DATABASE_PREPARE: bool | None = env.bool("DATABASE_PREPARE", default=None)
-
-
-def _database() -> dict[str, Any]:
-    url = env.str("DATABASE_URL", default="")
-    if not url:
-        # Development: a real PostgreSQL from a wheel, under .postgres/. See jobsite/dev/postgres.py.
-        from jobsite.dev import postgres
-
-        try:
-            url = postgres.start(BASE_DIR / ".postgres")
-        except postgres.CannotStart as error:
-            raise ImproperlyConfigured(str(error)) from None
-    database: dict[str, Any] = env.db_url_config(url)
-    if database["ENGINE"] != "django.db.backends.postgresql":
-        raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL server: postgres://user:password@host/name")
-    options = database.setdefault("OPTIONS", {})
-    # Connections that notice a silent server, and a pool with places (jobsite/lib/connections/).
-    database["ENGINE"] = "jobsite.lib.connections"
-    if DATABASE_PREPARE is not False:
-        # Only for statements that ask for it: the ORM fills in its parameters itself, and these are never prepared.
-        options["prepare_threshold"] = 1
-    options["pool"] = {
-        "min_size": env.int("DATABASE_POOL_MIN", default=1),
-        "max_size": env.int("DATABASE_POOL_MAX", default=16),
-        "timeout": env.int("DATABASE_POOL_TIMEOUT", default=5),
-        # The next request tries again. Otherwise the pause between two attempts would double up to minutes.
-        "reconnect_timeout": 3,
-    }
-    # Behind PgBouncer in transaction mode a cursor does not outlive its transaction.
-    database["DISABLE_SERVER_SIDE_CURSORS"] = True
-    return database
-
-
-DATABASES = {"default": _database()}
+DATABASES = {
+    "default": database.configured(
+        env.str("DATABASE_URL", default=""),
+        BASE_DIR / ".postgres",
+        prepare=DATABASE_PREPARE,
+        pool={
+            "min_size": env.int("DATABASE_POOL_MIN", default=1),
+            "max_size": env.int("DATABASE_POOL_MAX", default=16),
+            "timeout": env.int("DATABASE_POOL_TIMEOUT", default=5),
+        },
+    )
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Time and language ----------------------------------------------------------------------------------------
@@ -150,13 +129,8 @@ STORAGES = {
 # --- Security -------------------------------------------------------------------------------------------------
 
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
-    )
+    {"NAME": f"django.contrib.auth.password_validation.{name}Validator"}
+    for name in ("UserAttributeSimilarity", "MinimumLength", "CommonPassword", "NumericPassword")
 ]
 LOGIN_URL, LOGIN_REDIRECT_URL = "admin:login", "admin:index"
 AUTHENTICATION_BACKENDS = ["jobsite.lib.permissions.PermissionsBackend"]
@@ -168,8 +142,10 @@ SECURE_SSL_REDIRECT = HTTPS
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", default=31_536_000) if HTTPS else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
-SECURE_HSTS_PRELOAD = HTTPS
+# Other hosts are not ours to decide about, and browsers' lists of HTTPS hosts keep a name for years.
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("HSTS_INCLUDE_SUBDOMAINS", default=False)
+SECURE_HSTS_PRELOAD = env.bool("HSTS_PRELOAD", default=False)
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 # Trust what the proxy says: the scheme, and the client's address.
 BEHIND_PROXY = env.bool("BEHIND_PROXY", default=False)
 if BEHIND_PROXY:
@@ -210,8 +186,17 @@ MAX_BULK_BODY_BYTES = env.int("MAX_BULK_BODY_BYTES", default=64 * 1024 * 1024)
 MAX_STREAM_BYTES = env.int("MAX_STREAM_BYTES", default=1024 * 1024 * 1024)
 MAX_PAYLOAD_BYTES = env.int("MAX_PAYLOAD_BYTES", default=256 * 1024)
 MAX_RESULT_BYTES = env.int("MAX_RESULT_BYTES", default=256 * 1024)
-# Django's own limit is for forms; the API has its own above and checks them first.
-DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BULK_BODY_BYTES
+# A form, with its files. Django allows 2.5 MB; a file with jobs comes back in a form as base64.
+DATA_UPLOAD_MAX_MEMORY_SIZE = max(2_621_440, MAX_BODY_BYTES * 3 // 2)
+# A body must come within this time, and a second more for each 16 KB of it.
+BODY_SECONDS = env.int("BODY_SECONDS", default=20)
+# Calls a second that each process takes from one token, and from one address without a valid token. 0: any number.
+RATE_PER_TOKEN = env.int("RATE_PER_TOKEN", default=2000)
+RATE_PER_ADDRESS = env.int("RATE_PER_ADDRESS", default=100)
+# Seconds that the database may work for one read of the console or the API. 0: as long as it takes.
+READ_SECONDS = env.int("READ_SECONDS", default=20)
+# Threads of each web process.
+WEB_THREADS = env.int("WEB_THREADS", default=320)
 
 # How many jobs may be pending in all before new ones are refused. 0: no such limit. Ten million small ones take some
 # gigabytes: far more than a team waits for, and less than a producer in a loop fills a disk with overnight.
@@ -262,6 +247,8 @@ CLAIM_SLOW = timedelta(milliseconds=env.int("CLAIM_SLOW_MS", default=20))
 
 # How many long polls each process holds open; further ones are asked to retry later.
 MAX_WAITERS = env.int("MAX_WAITERS", default=256)
+# How many of them one bot may hold.
+MAX_WAITERS_PER_BOT = env.int("MAX_WAITERS_PER_BOT", default=64)
 # Where to LISTEN for new jobs, when DATABASE_URL leads to a pooler in transaction mode.
 LISTEN_DATABASE_URL = env.str("LISTEN_DATABASE_URL", default="")
 

@@ -4,7 +4,6 @@ import contextlib
 import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from bench.jobsite_server import serve_command
 from tests.cast import database_url
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,32 +24,26 @@ class Served:
     port: int
     pid: int
 
+    @property
+    def worker(self) -> psutil.Process:
+        """The process that answers."""
+        return max(psutil.Process(self.pid).children(recursive=True), key=lambda child: child.memory_info().rss)
+
     def memory(self) -> int:
         """Bytes that its largest process has in memory."""
-        first = psutil.Process(self.pid)
-        return max(process.memory_info().rss for process in [first, *first.children(recursive=True)])
+        return int(self.worker.memory_info().rss)
 
 
 @contextlib.contextmanager
 def served(threads: int = 4, **env: str) -> Iterator[Served]:
-    """Granian with one process of so many threads."""
+    """What `make serve` starts, with so many threads."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    settings = {"DATABASE_URL": database_url(), "DJANGO_SETTINGS_MODULE": "tests.settings", "LOG_LEVEL": "ERROR"}
-    command = [str(Path(sys.executable).parent / "granian"), "--interface", "wsgi", "--host", "127.0.0.1"]
-    command += [
-        "--port",
-        str(port),
-        "--workers",
-        "1",
-        "--blocking-threads",
-        str(threads),
-        "--no-ws",
-        "--log-level",
-        "error",
-    ]
-    process = subprocess.Popen([*command, "jobsite.wsgi:application"], cwd=ROOT, env=os.environ | settings | env)
+    own = {"DATABASE_URL": database_url(), "DJANGO_SETTINGS_MODULE": "tests.settings", "LOG_LEVEL": "ERROR"}
+    command = serve_command((ROOT / "Makefile").read_text(encoding="utf-8"), port)
+    command[-1:-1] = ["--log-level", "error"]
+    process = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"WEB_THREADS": str(threads)} | own | env)
     try:
         until = time.monotonic() + 60
         while True:
@@ -57,7 +51,8 @@ def served(threads: int = 4, **env: str) -> Iterator[Served]:
                 break
             assert process.poll() is None, "the server ended"
             assert time.monotonic() < until, "the server did not start"
+            time.sleep(0.02)
         yield Served(port, process.pid)
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(40)

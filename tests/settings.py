@@ -10,6 +10,9 @@ os.environ |= {
     "DATABASE_POOL_MAX": "40",
     # Claims start at the beginning on a busy machine, too; frontiers have tests of their own.
     "CLAIM_SLOW_MS": "60000",
+    # All tests call from one address; rates have tests of their own.
+    "RATE_PER_ADDRESS": os.environ.get("RATE_PER_ADDRESS", "0"),
+    "RATE_PER_TOKEN": os.environ.get("RATE_PER_TOKEN", "0"),
 }
 
 from jobsite.settings import *  # noqa: F403

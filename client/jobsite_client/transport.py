@@ -15,7 +15,7 @@ from .errors import JobsiteError, Unavailable, problem
 from .wire import decode, encode
 
 # The server did nothing with the request, unless the code of its problem is this.
-_NOT_DONE = {429, 503}
+_NOT_DONE = {408, 429, 503}
 _UNKNOWN = "outcome_unknown"
 # From a gateway: the server behind it may have carried out the request.
 _MAYBE_DONE = {502, 504}
@@ -36,7 +36,7 @@ class Transport:
     """Calls the API at `url` with `token`; safe to share between threads.
 
     `timeout` is seconds for one try, `retry_for` seconds for all tries of one call together (0: one try only).
-    Connection errors, timeouts and the statuses 429, 502, 503 and 504 are tried again, with exponential backoff
+    Connection errors, timeouts and the statuses 408, 429, 502, 503 and 504 are tried again, with exponential backoff
     and jitter, and never earlier than a `Retry-After` header asks for.
     """
 

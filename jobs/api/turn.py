@@ -24,7 +24,7 @@ from jobs.errors import LeaseLost
 from jobs.lifecycle import ClaimRequest, TurnRow
 from jobs.turns import waiting
 from jobsite.lib import log_context, outcomes
-from jobsite.lib.bodies import read_body
+from jobsite.lib.bodies import read_whole
 from jobsite.lib.errors import Invalid, JobsiteError, NotFound
 from jobsite.lib.strict_json import check_json, is_plain
 
@@ -101,7 +101,7 @@ def answer(environ: WSGIEnvironment) -> TurnResponse | None:
         return None
     if len(instance) > INSTANCE_LENGTH or not instance.isprintable():
         return None
-    body = read_body(environ, settings.MAX_BODY_BYTES)
+    body = read_whole(environ)
     if not is_plain(body):
         return None
     try:
@@ -180,7 +180,7 @@ def _wait(digest: bytes, row: TurnRow, wanted: ClaimRequest, seconds: float, ins
         return found, found.n > 0 or not found.room
 
     kinds = None if row.kinds is None else tuple(row.kinds)
-    found, waited = log_context.waited(lambda: waiting.poll(claim_again, kinds, seconds))
+    found, waited = log_context.waited(lambda: waiting.poll(claim_again, kinds, seconds, row.bot))
     return found or row, waited
 
 

@@ -8,11 +8,12 @@ to search for jobs that have become due, and for those whose notification was lo
 
 import json
 import logging
+import os
 import signal
 import socket
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -59,10 +60,10 @@ def _notify(counts: Mapping[str, int]) -> None:
 
 
 class _Waiter:
-    """One call that waits for jobs of these kinds; None: of any."""
+    """One call that waits for jobs of these kinds; None: of any. `bot` is whose call it is."""
 
-    def __init__(self, kinds: tuple[str, ...] | None) -> None:
-        self.kinds = kinds
+    def __init__(self, kinds: tuple[str, ...] | None, bot: int | None) -> None:
+        self.kinds, self.bot = kinds, bot
         self.woken = threading.Event()
 
     def takes(self, kind: str) -> bool:
@@ -74,6 +75,7 @@ class Waiters:
 
     def __init__(self) -> None:
         self._waiting: deque[_Waiter] = deque()
+        self._of_bots: Counter[int | None] = Counter()
         self._lock = threading.Lock()
         self._listener: threading.Thread | None = None
         self._closed = False
@@ -81,13 +83,16 @@ class Waiters:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def enter(self, kinds: tuple[str, ...] | None) -> _Waiter | None:
-        """Add a waiter. None: `MAX_WAITERS` wait already, or the server is shutting down."""
-        waiter = _Waiter(kinds)
+    def enter(self, kinds: tuple[str, ...] | None, bot: int | None = None) -> _Waiter | None:
+        """Add a waiter. None: too many wait already, in all or of this bot, or the server is shutting down."""
+        waiter = _Waiter(kinds, bot)
         with self._lock:
             if self._closed or len(self._waiting) >= settings.MAX_WAITERS:
                 return None
+            if bot is not None and self._of_bots[bot] >= settings.MAX_WAITERS_PER_BOT:
+                return None
             self._waiting.append(waiter)
+            self._of_bots[bot] += 1
             if self._listener is None or not self._listener.is_alive():
                 self._listener = threading.Thread(target=self._listen, name="jobsite-listener", daemon=True)
                 self._listener.start()
@@ -107,6 +112,9 @@ class Waiters:
         """Remove the waiter. One that got a job wakes the next: where there was one job there may be others."""
         with self._lock:
             self._waiting.remove(waiter)
+            self._of_bots[waiter.bot] -= 1
+            if not self._of_bots[waiter.bot]:
+                del self._of_bots[waiter.bot]
         if got_job or waiter.woken.is_set():
             # One that was woken and leaves without a job passes its notification on.
             self.wake(dict.fromkeys(waiter.kinds or (ANY_KIND,), 1))
@@ -199,37 +207,38 @@ def _address() -> dict[str, Any]:
 waiters = Waiters()
 
 
-def answer_at_shutdown() -> None:
-    """Answer all waiting calls at SIGTERM and SIGINT. Call this in the server's main thread, before it starts.
+def answer_at_shutdown(also: Callable[[], None] | None = None) -> None:
+    """Answer all waiting calls at SIGTERM and SIGINT, and call `also`. Call this in the server's main thread.
 
-    The server's own handlers are installed later and stay: Python also writes the signal's number to a socket, from
-    which a thread reads it.
+    The server's own handlers stay: Python also writes the signal's number to a socket, from which a thread reads it.
+    An event loop that had such a socket before gets the number from the thread.
     """
     if threading.current_thread() is not threading.main_thread():
         return
     reader, writer = socket.socketpair()
     writer.setblocking(False)
     before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-    if before != -1:
-        # An event loop uses it already.
-        signal.set_wakeup_fd(before)
-        return
-    threading.Thread(target=_close_at, args=(reader, writer), name="jobsite-shutdown", daemon=True).start()
+    args = (reader, writer, before, also)
+    threading.Thread(target=_close_at, args=args, name="jobsite-shutdown", daemon=True).start()
 
 
-def _close_at(reader: socket.socket, writer: socket.socket) -> None:
-    while not {signal.SIGTERM, signal.SIGINT} & set(reader.recv(16)):
-        pass
-    waiters.close()
-    # Kept open until now, so that its descriptor is not reused before.
-    del writer
+def _close_at(reader: socket.socket, writer: socket.socket, before: int, also: Callable[[], None] | None) -> None:
+    # `writer` is kept open, so that its descriptor is not reused.
+    while numbers := reader.recv(16):
+        if before != -1:
+            with suppress(OSError):
+                os.write(before, numbers)
+        if {signal.SIGTERM, signal.SIGINT} & set(numbers):
+            waiters.close()
+            if also is not None:
+                also()
 
 
 Result = TypeVar("Result")
 
 
 def poll(
-    claim: Callable[[], tuple[Result, bool]], kinds: tuple[str, ...] | None, seconds: float
+    claim: Callable[[], tuple[Result, bool]], kinds: tuple[str, ...] | None, seconds: float, bot: int | None = None
 ) -> tuple[Result | None, bool]:
     """Claim now and after each notification, until that is final or the time is over.
 
@@ -237,7 +246,7 @@ def poll(
     without it the client should try again after `RETRY_AFTER` seconds.
     """
     end = time.monotonic() + seconds
-    waiter = waiters.enter(kinds)
+    waiter = waiters.enter(kinds, bot)
     if waiter is None:
         return None, False
     result, final = None, False

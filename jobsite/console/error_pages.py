@@ -15,6 +15,7 @@ from django.template.loader import render_to_string
 from psycopg_pool import PoolTimeout
 
 from jobsite.lib import log_context, permissions, refusals
+from jobsite.lib.errors import JobsiteError
 from jobsite.lib.problems import PREFIX
 from jobsite.lib.strict_json import unkeepable
 
@@ -43,6 +44,8 @@ class ConsoleMiddleware:
         """Answer what a view raised. Django asks here before it calls the handlers below."""
         if request.path_info.startswith(PREFIX):
             return None
+        if isinstance(exc, JobsiteError):
+            return refused(exc)
         if isinstance(exc, LOST):
             return unavailable(exc)
         if isinstance(exc, DataError | UnicodeEncodeError):
@@ -75,6 +78,14 @@ def page(status: int, title: str, *sentences: str) -> HttpResponse:
         "user": AnonymousUser(),
     }
     return HttpResponse(render_to_string("admin/error.html", context), status=status)
+
+
+def refused(error: JobsiteError) -> HttpResponse:
+    """A request that is refused for its own sake: one too many, without a whole body, or too slow to answer."""
+    response = page(error.status, error.title, error.detail)
+    if error.retry_after:
+        response["Retry-After"] = str(error.retry_after)
+    return response
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

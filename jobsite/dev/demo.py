@@ -149,8 +149,8 @@ def prepare(env: dict[str, str]) -> str:
 
 def programs(port: int, url: str) -> list[Program]:
     """Return the programs in the order in which they start; they stop in reverse."""
-    web = [str(BIN / "granian"), "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)]
-    web += ["--workers", "1", "--blocking-threads", "16", "--no-ws", "jobsite.wsgi:application"]
+    web = [str(BIN / "granian"), "--interface", "asgi", "--loop", "uvloop", "--http", "1", "--no-ws"]
+    web += ["--host", "127.0.0.1", "--port", str(port), "jobsite.asgi:application"]
     sweep = [sys.executable, "manage.py", "sweep_stuck", "--loop", "5"]
     bots = []
     for name, flags in BOTS.items():

@@ -1,4 +1,4 @@
-"""Bound request bodies, and read that of `POST /jobs/bulk` as a stream of lines."""
+"""Bound request bodies, read them whole before anything is done, and give `POST /jobs/bulk` a stream of lines."""
 
 import gzip
 import io
@@ -19,54 +19,106 @@ from jobsite.lib import errors
 SPARE_BYTES = 4 * 1024 * 1024
 #: The content types that mean one job a line.
 NDJSON = ("application/x-ndjson", "application/ndjson")
+#: Under this name an environ says that `wsgi.input` has the body from its first to its last byte.
+WHOLE = "jobsite.body_is_whole"
+#: Under this name an environ has the error with which its request is to be refused.
+REFUSED = "jobsite.refused"
+#: The paths with bodies of calls. Those of other paths are forms.
+CALLS = "/api/"
 
 
 def is_ndjson(request: HttpRequest) -> bool:
     """Say whether the body has one job a line."""
-    return request.content_type in NDJSON and request.path_info.endswith("/jobs/bulk")
+    return is_stream(request.META)
 
 
-def longest(request: HttpRequest) -> int:
-    """Return how many bytes the body may have."""
-    if is_ndjson(request):
+def is_stream(environ: Mapping[str, Any]) -> bool:
+    """Say whether the body is read while it comes, because it may be larger than memory."""
+    if not str(environ["PATH_INFO"]).endswith("/jobs/bulk"):
+        return False
+    return str(environ.get("CONTENT_TYPE") or "").partition(";")[0].strip().lower() in NDJSON
+
+
+def longest(environ: Mapping[str, Any]) -> int:
+    """Return how many bytes the body may have. A form, with its files, has what Django allows for one without."""
+    path = str(environ["PATH_INFO"])
+    if not path.startswith(CALLS):
+        return int(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+    if is_stream(environ):
         return int(settings.MAX_STREAM_BYTES)
-    bulk = request.path_info.endswith("/bulk")
-    return int(settings.MAX_BULK_BODY_BYTES if bulk else settings.MAX_BODY_BYTES)
+    return int(settings.MAX_BULK_BODY_BYTES if path.endswith("/bulk") else settings.MAX_BODY_BYTES)
 
 
-def announced(meta: Mapping[str, Any], most: int) -> int | None:
-    """Return the body's length by its headers; None for a chunked one, which is bounded while it is read.
+def is_chunked(environ: Mapping[str, Any]) -> bool:
+    """Say whether the body comes in chunks, without a length."""
+    return bool(environ.get("HTTP_TRANSFER_ENCODING")) and not environ.get("CONTENT_LENGTH")
 
-    TooLarge when it is more than `most`, BadRequest when it is no number.
-    """
-    header = meta.get("CONTENT_LENGTH") or ""
+
+def announced(environ: Mapping[str, Any], most: int) -> int:
+    """Return the body's length by its header, 0 without one. TooLarge when it is more than `most`."""
     try:
-        length = int(header or 0)
+        length = int(environ.get("CONTENT_LENGTH") or 0)
     except ValueError:
         raise errors.BadRequest("Content-Length is not a number.") from None
     if length > most:
-        # A client that sent `Expect` waits with its body, and reading would ask for it.
-        if length <= most + SPARE_BYTES and "HTTP_EXPECT" not in meta:
-            _discard(meta["wsgi.input"], length)
         raise errors.TooLarge(f"The body has {length} bytes; this call takes at most {most}.")
-    chunked = not header and meta.get("HTTP_TRANSFER_ENCODING") and meta.get("wsgi.input_terminated")
-    return None if chunked else max(0, length)
+    return max(0, length)
 
 
-def check_length(request: HttpRequest) -> None:
-    """Raise TooLarge for a body whose length is too large; one without a length is bounded while it is read."""
-    most = longest(request)
-    if announced(request.META, most) is None:
-        # Django would read nothing of a chunked body, because it has no length.
-        cast(Any, request)._stream = Bounded(request.META["wsgi.input"], most)
+def may_discard(environ: Mapping[str, Any], most: int) -> bool:
+    """Say whether to read a body that is too large, so that its client comes to read the answer."""
+    # A client that sent `Expect` waits with its body, and reading would ask for it.
+    return int(environ.get("CONTENT_LENGTH") or 0) <= most + SPARE_BYTES and "HTTP_EXPECT" not in environ
 
 
-def read_body(environ: WSGIEnvironment, most: int) -> bytes:
-    """Read a body before Django does, which can read it once more. Raises as `announced` does."""
-    length, stream = announced(environ, most), environ["wsgi.input"]
-    body: bytes = Bounded(stream, most).read() if length is None else stream.read(length) if length else b""
+def broken_off(done: int, length: int | None) -> errors.BadRequest:
+    """Return the error for a body that ended too early. It is never an empty one (RFC 9112, section 8)."""
+    of = f"its {length} bytes" if length is not None else "a body in chunks, without its end"
+    return errors.BadRequest(f"The body broke off after {done} bytes of {of}. Nothing was done; send it again.")
+
+
+def put_whole(environ: WSGIEnvironment, body: bytes) -> None:
+    """Give the environ its body."""
     environ["wsgi.input"] = io.BytesIO(body)
+    environ["CONTENT_LENGTH"] = str(len(body))
+    environ.pop("HTTP_TRANSFER_ENCODING", None)
+    environ[WHOLE] = True
+
+
+def read_whole(environ: WSGIEnvironment) -> bytes:
+    """Return the body of a call that has its whole body; it can be read once more."""
+    stream = environ["wsgi.input"]
+    body: bytes = stream.read()
+    stream.seek(0)
     return body
+
+
+def take_whole(environ: WSGIEnvironment) -> None:
+    """Read the body before the call is looked at, unless it is a stream or was read by `jobsite.serving`.
+
+    BadRequest for one that broke off, TooLarge for one that is too long. LengthRequired for one in chunks: the
+    interface to the web server does not tell a broken stream from its end.
+    """
+    if environ.get(WHOLE):
+        return
+    most, stream = longest(environ), environ["wsgi.input"]
+    try:
+        length = announced(environ, most)
+    except errors.TooLarge:
+        if may_discard(environ, most):
+            _discard(stream, int(environ["CONTENT_LENGTH"]))
+        raise
+    if is_stream(environ):
+        return
+    if is_chunked(environ):
+        raise errors.LengthRequired("A body in chunks ends like a broken connection here. Send it with Content-Length.")
+    parts, left = list[bytes](), length
+    while left and (part := stream.read(left)):
+        parts.append(part)
+        left -= len(part)
+    if left:
+        raise broken_off(length - left, length)
+    put_whole(environ, b"".join(parts))
 
 
 def _discard(stream: Any, most: int) -> None:
@@ -89,15 +141,15 @@ class Bounded(io.RawIOBase):
 
     def read(self, size: int = -1, /) -> bytes:
         """Read up to `size` bytes, or all."""
-        left = self._most + 1 - self._done
-        chunk: bytes = self._source.read(left if size is None or size < 0 else min(size, left))
+        left = (self._most + 1 if self._length is None else self._length) - self._done
+        chunk: bytes = self._source.read(left if size is None or size < 0 else min(size, left)) if left else b""
         self._done += len(chunk)
         if self._done > self._most:
             with suppress(errors.JobsiteError):
                 _discard(self._source, SPARE_BYTES)
             raise errors.TooLarge(f"The body has more than {self._most} bytes, which is what this call takes.")
         if not chunk and size and self._length is not None and self._done < self._length:
-            raise errors.BadRequest(f"The body ended after {self._done} of its {self._length} bytes.")
+            raise broken_off(self._done, self._length)
         return chunk
 
 
@@ -121,17 +173,17 @@ def lines_of(request: HttpRequest, *, counted: bool) -> Readable:
     LengthRequired for a chunked body, whose end looks like that of a broken connection, unless it is gzip, whose end
     is marked, or the caller gave the number of jobs (`counted`).
     """
-    length = request.META.get("CONTENT_LENGTH") or None
+    chunked, source = is_chunked(request.META), request.META["wsgi.input"]
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("gzip", "identity", ""):
         raise errors.BadRequest("Content-Encoding: only gzip is understood.")
-    if request.META.get("HTTP_TRANSFER_ENCODING") and length is None and encoding != "gzip" and not counted:
+    if chunked and encoding != "gzip" and not counted:
         raise errors.LengthRequired(
             "A body in chunks ends like a broken connection. Say how many jobs are in it (?count=…), send it with a "
             "Content-Length, or compress it with gzip."
         )
-    most = longest(request)
-    stream = Bounded(request, most, None if length is None else int(length))
+    most = longest(request.META)
+    stream = Bounded(source, most, None if chunked else announced(request.META, most))
     return Bounded(Unzipped(stream), most) if encoding == "gzip" else stream
 
 

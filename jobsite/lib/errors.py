@@ -54,6 +54,12 @@ class MethodNotAllowed(JobsiteError):
     code, status, title = "method_not_allowed", 405, "Method not allowed"
 
 
+class BodyTimeout(JobsiteError):
+    """The body did not come in time."""
+
+    code, status, title = "body_timeout", 408, "The body did not come in time"
+
+
 class LengthRequired(JobsiteError):
     """A chunked body, whose end looks like that of a broken connection."""
 
@@ -70,6 +76,22 @@ class Invalid(JobsiteError):
     """A field is missing, of the wrong type, too long or unknown. `errors` lists `{field, message}`."""
 
     code, status, title = "invalid", 422, "A field is not valid"
+
+
+class TooMany(JobsiteError):
+    """More calls than one token, or one address without a valid token, may make."""
+
+    code, status, title = "too_many_requests", 429, "Too many requests"
+
+    def __init__(self, detail: str, retry_after: int) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
+class TooSlow(JobsiteError):
+    """The database took too long to find what was asked for. Ask for less."""
+
+    code, status, title = "too_slow", 400, "This takes too long"
 
 
 class ServerError(JobsiteError):

@@ -13,11 +13,11 @@ from ninja.errors import HttpError, ValidationError
 from psycopg_pool import PoolTimeout
 
 from jobsite.lib import errors, outcomes, refusals
-from jobsite.lib.bodies import check_length
+from jobsite.lib.bodies import CALLS, is_stream, read_whole, take_whole
 
 log = structlog.stdlib.get_logger(__name__)
 
-PREFIX = "/api/"
+PREFIX = CALLS
 #: The detail of a fault of the server. Nothing can be promised: it may come after a commit.
 FAILED = (
     "Something went wrong here, and the log has it. Whether this was carried out is not known. Repeat a report, or a "
@@ -89,10 +89,13 @@ def register(api: NinjaAPI) -> None:
 
 def problem_of(method: str | None, path: str, exc: Exception) -> HttpResponse:
     """Return the problem for any exception of a call. Unexpected ones are logged."""
-    return problem(exc if isinstance(exc, errors.JobsiteError) else _unexpected(method, path, exc))
+    return problem(error_of(method, path, exc))
 
 
-def _unexpected(method: str | None, path: str, exc: Exception) -> errors.JobsiteError:
+def error_of(method: str | None, path: str, exc: Exception) -> errors.JobsiteError:
+    """Return the error as which any exception of a call is answered. Unexpected ones are logged."""
+    if isinstance(exc, errors.JobsiteError):
+        return exc
     if why := refusals.why(exc):
         log.warning(f"{method} {path}: {why}")
         return errors.Unavailable(why)
@@ -104,7 +107,7 @@ def _unexpected(method: str | None, path: str, exc: Exception) -> errors.Jobsite
 
 
 class ApiMiddleware:
-    """Refuse bodies that are too long before they are read, and turn Django's own 404, 405 and 500 into problems."""
+    """Give calls their whole bodies, and turn Django's own 404, 405 and 500 into problems."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -113,9 +116,12 @@ class ApiMiddleware:
         if not request.path_info.startswith(PREFIX):
             return self.get_response(request)
         try:
-            check_length(request)
+            take_whole(request.META)
         except errors.JobsiteError as error:
             return problem(error)
+        if not is_stream(request.META):
+            # Django's own limit is for forms, and calls have limits of their own.
+            request._body = read_whole(request.META)
         response = self.get_response(request)
         if response.status_code >= 400 and response.get("Content-Type") != "application/problem+json":
             return self._replace(request, response)

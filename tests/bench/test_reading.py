@@ -48,7 +48,7 @@ def test_a_bot_that_never_called_does_not_set_the_beginning():
 def test_the_server_is_started_as_make_serve_does():
     command = jobsite_server.serve_command((ROOT / "Makefile").read_text(encoding="utf-8"), 1234)
     assert command[0].endswith("/granian")
-    assert command[-1] == "jobsite.wsgi:application"
+    assert command[-1] == "jobsite.asgi:application"
     assert command[command.index("--host") + 1] == "127.0.0.1"
     assert command[command.index("--port") + 1] == "1234"
     assert command[command.index("--workers") + 1] == "1"

@@ -3,10 +3,8 @@
 What happened is read from the clients' own logs and from the events, not from what the server says of itself.
 """
 
-import contextlib
 import os
 import random
-import socket
 import subprocess
 import sys
 import time
@@ -24,6 +22,7 @@ from jobs.models import Job, JobEvent, JobKind
 from jobs.states import Verb
 from jobs.sweep import run
 from tests.jobs.lifecycle.chaos_client import MOST_REPORTS
+from tests.served import served
 
 ROOT = Path(__file__).resolve().parents[3]
 CLIENTS, JOBS = 16, int(os.environ.get("CHAOS_JOBS", 1000))
@@ -34,30 +33,8 @@ PATIENCE = 240
 @pytest.fixture
 def server(transactional_db):
     """The production server on the test database, in processes of its own."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    told = connection.get_connection_params()
-    url = f"postgres://{told.get('user') or ''}@/{told['dbname']}?host={told['host']}"
-    if told.get("password") or not str(told["host"]).startswith("/"):
-        where = f"{told['host']}:{told.get('port') or 5432}"
-        url = f"postgres://{told.get('user')}:{told.get('password') or ''}@{where}/{told['dbname']}"
-    env = os.environ | {
-        "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "tests.settings",
-        "DATABASE_POOL_MAX": "16", "LOG_LEVEL": "ERROR",
-    }  # fmt: skip
-    command = ["granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += ["--blocking-threads", "12", "--no-ws", "--log-level", "error", "jobsite.wsgi:application"]
-    process = subprocess.Popen([Path(sys.executable).parent / command[0], *command[1:]], cwd=ROOT, env=env)
-    until = time.monotonic() + 60
-    while True:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            break
-        assert process.poll() is None, "the server ended"
-        assert time.monotonic() < until, "the server did not start"
-    yield f"http://127.0.0.1:{port}"
-    process.terminate()
-    process.wait(30)
+    with served(DATABASE_POOL_MAX="16", WEB_THREADS="12") as server:
+        yield f"http://127.0.0.1:{server.port}"
 
 
 class Fleet:

@@ -4,8 +4,6 @@ import itertools
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import psycopg
 import pytest
 from django.contrib.auth.models import User
@@ -32,6 +31,7 @@ from jobs.turns import waiting
 from jobs.turns.waiting import ANY_KIND, Waiters
 from tests.api.calls import send
 from tests.cast import bot_named, database_url, enqueue_one, take_one
+from tests.served import served
 
 ROOT = Path(__file__).resolve().parents[3]
 #: Seconds after which something is wrong.
@@ -93,6 +93,17 @@ def test_no_more_wait_than_may_and_none_once_it_is_closed(line: Waiters, setting
     settings.MAX_WAITERS = 9
     line.close()
     assert line.enter(None) is None
+
+
+def test_one_bot_does_not_hold_every_place(line: Waiters, settings: Any) -> None:
+    settings.MAX_WAITERS, settings.MAX_WAITERS_PER_BOT = 3, 2
+    first = line.enter(None, 1)
+    assert first is not None
+    assert line.enter(None, 1) is not None
+    assert line.enter(None, 1) is None
+    assert line.enter(None, 2) is not None
+    line.leave(first, got_job=False)
+    assert line.enter(None, 1) is not None
 
 
 # --- What it is to bots -------------------------------------------------------------------------------------------
@@ -276,39 +287,18 @@ def test_the_time_to_wait_ends(calls: Any, ada: Bot, ada_token: str) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_server_that_shuts_down_answers_those_who_wait(ada: Bot, ada_token: str, unused_port: int) -> None:
-    env = os.environ | {
-        "DATABASE_URL": database_url(),
-        "DJANGO_SETTINGS_MODULE": "tests.settings",
-        "LOG_LEVEL": "ERROR",
-    }
-    command = ["granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(unused_port), "--workers", "1"]
-    command += ["--blocking-threads", "4", "--no-ws", "--log-level", "error", "jobsite.wsgi:application"]
-    server = subprocess.Popen([Path(sys.executable).parent / command[0], *command[1:]], cwd=ROOT, env=env)
-    url = f"http://127.0.0.1:{unused_port}/api/v1/claim"
-    headers = {"Authorization": f"Bearer {ada_token}"}
-
-    def answers() -> bool:
-        try:
-            return httpx.post(url, headers=headers, timeout=5).status_code == 200
-        except httpx.TransportError:
-            return False
-
-    try:
-        until(answers)
-        with ThreadPoolExecutor(1) as pool:
-            answer = pool.submit(httpx.post, url, headers=headers, json={"wait": 30}, timeout=60)
-            until(lambda: listeners() == 1)
-            # It may still be on its way into the line.
-            assert not answer.done()
-            server.send_signal(signal.SIGTERM)
-            said = answer.result(PATIENCE)
+def test_a_server_that_shuts_down_answers_those_who_wait(ada: Bot, ada_token: str) -> None:
+    with served() as server, ThreadPoolExecutor(1) as pool:
+        url, headers = f"http://127.0.0.1:{server.port}/api/v1/claim", {"Authorization": f"Bearer {ada_token}"}
+        answer = pool.submit(httpx.post, url, headers=headers, json={"wait": 30}, timeout=60)
+        until(lambda: listeners() == 1)
+        # It may still be on its way into the line.
+        assert not answer.done()
+        os.kill(server.pid, signal.SIGTERM)
+        said = answer.result(PATIENCE)
         assert (said.status_code, said.json()["jobs"]) == (200, [])
         assert int(said.headers["Retry-After"]) >= 1
-        assert server.wait(PATIENCE) is not None
-    finally:
-        server.kill()
-        server.wait()
+        psutil.wait_procs([psutil.Process(server.pid)], PATIENCE)
 
 
 def listeners() -> int:

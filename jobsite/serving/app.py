@@ -1,0 +1,109 @@
+"""Serve the WSGI application over ASGI: a request goes to a thread when its body is there."""
+
+import asyncio
+import resource
+from collections.abc import Callable
+from typing import Any
+from wsgiref.types import WSGIApplication
+
+from django.conf import settings
+
+from jobsite.lib import bodies, errors
+from jobsite.serving.answering import Channel, Receive, Send, answer_of
+from jobsite.serving.environ import environ_of
+from jobsite.serving.reading import Reader, Stream, shutting_down
+from jobsite.serving.threads import Threads
+
+#: Files and connections that a process may have open, where the system allows it.
+OPEN_FILES = 65536
+#: Threads for each probe, so that it is answered when all others are busy.
+PROBE_THREADS = 2
+#: Threads that check the tokens of slow calls, and those that answer what is refused. Strangers use no other.
+CHECKING_THREADS, REFUSING_THREADS = 2, 2
+#: Streams of jobs, each of which holds a thread until it has come, may have one of so many threads.
+STREAMS_SHARE = 4
+
+
+class Site:
+    """The ASGI application.
+
+    `check_token` raises for a call without a valid token, and runs in a thread. `probes` are paths with threads of
+    their own. `begun` is called once, on the event loop, before the first request.
+    """
+
+    def __init__(
+        self,
+        application: WSGIApplication,
+        check_token: Callable[[dict[str, Any]], None],
+        probes: frozenset[str],
+        begun: Callable[["Site"], None],
+    ) -> None:
+        self._application, self._check, self._begun = application, check_token, begun
+        self._threads = Threads(settings.WEB_THREADS, "jobsite-web")
+        # Each has its own: one that waits for the database does not stop that which asks whether the process lives.
+        self._probe_threads = {path: Threads(PROBE_THREADS, f"jobsite{path.replace('/', '-')}") for path in probes}
+        self._refusing_threads = Threads(REFUSING_THREADS, "jobsite-refusing")
+        self._checking_threads = Threads(CHECKING_THREADS, "jobsite-checking")
+        self._reader = Reader(self._check_token)
+        self._streams: set[Stream] = set()
+        self.loop: asyncio.AbstractEventLoop | None = None
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, sending: Send) -> None:
+        if scope["type"] != "http":
+            return
+        if self.loop is None:
+            self.loop = asyncio.get_running_loop()
+            self._begun(self)
+        environ = environ_of(scope)
+        stream: Stream | None = None
+        try:
+            if bodies.is_stream(environ):
+                stream = await self._open_stream(environ, receive)
+            else:
+                await self._reader.read(environ, receive)
+        except errors.JobsiteError as error:
+            environ[bodies.REFUSED] = error
+        try:
+            await self._answer(environ, receive, sending)
+        finally:
+            if stream is not None:
+                self._streams.discard(stream)
+
+    def stop(self) -> None:
+        """Refuse what has not come whole: the server is shutting down. Called on the event loop."""
+        self._reader.stop()
+        for stream in self._streams:
+            stream.end(shutting_down())
+
+    async def _answer(self, environ: dict[str, Any], receive: Receive, sending: Send) -> None:
+        if bodies.REFUSED in environ:
+            threads = self._refusing_threads
+        else:
+            threads = self._probe_threads.get(environ["PATH_INFO"], self._threads)
+        channel = Channel(sending, receive)
+        answer = await threads.run(answer_of, self._application, environ, channel)
+        if answer is None:
+            await channel.end()
+        else:
+            await channel.send(answer)
+
+    async def _open_stream(self, environ: dict[str, Any], receive: Receive) -> Stream:
+        length = None if bodies.is_chunked(environ) else bodies.announced(environ, bodies.longest(environ))
+        await self._reader.check(environ)
+        if len(self._streams) >= max(1, settings.WEB_THREADS // STREAMS_SHARE):
+            raise errors.Unavailable("Too many streams of jobs are being sent to this server. Try again later.")
+        stream = Stream(receive, asyncio.get_running_loop(), length)
+        self._streams.add(stream)
+        environ["wsgi.input"], environ[bodies.WHOLE] = stream, True
+        return stream
+
+    async def _check_token(self, environ: dict[str, Any]) -> None:
+        await self._checking_threads.run(self._check, environ)
+
+
+def allow_many_connections() -> None:
+    """Raise the soft limit on open files, which is 1 024 on many systems, as far as the hard one allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

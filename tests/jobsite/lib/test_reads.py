@@ -1,0 +1,73 @@
+"""A read that takes the database too long is stopped, and says what to do."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import OperationalError, connection
+from django.test import Client
+
+from jobs.lists import index_merge
+from jobs.lists.job_list import JobFilter
+from jobsite.lib import reads
+from jobsite.lib.errors import TooSlow
+from tests.api.calls import refused, send
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def sleep(seconds: float) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(%s)", [seconds])
+
+
+@pytest.fixture
+def short(settings: Any) -> None:
+    settings.READ_SECONDS = 1
+
+
+@pytest.fixture
+def slow(short: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every search takes a minute."""
+
+    def newest(*_: Any, **__: Any) -> Any:
+        sleep(60)
+
+    monkeypatch.setattr(JobFilter, "newest", newest)
+    monkeypatch.setattr(index_merge, "ids", newest)
+
+
+def test_a_statement_over_its_time_is_stopped_and_the_connection_is_good(short: None) -> None:
+    with reads.bounded(), pytest.raises(TooSlow, match="Ask for less"):
+        sleep(60)
+    sleep(0)
+
+
+def test_the_time_is_that_of_all_statements_together(short: None) -> None:
+    with reads.bounded(), pytest.raises(TooSlow):
+        for _ in range(40):
+            sleep(0.1)
+
+
+def test_what_is_cancelled_by_somebody_else_is_no_slow_read(short: None) -> None:
+    with reads.bounded(), connection.cursor() as cursor, pytest.raises(OperationalError):
+        cursor.execute("SET statement_timeout = 50")
+        try:
+            cursor.execute("SELECT pg_sleep(60)")
+        finally:
+            cursor.execute("RESET statement_timeout")
+
+
+def test_without_a_bound_nothing_is_watched(settings: Any) -> None:
+    settings.READ_SECONDS = 0
+    with reads.bounded():
+        sleep(0.01)
+
+
+def test_pages_lists_and_exports_are_bounded(client: Client, olga: User, olga_key: str, slow: None) -> None:
+    client.force_login(olga)
+    for url in ("/admin/jobs/job/?q=x", "/admin/jobs/job/export/?format=csv"):
+        answer = client.get(url)
+        assert (answer.status_code, "Ask for less" in answer.content.decode()) == (400, True), url
+    problem = refused(send(client, olga_key, "GET", "/jobs"), 400, "too_slow")
+    assert "Ask for less" in problem["detail"]

@@ -1,0 +1,60 @@
+"""Calls in threads, for an event loop."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from jobsite.serving.threads import Threads
+
+
+def run(most: int, use: Callable[[Threads], Awaitable[Any]]) -> Any:
+    async def main() -> Any:
+        return await use(Threads(most, "test"))
+
+    return asyncio.run(main())
+
+
+def test_a_result_comes_back() -> None:
+    assert run(2, lambda threads: threads.run(divmod, 17, 5)) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"), [(KeyError("x"), KeyError), (SystemExit(), RuntimeError), (StopIteration(), RuntimeError)]
+)
+def test_what_is_raised_comes_back(raised: BaseException, expected: type[Exception]) -> None:
+    def fall() -> None:
+        raise raised
+
+    with pytest.raises(expected):
+        run(2, lambda threads: threads.run(fall))
+
+
+def test_no_more_threads_than_may_be_and_none_that_is_not_needed() -> None:
+    meeting = threading.Barrier(3)
+
+    def meet() -> str:
+        # Three at a time, or none of them would end.
+        meeting.wait()
+        return threading.current_thread().name
+
+    async def many(threads: Threads) -> list[str]:
+        await threads.run(str)
+        return await asyncio.gather(*[threads.run(meet) for _ in range(6)])
+
+    assert set(run(3, many)) == {"test-1", "test-2", "test-3"}
+
+
+def test_a_call_that_is_given_up_stops_no_other() -> None:
+    go = threading.Event()
+
+    async def give_up(threads: Threads) -> str:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await threads.run(go.wait)
+        go.set()
+        return await threads.run(str, 7)
+
+    assert run(1, give_up) == "7"
