@@ -10,7 +10,7 @@ from jobs.models import Job
 from jobs.states import JobStatus
 from tests.docs.reading import ROOT, text_of
 
-PAGES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"]
+PAGES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"]
 PAGES += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))
 
 
