@@ -2,6 +2,7 @@
 
 `cut(b"COMMIT")` waits for a message of a client that has these bytes. With `done=True` the message goes on, PostgreSQL
 carries it out, and its answer is thrown away; with `done=False` PostgreSQL never sees it. Then both sides are closed.
+`cut(b"COMMIT", after=b"INSERT")` is for the transaction that is meant, and not for another that comes before it.
 """
 
 import socket
@@ -20,10 +21,12 @@ PATIENCE = 30.0
 
 @dataclass
 class Cut:
-    """One cut to be made. `made` is set when it has been."""
+    """One cut to be made. `made` is set when it has been. `sender`: who has sent what must come before."""
 
     pattern: bytes
     done: bool
+    after: bytes = b""
+    sender: "_Session | None" = None
     made: threading.Event = field(default_factory=threading.Event)
 
     def wait(self) -> None:
@@ -49,9 +52,9 @@ class Proxy:
         port = self._listening.getsockname()[1]
         return f"postgres://{who}@127.0.0.1:{port}/{quote(params['dbname'])}?sslmode=disable&gssencmode=disable"
 
-    def cut(self, pattern: bytes, *, done: bool = True) -> Cut:
-        """Cut the connection of the next client that sends `pattern` in one message."""
-        cut = Cut(pattern, done)
+    def cut(self, pattern: bytes, *, done: bool = True, after: bytes = b"") -> Cut:
+        """Cut the connection of the next client that sends `pattern` in one message, and has sent `after` before."""
+        cut = Cut(pattern, done, after)
         with self._lock:
             self._cuts.append(cut)
         return cut
@@ -81,13 +84,15 @@ class Proxy:
             for side in (session.from_client, session.from_server):
                 threading.Thread(target=side, daemon=True).start()
 
-    def take_cut(self, message: bytes) -> Cut | None:
+    def take_cut(self, message: bytes, sender: "_Session") -> Cut | None:
         """The cut that is to be made at this message, once."""
         with self._lock:
             for cut in self._cuts:
-                if cut.pattern in message:
+                if cut.pattern in message and (not cut.after or cut.sender is sender):
                     self._cuts.remove(cut)
                     return cut
+                if cut.after and cut.after in message:
+                    cut.sender = sender
         return None
 
 
@@ -101,7 +106,7 @@ class _Session:
     def from_client(self) -> None:
         with suppress(OSError):
             for message in _messages(self.client, startup=True):
-                self.cut = self.cut or self.proxy.take_cut(message)
+                self.cut = self.cut or self.proxy.take_cut(message, self)
                 if self.cut is not None and not self.cut.done:
                     break
                 self.server.sendall(message)

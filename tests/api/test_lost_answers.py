@@ -65,7 +65,7 @@ def nothing_changed(answer: httpx.Response) -> None:
 def test_a_new_job_whose_commit_was_not_answered_is_not_known_and_its_key_finds_it(
     proxy: Proxy, olga_calls: httpx.Client
 ) -> None:
-    cut = proxy.cut(COMMIT)
+    cut = proxy.cut(COMMIT, after=b"INSERT INTO jobs_job ")
     not_known(olga_calls.post("/jobs", json={"kind": "sum", "key": "one"}))
     cut.wait()
     job = Job.objects.get()
@@ -103,7 +103,7 @@ def test_a_list_of_jobs_says_what_is_known_of_it(proxy: Proxy, olga_calls: httpx
     proxy.cut(b"COPY pg_temp.incoming", done=False)
     nothing_changed(send())
     assert not Job.objects.exists()
-    proxy.cut(COMMIT)
+    proxy.cut(COMMIT, after=b"COPY pg_temp.incoming")
     not_known(send())
     assert Job.objects.count() == 300
     again = send()
@@ -118,7 +118,7 @@ def test_what_an_operator_did_without_an_answer_is_not_known(
     proxy: Proxy, olga_calls: httpx.Client, ada: Bot, verb: str
 ) -> None:
     lease = take_one(ada)
-    proxy.cut(COMMIT)
+    proxy.cut(COMMIT, after=b"it hangs")
     not_known(olga_calls.post(f"/jobs/{lease.id}/{verb}", json={"reason": "it hangs"}))
     assert lease.job.claimed_by is None
     # The second is refused with what the job is now: so it was done.

@@ -167,7 +167,10 @@ def test_a_process_of_its_own_reads_standard_input_and_exits_1_for_a_bad_line() 
 def test_a_lost_connection_says_whether_the_jobs_were_loaded(tmp_path: Path, done: bool) -> None:
     JobKind.objects.create(name="sum")
     with proxied() as proxy:
-        proxy.cut(b"COMMIT" if done else b"COPY", done=done)
+        if done:
+            proxy.cut(b"COMMIT", after=b"COPY")
+        else:
+            proxy.cut(b"COPY", done=False)
         env = os.environ | {"DATABASE_URL": proxy.url(), "DEBUG": "1"}
         command = [sys.executable, "manage.py", "enqueue", str(file(tmp_path, GOOD))]
         lost = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False)

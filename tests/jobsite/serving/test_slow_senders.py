@@ -113,18 +113,22 @@ def test_the_server_ends_though_bodies_are_awaited(patient: Served, ada: Bot, ad
     assert alive == []
 
 
-def stream(key: str, body: bytes, length: int) -> bytes:
+def stream(key: str, body: bytes, length: int, **headers: object) -> bytes:
     head = {"Authorization": f"Bearer {key}", "Content_Type": "application/x-ndjson", "Content_Length": length}
-    return raw.request("POST", f"{PREFIX}/jobs/bulk", body, **head)
+    return raw.request("POST", f"{PREFIX}/jobs/bulk", body, **head | headers)
 
 
 def test_streams_of_jobs_do_not_hold_every_thread(patient: Served, ada: Bot, ada_token: str, olga_key: str) -> None:
     line = b'{"kind":"other"}\n'
     with raw.connected(patient.port) as first:
-        first.sendall(stream(olga_key, line, 1000))
+        first.sendall(stream(olga_key, b"", 1000, Expect="100-continue"))
+        # It is being read from now on.
+        begun = raw.answer(first)
+        assert begun is not None
+        assert begun.status == 100
+        first.sendall(line)
         # Of four threads one is for streams.
-        while (said := raw.ask(patient.port, stream(olga_key, line, len(line)))).status != 503:
-            assert said.status == 201
+        assert raw.ask(patient.port, stream(olga_key, line, len(line))).status == 503
         others_are_answered(patient.port, ada_token)
         os.kill(patient.pid, signal.SIGTERM)
         last = raw.answer(first)

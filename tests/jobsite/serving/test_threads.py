@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -14,7 +15,9 @@ def run(most: int, use: Callable[[Threads], Awaitable[Any]]) -> Any:
     async def main() -> Any:
         return await use(Threads(most, "test"))
 
-    return asyncio.run(main())
+    # In a thread of its own: that of the tests may have an event loop, the browser's.
+    with ThreadPoolExecutor(1) as own:
+        return own.submit(asyncio.run, main()).result()
 
 
 def test_a_result_comes_back() -> None:

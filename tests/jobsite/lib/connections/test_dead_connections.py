@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import pytest
@@ -26,6 +27,13 @@ def pool() -> Iterator[Pool]:
     with Pool(kwargs=params, min_size=SIZE, max_size=SIZE, open=False) as pool:
         pool.wait(PATIENCE)
         yield pool
+
+
+@pytest.fixture(scope="module")
+def base(django_db_setup: None, django_db_blocker: Any) -> Iterator[str]:
+    """Where a server listens."""
+    with django_db_blocker.unblock(), served(16) as server:
+        yield f"http://127.0.0.1:{server.port}"
 
 
 def terminate() -> int:
@@ -63,12 +71,11 @@ def test_one_that_has_something_to_say_is_not_trusted(pool: Pool) -> None:
         assert not one.is_alive()
 
 
-def test_after_all_have_ended_no_call_fails(ada: Bot, ada_token: str, olga_key: str) -> None:
+def test_after_all_have_ended_no_call_fails(base: str, ada: Bot, ada_token: str, olga_key: str) -> None:
     bot, producer = {"Authorization": f"Bearer {ada_token}"}, {"Authorization": f"Bearer {olga_key}"}
-    with served(16) as server, ThreadPoolExecutor(16) as threads, httpx.Client() as http:
-        base = f"http://127.0.0.1:{server.port}"
+    with ThreadPoolExecutor(16) as threads, httpx.Client() as http:
         # Fill the pool.
-        assert {a.status_code for a in threads.map(lambda _: httpx.get(f"{base}/readyz"), range(32))} == {200}
+        assert {a.status_code for a in threads.map(lambda _: http.get(f"{base}/readyz"), range(32))} == {200}
         for _ in range(2):
             assert terminate() > 0
             answers = [
@@ -81,22 +88,21 @@ def test_after_all_have_ended_no_call_fails(ada: Bot, ada_token: str, olga_key: 
             assert [answer.status_code for answer in answers] == [200] * 5
 
 
-def test_while_they_end_again_and_again_nothing_but_503_comes(ada: Bot, bob: Bot, olga_key: str) -> None:
+def test_while_they_end_again_and_again_nothing_but_503_comes(base: str, ada: Bot, bob: Bot, olga_key: str) -> None:
     over, came = threading.Event(), Counter[int]()
 
-    def calls(base: str, token: str, method: str, path: str) -> None:
+    def calls(token: str, method: str, path: str) -> None:
         with httpx.Client(headers={"Authorization": f"Bearer {token}"}, timeout=PATIENCE) as http:
             while not over.is_set():
                 came[http.request(method, base + path).status_code] += 1
 
-    with served(16) as server, ThreadPoolExecutor(8) as threads:
-        base = f"http://127.0.0.1:{server.port}"
+    with ThreadPoolExecutor(8) as threads:
         tokens = (ada.token, bob.token)  # type: ignore[attr-defined]
-        sent = [threads.submit(calls, base, token, "POST", "/api/v1/claim") for token in tokens]
-        sent += [threads.submit(calls, base, olga_key, "GET", "/api/v1/jobs?limit=1") for _ in range(2)]
-        sent += [threads.submit(calls, base, olga_key, "GET", "/readyz")]
+        sent = [threads.submit(calls, token, "POST", "/api/v1/claim") for token in tokens]
+        sent += [threads.submit(calls, olga_key, "GET", "/api/v1/jobs?limit=1") for _ in range(2)]
+        sent += [threads.submit(calls, olga_key, "GET", "/readyz")]
         try:
-            for _ in range(5):
+            for _ in range(3):
                 before = came[200]
                 terminate()
                 end = time.monotonic() + PATIENCE

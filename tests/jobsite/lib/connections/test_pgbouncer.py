@@ -4,6 +4,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import pytest
@@ -24,16 +25,23 @@ pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(not pgbouncer.is_installed(), reason="PgBouncer (Debian: pgbouncer) is not installed"),
 ]
-CALLS = 120
+CALLS = 60
 
 
-@pytest.fixture
-def url() -> Iterator[str]:
+@pytest.fixture(scope="module")
+def url(django_db_setup: None) -> Iterator[str]:
     """The tests' database, through PgBouncer."""
     if not str(connection.get_connection_params().get("host", "")).startswith("/"):
         pytest.skip("this server has no socket")
     with pgbouncer.through_pgbouncer(database_url()) as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def base(url: str, django_db_blocker: Any) -> Iterator[str]:
+    """The API of a server that uses it."""
+    with django_db_blocker.unblock(), served(16, DATABASE_URL=url) as server:
+        yield f"http://127.0.0.1:{server.port}/api/v1"
 
 
 @pytest.fixture
@@ -43,13 +51,12 @@ def pool(url: str) -> Iterator[Pool]:
         yield pool
 
 
-def test_every_call_of_bots_and_producers_is_answered(url: str, ada: Bot, bob: Bot, olga_key: str) -> None:
+def test_every_call_of_bots_and_producers_is_answered(base: str, ada: Bot, bob: Bot, olga_key: str) -> None:
     """On as many connections as there are, each transaction on another of the server's."""
     for _ in range(CALLS):
         enqueue_one()
     bots = [{"Authorization": f"Bearer {bot.token}"} for bot in (ada, bob)]  # type: ignore[attr-defined]
-    with served(16, DATABASE_URL=url) as server, ThreadPoolExecutor(8) as threads, httpx.Client(timeout=60) as http:
-        base = f"http://127.0.0.1:{server.port}/api/v1"
+    with ThreadPoolExecutor(8) as threads, httpx.Client(timeout=60) as http:
 
         def work(number: int) -> list[int]:
             headers = bots[number % 2]
@@ -78,12 +85,12 @@ def test_an_operator_may_say_that_it_prepares_statements(pool: Pool, settings: o
         assert (one.pooled, one.prepare_threshold) == (True, 1)
 
 
-def test_a_locked_row_is_waited_for_no_longer_than_on_a_direct_connection(url: str, ada: Bot, olga_key: str) -> None:
+def test_a_locked_row_is_waited_for_no_longer_than_on_a_direct_connection(base: str, ada: Bot, olga_key: str) -> None:
     lease = take_one(ada)
-    with served(4, DATABASE_URL=url) as server, transaction.atomic():
+    with transaction.atomic():
         Job.objects.select_for_update().get(pk=lease.id)
         answer = httpx.post(
-            f"http://127.0.0.1:{server.port}/api/v1/jobs/{lease.id}/release",
+            f"{base}/jobs/{lease.id}/release",
             headers={"Authorization": f"Bearer {olga_key}"}, json={}, timeout=PATIENCE,
         )  # fmt: skip
     assert answer.status_code == 503

@@ -40,7 +40,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(silence, "ANSWER_WITHIN", 2)
 
 
-def calls(base: str, token: str, key: str, session: str) -> dict[str, Callable[[], httpx.Response]]:
+def calls(http: httpx.Client, token: str, key: str, session: str) -> dict[str, Callable[[], httpx.Response]]:
     """A call of each sort: a bot's turn, a producer's, a page and a probe."""
     bot, producer = {"Authorization": f"Bearer {token}"}, {"Authorization": f"Bearer {key}"}
     person = {"Cookie": f"sessionid={session}"}
@@ -48,7 +48,7 @@ def calls(base: str, token: str, key: str, session: str) -> dict[str, Callable[[
     def call(
         method: str, path: str, headers: dict[str, str] | None = None, **body: Any
     ) -> Callable[[], httpx.Response]:
-        return lambda: httpx.request(method, base + path, headers=headers, timeout=NOTICED_WITHIN, **body)
+        return lambda: http.request(method, path, headers=headers, **body)
 
     return {
         "a turn": call("POST", "/api/v1/claim", bot),
@@ -65,15 +65,21 @@ def session_of(person: User) -> str:
     return str(client.cookies["sessionid"].value)
 
 
+@pytest.fixture
+def http(passing: Relay, transactional_db: None) -> Iterator[httpx.Client]:
+    """A client of a server behind the relay."""
+    env = {"DJANGO_SETTINGS_MODULE": "tests.impatient", "DATABASE_POOL_TIMEOUT": "2"}
+    with served(16, DATABASE_URL=passing.url(connect_timeout="1"), **env) as server:
+        base = f"http://127.0.0.1:{server.port}"
+        with httpx.Client(base_url=base, timeout=NOTICED_WITHIN) as http:
+            yield http
+
+
 def test_every_call_is_503_while_it_is_silent_and_200_after(
-    passing: Relay, ada: Bot, ada_token: str, olga: User, olga_key: str
+    passing: Relay, http: httpx.Client, ada: Bot, ada_token: str, olga: User, olga_key: str
 ) -> None:
-    url, session = passing.url(connect_timeout="1"), session_of(olga)
-    with (
-        served(16, DATABASE_URL=url, DJANGO_SETTINGS_MODULE="tests.impatient", DATABASE_POOL_TIMEOUT="2") as server,
-        ThreadPoolExecutor(8) as pool,
-    ):
-        ways = calls(f"http://127.0.0.1:{server.port}", ada_token, olga_key, session)
+    ways = calls(http, ada_token, olga_key, session_of(olga))
+    with ThreadPoolExecutor(8) as pool:
 
         def statuses() -> dict[str, int]:
             sent = {name: pool.submit(way) for name, way in ways.items()}
@@ -82,7 +88,7 @@ def test_every_call_is_503_while_it_is_silent_and_200_after(
         assert set(statuses().values()) == {200}
         passing.fall_silent()
         assert statuses() == dict.fromkeys(ways, 503)
-        assert httpx.get(f"http://127.0.0.1:{server.port}/livez").status_code == 200
+        assert http.get("/livez").status_code == 200
         passing.speak()
         until(lambda: set(statuses().values()) == {200})
 
