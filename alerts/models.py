@@ -16,6 +16,7 @@ from django.db.models.functions import Now
 from alerts.states import SECRET_PREFIX, Cause, DeliveryStatus, IncidentStatus, Moment, Severity, Way
 from bots.models import NAME_LENGTH, Bot
 from jobs.models import MAX_DURATION
+from jobsite.lib.names import check_name
 
 #: Order of urgency: open and unacknowledged, open, resolved; critical before warning.
 URGENCY = Case(
@@ -216,6 +217,10 @@ class Channel(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        """Check the name."""
+        check_name(self.name)
 
     @property
     def state(self) -> str:

@@ -25,7 +25,7 @@ HIDDEN = "[hidden]"
 #: The most items of a list that are written out for people.
 LISTED = 20
 #: What the audit log calls objects whose models have another name.
-TYPES = {"apikey": "key", "jobkind": "kind"}
+TYPES = {"apikey": "key", "jobkind": "kind", "secondfactor": "second_factor"}
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,12 @@ def caller(request: HttpRequest) -> Who:
     key = getattr(request, "auth", None)
     if isinstance(key, ApiKey):
         return Who(key.user.get_username() if key.user else key.username, Via.API, key.prefix)
-    return Who(request.user.get_username(), Via.CONSOLE)
+    return oneself(request.user)
+
+
+def oneself(user: Any) -> Who:
+    """This person, who is logging in or on their own page of the console."""
+    return Who(user.get_username(), Via.CONSOLE)
 
 
 def type_of(model: type[models.Model] | models.Model) -> str:

@@ -18,6 +18,7 @@ from bots.acts import READ, SCOPES, Act, Via
 # Django finds the models of an app in its one module, wherever they are written.
 from bots.login.models import Identity, Login, SecondFactor  # noqa: F401
 from bots.states import UNWELL, BotStatus, HealthStatus
+from jobsite.lib.names import check_kind, check_name
 
 #: The most jobs one claim may ask for, and so the most a bot's capacity may be.
 MAX_CLAIM = 1000
@@ -53,7 +54,7 @@ class Bot(models.Model):
     )
     last_seen_at = models.DateTimeField(null=True, blank=True)
     kinds = ArrayField(
-        models.CharField(max_length=NAME_LENGTH),
+        models.CharField(max_length=NAME_LENGTH, validators=[check_kind]),
         default=list,
         blank=True,
         help_text="The kinds of job this bot takes, comma-separated. Empty: any.",
@@ -113,6 +114,11 @@ class Bot(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def clean(self) -> None:
+        """Check the name of a new bot. One that is there keeps its name."""
+        if self._state.adding:
+            check_name(self.name)
+
 
 class ApiKey(models.Model):
     """An operator's or producer's key. It acts as its user: that user's permissions decide, within the key's scope."""
@@ -122,7 +128,7 @@ class ApiKey(models.Model):
     username = models.CharField(max_length=150, blank=True, default="", db_default="", editable=False)
     name = models.CharField(max_length=NAME_LENGTH, blank=True, default="", help_text="What it is for.")
     kinds = ArrayField(
-        models.CharField(max_length=NAME_LENGTH),
+        models.CharField(max_length=NAME_LENGTH, validators=[check_kind]),
         default=list,
         db_default=[],
         blank=True,

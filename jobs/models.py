@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -14,6 +14,7 @@ from jobs.states import AT_REST, FINISHED, HELD, Actor, JobStatus, Policy, Verb
 from jobs.stats.models import JobRollup, Learned, Refusal, RollupState, SweepRun
 from jobs.time_limits import past_a_limit
 from jobs.transitions import ENDING, OPERATIONS
+from jobsite.lib.names import check_kind
 
 __all__ = ["Job", "JobEvent", "JobKind", "JobQuerySet", "JobRollup", "Learned", "Refusal", "RollupState", "SweepRun"]
 
@@ -26,8 +27,6 @@ MAX_ATTEMPTS_LIMIT = 1000
 MAX_DURATION = timedelta(days=36_500)
 #: With ten doublings and jitter (jobs/backoff.py) it is less than MAX_DURATION.
 MAX_BACKOFF = timedelta(days=28)
-#: What a kind may be called: it stands in URLs, in CSV files and on command lines.
-KIND_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/-]*\Z"
 
 
 def _duration(default: timedelta | None, most: timedelta = MAX_DURATION, help_text: str = "") -> models.DurationField:
@@ -43,9 +42,7 @@ class JobKind(models.Model):
     name = models.CharField(
         max_length=NAME_LENGTH,
         primary_key=True,
-        validators=[
-            RegexValidator(KIND_PATTERN, "Use letters, digits and . _ : / -, starting with a letter or digit.")
-        ],
+        validators=[check_kind],
     )
     paused = models.BooleanField(default=False, db_default=False, help_text="No jobs of a paused kind are assigned.")
     max_attempts = models.PositiveIntegerField(

@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.contrib.admin import ShowFacets
 from django.http import HttpRequest
 
+from bots.audited_admin import AuditedAdmin
 from bots.login.models import Login, SecondFactor
 from jobsite.lib.admin import GuardedActions
 from jobsite.lib.badges import age, badge
@@ -46,9 +47,10 @@ class LoginAdmin(_ReadOnly):
 
 
 @admin.register(SecondFactor)
-class SecondFactorAdmin(_ReadOnly):
+class SecondFactorAdmin(_ReadOnly, AuditedAdmin):
     """Who has a second factor. Deleting it lets somebody in who has lost theirs; the secret is shown to nobody."""
 
+    list_in_transaction = True
     list_display = ["user", "on_for", "codes_left"]
     list_select_related = ["user"]
     search_fields = ["user__username"]

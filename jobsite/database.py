@@ -3,16 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import environ
 from django.core.exceptions import ImproperlyConfigured
 
 
-def configured(url: str, embedded: Path, *, prepare: bool | None, pool: dict[str, Any]) -> dict[str, Any]:
-    """Return the entry of `DATABASES`. Without a URL it starts the embedded server, whose data are under `embedded`.
-
-    ImproperlyConfigured when that cannot start, or the URL is none of PostgreSQL.
-    """
-    database: dict[str, Any] = environ.Env.db_url_config(url or _embedded(embedded))
+def configured(database: dict[str, Any], *, prepare: bool | None, pool: dict[str, Any]) -> dict[str, Any]:
+    """Return the entry of `DATABASES` for what a URL says. ImproperlyConfigured if that is not PostgreSQL."""
     if database["ENGINE"] != "django.db.backends.postgresql":
         raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL server: postgres://user:password@host/name")
     # Connections that notice a silent server, and a pool with places.
@@ -28,8 +23,9 @@ def configured(url: str, embedded: Path, *, prepare: bool | None, pool: dict[str
     return database
 
 
-def _embedded(directory: Path) -> str:
-    # Development only: production has no such server installed.
+def embedded(directory: Path) -> str:
+    """Start the embedded server with its data here, and return its URL. ImproperlyConfigured if it cannot start."""
+    # Development only: production has none installed.
     from jobsite.dev import postgres
 
     try:

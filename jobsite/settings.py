@@ -94,8 +94,7 @@ TEMPLATES = [
 DATABASE_PREPARE: bool | None = env.bool("DATABASE_PREPARE", default=None)
 DATABASES = {
     "default": database.configured(
-        env.str("DATABASE_URL", default=""),
-        BASE_DIR / ".postgres",
+        env.db_url_config(env.str("DATABASE_URL", default="") or database.embedded(BASE_DIR / ".postgres")),
         prepare=DATABASE_PREPARE,
         pool={
             "min_size": env.int("DATABASE_POOL_MIN", default=1),

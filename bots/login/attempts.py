@@ -11,11 +11,12 @@ from math import ceil
 
 import structlog
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Max
 from django.db.models.functions import Now
 
 from bots.login.models import Login, Outcome, Way
+from jobsite.lib import locks
 from jobsite.lib.clock import database_now
 
 log = structlog.stdlib.get_logger("jobsite.login")
@@ -54,7 +55,7 @@ def begin(username: str, address: str, way: Way) -> Login:
     source = source_of(address)
     row = Login(username=name, address=address, source=source, way=way, outcome=Outcome.FAILED)
     with transaction.atomic():
-        _lock(f"login of {name}", f"login from {source}")
+        locks.wait_for(f"login of {name}", f"login from {source}")
         wait = _wait(name, source)
         if not wait:
             row.save(force_insert=True)
@@ -127,13 +128,6 @@ def _wait(name: str, source: str) -> int:
 def _just_refused(name: str, source: str) -> bool:
     rows = Login.objects.filter(username=name, source=source, outcome=Outcome.REFUSED, at__gt=Now() - REFUSED_EVERY)
     return rows.exists()
-
-
-def _lock(*names: str) -> None:
-    """Wait for the locks of these names until the transaction ends, always in the same order."""
-    with connection.cursor() as cursor:
-        for name in sorted(names):
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
 
 
 def _write(row: Login) -> None:

@@ -7,8 +7,13 @@ from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.db import transaction
 
+from bots import audit
+from bots.acts import Act
 from bots.login.models import Identity
 from jobsite.lib.strict_json import unkeepable
+
+#: Why an entry of the audit log is there, where somebody only logged in.
+REASON = "single sign-on"
 
 
 class NotAllowed(Exception):
@@ -39,8 +44,20 @@ def connect(user: User, claims: Mapping[str, Any]) -> None:
     taken = Identity.objects.filter(issuer=claims["iss"], subject=claims["sub"]).exclude(user=user)
     if taken.exists():
         raise NotAllowed("This identity belongs to another person here.")
-    Identity.objects.filter(user=user).delete()
-    Identity.objects.create(user=user, issuer=claims["iss"], subject=claims["sub"])
+    former = Identity.objects.filter(user=user).first()
+    if former is not None:
+        audit.record(Act.DELETE, [audit.subject(former, _named(former))], by=audit.oneself(user))
+        former.delete()
+    _add_identity(user, claims)
+
+
+def _add_identity(user: User, claims: Mapping[str, Any]) -> None:
+    identity = Identity.objects.create(user=user, issuer=claims["iss"], subject=claims["sub"])
+    audit.record(Act.CREATE, [audit.subject(identity, after=_named(identity))], by=audit.oneself(user))
+
+
+def _named(identity: Identity) -> dict[str, str]:
+    return {"user": identity.user.get_username(), "issuer": identity.issuer, "subject": identity.subject}
 
 
 def _new_person(claims: Mapping[str, Any]) -> User:
@@ -55,7 +72,9 @@ def _new_person(claims: Mapping[str, Any]) -> User:
         )
     user.set_unusable_password()
     user.save(update_fields=["password"])
-    Identity.objects.create(user=user, issuer=claims["iss"], subject=claims["sub"])
+    given = {"username": user.username, "email": user.email}
+    audit.record(Act.CREATE, [audit.subject(user, after=given)], by=audit.oneself(user), reason=REASON)
+    _add_identity(user, claims)
     return user
 
 
@@ -66,9 +85,16 @@ def _set_groups(user: User, claims: Mapping[str, Any]) -> None:
         return
     given = claims.get(settings.OIDC_GROUPS_CLAIM) or []
     named = {mapping[one] for one in (given if isinstance(given, list) else [given]) if one in mapping}
+    before = _rights(user)
     user.groups.remove(*Group.objects.filter(name__in=set(mapping.values()) - named))
     groups = Group.objects.filter(name__in=named)
     user.groups.add(*groups)
     if groups and not user.is_staff:
         user.is_staff = True
         user.save(update_fields=["is_staff"])
+    if (after := _rights(user)) != before:
+        audit.record(Act.CHANGE, [audit.subject(user, before, after)], by=audit.oneself(user), reason=REASON)
+
+
+def _rights(user: User) -> dict[str, Any]:
+    return {"groups": sorted(user.groups.values_list("name", flat=True)), "is_staff": user.is_staff}

@@ -10,6 +10,9 @@ import pyotp
 from django.contrib.auth.models import User
 from django.db import transaction
 
+from bots import audit
+from bots.acts import Act
+from bots.audit import Who
 from bots.login.models import SecondFactor, Way
 from jobsite.lib.clock import database_now
 
@@ -42,21 +45,35 @@ def turn_on(user: User, secret: str, code: str) -> list[str]:
         return []
     with transaction.atomic():
         SecondFactor.objects.filter(user=user).delete()
-        SecondFactor.objects.create(user=user, secret=secret, last_step=step)
-        return new_codes(user)
+        codes = [_new_code() for _ in range(RECOVERY_CODES)]
+        factor = SecondFactor.objects.create(
+            user=user, secret=secret, last_step=step, recovery_digests=[_digest(one) for one in codes]
+        )
+        audit.record(Act.CREATE, [audit.subject(factor, after=_count(factor))], by=audit.oneself(user))
+    return codes
 
 
 def new_codes(user: User) -> list[str]:
-    """Make recovery codes in place of the old ones. They are returned once; only digests are stored."""
+    """Make recovery codes in place of the old ones. They are returned once; only digests are stored.
+
+    None if the second factor was turned off just now.
+    """
     codes = [_new_code() for _ in range(RECOVERY_CODES)]
-    SecondFactor.objects.filter(user=user).update(recovery_digests=[_digest(one) for one in codes])
+    with transaction.atomic():
+        factor = _locked(user)
+        if factor is None:
+            return []
+        before = _count(factor)
+        factor.recovery_digests = [_digest(one) for one in codes]
+        factor.save(update_fields=["recovery_digests"])
+        audit.record(Act.ROTATE, [audit.subject(factor, before, _count(factor))], by=audit.oneself(user))
     return codes
 
 
 def check(user: User, code: str) -> Way | None:
     """Return which sort of code this is, and use it up. None: it is wrong, or was used before."""
     with transaction.atomic():
-        factor = SecondFactor.objects.select_for_update().filter(user=user).first()
+        factor = _locked(user)
         if factor is None:
             return None
         step = _step_of(factor.secret, code, factor.last_step)
@@ -72,9 +89,25 @@ def check(user: User, code: str) -> Way | None:
     return None
 
 
-def turn_off(user: Any) -> bool:
+def turn_off(user: Any, *, by: Who) -> bool:
     """Delete it. False if there was none."""
-    return SecondFactor.objects.filter(user=user).delete()[0] > 0
+    with transaction.atomic():
+        factor = _locked(user)
+        if factor is None:
+            return False
+        audit.record(Act.DELETE, [audit.subject(factor, _count(factor))], by=by)
+        factor.delete()
+    return True
+
+
+def _locked(user: Any) -> SecondFactor | None:
+    factors = SecondFactor.objects.select_related("user").select_for_update(of=("self",))
+    return factors.filter(user=user.pk).first()
+
+
+def _count(factor: SecondFactor) -> dict[str, int]:
+    """What the audit log has of it."""
+    return {"recovery_codes": len(factor.recovery_digests)}
 
 
 def _step_of(secret: str, code: str, after: int) -> int | None:

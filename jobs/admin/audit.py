@@ -21,6 +21,7 @@ from jobsite.lib.badges import age, exact
 PAGES = {
     "bot": "bots_bot", "job": "jobs_job", "kind": "jobs_jobkind", "key": "bots_apikey", "channel": "alerts_channel",
     "incident": "alerts_incident", "delivery": "alerts_delivery", "user": "auth_user", "group": "auth_group",
+    "second_factor": "bots_secondfactor",
 }  # fmt: skip
 #: The filter by time: its words, and how far back it reaches.
 SPANS = {

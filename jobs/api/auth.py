@@ -11,12 +11,12 @@ from bots.acts import READ
 from bots.auth import bearer, current, recognise
 from bots.models import ApiKey, Bot
 from jobs import lifecycle
+from jobs.api.schemas.fields import INSTANCE_LENGTH
 from jobsite.lib import log_context, outcomes
 from jobsite.lib.addresses import client_address
 from jobsite.lib.errors import Forbidden, Invalid, Unauthorized
+from jobsite.lib.names import header_fault
 
-#: The longest name of a bot's instance.
-INSTANCE_LENGTH = 100
 #: Calls that change nothing.
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 #: A key is checked once more when its call's body took longer than this to arrive, in seconds.
@@ -129,6 +129,6 @@ def enqueuer(request: HttpRequest) -> tuple[str, str]:
 def instance_of(request: HttpRequest) -> str:
     """The name of the bot's instance, from the header `Bot-Instance`; empty when it sends none."""
     instance = request.headers.get("Bot-Instance", "").strip()
-    if len(instance) > INSTANCE_LENGTH or not instance.isprintable():
-        raise Invalid(f"Bot-Instance: at most {INSTANCE_LENGTH} printable characters.")
+    if len(instance) > INSTANCE_LENGTH or header_fault(instance):
+        raise Invalid(f"Bot-Instance: at most {INSTANCE_LENGTH} printable ASCII characters.")
     return instance

@@ -71,7 +71,8 @@ def register(request: HttpRequest, data: schemas.BotIn) -> Any:
     """Register a bot. The answer holds its token, shown this once."""
     require(request, "bots.add_bot", scope=Act.REGISTER)
     try:
-        Bot(name=data.name, kinds=data.kinds, capacity=data.capacity).clean_fields()
+        new = Bot(name=data.name, kinds=data.kinds, capacity=data.capacity)
+        new.full_clean(validate_unique=False, validate_constraints=False)
         with transaction.atomic():
             bot, token = roster.register(**data.model_dump(), by=audited(request))
             # Before the commit: after it nothing may fail, for the token is shown this once.

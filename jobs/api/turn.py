@@ -19,13 +19,15 @@ from bots.auth import bearer
 from bots.models import Bot
 from jobs import lifecycle
 from jobs.api import schemas
-from jobs.api.auth import INSTANCE_LENGTH, bots_only, instance_of
+from jobs.api.auth import bots_only, instance_of
+from jobs.api.schemas.fields import INSTANCE_LENGTH
 from jobs.errors import LeaseLost
 from jobs.lifecycle import ClaimRequest, TurnRow
 from jobs.turns import waiting
 from jobsite.lib import log_context, outcomes
 from jobsite.lib.bodies import read_whole
 from jobsite.lib.errors import Invalid, JobsiteError, NotFound
+from jobsite.lib.names import header_fault
 from jobsite.lib.strict_json import check_json, is_plain
 
 router = Router(auth=bots_only, tags=["Bots"])
@@ -99,7 +101,7 @@ def answer(environ: WSGIEnvironment) -> TurnResponse | None:
     instance = environ.get("HTTP_BOT_INSTANCE", "").strip()
     if not token or token.startswith(tokens.KEY_PREFIX):
         return None
-    if len(instance) > INSTANCE_LENGTH or not instance.isprintable():
+    if len(instance) > INSTANCE_LENGTH or header_fault(instance):
         return None
     body = read_whole(environ)
     if not is_plain(body):

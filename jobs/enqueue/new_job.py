@@ -16,7 +16,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from bots.models import NAME_LENGTH
-from jobs.models import KEY_LENGTH, KIND_PATTERN, MAX_ATTEMPTS_LIMIT, PRIORITY_LIMIT
+from jobs.models import KEY_LENGTH, MAX_ATTEMPTS_LIMIT, PRIORITY_LIMIT
+from jobsite.lib.names import KIND_PATTERN
 from jobsite.lib.strict_json import first_fault, is_small_and_plain, unkeepable
 
 #: Times outside these years cannot be represented in every time zone.

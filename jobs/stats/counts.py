@@ -19,7 +19,7 @@ from jobs.stats.statements import run
 COUNTED = 5000
 #: How many priorities of a kind are looked through for its oldest job.
 PRIORITIES = 200
-#: The kind that stands for all that have no counters of their own. No kind can be called so (`models.KIND_PATTERN`).
+#: The kind that stands for all that have no counters of their own. No kind can be called so (`names.KIND_PATTERN`).
 OTHER = "_other"
 #: How far pending jobs of a kind are counted while Prometheus waits. Beyond it the sweep's last count is given.
 COUNTED_LIVE = 2000

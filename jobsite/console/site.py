@@ -5,14 +5,18 @@ from typing import Any
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils.decorators import method_decorator
 from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 
+from bots import audit
+from bots.acts import Act
 from jobsite.console import login as steps
 from jobsite.console import single_sign_on, your_login
 from jobsite.lib.admin import GuardedActions
@@ -68,6 +72,15 @@ class ConsoleSite(admin.AdminSite):
     def your_login(self, request: HttpRequest) -> HttpResponse:
         """A person's own page."""
         return your_login.view(request, self.each_context(request))
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        with transaction.atomic():
+            response = super().password_change(request, extra_context)
+            if response.status_code == 302:
+                user: Any = request.user
+                hidden = {"password": True}
+                audit.record(Act.CHANGE, [audit.subject(user, hidden, hidden)], by=audit.oneself(user))
+        return response
 
     def _step(self, request: HttpRequest) -> dict[str, Any]:
         return self.each_context(request) | {"subtitle": None, "app_path": request.get_full_path()}

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 
+from bots import audit
 from bots.login import attempts, second_factor
 from bots.login.attempts import TooManyFailures
 from bots.login.models import Identity, Login, Outcome, SecondFactor, Way
@@ -64,9 +65,9 @@ def _with_code(request: HttpRequest, what: str, code: str) -> HttpResponse | Non
     attempts.end(attempt, Outcome.GOOD if way else Outcome.FAILED, way)
     if way is None:
         return None
-    if what == "codes":
-        return show_codes(request, second_factor.new_codes(user), home())
+    if what == "codes" and (codes := second_factor.new_codes(user)):
+        return show_codes(request, codes, home())
     if what == "off":
-        second_factor.turn_off(user)
+        second_factor.turn_off(user, by=audit.caller(request))
         messages.success(request, "The second factor is off. A password is enough now.")
     return redirect("admin:your_login")

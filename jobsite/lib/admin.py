@@ -8,9 +8,10 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import get_fields_from_path
 from django.contrib.admin.views.main import ERROR_FLAG, ChangeList
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import FieldDoesNotExist, PermissionDenied, ValidationError
 from django.db import DataError
-from django.db.models import DateField, IntegerField
+from django.db.models import DateField, DateTimeField, IntegerField
+from django.forms.utils import to_current_timezone
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -94,6 +95,24 @@ class GuardedActions(GuardedLookups):
         if response.status_code == 302 and url_has_allowed_host_and_scheme(back, {request.get_host()}):
             return redirect(back)
         return response
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """The first values of a new form, from its address. Django shows a moment that is still text as a failure."""
+        given = super().get_changeform_initial_data(request)
+        return {name: value for name, text in given.items() if (value := self._first_value(name, text)) is not None}
+
+    def _first_value(self, name: str, text: Any) -> Any:
+        """What the form shows for this text. None: it is no moment, and is left out."""
+        try:
+            field: Any = self.opts.get_field(name)
+        except FieldDoesNotExist:
+            return text
+        if not isinstance(field, DateTimeField) or not isinstance(text, str):
+            return text
+        try:
+            return to_current_timezone(field.to_python(text))
+        except (ValidationError, OverflowError):
+            return None
 
     def _take_action(self, request: HttpRequest) -> str:
         """Reduce the form to its one action and to ids that a row can have. Returns what is wrong with it."""

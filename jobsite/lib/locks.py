@@ -15,6 +15,13 @@ class Lock(IntEnum):
     RECONCILE = 0xA1E7
 
 
+def wait_for(*names: str) -> None:
+    """Wait for the locks of these names until the transaction ends, always in the same order."""
+    with connection.cursor() as cursor:
+        for name in sorted(names):
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+
+
 def try_lock(lock: Lock, **settings: str) -> datetime | None:
     """Take a lock until the transaction ends, without waiting. Returns the database's time; None: another has it.
 

@@ -10,6 +10,7 @@ from alerts.incidents import acknowledge, reconcile
 from alerts.models import Channel, Delivery, Incident
 from alerts.states import Moment
 from bots.audit import Who
+from bots.login.models import Login, Outcome, SecondFactor, Way
 from bots.models import ApiKey, AuditEntry, Bot
 from jobs import lifecycle
 from jobs.lifecycle import By
@@ -80,6 +81,10 @@ PAGES = {
         "/admin/bots/auditentry/{act}/change/",
         "/admin/bots/bot/{ada}/history/",
     ],
+    "logins": [
+        "/admin/bots/login/",
+        "/admin/bots/secondfactor/",
+    ],
 }
 
 
@@ -131,12 +136,15 @@ def fill(olga):
     rollup.add_closed_minutes(timezone.now() + timedelta(minutes=2))
     reconcile.reconcile()
     Bot.objects.filter(name="carl").update(quarantined_at=Now())
-    enqueue_one(kind="divide", run_at=timezone.now() - timedelta(hours=2))
+    make_older(enqueue_one(kind="divide"), 120)
     reconcile.reconcile()
     incidents = {f"incident_{cause}": Incident.objects.get(cause=cause) for cause in CAUSES}
     acknowledge.acknowledge([incidents["incident_waiting"].pk], by=Who("olga"), remark="it is batch night")
     acknowledge.acknowledge([incidents["incident_quarantined"].pk], by=Who("olga"))
     Incident.objects.filter(cause="quarantined").update(resolved_at=Now())
+    for outcome in Outcome.values:
+        Login.objects.create(username="stranger", address="192.0.2.66", way=Way.PASSWORD, outcome=outcome)
+    SecondFactor.objects.create(user=olga, secret="JBSWY3DPEHPK3PXP")
     ApiKey.objects.create(user=olga, prefix="jsk_", digest=b"x" * 32)
     leases = {"stuck": stuck, "failed": failed, "held": held, "done": done[0], "released": released}
     rows = leases | incidents | some_channels() | {"ada": ada, "bob": bob, "act": AuditEntry.objects.latest("pk")}

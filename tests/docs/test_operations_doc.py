@@ -49,7 +49,7 @@ def test_defaults_are_those_of_the_code():
         if name in {"SECRET_KEY", "DATABASE_URL", "HTTPS"}:
             continue  # these depend on others
         value = eval(code, {})  # numbers and lists of our own settings
-        if value in ("", []):
+        if value in ("", [], None):
             expected = "empty"
         elif isinstance(value, list):
             expected = f"`{','.join(value)}`"

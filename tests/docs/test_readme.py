@@ -10,7 +10,7 @@ from jobs.models import Job
 from jobs.states import JobStatus
 from tests.docs.reading import ROOT, text_of
 
-PAGES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"]
+PAGES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"]
 PAGES += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))
 
 
@@ -34,7 +34,8 @@ def test_links_inside_the_project_lead_somewhere(page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_lines_are_not_too_long(page):
-    assert not [line for line in text_of(page).splitlines() if len(line) > 120]
+    # A row of a table cannot be wrapped.
+    assert not [line for line in text_of(page).splitlines() if len(line) > 120 and not line.startswith("|")]
 
 
 @pytest.mark.skipif(not shutil.which("curl") or not shutil.which("bash"), reason="curl and bash are not here")

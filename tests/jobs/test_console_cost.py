@@ -30,7 +30,7 @@ from tests.jobs.test_plans import FILL, fill
 pytestmark = pytest.mark.django_db
 
 #: No page of the console asks more, with session, user and permissions.
-MOST_QUERIES = 14
+MOST_QUERIES = 15
 MOST_BYTES = 120 * 1024
 LIST = reverse("admin:jobs_job_changelist")
 PATTERNS = reverse("admin:jobs_jobevent_patterns")

@@ -54,6 +54,9 @@ def as_web() -> Iterator[None]:
         yield
     finally:
         ask("RESET SESSION AUTHORIZATION")
+        # A connection that went back to the pool has the role still.
+        connection.close()
+        connection.close_pool()
 
 
 def test_the_webs_role_does_the_work_of_the_site(granted: None, client: Client, admin_user: User) -> None:

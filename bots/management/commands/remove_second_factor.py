@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from bots.audit import COMMAND
 from bots.login import second_factor
 
 
@@ -21,6 +22,6 @@ class Command(BaseCommand):
         user = User.objects.filter(username=name).first()
         if user is None:
             raise CommandError(f"There is no user {name!r}.")
-        if not second_factor.turn_off(user):
+        if not second_factor.turn_off(user, by=COMMAND):
             raise CommandError(f"{name} has no second factor.")
         self.stdout.write(f"Removed the second factor of {name}.")

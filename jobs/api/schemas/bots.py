@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from bots.models import MAX_CLAIM, NAME_LENGTH
 from bots.states import BotStatus, HealthStatus
-from jobs.api.schemas.fields import MAX_KINDS, Kind, Lease
+from jobs.api.schemas.fields import MAX_KINDS, Instance, Kind, Lease
 from jobs.api.schemas.jobs import JobOut, ReasonIn
 from jobsite.lib.params import Input
 
@@ -23,7 +23,7 @@ class BotHeartbeatIn(Input):
 
 
 class HelloIn(Input):
-    instance: str = Field(min_length=1, max_length=100)
+    instance: Instance
     version: str | None = Field(None, max_length=100)
     alone: bool = True
     holds: list[Lease] | None = Field(

@@ -1,8 +1,8 @@
 """Who may hold a connection now. Knows no pool and no database.
 
 A connection that waits for a locked row is of no use to others. So the pool is divided: some places are for probes,
-people, API keys and bots each, whoever needs the rest; and the calls of one caller get a few of them at most. A call
-that finds no place waits without a connection, and only so many of one caller do.
+people, API keys and bots each, the rest for all that need it; and the calls of one caller get a few of them at most.
+A call that finds no place waits without a connection, and only so many of one caller do.
 """
 
 import threading

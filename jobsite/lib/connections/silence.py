@@ -1,8 +1,8 @@
 """Whether a server that has not answered for a while is slow or silent.
 
 TCP notices a peer that no longer acknowledges. It does not notice a server whose machine acknowledges and never
-answers: frozen processes, a proxy that stopped. So whoever waits for long asks the server for another connection. If
-it answers that, the statement is only slow, and may take as long as it likes.
+answers: frozen processes, a proxy that stopped. So a caller that waits for long asks the server for another connection.
+If it answers that, the statement is only slow, and may take as long as it likes.
 """
 
 import threading

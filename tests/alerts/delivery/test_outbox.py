@@ -11,11 +11,14 @@ from alerts.delivery import channels, outbox
 from alerts.delivery.outbox import Ready, Skipped, enqueue_notifications, enqueue_reminders
 from alerts.models import Channel, Delivery, Incident
 from alerts.states import DeliveryStatus, Moment, Severity
+from bots.audit import Via, Who
+from bots.models import AuditEntry
 from tests.far_side import a_channel, an_incident, changed, resolved
 
 pytestmark = pytest.mark.django_db
 
 ADDRESS = "https://hooks.example.org/x"
+OLGA = Who("olga", Via.CONSOLE)
 
 
 @pytest.fixture
@@ -342,9 +345,10 @@ def test_a_message_is_given_up_after_a_day_of_trying(channel: Channel) -> None:
 def test_what_was_given_up_can_be_tried_again(channel: Channel) -> None:
     enqueue_notifications(an_incident("ada"), Moment.OPENED)
     Delivery.objects.update(status=DeliveryStatus.GIVEN_UP, tries=9, first_tried_at=timezone.now())
-    assert outbox.retry(Delivery.objects.all()) == 1
+    assert outbox.retry(Delivery.objects.all(), by=OLGA) == 1
     assert send_next(channel) == Moment.OPENED
-    assert outbox.retry(Delivery.objects.all()) == 0
+    assert outbox.retry(Delivery.objects.all(), by=OLGA) == 0
+    assert [(entry.verb, entry.by) for entry in AuditEntry.objects.all()] == [("retry", "olga")]
 
 
 # --- Senders -----------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 from psycopg.errors import LockNotAvailable
 
-from bots.models import Bot
+from bots.models import AuditEntry, Bot
 from jobs import lifecycle
 from jobs.admin.actions import INTERVENTIONS, Intervention, act, confirmation
 from jobs.admin.jobs import JobAdmin
@@ -141,7 +141,7 @@ def test_a_failure_after_some_jobs_were_changed_is_none_that_changed_nothing(
     assert leases[0].job.status == JobStatus.PENDING
 
 
-def test_a_line_of_the_admins_log_is_written_with_the_change_or_neither_is(
+def test_an_entry_of_the_audit_log_is_written_with_the_change_or_neither_is(
     ada: Bot, olga: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lease = take_one(ada)
@@ -149,7 +149,11 @@ def test_a_line_of_the_admins_log_is_written_with_the_change_or_neither_is(
     def fail(*_: Any, **__: Any) -> None:
         raise OperationalError("gone")
 
-    monkeypatch.setattr("django.contrib.admin.models.LogEntryManager.log_actions", fail)
+    monkeypatch.setattr(AuditEntry.objects, "bulk_create", fail)
     with pytest.raises(OperationalError):
         act(request_by(olga), INTERVENTIONS["release"], [lease.id], {"reason": ""})
     assert lease.job.claimed_by == ada
+    monkeypatch.undo()
+    act(request_by(olga), INTERVENTIONS["release"], [lease.id], {"reason": ""})
+    assert lease.job.claimed_by is None
+    assert AuditEntry.objects.get(verb="release").by == "olga"

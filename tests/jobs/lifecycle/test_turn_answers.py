@@ -25,8 +25,7 @@ pytestmark = pytest.mark.django_db
 EXPECTED: dict[str, Any] = json.loads(Path(__file__).with_name("turn_answers.json").read_text(encoding="utf-8"))
 #: What every answer brings, a problem too.
 HEADERS = {
-    "Content-Security-Policy": "base-uri 'none'; default-src 'self'; form-action 'self'; frame-ancestors 'none'; "
-    "object-src 'none'",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",

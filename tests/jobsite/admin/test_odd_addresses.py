@@ -38,6 +38,25 @@ def test_an_odd_first_value_of_a_form_is_no_failure(root, model):
 
 
 @pytest.mark.parametrize(
+    ("at", "shown"),
+    [
+        ("2030-01-02T03:04Z", ["02/01/2030", "03:04:00"]),
+        ("2030-01-02 03:04", ["02/01/2030", "03:04:00"]),
+        ("2030-01-02", ["02/01/2030", "00:00:00"]),
+        ("soon", []),
+        ("2030-13-45", []),
+        ("9999-12-31T23:59:59-23:00", []),
+    ],
+)
+def test_a_form_begins_with_the_moment_of_its_address_or_with_none(root, at, shown):
+    page = root.get("/admin/bots/apikey/add/", {"name": "laptop", "expires_at": at})
+    form = page.context["adminform"].form
+    assert form["name"].value() == "laptop"
+    widgets = form["expires_at"].subwidgets[0].data["subwidgets"]
+    assert [one["value"] for one in widgets if one["value"] is not None] == shown
+
+
+@pytest.mark.parametrize(
     ("url", "names"),
     [
         ("/admin/", ("span", "next", "zz")),

@@ -1,0 +1,36 @@
+"""Decide what a name may be: of bots, their processes, kinds, channels and keys, wherever it is entered."""
+
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
+
+#: What a kind may be called: it stands in URLs, in CSV files and on command lines.
+KIND_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/-]*\Z"
+#: Validates a field of a model with the name of a kind.
+check_kind = RegexValidator(KIND_PATTERN, "Use letters, digits and . _ : / -, starting with a letter or digit.")
+
+
+def fault(text: str) -> str:
+    """Return what is wrong with a name, as a sentence; empty: nothing.
+
+    A name is seen in lists, logs and terminals, and typed by people. So it has no character that cannot be seen
+    (control characters, changes of direction, joiners), and no blank but the space, which is not at its ends.
+    """
+    hidden = next((c for c in text if not c.isprintable()), None)
+    if hidden is not None:
+        return f"Use only characters that can be seen; this has U+{ord(hidden):04X}."
+    if text != text.strip():
+        return "Remove the blank at its beginning or end."
+    return ""
+
+
+def check_name(text: str) -> None:
+    """Check the field `name` of a model, in its `clean`. ValidationError for a name that may not be."""
+    if message := fault(text):
+        raise ValidationError({"name": message})
+
+
+def header_fault(text: str) -> str:
+    """Return what is wrong with a name that a header of HTTP carries, as `fault` does."""
+    if not text.isascii():
+        return "Use only ASCII characters: a header carries no others as they are."
+    return fault(text)
