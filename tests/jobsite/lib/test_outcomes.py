@@ -9,6 +9,8 @@ from psycopg import errors
 from psycopg_pool import PoolTimeout
 
 from jobsite.lib import outcomes
+from jobsite.lib.connections.connection import Silent
+from jobsite.lib.connections.places import NoPlace
 from jobsite.lib.errors import OutcomeUnknown, Unavailable
 
 
@@ -24,7 +26,7 @@ REFUSED = [
 ]  # fmt: skip
 LOST = [
     errors.AdminShutdown, errors.CrashShutdown, errors.ConnectionFailure, errors.ProtocolViolation,
-    errors.StatementCompletionUnknown, psycopg.OperationalError,
+    errors.StatementCompletionUnknown, psycopg.OperationalError, Silent,
 ]  # fmt: skip
 
 
@@ -45,6 +47,7 @@ def test_what_a_lost_connection_was_carrying_is_not_known(cause: type[psycopg.Er
 @pytest.mark.parametrize("wrap", [as_django_raises, lambda error: error])
 def test_without_a_connection_nothing_was_sent(wrap: Callable[[Exception], Exception]) -> None:
     assert outcomes.nothing_done(wrap(PoolTimeout("all are in use")))
+    assert outcomes.nothing_done(wrap(NoPlace("all are taken")))
 
 
 def test_an_error_without_a_cause_is_not_known() -> None:
