@@ -40,17 +40,20 @@ def own_database() -> Iterator[str]:
     """Django's default connection leads to a copy of the tests' database, which may be restored; then it is dropped."""
     before = connection.settings_dict["NAME"]
     name = f"{before}_restored"
-    switch_to("postgres")
-    _execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', f'CREATE DATABASE "{name}" TEMPLATE "{before}"')
-    switch_to(name)
-    # A copy is noticed, too. Here it is where the story begins.
-    site.compare_now()
-    Site.objects.update(epoch=0, began_at=None, alerts_held_since=None)
     try:
+        switch_to("postgres")
+        with connection.cursor() as cursor:
+            # A database with sessions in it is not copied, and a listener of an earlier test may be in this one.
+            cursor.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", [before])
+        _execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', f'CREATE DATABASE "{name}" TEMPLATE "{before}"')
+        switch_to(name)
+        # A copy is noticed, too. Here it is where the story begins.
+        site.compare_now()
+        Site.objects.update(epoch=0, began_at=None, alerts_held_since=None)
         yield name
     finally:
         switch_to("postgres")
-        _execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        _execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
         switch_to(before)
 
 
