@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jobsite.serving.threads import Threads
+from jobsite.lib.threads import Threads
 
 
 def run(most: int, use: Callable[[Threads], Awaitable[Any]]) -> Any:
