@@ -8,6 +8,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import Context, copy_context
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -79,7 +80,9 @@ class Threads:
     def _wake_loop(self) -> None:
         if not self._woken and self._loop is not None:
             self._woken = True
-            self._loop.call_soon_threadsafe(self._set_results)
+            # A loop that has ended: nobody waits any more.
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._set_results)
 
     def _set_results(self) -> None:
         # Before the results are taken: a thread that ends a call from now on wakes the loop once more.
