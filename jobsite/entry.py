@@ -91,9 +91,9 @@ class Entry:
             nonlocal status
             status = int(line.partition(" ")[0])
             headers = [*headers, ("X-Request-ID", request.number)]
-            return start_response(line, _completed(headers, request.environ), *failed)
+            return start_response(line, _completed(headers, request.asked), *failed)
 
-        body = self._django(request.environ, start)
+        body = self._django(request.asked, start)
         request.answered(status)
         # As Django does at the end of a request.
         waiting.release_connection()
@@ -103,10 +103,10 @@ class Entry:
 class _Request:
     """A request from its first line to its answer: its number, its log context, and whose place it takes."""
 
-    __slots__ = ("_began", "_context", "_logged", "_place", "environ", "number")
+    __slots__ = ("_began", "_context", "_logged", "_place", "asked", "number")
 
     def __init__(self, environ: WSGIEnvironment) -> None:
-        self.environ = environ
+        self.asked = environ
         self._began = time.perf_counter()
         given = environ.get("HTTP_X_REQUEST_ID")
         # To tell one from another; it does not matter who could guess it.
@@ -115,9 +115,9 @@ class _Request:
     def __enter__(self) -> "_Request":
         self._logged = log_context.begin(request_id=self.number)
         self._context = self._logged.__enter__()
-        path = self.environ["PATH_INFO"]
+        path = self.asked["PATH_INFO"]
         self._context["_route"] = path if path in EXACT else UNMATCHED
-        self._place = places.held_by(caller_of(self.environ))
+        self._place = places.held_by(caller_of(self.asked))
         self._place.__enter__()
         return self
 
@@ -128,14 +128,14 @@ class _Request:
     def answered(self, status: int) -> None:
         """Do what follows an answer. The call was carried out: its answer must go out, whatever fails here."""
         try:
-            _count(self.environ, status, self._began, self._context)
+            _count(self.asked, status, self._began, self._context)
         except Exception:
             log.exception("a request was answered, and could not be counted or logged")
 
     def completed(self, answer: TurnResponse) -> Completed:
         """Return the status line, all headers and the body."""
         headers = answer.headers | {"Content-Length": str(len(answer.body)), "X-Request-ID": self.number}
-        return f"{answer.status} {answer.reason}", _completed(list(headers.items()), self.environ), answer.body
+        return f"{answer.status} {answer.reason}", _completed(list(headers.items()), self.asked), answer.body
 
 
 def _refuse(environ: WSGIEnvironment) -> TurnResponse | None:

@@ -146,7 +146,7 @@ class Combiner(Generic[Item, Result]):
         leader: _TasksCall[Item, Result] | None = first
         while leader is not None:
             leader.context.run(self._execute_batch, group, leader)
-            following = self._appoint_leader(group, here=True)
+            following = self._appoint_leader(group, of_tasks=True)
             leader.wake()
             _wake_after(leader)
             leader = following
@@ -204,10 +204,10 @@ class Combiner(Generic[Item, Result]):
             queue.extendleft(reversed(skipped))
         return batch
 
-    def _appoint_leader(self, group: Hashable, *, here: bool = False) -> _TasksCall[Item, Result] | None:
+    def _appoint_leader(self, group: Hashable, *, of_tasks: bool = False) -> _TasksCall[Item, Result] | None:
         """Let the first queued call lead the next batch, before the calls of this one have woken.
 
-        `here`: this thread makes the calls of tasks. Returns the leader if it is one of these.
+        `of_tasks`: this thread makes the calls of tasks. Returns the leader if it is one of these.
         """
         with self._lock:
             queue = self._queues[group]
@@ -215,7 +215,7 @@ class Combiner(Generic[Item, Result]):
                 del self._queues[group]
                 return None
             leader = queue.popleft()
-        if here and isinstance(leader, _TasksCall):
+        if of_tasks and isinstance(leader, _TasksCall):
             return leader
         leader.leads = True
         leader.wake()

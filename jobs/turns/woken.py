@@ -35,14 +35,14 @@ class WokenThread(threading.Event):
 
 
 class WokenTask:
-    """Wakes a task of an event loop, and looks in the meantime whether the client is there (`until_gone`)."""
+    """Wakes a task of an event loop. In the meantime it watches the client: `until_gone` returns when that has hung up."""
 
     def __init__(self, until_gone: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self.gone = False
         self._set = False
         self._loop = asyncio.get_running_loop()
         self._waiting: asyncio.Future[None] | None = None
-        self._watch = self._loop.create_task(self._look(until_gone))
+        self._watch = self._loop.create_task(self._watch_client(until_gone))
 
     def is_set(self) -> bool:
         return self._set
@@ -69,7 +69,7 @@ class WokenTask:
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
 
-    async def _look(self, until_gone: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def _watch_client(self, until_gone: Callable[[], Coroutine[Any, Any, None]]) -> None:
         await until_gone()
         self.gone = True
         self.set()
