@@ -35,7 +35,7 @@ class WokenThread(threading.Event):
 
 
 class WokenTask:
-    """Wakes a task of an event loop. In the meantime it watches the client: `until_gone` returns when that has hung up."""
+    """Wakes a task of an event loop, and watches the client. `until_gone` returns when that has hung up."""
 
     def __init__(self, until_gone: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self.gone = False
