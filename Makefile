@@ -15,6 +15,8 @@ ifeq ($(strip $(DATABASE_URL)),)
 unexport DATABASE_URL
 endif
 export PORT
+# Some images forbid it. Each of the hundreds of programs that the tests start would compile the project for itself.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL = help
 .PHONY: help install run test test-all serve bench seed screenshots lock clean
