@@ -135,13 +135,15 @@ class IncidentBot(models.Model):
 
 
 class IncidentNote(models.Model):
-    """One line of an incident's history. Rows are only ever added."""
+    """One line of an incident's history. Only `alerts.incidents.folding` takes any away."""
 
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="notes")
     at = models.DateTimeField(db_default=Now())
     #: A user's name; empty for the sweep.
     by = models.CharField(max_length=200, blank=True, default="", db_default="")
     text = models.TextField()
+    # How many lines of the sweep this one stands for. 0: it is a line of its own.
+    folded = models.PositiveIntegerField(default=0, db_default=0)
 
     class Meta:
         ordering = ["id"]

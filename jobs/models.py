@@ -232,13 +232,13 @@ class Job(Numbered, models.Model):
             models.Index(name="job_deadline", fields=["deadline_at"], condition=Q(status__in=HELD)),
             # Not by status, as `job_deadline` is: PostgreSQL might take that one for this, and read all that is held.
             models.Index(name="job_held_by", fields=["claimed_by"], condition=Q(claimed_by__isnull=False)),
-            # The lists' (`jobs.lists.index_merge`). Not of what is held, so that a claim need not write it. Read
-            # backwards, newest first: new jobs have the highest ids, and at the end of their stretch they fill
-            # its pages; at its beginning (`-id`) they would split them.
+            # The lists' (`jobs.lists.index_merge`). Not of what is held, so that a claim need not write it. This and
+            # all that follow are read backwards, newest first: new entries at the end of their stretch fill its
+            # pages; at its beginning (`-id`) they would split them, and pruning would free none.
             models.Index(name="job_at_rest", fields=["status", "kind", "id"], condition=Q(status__in=AT_REST)),
             # What of a kind ended first (`jobs.sweep.retention`) and lately (the figures), and what a bot has finished.
             models.Index(name="job_finished_of_kind", fields=["kind", "finished_at"], condition=Q(status__in=FINISHED)),
-            models.Index(name="job_finished_by", fields=["finished_by", "-id"], condition=Q(finished_by__isnull=False)),
+            models.Index(name="job_finished_by", fields=["finished_by", "id"], condition=Q(finished_by__isnull=False)),
         ]
 
     def __str__(self) -> str:
@@ -285,8 +285,8 @@ class JobEvent(Numbered, models.Model):
         ]
         indexes = [
             models.Index(name="jobevent_by_job", fields=["job", "id"]),
-            models.Index(name="jobevent_by_bot", fields=["bot", "-at"]),
-            models.Index(name="jobevent_by_operator", fields=["-at"], condition=Q(actor=Actor.OPERATOR)),
+            models.Index(name="jobevent_by_bot", fields=["bot", "at"]),
+            models.Index(name="jobevent_by_operator", fields=["at"], condition=Q(actor=Actor.OPERATOR)),
             # Which leases ended other than well, and when: the release patterns, and what adds them up.
             models.Index(name="jobevent_ended_at", fields=["at"], condition=Q(verb__in=ENDING)),
         ]

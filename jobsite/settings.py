@@ -5,6 +5,7 @@ beside `manage.py` is read first, so that cron and the web server see the same v
 """
 
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 
 import environ
@@ -13,6 +14,8 @@ from django.core.exceptions import ImproperlyConfigured
 from jobsite import database
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+# Its files, and no app of Django: that would import it at the start of every command.
+NINJA = Path(getattr(find_spec("ninja"), "origin", "")).parent
 
 env = environ.Env()
 environ.Env.read_env(BASE_DIR / ".env")
@@ -36,7 +39,6 @@ INSTALLED_APPS = [
     "alerts",
     "jobs",
     "bots",
-    "ninja",
     "csp",
     "django_htmx",
     "jobsite.console.apps.ConsoleConfig",
@@ -76,7 +78,7 @@ WSGI_APPLICATION = "jobsite.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
+        "DIRS": [BASE_DIR / "templates", NINJA / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -116,6 +118,7 @@ USE_TZ = True
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / ".static"
+STATICFILES_DIRS = [NINJA / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from alerts.delivery import outbox
-from alerts.incidents import detectors, refused, sweep_late
+from alerts.incidents import detectors, folding, refused, sweep_late
 from alerts.incidents import notes as incidents_notes
 from alerts.incidents.detectors import Finding
 from alerts.incidents.members import Members
@@ -112,9 +112,13 @@ def _apply(run: Reconciliation, open_ones: list[Incident], findings: list[Findin
         if key not in present:
             _clear(run, incident, members)
     changed = [incident for incident in incidents.values() if original[incident.pk] != _values(incident)]
-    Incident.objects.bulk_update(changed, WRITTEN_FIELDS)
+    # One statement with a row for each. That of `bulk_update` has a condition for each row and field.
+    Incident.objects.bulk_create(
+        changed, update_conflicts=True, unique_fields=["id"], update_fields=list(WRITTEN_FIELDS)
+    )
     members.write()
     IncidentNote.objects.bulk_create(run.notes)
+    folding.fold({note.incident_id for note in run.notes})
     for incident, moment in run.notifications:
         outbox.enqueue_notifications(incident, moment)
     return run

@@ -70,8 +70,8 @@ def jobs(request: HttpRequest) -> Any:
     """Jobs, newest first. Filters: `status`, `kind`, `bot` (who holds it: id or name); `limit` and `cursor` page."""
     only_known(request, ("status", "kind", "bot", "limit", "cursor"))
     kind = text_in(request, "kind", NAME_LENGTH)
-    kinds = [kind] if kind else key_of(request).kinds or [""]
-    user = require(request, "jobs.view_job", kinds=kinds if any(kinds) else ())
+    kinds = [kind] if kind else key_of(request).kinds
+    user = require(request, "jobs.view_job", kinds=kinds)
     found, statuses = Job.objects.all(), JobStatus.values
     if status := request.GET.get("status"):
         if status not in JobStatus.values:
@@ -82,8 +82,8 @@ def jobs(request: HttpRequest) -> Any:
         found = found.filter(claimed_by=Bot.objects.filter(**({"pk": bot} if by_id else {"name": bot})).first())
         statuses = [status for status in statuses if status in HELD]
     page = CursorPage.from_request(request)
-    found = page.newest_first(found)
-    ids = index_merge.ids([r for k in kinds for r in index_merge.ranges(found, statuses=statuses, kind=k)], page.reads)
+    selection = index_merge.select(found, statuses=statuses, kinds=kinds).between(before=page.cursor)
+    ids = index_merge.ids(selection, page.reads)
     rows, next_cursor = page.cut(Job.objects.select_related("claimed_by").filter(pk__in=ids).order_by("-id"))
     return {"jobs": [job_out(job, user) for job in rows], "next_cursor": next_cursor}
 

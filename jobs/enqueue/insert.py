@@ -1,5 +1,6 @@
 """Insert jobs: a few in one statement, larger sets by COPY. All or none; creates kinds that are new."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -65,13 +66,36 @@ def enqueue(new: Sequence[NewJob]) -> list[tuple[int, bool]]:
 
 
 def enqueue_one(new: NewJob) -> tuple[Job, bool]:
-    """Add one job. Returns it, and whether it was created: read before the commit, after which nothing may fail."""
+    """Add one job. Returns it, and whether it was created.
+
+    Nearly every one is a statement of its own. One whose key exists, or whose kind is new or has a bound, takes the
+    way of several; it is read before the commit, after which nothing may fail.
+    """
+    job = _retry_deadlocks(lambda: _insert_one(new))
+    if job is not None:
+        waiting.announce({new.kind: int(new.run_at is None)})
+        return job, True
 
     def write(kinds: Kinds) -> tuple[tuple[Job, bool], Mapping[str, int]]:
         ((job_id, created),), due = _insert_few([new], kinds)
         return (Job.objects.select_related("claimed_by").get(pk=job_id), created), due
 
     return _retry_deadlocks(lambda: _insert({new.kind}, write))
+
+
+def _insert_one(new: NewJob) -> Job | None:
+    """Insert a job in a statement of its own; None if it is not so simple, and then nothing was done."""
+    bounds = {pending.ALL: settings.MAX_PENDING} if settings.MAX_PENDING else {}
+    try:
+        pending.figures.admit(bounds, Counter([new.kind]))
+    except TooManyPending:
+        # Unless it exists already.
+        return None
+    params = new._asdict() | {"payload": json.dumps(new.payload, allow_nan=False), "key": new.key or None}
+    jobs = list(Job.objects.raw(SQL.text("enqueue_one"), params))
+    if not jobs:
+        pending.figures.add(bounds, Counter({new.kind: -1}))
+    return jobs[0] if jobs else None
 
 
 def enqueue_rows(rows: Rows, *, ids: bool = False) -> Enqueued:

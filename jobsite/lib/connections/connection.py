@@ -29,8 +29,10 @@ LIBPQ: dict[str, Any] = {
 LOCK_WAIT = 3
 #: Seconds that a request's statement may take.
 MAX_SECONDS = 30.0
-#: What the server is asked for: to notice a lost client by itself, and to keep no lock for one that does nothing.
+#: What the server is asked for: to notice a lost client by itself, to keep no lock for one that does nothing, and to
+#: compile no statement, which takes longer than any of ours.
 SERVER = {
+    "jit": "off",
     "lock_timeout": f"{LOCK_WAIT}s",
     "idle_in_transaction_session_timeout": "60s",
     "tcp_keepalives_idle": "10",
@@ -38,7 +40,7 @@ SERVER = {
     "tcp_keepalives_count": "3",
 }
 #: A pooler gives each transaction another connection of the server: what holds for it is set in it.
-_SET_LOCAL = f"SET LOCAL lock_timeout = '{SERVER['lock_timeout']}'"
+_SET_LOCAL = "; ".join(f"SET LOCAL {name} = '{SERVER[name]}'" for name in ("lock_timeout", "jit"))
 
 
 class Silent(psycopg.OperationalError):
