@@ -35,11 +35,9 @@ FULL = """
 
 
 @pytest.fixture
-def full() -> Iterator[None]:
+def full(direct: None) -> Iterator[None]:
     """The queue is full, for the connection of this test."""
     with connection.cursor() as cursor:
-        if connection.connection.pooled:
-            pytest.skip("A setting of one connection does not hold through a pooler.")
         cursor.execute(FULL)
         try:
             yield
@@ -48,9 +46,8 @@ def full() -> Iterator[None]:
 
 
 def test_it_is_full(full: None) -> None:
-    with pytest.raises(OperationalError, match="too many notifications"), transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_notify(%s, '{}')", [waiting.CHANNEL])
+    with connection.cursor() as cursor, pytest.raises(OperationalError, match="too many notifications"):
+        cursor.execute("SELECT pg_notify(%s, '{}')", [waiting.CHANNEL])
 
 
 @pytest.fixture
