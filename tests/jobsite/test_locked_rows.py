@@ -1,5 +1,7 @@
 """A row that somebody has locked and forgotten: each write that needs it is 503 after a few seconds, and names it."""
 
+import base64
+import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,10 +14,10 @@ from django.test import Client
 from django.urls import reverse
 
 from bots.models import ApiKey, Bot
-from jobs.models import Job, JobKind
+from jobs.models import Job, JobEvent, JobKind
 from tests.cast import bot_named, enqueue_one, take_one
 from tests.entered import EnteringClient
-from tests.far_side import an_incident
+from tests.far_side import Receiver, a_channel, an_incident
 from tests.race import PATIENCE, Racers, racers
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -162,6 +164,69 @@ def test_an_incident(run: Racers, as_olga: Any, in_console: Any) -> None:
         in_console(page, action="acknowledge", _selected_action=[incident.pk]),
     ]
     check(sent_while_locked(run, incident, *calls), f"Incident {incident.pk}")
+
+
+def test_a_channel(
+    run: Racers, in_console: Any, receiver: Receiver, inside_allowed: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel = a_channel(receiver.url())
+    form = {"name": "on call", "way": "webhook", "address": receiver.url(), "min_severity": "warning"}
+    times = {"after": "0:00:00", "again_every": "", "quiet_from": "", "quiet_until": "", "kinds": "", "bots": ""}
+    pages = {
+        part: reverse(f"admin:alerts_channel_{part}", args=[channel.pk]) for part in ("change", "secret", "retire")
+    }
+    calls = [
+        in_console(pages["change"], **form, **times),
+        in_console(pages["secret"], post="yes"),
+        in_console(pages["retire"], post="yes"),
+        in_console(reverse("admin:alerts_channel_test", args=[channel.pk])),
+    ]
+    *changes, test = sent_while_locked(run, channel, *calls)
+    check(changes, "Channel on call")
+    # Its answer is shown, though it cannot be recorded.
+    assert (test.status_code, len(receiver.got)) == (302, 1)
+
+
+def test_all_jobs_that_match(run: Racers, ada: Bot, bob: Bot, in_console: Any, as_olga: Any) -> None:
+    lease, other = take_one(ada), take_one(bob)
+    page = reverse("admin:jobs_job_changelist")
+    every = {"_selected_action": [lease.id], "select_across": "1", "confirmed": "yes", "reason": "why"}
+    acts = [in_console(f"{page}?view=held", action=f"{verb}_jobs", **every) for verb in ("release", "cancel")]
+    acts.append(in_console(page, action="prioritise_jobs", priority="7", **every))
+    # Who needs another job is served.
+    check(sent_while_locked(run, lease.job, *acts), f"Job {lease.id}")
+    with transaction.atomic():
+        Job.objects.select_for_update().get(pk=lease.id)
+        assert run.go(by_bot(bob, f"/jobs/{other.id}/complete", attempt=1)).result(PATIENCE).status_code == 200
+    assert JobEvent.objects.filter(actor="operator").count() == 0
+
+
+def test_a_file_of_jobs(run: Racers, in_console: Any, olga: User) -> None:
+    enqueue_one("sum")
+    content = base64.b64encode(zlib.compress(b'{"kind":"mail"}\n{"kind":"sum"}\n')).decode()
+    load = in_console(reverse("admin:jobs_job_upload"), content=content, format="ndjson", load="yes")
+    check(sent_while_locked(run, JobKind.objects.get(name="sum"), load), "Kind sum")
+    assert Job.objects.count() == 1
+    assert load().status_code == 302
+    assert Job.objects.count() == 3
+
+
+def test_a_key_that_somebody_enqueues_and_does_not_commit(run: Racers, in_console: Any, as_olga: Any) -> None:
+    enqueue_one("sum")
+    content = base64.b64encode(zlib.compress(b'{"kind":"sum","key":"k"}\n')).decode()
+    calls = [
+        in_console(reverse("admin:jobs_job_upload"), content=content, format="ndjson", load="yes"),
+        in_console(reverse("admin:jobs_job_add"), kind="sum", payload="{}", priority=0, key="k"),
+        as_olga("/jobs", kind="sum", key="k"),
+        as_olga("/jobs/bulk", jobs=[{"kind": "sum", "key": "k"}] * 1),
+    ]
+    with transaction.atomic():
+        enqueue_one("sum", key="k")
+        answers = [future.result(PATIENCE) for future in [run.go(call) for call in calls]]
+        transaction.set_rollback(True)
+    assert [answer.status_code for answer in answers] == [503] * 4
+    assert all("is locked just now" in answer.content.decode() for answer in answers)
+    assert Job.objects.count() == 1
 
 
 def test_the_row_of_a_key_is_not_needed_to_call_with_it(run: Racers, as_olga: Any, olga_key: str) -> None:
