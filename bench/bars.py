@@ -74,6 +74,7 @@ BARS = [
         "All connections to the database ended every 2 s, against undisturbed", "terminated", 0.5, lambda r: r["ratio"]
     ),
     Bar("99th percentile of 8 claiming bots during it, against before", "sweep", 2, _slowdown, most=True),
+    Bar("All connections ended every 2 s, against undisturbed", "terminated", 0.5, lambda r: r["ratio"]),
 ]
 
 
