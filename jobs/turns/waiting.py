@@ -21,8 +21,8 @@ from typing import Any, TypeVar
 
 import psycopg
 from django.conf import settings
-from django.db import connection, transaction
-from psycopg.errors import InsufficientPrivilege
+from django.db import DatabaseError, connection, transaction
+from psycopg.errors import InsufficientPrivilege, ProgramLimitExceeded
 
 from jobsite.lib import outcomes, site
 from jobsite.lib.connections.connection import Connection
@@ -65,9 +65,17 @@ def _notify(counts: Mapping[str, int]) -> None:
     if len(text.encode()) > MAX_PAYLOAD_BYTES:
         text = json.dumps({ANY_KIND: sum(counts.values())})
     try:
-        fetch("SELECT pg_notify($1, $2)", [CHANNEL, text])
+        try:
+            fetch("SELECT pg_notify($1, $2)", [CHANNEL, text])
+        except DatabaseError as error:
+            if not isinstance(error.__cause__, ProgramLimitExceeded):
+                raise
+            # The queue is full. PostgreSQL removes what everybody has read when it is asked for its use, and not at a
+            # notification that finds no room.
+            fetch("SELECT pg_notification_queue_usage()", [])
+            fetch("SELECT pg_notify($1, $2)", [CHANNEL, text])
     except outcomes.ERRORS as error:
-        # PostgreSQL refuses it while its queue is full, since somebody listens and never reads.
+        # Somebody listens and never reads, or the connection was lost.
         logger.warning("new jobs were not announced, and waiting claims find them within a second: %s", error)
 
 

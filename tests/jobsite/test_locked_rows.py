@@ -14,7 +14,7 @@ from django.test import Client
 from django.urls import reverse
 
 from bots.models import ApiKey, Bot
-from jobs.models import Job, JobEvent, JobKind
+from jobs.models import Job, JobKind
 from tests.cast import bot_named, enqueue_one, take_one
 from tests.entered import EnteringClient
 from tests.far_side import Receiver, a_channel, an_incident
@@ -63,6 +63,11 @@ def by_bot(bot: Bot, path: str, **body: Any) -> Call:
     return lambda: EnteringClient(headers=headers).post(f"/api/v1{path}", body, content_type="application/json")
 
 
+def a_file(lines: bytes) -> dict[str, str]:
+    """The form that loads a file which was checked."""
+    return {"content": base64.b64encode(zlib.compress(lines)).decode(), "format": "ndjson", "load": "yes"}
+
+
 def sent_while_locked(run: Racers, row: Model, *calls: Call) -> list[HttpResponse]:
     """The answers to these calls, made at once while another transaction has the row."""
     with transaction.atomic():
@@ -100,6 +105,11 @@ def test_a_job_that_an_operator_acts_on(run: Racers, ada: Bot, as_olga: Any, in_
     actions.append(in_console(reverse("admin:jobs_job_release", args=[lease.id]), confirmed="yes"))
     actions.append(in_console(reverse("admin:bots_bot_changelist"), action="release_held", _selected_action=[ada.pk],
                               confirmed="yes"))  # fmt: skip
+    # All that match, among which it is.
+    page = reverse("admin:jobs_job_changelist")
+    every = {"_selected_action": [lease.id], "select_across": "1", "confirmed": "yes"}
+    actions += [in_console(f"{page}?view=held", action=f"{verb}_jobs", **every) for verb in ("release", "cancel")]
+    actions.append(in_console(page, action="prioritise_jobs", priority="7", **every))
     check(sent_while_locked(run, lease.job, *of_job, *actions), f"Job {lease.id}")
     assert of_job[0]().status_code == 200
 
@@ -142,9 +152,12 @@ def test_a_kind(run: Racers, ada: Bot, as_olga: Any, in_console: Any) -> None:
         as_olga("/jobs/bulk", jobs=[{"kind": "sum"}] * 300),
         in_console(page, action="pause", _selected_action=["sum"]),
         in_console(reverse("admin:jobs_job_add"), kind="sum", payload="{}", priority=0, key=""),
+        load := in_console(reverse("admin:jobs_job_upload"), **a_file(b'{"kind":"mail"}\n{"kind":"sum"}\n')),
     ]
     check(sent_while_locked(run, kind, *calls), "Kind sum")
-    assert as_olga("/jobs", kind="sum")().status_code == 201
+    assert Job.objects.count() == 1
+    assert load().status_code == 302
+    assert Job.objects.count() == 3
 
 
 def test_the_kind_of_a_job_that_is_held_is_not_needed(run: Racers, ada: Bot) -> None:
@@ -187,35 +200,10 @@ def test_a_channel(
     assert (test.status_code, len(receiver.got)) == (302, 1)
 
 
-def test_all_jobs_that_match(run: Racers, ada: Bot, bob: Bot, in_console: Any, as_olga: Any) -> None:
-    lease, other = take_one(ada), take_one(bob)
-    page = reverse("admin:jobs_job_changelist")
-    every = {"_selected_action": [lease.id], "select_across": "1", "confirmed": "yes", "reason": "why"}
-    acts = [in_console(f"{page}?view=held", action=f"{verb}_jobs", **every) for verb in ("release", "cancel")]
-    acts.append(in_console(page, action="prioritise_jobs", priority="7", **every))
-    # Who needs another job is served.
-    check(sent_while_locked(run, lease.job, *acts), f"Job {lease.id}")
-    with transaction.atomic():
-        Job.objects.select_for_update().get(pk=lease.id)
-        assert run.go(by_bot(bob, f"/jobs/{other.id}/complete", attempt=1)).result(PATIENCE).status_code == 200
-    assert JobEvent.objects.filter(actor="operator").count() == 0
-
-
-def test_a_file_of_jobs(run: Racers, in_console: Any, olga: User) -> None:
-    enqueue_one("sum")
-    content = base64.b64encode(zlib.compress(b'{"kind":"mail"}\n{"kind":"sum"}\n')).decode()
-    load = in_console(reverse("admin:jobs_job_upload"), content=content, format="ndjson", load="yes")
-    check(sent_while_locked(run, JobKind.objects.get(name="sum"), load), "Kind sum")
-    assert Job.objects.count() == 1
-    assert load().status_code == 302
-    assert Job.objects.count() == 3
-
-
 def test_a_key_that_somebody_enqueues_and_does_not_commit(run: Racers, in_console: Any, as_olga: Any) -> None:
     enqueue_one("sum")
-    content = base64.b64encode(zlib.compress(b'{"kind":"sum","key":"k"}\n')).decode()
     calls = [
-        in_console(reverse("admin:jobs_job_upload"), content=content, format="ndjson", load="yes"),
+        in_console(reverse("admin:jobs_job_upload"), **a_file(b'{"kind":"sum","key":"k"}\n')),
         in_console(reverse("admin:jobs_job_add"), kind="sum", payload="{}", priority=0, key="k"),
         as_olga("/jobs", kind="sum", key="k"),
         as_olga("/jobs/bulk", jobs=[{"kind": "sum", "key": "k"}] * 1),

@@ -19,13 +19,20 @@ from tests.cast import Lease, take_one
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-#: What PostgreSQL does with a full queue, which has eight gigabytes: COMMIT fails after a `pg_notify`.
+#: What PostgreSQL does with a full queue, which has eight gigabytes: COMMIT fails after a `pg_notify`. It has room
+#: again when somebody asks how full it is, and nobody keeps it (`kept`).
 FULL = """
     CREATE SCHEMA full_queue;
     CREATE TABLE full_queue.news (text text);
+    CREATE TABLE full_queue.state AS SELECT true AS full, true AS kept;
     CREATE FUNCTION full_queue.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-        RAISE EXCEPTION 'too many notifications in the NOTIFY queue' USING ERRCODE = 'program_limit_exceeded';
+        IF (SELECT s.full FROM full_queue.state s) THEN
+            RAISE EXCEPTION 'too many notifications in the NOTIFY queue' USING ERRCODE = 'program_limit_exceeded';
+        END IF;
+        RETURN NULL;
     END $$;
+    CREATE FUNCTION full_queue.pg_notification_queue_usage() RETURNS double precision LANGUAGE sql AS
+        'UPDATE full_queue.state SET "full" = kept RETURNING 1.0';
     CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON full_queue.news
         DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION full_queue.refuse();
     CREATE FUNCTION full_queue.pg_notify(text, text) RETURNS void LANGUAGE sql AS
@@ -106,3 +113,14 @@ def test_the_log_names_it_once_for_each(
     send(client, olga_key, "POST", "/jobs", {"kind": "sum"})
     (line,) = [record for record in caplog.records if "too many notifications" in record.getMessage()]
     assert (line.levelname, line.exc_info) == ("WARNING", None)
+
+
+def test_when_nobody_keeps_it_full_it_has_room_again(
+    client: Client, full: None, olga_key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE full_queue.state SET kept = false")
+        send(client, olga_key, "POST", "/jobs", {"kind": "sum"})
+        cursor.execute("SELECT text FROM full_queue.news")
+        assert cursor.fetchall() == [('{"sum":1}',)]
+    assert not [record for record in caplog.records if "too many notifications" in record.getMessage()]
