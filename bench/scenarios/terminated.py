@@ -1,4 +1,4 @@
-"""Measure throughput while all connections to the database are ended again and again, and without that.
+"""Measure throughput while all connections to the database are ended every few seconds, and without that.
 
 Each bot sends a turn again that was answered with 503. Any other error makes the measurement invalid.
 """
