@@ -5,8 +5,6 @@ PG ?= embedded
 ARGS ?=
 NEWER ?= python3.13
 ROWS ?= 100000
-# What bots, producers and the lifecycle do; the other tests need the server itself.
-POOLED_TESTS = tests/jobs/lifecycle tests/jobs/enqueue tests/api tests/bots
 VENV ?= .venv
 BIN = $(VENV)/bin
 # Given on make's command line, it is for the programs too.
@@ -34,7 +32,7 @@ ifeq ($(PG),system)
 	@$(BIN)/python -m jobsite.dev.postgres exec --bin system .postgres/system -- $(BIN)/python -m pytest $(ARGS)
 else ifeq ($(PG),pgbouncer)
 	@$(BIN)/python -m jobsite.dev.postgres exec .postgres/pgbouncer -- $(BIN)/python -m jobsite.dev.pgbouncer exec -- \
-		$(BIN)/python -m pytest $(or $(ARGS),$(POOLED_TESTS))
+		$(BIN)/python -m pytest $(ARGS)
 else
 	@$(BIN)/python -m pytest $(ARGS)
 endif

@@ -241,7 +241,9 @@ class Delivery(models.Model):
 
     #: Sent along with each try, so that a receiver can recognise a repeat.
     uid = models.UUIDField(default=uuid.uuid4, db_default=RandomUUID(), unique=True, editable=False)
-    channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="deliveries")
+    # No constraint: it would lock the channel's row for each delivery, and a session that keeps that locked would stop
+    # all incidents. A channel with deliveries is not deleted, but retired.
+    channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="deliveries", db_constraint=False)
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="deliveries")
     moment = models.CharField(max_length=10, choices=Moment)
     state = models.PositiveIntegerField()

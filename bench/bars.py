@@ -70,6 +70,9 @@ BARS = [
     Bar("Idle pickup with 200 bots waiting, median", "pickup", 5, _pickup("p50"), "ms", most=True),
     Bar("Idle pickup with 200 bots waiting, 99th percentile", "pickup", 25, _pickup("p99"), "ms", most=True),
     Bar("A sweep of 20 000 due jobs among 100 000 held", "sweep", 2, lambda r: r["seconds"], "s", most=True),
+    Bar(
+        "All connections to the database ended every 2 s, against undisturbed", "terminated", 0.5, lambda r: r["ratio"]
+    ),
     Bar("99th percentile of 8 claiming bots during it, against before", "sweep", 2, _slowdown, most=True),
     Bar("The slowest page or list call", "console", 200, lambda r: r["slowest"] * 1000, "ms", most=True),
 ]

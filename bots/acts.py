@@ -38,6 +38,11 @@ class Via(TextChoices):
     COMMAND = "command"
 
 
+def about(kind: str, number: object, name: str) -> str:
+    """Name what an act is about. Several objects have no number, and their name says what they are."""
+    return f"{kind} {name}".strip() if str(number) else name
+
+
 #: The scope of a key that may read. The others are acts.
 READ = "read"
 #: What a key can be limited to: reading, and the acts that the API offers.

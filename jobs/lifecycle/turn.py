@@ -6,6 +6,7 @@ Turns of several bots that come at the same time are one statement (jobs/turns/c
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from jobs.lifecycle.holders import regrade
 from jobs.lifecycle.late import log_turn
 from jobs.lifecycle.statements import SQL
 from jobs.lifecycle.values import ClaimRequest
+from jobs.turns import waiting
 from jobs.turns.combining import Combiner, RetryAlone
 from jobs.turns.frontier import Frontiers, Position, Search
 from jobsite.lib import refusals
@@ -147,6 +149,8 @@ def _concluded(request: TurnRequest, row: TurnRow | None) -> TurnRow:
         raise replaced(row.name, row.instance, json.loads(request.text)["instance"])
     if row.changes or row.refused:
         log_turn(row.bot, row.name, row.changes, row.refused)
+    if row.changes:
+        waiting.announce(Counter(change["kind"] for change in json.loads(row.changes) if change.get("due")))
     return row
 
 

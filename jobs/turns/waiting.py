@@ -1,9 +1,10 @@
 """Long poll: hold claims open until there is a job. One listener for each process; a waiter holds no connection.
 
-After the transaction of a statement that makes jobs pending, one NOTIFY follows (`announce`). Every process listens
-on a connection of its own and wakes as many waiters as there are new jobs, the longest waiting first; a waiter that
-gets a job wakes the next, so no notification wakes all of them. Once a second one waiter of each set of kinds is woken
-to search for jobs that have become due, and for those whose notification was lost.
+After the transaction of a statement that makes jobs pending, one NOTIFY follows (`announce`): nothing that is
+committed depends on it. Every process listens on a connection of its own and wakes as many waiters as there are new
+jobs, the longest waiting first; a waiter that gets a job wakes the next, so no notification wakes all of them. Once a
+second one waiter of each set of kinds is woken to search for jobs that have become due, and for those whose
+notification was lost.
 """
 
 import json
@@ -20,12 +21,13 @@ from typing import Any, TypeVar
 
 import psycopg
 from django.conf import settings
-from django.db import connection, transaction
-from psycopg.errors import InsufficientPrivilege
+from django.db import DatabaseError, connection, transaction
+from psycopg.errors import InsufficientPrivilege, ProgramLimitExceeded
 
 from jobs.turns.woken import Woken, WokenThread
-from jobsite.lib import site
+from jobsite.lib import outcomes, site
 from jobsite.lib.connections.connection import Connection
+from jobsite.lib.db import fetch
 
 logger = logging.getLogger(__name__)
 
@@ -46,18 +48,36 @@ ANY_KIND = ""
 
 
 def announce(pending: Mapping[str, int]) -> None:
-    """Notify all processes, once the transaction has committed, of how many jobs of each kind are newly due."""
+    """Notify all processes, once the transaction has committed, of how many jobs of each kind are newly due.
+
+    Raises nothing: the jobs are there, and who waits looks for them within a second.
+    """
     counts = {kind: n for kind, n in pending.items() if n > 0}
-    if counts:
+    if not counts:
+        return
+    if connection.in_atomic_block:
         transaction.on_commit(lambda: _notify(counts), robust=True)
+    else:
+        _notify(counts)
 
 
 def _notify(counts: Mapping[str, int]) -> None:
     text = json.dumps(counts, separators=(",", ":"))
     if len(text.encode()) > MAX_PAYLOAD_BYTES:
         text = json.dumps({ANY_KIND: sum(counts.values())})
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, text])
+    try:
+        try:
+            fetch("SELECT pg_notify($1, $2)", [CHANNEL, text])
+        except DatabaseError as error:
+            if not isinstance(error.__cause__, ProgramLimitExceeded):
+                raise
+            # The queue is full. PostgreSQL removes what everybody has read when it is asked for its use, and not at a
+            # notification that finds no room.
+            fetch("SELECT pg_notification_queue_usage()", [])
+            fetch("SELECT pg_notify($1, $2)", [CHANNEL, text])
+    except outcomes.ERRORS as error:
+        # Somebody listens and never reads, or the connection was lost.
+        logger.warning("new jobs were not announced, and waiting claims find them within a second: %s", error)
 
 
 class _Waiter:

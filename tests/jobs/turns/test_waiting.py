@@ -222,6 +222,7 @@ def test_what_failed_in_a_turn_and_is_due_again_at_once_is_found(
     assert (got["id"], got["attempt"]) == (lease.id, 2)
 
 
+@pytest.mark.usefixtures("direct")
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("backoff", "news"), [(0, [{ANY_KIND: 1}, {"sum": 1}]), (60, [])])
 @pytest.mark.parametrize("call", ["/exchange", "/jobs/{}/fail"])
@@ -241,6 +242,7 @@ def test_what_failed_is_news_when_it_is_due_at_once(
     assert [json.loads(text) in news for text in heard] == [True] * bool(news)
 
 
+@pytest.mark.usefixtures("direct")
 @pytest.mark.django_db(transaction=True)
 def test_who_was_there_before_the_listener_looks_when_it_has_begun_to_listen(monkeypatch: pytest.MonkeyPatch) -> None:
     # No other look comes: what wakes the waiter is that one.
@@ -290,6 +292,7 @@ def test_the_time_to_wait_ends(calls: Any, ada: Bot, ada_token: str) -> None:
     assert (answer.status_code, answer.json()["jobs"], "Retry-After" in answer.headers) == (200, [], False)
 
 
+@pytest.mark.usefixtures("direct")
 @pytest.mark.django_db(transaction=True)
 def test_a_server_that_shuts_down_answers_those_who_wait(ada: Bot, ada_token: str) -> None:
     with served() as server, ThreadPoolExecutor(1) as pool:
