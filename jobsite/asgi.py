@@ -11,6 +11,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "jobsite.settings")
 _django = get_wsgi_application()
 
 from jobs.api import auth, turn  # noqa: E402  after the apps are loaded
+from jobs.schedules import thread  # noqa: E402
 from jobs.turns import waiting  # noqa: E402
 from jobsite import metrics, probes  # noqa: E402
 from jobsite.entry import Entry  # noqa: E402
@@ -44,3 +45,4 @@ application = Site(Entry(_django), _check_token, frozenset(probes.PATHS), _begun
 sys.setswitchinterval(0.0005)
 allow_many_connections()
 metrics.sample_for_ever()
+thread.fire_for_ever()

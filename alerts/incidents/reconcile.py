@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from alerts.delivery import outbox
-from alerts.incidents import detectors, refused, sweep_late
+from alerts.incidents import detectors, refused, schedule_missed, sweep_late
 from alerts.incidents import notes as incidents_notes
 from alerts.incidents.detectors import Finding
 from alerts.incidents.members import Members
@@ -69,7 +69,7 @@ def reconcile(*, kind: str | None = None, before: SweepStatus | None = None) -> 
         findings = detectors.detect(now, open_ones, members.ids_of(Cause.DOWN), kind=kind)
         findings += refused.detect(now, kind)
         if kind is None:
-            findings += sweep_late.detect_gap(before)
+            findings += schedule_missed.detect() + sweep_late.detect_gap(before)
         return _apply(Reconciliation(now), open_ones, findings, members)
 
 

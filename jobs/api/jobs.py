@@ -34,6 +34,7 @@ def job_out(job: Job, user: User) -> dict[str, Any]:
     fields = (
         "id", "status", "priority", "run_at", "key", "attempt", "max_attempts", "claimed_at", "started_at",
         "heartbeat_at", "deadline_at", "finished_at", "created_at", "progress", "progress_note",
+        "schedule", "scheduled_for",
     )  # fmt: skip
     return (
         {name: getattr(job, name) for name in fields}

@@ -1,0 +1,182 @@
+"""Fire schedules: one at a time, in short transactions, each with the job, its occurrence and the next moment.
+
+Any number of processes may do this at once: a schedule that one of them has locked is left out by the others. Nothing
+is remembered between two moments, and the time is the database's alone (docs/decisions/0023-schedules.md).
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from time import monotonic
+from typing import Any
+
+import structlog
+from django.db import DatabaseError, OperationalError, transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+
+from jobs.enqueue.insert import enqueue_within
+from jobs.enqueue.new_job import NewJob
+from jobs.errors import TooManyPending
+from jobs.models import Schedule, ScheduleOccurrence
+from jobs.schedules import ledger
+from jobs.schedules.models import DUE_AT
+from jobs.schedules.plan import Policy, Step, plan
+from jobs.states import CatchUp, Fate, Overlap
+from jobsite.lib.db import refused_by_server
+
+log = structlog.stdlib.get_logger("jobsite.jobs")
+
+#: Seconds until a schedule is tried again that could not be fired: because of a fault, or of a lock.
+PAUSE_AFTER_FAULT, PAUSE_AFTER_LOCK = 60.0, 1.0
+#: What a schedule is after its pause.
+RESUMED: dict[str, Any] = {"paused": False, "paused_until": None, "pause_reason": ""}
+
+
+class Firing:
+    """Fires what is due. It remembers only which schedules had a fault, so that they do not stop the others."""
+
+    def __init__(self) -> None:
+        self._faulty: dict[int, float] = {}
+
+    def fire_due(self) -> None:
+        """Fire every schedule that is due now, and what has waited for the end of a job."""
+        while self._round():
+            pass
+        while self._one(ledger.with_ready_to_start().exclude(pk__in=self._left_out()), "pk") is not None:
+            pass
+
+    def _round(self) -> bool:
+        """Fire each schedule that is due once. Returns whether any has more to do than one transaction may take."""
+        left: list[int] = []
+        while (
+            done := self._one(Schedule.objects.due().exclude(pk__in=[*left, *self._left_out()]), DUE_AT)
+        ) is not None:
+            pk, complete = done
+            if not complete:
+                left.append(pk)
+        return bool(left)
+
+    def _one(self, schedules: QuerySet[Schedule], order: Any) -> tuple[int, bool] | None:
+        """Fire the first of these that nobody has locked. Returns it, and whether nothing more of it is due."""
+        schedule = None
+        try:
+            with transaction.atomic():
+                schedule = locked(schedules.order_by(order, "pk"), skip_locked=True)
+                return None if schedule is None else (schedule.pk, settle_part(schedule))
+        except Exception as error:
+            if schedule is None or (isinstance(error, DatabaseError) and refused_by_server(error) is None):
+                raise
+            log.exception(f"schedule {schedule.name} could not be fired", schedule=schedule.name)
+            pause = PAUSE_AFTER_LOCK if isinstance(error, OperationalError) else PAUSE_AFTER_FAULT
+            self._faulty[schedule.pk] = monotonic() + pause
+            return schedule.pk, True
+
+    def _left_out(self) -> list[int]:
+        self._faulty = {pk: until for pk, until in self._faulty.items() if until > monotonic()}
+        return list(self._faulty)
+
+
+def locked(schedules: QuerySet[Schedule], *, skip_locked: bool = False) -> Schedule | None:
+    """Lock the first of these until the end of the transaction. Its `locked_at` is the database's time."""
+    return schedules.annotate(locked_at=Now()).select_for_update(no_key=True, skip_locked=skip_locked).first()
+
+
+def settle(schedule: Schedule) -> None:
+    """Decide all that is due of a locked schedule, as it is now."""
+    while not settle_part(schedule):
+        pass
+
+
+def settle_part(schedule: Schedule) -> bool:
+    """Decide what is due of a locked schedule, as far as one transaction may. Returns whether that was all."""
+    now: datetime = schedule.locked_at  # type: ignore[attr-defined]  # annotated by `locked`
+    planned = plan(schedule.timing, _policy(schedule), schedule.next_at, now)
+    changed: dict[str, Any] = {"next_at": planned.next_at} if planned.next_at != schedule.next_at else {}
+    if planned.pause_is_over:
+        changed |= RESUMED
+    for name, value in changed.items():
+        setattr(schedule, name, value)
+    if schedule.overlap == Overlap.QUEUE or not planned.steps:
+        _start_waiting(schedule)
+    rows: list[ScheduleOccurrence] = []
+    for step in planned.steps:
+        if not step.wants_job:
+            one = ledger.row(schedule, step.due.first, step.fate, step.reason)
+            one.until_at, one.count = step.due.last, step.due.count
+            rows.append(one)
+    rows += _with_jobs(schedule, [step for step in planned.steps if step.wants_job])
+    ledger.write(schedule, rows)
+    if changed:
+        Schedule.objects.filter(pk=schedule.pk).update(**changed)
+    return planned.is_complete(now)
+
+
+def _policy(schedule: Schedule) -> Policy:
+    return Policy(
+        CatchUp(schedule.catch_up), schedule.catch_up_within, schedule.paused, schedule.paused_until,
+        schedule.pause_reason,
+    )  # fmt: skip
+
+
+def make_jobs(
+    schedule: Schedule, moments: Sequence[datetime], fates: Sequence[Fate], *, refuse: bool = False
+) -> list[ScheduleOccurrence]:
+    """Add a job for each of these moments. Returns their rows, with another fate where there is no new job.
+
+    With `refuse` TooManyPending when they are refused.
+    """
+    new = [
+        NewJob(
+            schedule.kind, schedule.payload, schedule.priority, key=schedule.key, schedule=schedule.name,
+            scheduled_for=at,
+        )
+        for at in moments
+    ]  # fmt: skip
+    try:
+        jobs = enqueue_within(new)
+    except TooManyPending as error:
+        if refuse:
+            raise
+        of = f"{error.extra['kind']} jobs" if error.extra["kind"] else "jobs of all kinds"
+        return [ledger.row(schedule, at, Fate.MISSED, f"Refused: too many {of} are pending.") for at in moments]
+    return [
+        ledger.row(schedule, at, wanted, job=job)
+        if created
+        else ledger.row(schedule, at, Fate.SKIPPED, f"Job {job} has its key {schedule.key}.", job)
+        for at, wanted, (job, created) in zip(moments, fates, jobs, strict=True)
+    ]
+
+
+def _with_jobs(schedule: Schedule, steps: Sequence[Step]) -> list[ScheduleOccurrence]:
+    """Make the jobs that the overlap rule allows. Returns the rows of all these steps."""
+    if not steps:
+        return []
+    blocking = None if schedule.overlap == Overlap.ALLOW else ledger.unfinished_job(schedule)
+    free = len(steps) if schedule.overlap == Overlap.ALLOW or schedule.key else 1
+    now, later = (steps[:0], steps) if blocking else (steps[:free], steps[free:])
+    rows = make_jobs(schedule, [s.due.first for s in now], [s.fate for s in now]) if now else []
+    if later:
+        blocking = blocking or rows[-1].job_id
+        rows += _held_up(schedule, [step.due.first for step in later], blocking)
+    return rows
+
+
+def _held_up(schedule: Schedule, moments: Sequence[datetime], job: int | None) -> list[ScheduleOccurrence]:
+    """The rows of occurrences that would overlap with this job of the same schedule."""
+    rest, rows = list(moments), []
+    reason = f"Job {job} of this schedule has not ended."
+    if schedule.overlap == Overlap.QUEUE:
+        if ledger.waiting_row(schedule) is None:
+            rows = [ledger.row(schedule, rest.pop(0), Fate.WAITING, f"Waits for job {job} to end.", job)]
+        reason = f"Job {job} of this schedule has not ended, and another moment waits."
+    return rows + [ledger.row(schedule, at, Fate.SKIPPED, reason, job) for at in rest]
+
+
+def _start_waiting(schedule: Schedule) -> None:
+    """Make the job of the occurrence that waits, if no job of the schedule is unfinished any more."""
+    waits = None if schedule.paused else ledger.waiting_row(schedule)
+    if waits is None or ledger.unfinished_job(schedule) is not None:
+        return
+    (done,) = make_jobs(schedule, [waits.due_at], [Fate.ENQUEUED])
+    reason = done.reason or f"Waited for job {waits.job_id} to end."
+    ScheduleOccurrence.objects.filter(pk=waits.pk).update(fate=done.fate, job=done.job_id, reason=reason, at=Now())
