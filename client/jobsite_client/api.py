@@ -26,13 +26,13 @@ from .messages import (
     orders,
     rejected,
 )
-from .transport import Transport
+from .schedules import ScheduleCalls
 
 # The most jobs the server takes in one bulk call.
 BULK_LIMIT = 10_000
 
 
-class Client(Transport):
+class Client(ScheduleCalls):
     """Jobsite's API at `url`, called with a bot's token or a user's API key. Thread-safe.
 
     Every method raises `Unauthorized` for a bad token, `Unavailable` when the server could not be reached for

@@ -144,6 +144,7 @@ def prepare(env: dict[str, str]) -> str:
     manage(env | names, "shell", "-v", "0", "-c", PREPARE)
     say("Loading the sample jobs …")
     manage(env, "enqueue", "client/examples/jobs.ndjson", quiet=False)
+    manage(env, "schedules", "apply", "client/examples/schedules.json", quiet=False)
     return password
 
 

@@ -9,6 +9,8 @@ from jobs.schedules.definition import ScheduleIn
 from jobs.schedules.firing import Firing
 from jobsite.lib.clock import database_now
 
+SECONDS = timedelta(seconds=1)
+
 
 def a_schedule(name: str = "nightly", **given: Any) -> Schedule:
     """A new schedule; by default every minute, of report jobs."""
