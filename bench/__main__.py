@@ -20,7 +20,7 @@ from bench.places import RESULTS
 from jobsite.dev.postgres import CannotStart
 
 #: In the order of a full run; each is a module in bench/scenarios.
-SCENARIOS = ("lifecycle", "snapshot", "size", "enqueue", "pickup", "sweep", "growth", "client")
+SCENARIOS = ("lifecycle", "snapshot", "size", "enqueue", "pickup", "sweep", "growth", "client", "schedules")
 
 
 def scenario(name: str) -> ModuleType:
