@@ -215,7 +215,10 @@ class Client(ScheduleCalls):
         return _object(self.call("GET", f"jobs/{job_id}"))
 
     def jobs(self, **filters: str | int) -> dict[str, Any]:
-        """One page of jobs, as the server gives it. Filters: `status`, `kind`, `bot`, and `cursor` for later pages."""
+        """One page of jobs, as the server gives it.
+
+        Filters: `status`, `kind`, `key` with its `kind`, `bot`, and `cursor` for later pages.
+        """
         return _object(self.call("GET", "jobs", params=filters))
 
     def events(self, job_id: JobId) -> Any:

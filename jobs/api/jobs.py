@@ -13,6 +13,7 @@ from bots.models import NAME_LENGTH, Bot
 from jobs import lifecycle, payloads
 from jobs.api import schemas
 from jobs.api.auth import bot_of, either, enqueuer, key_of, people_only, require, user_of
+from jobs.bounds import KEY_LENGTH
 from jobs.enqueue import insert, refusals
 from jobs.enqueue.new_job import JobIn
 from jobs.explain import why
@@ -68,8 +69,9 @@ def enqueue(request: HttpRequest, data: JobIn) -> Any:
 
 @router.get("/jobs", response=schemas.JobsOut)
 def jobs(request: HttpRequest) -> Any:
-    """Jobs, newest first. Filters: `status`, `kind`, `bot` (who holds it: id or name); `limit` and `cursor` page."""
-    only_known(request, ("status", "kind", "bot", "limit", "cursor"))
+    """Jobs, newest first. Filters: `status`, `kind`, `key` (with its `kind`), `bot` (who holds it: id or name); `limit`
+    and `cursor` page."""
+    only_known(request, ("status", "kind", "key", "bot", "limit", "cursor"))
     kind = text_in(request, "kind", NAME_LENGTH)
     kinds = [kind] if kind else key_of(request).kinds or [""]
     user = require(request, "jobs.view_job", kinds=kinds if any(kinds) else ())
@@ -84,6 +86,11 @@ def jobs(request: HttpRequest) -> Any:
         statuses = [status for status in statuses if status in HELD]
     page = CursorPage.from_request(request)
     found = page.newest_first(found)
+    if key := text_in(request, "key", KEY_LENGTH):
+        if not kind:
+            raise Invalid("key: name its kind as well; another kind may have a job with the same key.")
+        one = found.select_related("claimed_by").filter(kind=kind, key=key, status__in=statuses)
+        return {"jobs": [job_out(job, user) for job in one], "next_cursor": None}
     ids = index_merge.ids([r for k in kinds for r in index_merge.ranges(found, statuses=statuses, kind=k)], page.reads)
     rows, next_cursor = page.cut(Job.objects.select_related("claimed_by").filter(pk__in=ids).order_by("-id"))
     return {"jobs": [job_out(job, user) for job in rows], "next_cursor": next_cursor}

@@ -26,31 +26,31 @@ from jobsite.lib.db import refused_by_server
 
 log = structlog.stdlib.get_logger("jobsite.jobs")
 
-#: Seconds until a schedule is tried again that could not be fired: because of a fault, or of a lock.
-PAUSE_AFTER_FAULT, PAUSE_AFTER_LOCK = 60.0, 1.0
+#: Seconds until a schedule with a fault is tried again, and those of a kind whose row, or a job's, stayed locked.
+PAUSE_AFTER_FAULT, PAUSE_AFTER_LOCK = 60.0, 5.0
 #: What a schedule is after its pause.
 RESUMED: dict[str, Any] = {"paused": False, "paused_until": None, "pause_reason": ""}
 
 
 class Firing:
-    """Fires what is due. It remembers only which schedules had a fault, so that they do not stop the others."""
+    """Fires what is due. It remembers only what it could not fire a moment ago, so that this does not stop the rest."""
 
     def __init__(self) -> None:
-        self._faulty: dict[int, float] = {}
+        #: Until when schedules, and kinds, are left out.
+        self._schedules: dict[int, float] = {}
+        self._kinds: dict[str, float] = {}
 
     def fire_due(self) -> None:
         """Fire every schedule that is due now, and what has waited for the end of a job."""
         while self._round():
             pass
-        while self._one(ledger.with_ready_to_start().exclude(pk__in=self._left_out()), "pk") is not None:
+        while self._one(ledger.with_ready_to_start(), "pk") is not None:
             pass
 
     def _round(self) -> bool:
         """Fire each schedule that is due once. Returns whether any has more to do than one transaction may take."""
         left: list[int] = []
-        while (
-            done := self._one(Schedule.objects.due().exclude(pk__in=[*left, *self._left_out()]), DUE_AT)
-        ) is not None:
+        while (done := self._one(Schedule.objects.due().exclude(pk__in=left), DUE_AT)) is not None:
             pk, complete = done
             if not complete:
                 left.append(pk)
@@ -61,19 +61,25 @@ class Firing:
         schedule = None
         try:
             with transaction.atomic():
-                schedule = locked(schedules.order_by(order, "pk"), skip_locked=True)
+                schedule = locked(self._without_faulty(schedules).order_by(order, "pk"), skip_locked=True)
                 return None if schedule is None else (schedule.pk, settle_part(schedule))
         except Exception as error:
             if schedule is None or (isinstance(error, DatabaseError) and refused_by_server(error) is None):
                 raise
             log.exception(f"schedule {schedule.name} could not be fired", schedule=schedule.name)
-            pause = PAUSE_AFTER_LOCK if isinstance(error, OperationalError) else PAUSE_AFTER_FAULT
-            self._faulty[schedule.pk] = monotonic() + pause
+            if isinstance(error, OperationalError):
+                self._kinds[schedule.kind] = monotonic() + PAUSE_AFTER_LOCK
+            else:
+                self._schedules[schedule.pk] = monotonic() + PAUSE_AFTER_FAULT
             return schedule.pk, True
 
-    def _left_out(self) -> list[int]:
-        self._faulty = {pk: until for pk, until in self._faulty.items() if until > monotonic()}
-        return list(self._faulty)
+    def _without_faulty(self, schedules: QuerySet[Schedule]) -> QuerySet[Schedule]:
+        now = monotonic()
+        if faulty := [pk for pk, until in self._schedules.items() if until > now]:
+            schedules = schedules.exclude(pk__in=faulty)
+        if kinds := [kind for kind, until in self._kinds.items() if until > now]:
+            schedules = schedules.exclude(kind__in=kinds)
+        return schedules
 
 
 def locked(schedules: QuerySet[Schedule], *, skip_locked: bool = False) -> Schedule | None:

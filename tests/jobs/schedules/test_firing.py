@@ -3,7 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
+from psycopg.errors import LockNotAvailable
 
 from bots.audit import COMMAND
 from jobs import lifecycle
@@ -173,6 +174,25 @@ def test_one_with_a_fault_does_not_stop_the_others(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(firing, "settle_part", faulty)
     fire()
     assert len(jobs_of("good")) == 1 and not jobs_of("faulty")
+
+
+def test_a_kind_that_somebody_has_locked_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    for n in range(3):
+        off_for(20 * SECONDS, f"locked-{n}", kind="mail")
+    off_for(5 * SECONDS, "good")
+    tried = []
+    real = firing.settle_part
+
+    def waits(schedule: Schedule) -> bool:
+        tried.append(schedule.name)
+        if schedule.kind == "mail":
+            # As PostgreSQL refuses it.
+            raise OperationalError from LockNotAvailable("canceling statement due to lock timeout")
+        return real(schedule)
+
+    monkeypatch.setattr(firing, "settle_part", waits)
+    fire()
+    assert tried == ["locked-0", "good"] and len(jobs_of("good")) == 1
 
 
 # --- Overlap ------------------------------------------------------------------------------------------------------
