@@ -12,14 +12,12 @@ from jobs.schedules.statements import run
 
 def collect() -> Iterator[Metric]:
     """How many schedules there are, how late the latest is, and how many were missed."""
-    counted = Schedule.objects.aggregate(
-        paused=Count("pk", filter=Q(paused=True)),
-        ended=Count("pk", filter=Q(paused=False, next_at=None)),
-        active=Count("pk", filter=Q(paused=False, next_at__isnull=False)),
-    )
+    paused, ended = Q(paused=True), Q(paused=False, next_at=None)
+    states = {"active": ~paused & ~ended, "paused": paused, "ended": ended}
+    counted = Schedule.objects.aggregate(**{f"are_{state}": Count("pk", filter=q) for state, q in states.items()})
     schedules = GaugeMetricFamily("jobsite_schedules", "Schedules by state.", labels=["state"])
-    for state, n in counted.items():
-        schedules.add_metric([state], n)
+    for state in states:
+        schedules.add_metric([state], counted[f"are_{state}"])
     yield schedules
     ahead = run("ahead")[0]["ahead"]
     late = 0.0 if ahead is None else max(0.0, -float(ahead))
