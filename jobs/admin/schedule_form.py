@@ -36,7 +36,7 @@ class ScheduleForm(forms.ModelForm):
         return data
 
     def timing(self) -> TimingIn | None:
-        """When the schedule would fire. None, with the form's errors, where that is not said."""
+        """When the schedule would fire. None, with the form's errors, where its fields do not tell."""
         self.full_clean()
         data = {name: self.cleaned_data[name] for name in TIMING if name in self.cleaned_data}
         for name in set(self.errors) - set(TIMING):
