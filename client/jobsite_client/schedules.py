@@ -60,7 +60,7 @@ class ScheduleCalls(Transport):
 
 
 def _path(name: str) -> str:
-    return f"schedules/{quote(name, safe='')}"
+    return f"schedules/{quote(str(name), safe='')}"
 
 
 def _moment(field: str, at: datetime) -> str:

@@ -17,5 +17,5 @@ def places(ada: Bot) -> dict[bool, dict[str, int | str]]:
     held = take_one(ada)
     enqueue_one()
     schedule = changes.put("nightly", ScheduleIn(kind="sum", every=60).to_values()).schedule
-    ids = {"bot_id": ada.pk, "incident_id": an_incident().pk, "schedule": schedule.name}
+    ids = {"bot_id": ada.pk, "incident_id": an_incident().pk, "name": schedule.name}
     return {False: ids | {"job_id": held.id}, True: ids | {"job_id": failed.id}}
