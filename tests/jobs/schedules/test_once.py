@@ -4,10 +4,13 @@
 """
 
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -26,19 +29,37 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 ROOT = Path(__file__).resolve().parents[3]
 SCHEDULES, OCCURRENCES, PROCESSES = 40, int(os.environ.get("SCHEDULE_OCCURRENCES", 2_000)), 4
+#: Starts the processes and prints their ids. They are forks of one, before it has a connection, so that the project is
+#: loaded only once.
 FIRE = """
+import os, sys
 import django
 django.setup()
 from jobs.schedules.thread import fire_until_closed
-print("ready", flush=True)
-fire_until_closed()
+for _ in range(int(sys.argv[1])):
+    pid = os.fork()
+    if pid == 0:
+        fire_until_closed()
+        os._exit(0)
+    print(pid, flush=True)
+sys.stdin.read()
 """
 
 
-def a_process() -> "subprocess.Popen[bytes]":
-    """A process that fires as the thread of a web process does."""
+@contextmanager
+def processes() -> Iterator[list[int]]:
+    """Processes that fire as the thread of a web process does: their ids."""
     env = os.environ | {"DATABASE_URL": database_url(), "DJANGO_SETTINGS_MODULE": "tests.settings"}
-    return subprocess.Popen([sys.executable, "-c", FIRE], cwd=ROOT, env=env, stdout=subprocess.PIPE)
+    command = [sys.executable, "-c", FIRE, str(PROCESSES)]
+    first = subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert first.stdout is not None
+    pids = [int(first.stdout.readline()) for _ in range(PROCESSES)]
+    try:
+        yield pids
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        first.communicate()
 
 
 def sweeps() -> None:
@@ -51,31 +72,25 @@ def sweeps() -> None:
 
 @pytest.mark.timeout(170)
 def test_each_of_many_happens_once_though_the_processes_are_killed() -> None:
-    processes = [a_process() for _ in range(PROCESSES)]
-    for process in processes:
-        assert process.stdout is not None
-        process.stdout.readline()
-    each = OCCURRENCES // SCHEDULES
-    # In one transaction, so that nobody fires the first before the last is there.
-    with transaction.atomic():
-        for n in range(SCHEDULES):
-            given = {"catch_up": "all", "catch_up_within": 10 * 3600, "overlap": "allow"}
-            schedule = off_for(each * SECONDS, f"schedule-{n}", every=1, **given)
-            Schedule.objects.filter(pk=schedule.pk).update(ends_at=schedule.next_at + (each - 1) * SECONDS)
-    beside = [threading.Thread(target=sweeps) for _ in range(2)]
-    for thread in beside:
-        thread.start()
-    killed = 0
-    while Schedule.objects.exclude(next_at=None).exists():
-        if killed < PROCESSES - 1 and Job.objects.count() > (killed + 1) * OCCURRENCES // 20:
-            processes[killed].kill()
-            killed += 1
-        time.sleep(0.002)
-    for thread in beside:
-        thread.join()
-    for process in processes:
-        process.kill()
-        process.communicate()
+    with processes() as pids:
+        each = OCCURRENCES // SCHEDULES
+        # In one transaction, so that nobody fires the first before the last is there.
+        with transaction.atomic():
+            for n in range(SCHEDULES):
+                given = {"catch_up": "all", "catch_up_within": 10 * 3600, "overlap": "allow"}
+                schedule = off_for(each * SECONDS, f"schedule-{n}", every=1, **given)
+                Schedule.objects.filter(pk=schedule.pk).update(ends_at=schedule.next_at + (each - 1) * SECONDS)
+        beside = [threading.Thread(target=sweeps) for _ in range(2)]
+        for thread in beside:
+            thread.start()
+        killed = 0
+        while Schedule.objects.exclude(next_at=None).exists():
+            if killed < PROCESSES - 1 and Job.objects.count() > (killed + 1) * OCCURRENCES // 20:
+                os.kill(pids[killed], signal.SIGKILL)
+                killed += 1
+            time.sleep(0.002)
+        for thread in beside:
+            thread.join()
     assert killed
     moments = set(Job.objects.values_list("schedule", "scheduled_for"))
     assert len(moments) == Job.objects.count() == OCCURRENCES
