@@ -11,7 +11,7 @@ from bench.tables import Table
 
 ABOUT = "from the moment of 100 and of 1 000 schedules to their jobs, by the rows"
 #: Seconds until their moment, and until the measurement is given up.
-AHEAD, PATIENCE = 3, 120
+AHEAD, GIVE_UP_AFTER = 3, 120
 MAKE = """
     INSERT INTO jobs_schedule (name, kind, payload, cron, next_at)
     SELECT 'schedule-' || n, 'report', '{{"of": "yesterday"}}', '0 0 1 1 *', now() + interval '{ahead} seconds'
@@ -39,12 +39,12 @@ def _measure(bench: Bench, count: int) -> dict[str, Any]:
     ):
         bench.server.settle(name)
         bench.server.run(name, MAKE.format(count=count, ahead=AHEAD))
-        until = time.monotonic() + AHEAD + PATIENCE
+        until = time.monotonic() + AHEAD + GIVE_UP_AFTER
         while bench.server.ask(name, "SELECT count(*) FROM jobs_job WHERE schedule <> ''") < count:
             if time.monotonic() > until:
                 break
             time.sleep(0.25)
-        delays = bench.server.ask(name, DELAYS) or [float(PATIENCE)]
+        delays = bench.server.ask(name, DELAYS) or [float(GIVE_UP_AFTER)]
     shares = {f"p{share}": percentile(delays, share) for share in (50, 99)}
     return {"schedules": count, "jobs": len(delays), "max": max(delays), **shares}
 

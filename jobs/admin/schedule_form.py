@@ -11,21 +11,35 @@ from jobs.admin.new_job_form import PayloadField
 from jobs.models import Schedule
 from jobs.schedules.definition import FIELDS, TIMING, ScheduleIn, TimingIn
 from jobs.schedules.models import NAME_RULE
-from jobsite.lib.zones import names
 
 SECOND = timedelta(seconds=1)
+
+
+class MomentField(forms.DateTimeField):
+    """A moment in one field, which has a label, in the installation's time zone."""
+
+    def __init__(self, **options: Any) -> None:
+        widget = forms.DateTimeInput(attrs={"type": "datetime-local", "step": 1}, format="%Y-%m-%dT%H:%M:%S")
+        super().__init__(required=False, widget=widget, **options)
 
 
 class ScheduleForm(forms.ModelForm):
     """Add or change a schedule."""
 
-    time_zone = forms.ChoiceField(choices=[(name, name) for name in sorted(names())], initial=settings.TIME_ZONE)
+    starts_at = MomentField(label="Starts", help_text="In the installation's time zone.")
+    ends_at = MomentField(label="Ends", help_text="In the installation's time zone.")
 
     class Meta:
         model = Schedule
         field_classes = {"payload": PayloadField}
         fields = ["name", *FIELDS]
+        widgets = {"time_zone": forms.TextInput(attrs={"list": "zones"})}
         help_texts = {"name": f"It cannot be changed later. {NAME_RULE}"}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk is None and "time_zone" in self.fields:
+            self.fields["time_zone"].initial = settings.TIME_ZONE
 
     def clean(self) -> dict[str, Any] | None:
         """Check the fields by the rules for programs."""

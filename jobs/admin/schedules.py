@@ -31,6 +31,7 @@ from jobsite.lib.admin import count_of
 from jobsite.lib.badges import FAMILIES, NONE, badge, exact, local
 from jobsite.lib.charts import strip
 from jobsite.lib.errors import Invalid
+from jobsite.lib.zones import names
 
 #: Fates in the strip of the list and of a schedule's page.
 STRIP, LONG_STRIP = 20, 60
@@ -57,6 +58,7 @@ class ScheduleAdmin(AuditedAdmin):
     adds_by_verb = True
     list_in_transaction = True
     list_display = ["name", "kind", "rule", "next_moment", "last_fate", "fates", "shown_paused"]
+    list_per_page = 50
     list_filter = ["paused"]
     search_fields = ["name", "kind"]
     show_facets = ShowFacets.NEVER
@@ -65,7 +67,7 @@ class ScheduleAdmin(AuditedAdmin):
 
     @admin.display(description="fires")
     def rule(self, schedule: Schedule) -> str:
-        return schedule.timing.words()
+        return schedule.timing.short()
 
     @admin.display(description="next", ordering="next_at")
     def next_moment(self, schedule: Schedule) -> str:
@@ -117,18 +119,25 @@ class ScheduleAdmin(AuditedAdmin):
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Schedule, form: forms.ModelForm, change: bool) -> None:
-        values = {name: getattr(obj, name) for name in FIELDS}
+        # Only what was changed: the form has moments to the second.
+        there = Schedule.objects.get(pk=obj.pk) if change else obj
+        values = {name: getattr(obj if name in form.changed_data else there, name) for name in FIELDS}
         done = changes.put(obj.name, values, by=audit.caller(request)).schedule
         obj.pk, obj.next_at, obj.created_at = done.pk, done.next_at, done.created_at
 
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> None:  # type: ignore[override]
         """Nothing: the verb has recorded it."""
 
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return super().add_view(request, form_url, {"zones": sorted(names())} | (extra_context or {}))
+
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         schedule = self.get_object(request, object_id)
-        extra = extra_context or {}
+        extra = {"zones": sorted(names())} | (extra_context or {})
         if schedule is not None:
             recent = ledger.recent([schedule], LONG_STRIP)[schedule.pk]
             extra |= {

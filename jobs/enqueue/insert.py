@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import chain, islice
 from typing import TypeVar
 
@@ -20,6 +21,7 @@ from jobs.models import Job, JobKind
 from jobs.turns import waiting
 from jobsite.lib import outcomes
 from jobsite.lib.clock import database_now
+from jobsite.lib.db import fetch
 
 T = TypeVar("T")
 #: From this number of jobs on `COPY` is faster than one statement.
@@ -79,6 +81,21 @@ def enqueue_within(new: Sequence[NewJob]) -> list[tuple[int, bool]]:
     jobs, due = _insert_few(new, _lock_kinds(sorted({job.kind for job in new})))
     waiting.announce(due)
     return jobs
+
+
+def enqueue_scheduled(schedule: int, version: str, kind: str, next_at: datetime | None) -> bool:
+    """Add the job of a schedule's moment with its occurrence and the next moment: one statement, its own transaction.
+
+    Returns whether it was that simple. The caller announces the job.
+    """
+    if settings.MAX_PENDING:
+        try:
+            pending.figures.admit({pending.ALL: settings.MAX_PENDING}, Counter([kind]))
+        except TooManyPending:
+            return False
+    text, _ = statement = SQL.numbered("enqueue_scheduled")
+    params = {"schedule": schedule, "version": version, "next_at": next_at}
+    return bool(fetch(text, [params[name] for name in statement.names]))
 
 
 def enqueue_rows(rows: Rows, *, ids: bool = False) -> Enqueued:

@@ -142,6 +142,8 @@ def run_now(name: str, *, reason: str = "", by: Who = COMMAND) -> ScheduleOccurr
         (row,) = firing.make_jobs(schedule, [now], [Fate.ENQUEUED], refuse=True)
         row.reason = row.reason or f"{why}."[:OUTCOME_LENGTH]
         row.save(force_insert=True)
+        # For those who have read it and are about to fire it: see enqueue_scheduled.sql.
+        Schedule.objects.filter(pk=schedule.pk).update(next_at=schedule.next_at)
         after = {"job": row.job_id, "fate": row.fate}
         audit.record(Act.RUN, [audit.subject(schedule, after=after)], by=by, reason=reason)
     return row

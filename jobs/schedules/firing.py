@@ -4,30 +4,38 @@ Any number of processes may do this at once: a schedule that one of them has loc
 is remembered between two moments, and the time is the database's alone (docs/decisions/0023-schedules.md).
 """
 
-from collections.abc import Sequence
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import structlog
-from django.db import DatabaseError, OperationalError, transaction
+from django.db import OperationalError, transaction
 from django.db.models import QuerySet
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
 
-from jobs.enqueue.insert import enqueue_within
+from jobs.enqueue.insert import enqueue_scheduled, enqueue_within
 from jobs.enqueue.new_job import NewJob
 from jobs.errors import TooManyPending
 from jobs.models import Schedule, ScheduleOccurrence
 from jobs.schedules import ledger
 from jobs.schedules.models import DUE_AT
-from jobs.schedules.plan import Policy, Step, plan
+from jobs.schedules.plan import ON_TIME, Policy, Step, plan
 from jobs.states import CatchUp, Fate, Overlap
-from jobsite.lib.db import refused_by_server
+from jobs.turns import waiting
+from jobsite.lib import outcomes
 
+T = TypeVar("T")
 log = structlog.stdlib.get_logger("jobsite.jobs")
 
 #: Seconds until a schedule with a fault is tried again, and those of a kind whose row, or a job's, stayed locked.
 PAUSE_AFTER_FAULT, PAUSE_AFTER_LOCK = 60.0, 5.0
+#: Schedules that are read at once.
+BATCH = 100
 #: What a schedule is after its pause.
 RESUMED: dict[str, Any] = {"paused": False, "paused_until": None, "pause_reason": ""}
 
@@ -44,34 +52,60 @@ class Firing:
         """Fire every schedule that is due now, and what has waited for the end of a job."""
         while self._round():
             pass
-        while self._one(ledger.with_ready_to_start(), "pk") is not None:
-            pass
+        for schedule in self._without_faulty(ledger.with_ready_to_start().defer("payload")):
+            self._settle(Schedule.objects.filter(pk=schedule.pk), schedule)
 
     def _round(self) -> bool:
         """Fire each schedule that is due once. Returns whether any has more to do than one transaction may take."""
-        left: list[int] = []
-        while (done := self._one(Schedule.objects.due().exclude(pk__in=left), DUE_AT)) is not None:
-            pk, complete = done
-            if not complete:
-                left.append(pk)
-        return bool(left)
+        tried, passed, more = set[int](), set[int](), False
+        while batch := _due(self._without_faulty(Schedule.objects.exclude(pk__in=passed))):
+            made = Counter[str]()
+            for schedule in batch:
+                if self._is_left_out(schedule):
+                    continue
+                if schedule.pk not in tried and (simple := self._guarded(schedule, partial(_simple, schedule))):
+                    tried.add(schedule.pk)
+                    made[schedule.kind] += bool(self._fire(schedule, simple.next_at))
+                    continue
+                complete = self._settle(Schedule.objects.due().filter(pk=schedule.pk), schedule)
+                if not complete:
+                    passed.add(schedule.pk)
+                    more = more or complete is False
+            waiting.announce(made)
+        return more
 
-    def _one(self, schedules: QuerySet[Schedule], order: Any) -> tuple[int, bool] | None:
-        """Fire the first of these that nobody has locked. Returns it, and whether nothing more of it is due."""
-        schedule = None
-        try:
+    def _fire(self, schedule: Schedule, next_at: datetime | None) -> bool | None:
+        """Fire a schedule in one statement. Returns whether that was possible; None: there was a fault."""
+        version = _annotated(schedule, "version")
+        return self._guarded(schedule, partial(enqueue_scheduled, schedule.pk, version, schedule.kind, next_at))
+
+    def _settle(self, schedules: QuerySet[Schedule], schedule: Schedule) -> bool | None:
+        """Decide what is due of a schedule. Returns whether that was all; None: it is locked, or had a fault."""
+
+        def settle_one() -> bool | None:
             with transaction.atomic():
-                schedule = locked(self._without_faulty(schedules).order_by(order, "pk"), skip_locked=True)
-                return None if schedule is None else (schedule.pk, settle_part(schedule))
+                now = locked(schedules, skip_locked=True)
+                return None if now is None else settle_part(now)
+
+        return self._guarded(schedule, settle_one)
+
+    def _guarded(self, schedule: Schedule, act: Callable[[], T | None]) -> T | None:
+        """Do this. A fault of this schedule is logged, and it is left out for a while: all of its kind after a lock."""
+        try:
+            return act()
         except Exception as error:
-            if schedule is None or (isinstance(error, DatabaseError) and refused_by_server(error) is None):
+            if isinstance(error, outcomes.ERRORS) and not outcomes.nothing_done(error):
                 raise
             log.exception(f"schedule {schedule.name} could not be fired", schedule=schedule.name)
             if isinstance(error, OperationalError):
                 self._kinds[schedule.kind] = monotonic() + PAUSE_AFTER_LOCK
             else:
                 self._schedules[schedule.pk] = monotonic() + PAUSE_AFTER_FAULT
-            return schedule.pk, True
+            return None
+
+    def _is_left_out(self, schedule: Schedule) -> bool:
+        until = max(self._schedules.get(schedule.pk, 0.0), self._kinds.get(schedule.kind, 0.0))
+        return until > monotonic()
 
     def _without_faulty(self, schedules: QuerySet[Schedule]) -> QuerySet[Schedule]:
         now = monotonic()
@@ -80,6 +114,33 @@ class Firing:
         if kinds := [kind for kind, until in self._kinds.items() if until > now]:
             schedules = schedules.exclude(kind__in=kinds)
         return schedules
+
+
+def _due(schedules: QuerySet[Schedule]) -> list[Schedule]:
+    """Some of these that are due, the longest due first, in no order: so two processes are seldom at the same one."""
+    version = RawSQL('"jobs_schedule"."xmin"::text', ())
+    due = schedules.defer("payload").alias(due_at=DUE_AT).filter(due_at__lte=Now())
+    rows: list[Schedule] = [*due.annotate(locked_at=Now(), version=version).order_by(DUE_AT, "pk")[:BATCH]]
+    random.shuffle(rows)
+    return rows
+
+
+class Simple(NamedTuple):
+    """What there is to know of a schedule that has one moment that is due, on time, and may get a job at once."""
+
+    next_at: datetime | None
+
+
+def _simple(schedule: Schedule) -> Simple | None:
+    due, now = schedule.next_at, _annotated(schedule, "locked_at")
+    if schedule.paused or schedule.overlap == Overlap.QUEUE or due is None or not now - ON_TIME <= due <= now:
+        return None
+    following = schedule.timing.next_after(due)
+    return Simple(following) if following is None or following > now else None
+
+
+def _annotated(schedule: Schedule, annotation: str) -> Any:
+    return getattr(schedule, annotation)
 
 
 def locked(schedules: QuerySet[Schedule], *, skip_locked: bool = False) -> Schedule | None:
@@ -95,7 +156,7 @@ def settle(schedule: Schedule) -> None:
 
 def settle_part(schedule: Schedule) -> bool:
     """Decide what is due of a locked schedule, as far as one transaction may. Returns whether that was all."""
-    now: datetime = schedule.locked_at  # type: ignore[attr-defined]  # annotated by `locked`
+    now: datetime = _annotated(schedule, "locked_at")
     planned = plan(schedule.timing, _policy(schedule), schedule.next_at, now)
     changed: dict[str, Any] = {"next_at": planned.next_at} if planned.next_at != schedule.next_at else {}
     if planned.pause_is_over:

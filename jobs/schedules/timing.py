@@ -79,7 +79,13 @@ class Timing:
     def words(self) -> str:
         """The rule in words: `At 03:00 every day, Europe/Berlin`."""
         if self.every:
-            return f"Every {words(self.every)}, counted from {self.anchor.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+            return f"{self.short()}, counted from {self.anchor.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+        return self.short()
+
+    def short(self) -> str:
+        """The same without where an interval begins."""
+        if self.every:
+            return f"Every {words(self.every)}"
         return f"{CronSim(self.cron, self.anchor).explain()}, {self.time_zone}"
 
     def _by_interval(self, moment: datetime, every: timedelta) -> Iterator[datetime]:

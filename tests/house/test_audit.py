@@ -164,8 +164,8 @@ _KIND = {
 }  # fmt: skip
 _SCHEDULE = {
     "name": "nightly", "kind": "mail", "payload": "{}", "priority": "0", "key": "", "cron": "", "every": "0:01:00",
-    "time_zone": "UTC", "overlap": "skip", "catch_up": "last", "catch_up_within": "1:00:00", "starts_at_0": "",
-    "starts_at_1": "", "ends_at_0": "", "ends_at_1": "",
+    "time_zone": "UTC", "overlap": "skip", "catch_up": "last", "catch_up_within": "1:00:00", "starts_at": "",
+    "ends_at": "",
 }  # fmt: skip
 _PERSON = {"usable_password": "true", "password1": "a long enough secret", "password2": "a long enough secret"}
 #: The form that adds one, by model.

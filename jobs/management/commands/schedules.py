@@ -113,8 +113,9 @@ def _read(file: str) -> list[NamedScheduleIn]:
 def _fault(content: Any, place: tuple[int | str, ...], message: str) -> str:
     if not place:
         return message
-    item = content[place[0]] if isinstance(content, list) else None
+    number = int(place[0])
+    item = content[number] if isinstance(content, list) else None
     name = item.get("name") if isinstance(item, dict) else None
-    where = name if isinstance(name, str) else f"item {int(place[0]) + 1}"
+    where = name if isinstance(name, str) else f"item {number + 1}"
     field = ".".join(str(part) for part in place[1:])
     return one_line(f"{where}: {field}: {message}" if field else f"{where}: {message}")[:300]

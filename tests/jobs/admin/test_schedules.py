@@ -19,11 +19,11 @@ PREVIEW = reverse("admin:jobs_schedule_preview")
 FORM = {
     "name": "nightly", "kind": "report", "payload": '{"of": "yesterday"}', "priority": "0", "key": "",
     "cron": "0 3 * * MON-FRI", "every": "", "time_zone": "Europe/Berlin", "overlap": "skip", "catch_up": "last",
-    "catch_up_within": "1:00:00", "starts_at_0": "", "starts_at_1": "", "ends_at_0": "", "ends_at_1": "",
+    "catch_up_within": "1:00:00", "starts_at": "", "ends_at": "",
 }  # fmt: skip
 
 
-BACKWARDS = {"starts_at_0": "2026-11-02", "starts_at_1": "0:00", "ends_at_0": "2026-11-01", "ends_at_1": "0:00"}
+BACKWARDS = {"starts_at": "2026-11-02T00:00", "ends_at": "2026-11-01T00:00:00"}
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_a_form_makes_a_schedule_and_the_list_says_what_comes(chief: Client) -> 
         ({"kind": "no kind"}, "Use letters"),
         ({"payload": "{"}, "JSON"),
         (
-            {"starts_at_0": "2026-11-02", "starts_at_1": "0:00", "ends_at_0": "2026-11-01", "ends_at_1": "0:00"},
+            BACKWARDS,
             "The end is",
         ),
     ],
@@ -106,6 +106,14 @@ def test_its_page_has_what_comes_what_was_and_a_months_ledger(chief: Client) -> 
     assert f"{timezone.localtime():%B %Y}" in odd
     history = chief.get(reverse("admin:jobs_schedule_history", args=[schedule.pk])).content.decode()
     assert "olga" in history and "overlap: allow" in history
+
+
+def test_a_form_that_changes_something_else_moves_nothing(chief: Client) -> None:
+    schedule = a_schedule(starts_at="2026-01-01T00:00:00.123456Z", payload={"of": "yesterday"}, priority=1)
+    form = FORM | {"cron": "", "every": "0:01:00", "time_zone": "UTC", "starts_at": "2026-01-01T00:00:00"}
+    assert chief.post(page_of(schedule), form).status_code == 302
+    changed = Schedule.objects.get()
+    assert (changed.starts_at, changed.next_at, changed.priority) == (schedule.starts_at, schedule.next_at, 0)
 
 
 def test_its_buttons_run_skip_pause_and_resume(chief: Client) -> None:
