@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 
 from alerts.states import SECRET_PREFIX, Cause, DeliveryStatus, IncidentStatus, Moment, Severity, Way
 from bots.models import NAME_LENGTH, Bot
-from jobs.models import MAX_DURATION
+from jobs.bounds import MAX_DURATION
 from jobsite.lib.names import check_name
 
 #: Order of urgency: open and unacknowledged, open, resolved; critical before warning.

@@ -12,6 +12,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "jobsite.settings")
 _django = get_wsgi_application()
 
 from jobs.api import auth, turn  # noqa: E402  after the apps are loaded
+from jobs.schedules import thread  # noqa: E402
 from jobs.turns import waiting  # noqa: E402
 from jobsite import metrics, probes  # noqa: E402
 from jobsite.entry import Entry  # noqa: E402
@@ -48,3 +49,4 @@ gc.collect()
 gc.freeze()
 allow_many_connections()
 metrics.sample_for_ever()
+thread.fire_for_ever()

@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 from psycopg.errors import LockNotAvailable
 
 from alerts.delivery import outbox
-from alerts.incidents import detectors, folding, refused, sweep_late
+from alerts.incidents import detectors, folding, refused, schedule_missed, sweep_late
 from alerts.incidents import notes as incidents_notes
 from alerts.incidents.detectors import Finding
 from alerts.incidents.members import Members
@@ -74,7 +74,7 @@ def reconcile(*, kind: str | None = None, before: SweepStatus | None = None) -> 
         findings = detectors.detect(now, open_ones, members.ids_of(Cause.DOWN), kind=kind)
         findings += refused.detect(now, kind)
         if kind is None:
-            findings += sweep_late.detect_gap(before)
+            findings += schedule_missed.detect() + sweep_late.detect_gap(before)
         findings = [finding for finding in findings if (finding.cause, finding.about) not in locked]
         return _apply(Reconciliation(now), open_ones, findings, members)
 
