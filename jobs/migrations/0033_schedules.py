@@ -24,7 +24,7 @@ def text(length, **options):
 class Migration(migrations.Migration):
     """Schedules and their ledger, and on each job which schedule made it, for which moment."""
 
-    dependencies = [("bots", "0012_kinds_checked"), ("jobs", "0023_max_pending")]
+    dependencies = [("bots", "0012_kinds_checked"), ("jobs", "0028_ascending_indexes")]
 
     operations = [
         migrations.CreateModel(

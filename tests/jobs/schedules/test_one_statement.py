@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.models import F
 from django.db.models.expressions import RawSQL
 
-from jobs.enqueue import insert
+from jobs.enqueue.scheduled import enqueue_scheduled
 from jobs.enqueue.statements import SQL
 from jobs.models import Job, JobKind, Schedule, ScheduleOccurrence
 from jobs.schedules import changes, firing
@@ -33,7 +33,7 @@ def version(schedule: Schedule) -> str:
 
 def fired(schedule: Schedule, seen: str) -> bool:
     assert schedule.next_at is not None
-    return insert.enqueue_scheduled(schedule.pk, seen, schedule.kind, schedule.next_at + timedelta(minutes=1))
+    return enqueue_scheduled(schedule.pk, seen, schedule.kind, schedule.next_at + timedelta(minutes=1))
 
 
 def test_it_makes_the_job_the_occurrence_and_the_next_moment(due: Schedule) -> None:

@@ -15,7 +15,7 @@ CAUSES = {
 class Migration(migrations.Migration):
     """Incidents may be about schedules that were missed."""
 
-    dependencies = [("alerts", "0009_refused")]
+    dependencies = [("alerts", "0012_deliveries_without_lock")]
 
     operations = [
         migrations.RemoveConstraint("incident", "incident_cause_valid"),
