@@ -60,14 +60,18 @@ class Firing:
         """Fire each schedule that is due once. Returns whether any has more to do than one transaction may take."""
         tried, passed, more = set[int](), set[int](), False
         while batch := _due(self._without_faulty(Schedule.objects.exclude(pk__in=passed))):
-            made = Counter[str]()
+            made, settled = Counter[str](), set[str]()
             for schedule in batch:
                 if self._is_left_out(schedule):
                     continue
                 if schedule.pk not in tried and (simple := self._guarded(schedule, partial(_simple, schedule))):
                     tried.add(schedule.pk)
-                    made[schedule.kind] += bool(self._fire(schedule, simple.next_at))
-                    continue
+                    fired = self._fire(schedule, simple.next_at)
+                    made[schedule.kind] += bool(fired)
+                    if fired is not False or schedule.kind in settled:
+                        continue
+                # Of a kind that is new the first creates it, and the others are simple.
+                settled.add(schedule.kind)
                 complete = self._settle(Schedule.objects.due().filter(pk=schedule.pk), schedule)
                 if not complete:
                     passed.add(schedule.pk)
