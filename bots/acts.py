@@ -28,6 +28,8 @@ class Act(TextChoices):
     TEST = "test"
     RETIRE = "retire"
     SEND = "send"
+    RUN = "run"
+    SKIP = "skip"
 
 
 class Via(TextChoices):
@@ -48,5 +50,5 @@ READ = "read"
 #: What a key can be limited to: reading, and the acts that the API offers.
 SCOPES = (
     READ, Act.ENQUEUE, Act.RELEASE, Act.RETRY, Act.CANCEL, Act.REGISTER, Act.EXPECT, Act.PAUSE, Act.RESUME,
-    Act.RESTART, Act.ACKNOWLEDGE,
+    Act.RESTART, Act.ACKNOWLEDGE, Act.CHANGE, Act.DELETE, Act.RUN, Act.SKIP,
 )  # fmt: skip

@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 from psycopg.errors import LockNotAvailable
 
 from alerts.delivery import outbox
-from alerts.incidents import detectors, refused, sweep_late
+from alerts.incidents import detectors, folding, refused, schedule_missed, sweep_late
 from alerts.incidents import notes as incidents_notes
 from alerts.incidents.detectors import Finding
 from alerts.incidents.members import Members
@@ -74,7 +74,7 @@ def reconcile(*, kind: str | None = None, before: SweepStatus | None = None) -> 
         findings = detectors.detect(now, open_ones, members.ids_of(Cause.DOWN), kind=kind)
         findings += refused.detect(now, kind)
         if kind is None:
-            findings += sweep_late.detect_gap(before)
+            findings += schedule_missed.detect() + sweep_late.detect_gap(before)
         findings = [finding for finding in findings if (finding.cause, finding.about) not in locked]
         return _apply(Reconciliation(now), open_ones, findings, members)
 
@@ -136,9 +136,13 @@ def _apply(run: Reconciliation, open_ones: list[Incident], findings: list[Findin
         if key not in present:
             _clear(run, incident, members)
     changed = [incident for incident in incidents.values() if original[incident.pk] != _values(incident)]
-    Incident.objects.bulk_update(changed, WRITTEN_FIELDS)
+    # One statement with a row for each. That of `bulk_update` has a condition for each row and field.
+    Incident.objects.bulk_create(
+        changed, update_conflicts=True, unique_fields=["id"], update_fields=list(WRITTEN_FIELDS)
+    )
     members.write()
     IncidentNote.objects.bulk_create(run.notes)
+    folding.fold({note.incident_id for note in run.notes})
     for incident, moment in run.notifications:
         outbox.enqueue_notifications(incident, moment)
     return run

@@ -5,7 +5,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """A delivery does not lock its channel, so that one whose row somebody keeps locked does not stop incidents."""
 
-    dependencies = [("alerts", "0009_refused")]
+    dependencies = [("alerts", "0010_folded_notes")]
 
     operations = [
         migrations.AlterField(

@@ -28,8 +28,10 @@ LIBPQ: dict[str, Any] = {
 }
 #: Seconds that a statement waits for a lock before it is refused.
 LOCK_WAIT = 3
-#: What the server is asked for: to notice a lost client by itself, and to keep no lock for one that does nothing.
+#: What the server is asked for: to notice a lost client by itself, to keep no lock for one that does nothing, and to
+#: compile no statement, which takes longer than any of ours.
 SERVER = {
+    "jit": "off",
     "lock_timeout": f"{LOCK_WAIT}s",
     "idle_in_transaction_session_timeout": "60s",
     "tcp_keepalives_idle": "10",
@@ -150,7 +152,8 @@ class PooledCursor(Cursor):
         with contextlib.ExitStack() as stack:
             if raw.autocommit:
                 stack.enter_context(raw.transaction())
-            psycopg.Cursor(raw).execute(f"SET LOCAL lock_timeout = '{raw.lock_timeout}'".encode())
+            bounds = f"SET LOCAL lock_timeout = '{raw.lock_timeout}'; SET LOCAL jit = '{SERVER['jit']}'"
+            psycopg.Cursor(raw).execute(bounds.encode())
             return super().execute(query, params, **kwargs)  # type: ignore[misc]
 
 
