@@ -10,23 +10,18 @@ from django.db.models.functions import Now
 
 from bots.models import NAME_LENGTH, AuditEntry, Bot
 from jobs.attempts import Numbered
-from jobs.states import AT_REST, FINISHED, HELD, Actor, JobStatus, Policy, Verb
+from jobs.bounds import KEY_LENGTH, MAX_ATTEMPTS_LIMIT, MAX_BACKOFF, MAX_DURATION, NOTE_LENGTH
+from jobs.schedules.models import Schedule, ScheduleOccurrence
+from jobs.states import AT_REST, FINISHED, HELD, UNFINISHED, Actor, JobStatus, Policy, Verb
 from jobs.stats.models import JobRollup, Learned, Refusal, RollupState, SweepRun
 from jobs.time_limits import past_a_limit
 from jobs.transitions import ENDING, OPERATIONS
 from jobsite.lib.names import check_kind
 
-__all__ = ["Job", "JobEvent", "JobKind", "JobQuerySet", "JobRollup", "Learned", "Refusal", "RollupState", "SweepRun"]
-
-KEY_LENGTH = 200
-NOTE_LENGTH = 500
-REASON_LENGTH = 500
-PRIORITY_LIMIT = 1_000_000
-MAX_ATTEMPTS_LIMIT = 1000
-#: A hundred years. Three times as long before or after now is still a date that every part can represent.
-MAX_DURATION = timedelta(days=36_500)
-#: With ten doublings and jitter (jobs/backoff.py) it is less than MAX_DURATION.
-MAX_BACKOFF = timedelta(days=28)
+__all__ = [
+    "Job", "JobEvent", "JobKind", "JobQuerySet", "JobRollup", "Learned", "Refusal", "RollupState", "Schedule",
+    "ScheduleOccurrence", "SweepRun",
+]  # fmt: skip
 
 
 def _duration(default: timedelta | None, most: timedelta = MAX_DURATION, help_text: str = "") -> models.DurationField:
@@ -181,6 +176,9 @@ class Job(Numbered, models.Model):
     progress_note = models.CharField(max_length=NOTE_LENGTH, blank=True, default="", db_default="")
     result = models.JSONField(null=True, blank=True)
     error = models.TextField(blank=True, default="", db_default="")
+    # The schedule that made it, by name, which outlives the schedule; and which of its moments.
+    schedule = models.CharField(max_length=NAME_LENGTH, blank=True, default="", db_default="", editable=False)
+    scheduled_for = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects = JobQuerySet.as_manager()
 
@@ -239,6 +237,10 @@ class Job(Numbered, models.Model):
             # What of a kind ended first (`jobs.sweep.retention`) and lately (the figures), and what a bot has finished.
             models.Index(name="job_finished_of_kind", fields=["kind", "finished_at"], condition=Q(status__in=FINISHED)),
             models.Index(name="job_finished_by", fields=["finished_by", "id"], condition=Q(finished_by__isnull=False)),
+            # Which jobs of a schedule have not ended: whether its next one would overlap.
+            models.Index(
+                name="job_of_schedule", fields=["schedule"], condition=~Q(schedule="") & Q(status__in=UNFINISHED)
+            ),
         ]
 
     def __str__(self) -> str:

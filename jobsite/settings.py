@@ -197,7 +197,7 @@ RATE_PER_TOKEN = env.int("RATE_PER_TOKEN", default=2000)
 RATE_PER_ADDRESS = env.int("RATE_PER_ADDRESS", default=100)
 # Seconds that the database may work for one read of the console or the API. 0: as long as it takes.
 READ_SECONDS = env.int("READ_SECONDS", default=20)
-# Threads of each web process.
+# Threads of each web process, and as many for bots' turns. Calls that wait for jobs hold none.
 WEB_THREADS = env.int("WEB_THREADS", default=320)
 
 # How many jobs may be pending in all before new ones are refused. 0: no such limit. Ten million small ones take some
@@ -248,7 +248,7 @@ INCIDENTS_KEPT = timedelta(days=env.int("INCIDENTS_KEPT_DAYS", default=90))
 CLAIM_SLOW = timedelta(milliseconds=env.int("CLAIM_SLOW_MS", default=20))
 
 # How many long polls each process holds open; further ones are asked to retry later.
-MAX_WAITERS = env.int("MAX_WAITERS", default=256)
+MAX_WAITERS = env.int("MAX_WAITERS", default=4000)
 # How many of them one bot may hold.
 MAX_WAITERS_PER_BOT = env.int("MAX_WAITERS_PER_BOT", default=64)
 # Where to LISTEN for new jobs, when DATABASE_URL leads to a pooler in transaction mode.

@@ -13,7 +13,7 @@ from ninja.parser import Parser
 from ninja.renderers import JSONRenderer
 from ninja.responses import NinjaJSONEncoder
 
-from jobs.api import audit, bots, bulk, jobs, leases, turn
+from jobs.api import audit, bots, bulk, jobs, leases, schedules, turn
 from jobsite.lib import problems
 from jobsite.lib.clock import moment
 from jobsite.lib.strict_json import loads
@@ -85,3 +85,4 @@ api.add_router("", bulk.router)
 api.add_router("", jobs.router)
 api.add_router("", bots.router)
 api.add_router("", audit.router)
+api.add_router("", schedules.router)

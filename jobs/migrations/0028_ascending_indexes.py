@@ -34,6 +34,6 @@ class Migration(migrations.Migration):
 
     atomic = False
 
-    dependencies = [("jobs", "0023_max_pending")]
+    dependencies = [("jobs", "0027_notify_after_commit")]
 
     operations = [operation for index in INDEXES for operation in again(*index)]
