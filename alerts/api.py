@@ -16,7 +16,7 @@ from bots.audit import caller as audited
 from jobs.api.auth import people_only, require
 from jobsite.lib import errors
 from jobsite.lib.cursor_page import CursorPage
-from jobsite.lib.params import Input, id_in, only_known
+from jobsite.lib.params import Input, id_in, takes
 
 router = Router(auth=people_only, tags=["Incidents"])
 
@@ -93,14 +93,14 @@ def find(incident_id: str) -> Incident:
 
 
 @router.get("/incidents", response=IncidentsOut)
+@takes("status", "limit", "cursor")
 def listed(request: HttpRequest) -> Any:
     """Incidents, the newest first. Filter: `status`; `limit` and `cursor` page."""
     require(request, "alerts.view_incident")
-    only_known(request, ("status", "limit", "cursor"))
     incidents = Incident.objects.order_by("-id")
     if status := request.GET.get("status"):
         if status not in IncidentStatus.values:
-            raise errors.Invalid(f"status: one of {', '.join(IncidentStatus.values)}.")
+            raise errors.Invalid.of("status", f"one of {', '.join(IncidentStatus.values)}.")
         incidents = incidents.of_status(IncidentStatus(status))
     page = CursorPage.from_request(request)
     rows, next_cursor = page.cut(page.newest_first(incidents)[: page.reads])

@@ -23,7 +23,7 @@ from jobs.states import HELD, JobStatus, Verb
 from jobs.transitions import OPERATIONS
 from jobsite.lib.cursor_page import CursorPage
 from jobsite.lib.errors import Invalid, NotFound
-from jobsite.lib.params import job_id_in, only_known, text_in
+from jobsite.lib.params import job_id_in, takes, text_in
 
 router = Router(auth=people_only, tags=["Jobs"])
 shared = Router(auth=either, tags=["Jobs"])
@@ -66,16 +66,16 @@ def enqueue(request: HttpRequest, data: JobIn) -> Any:
 
 
 @router.get("/jobs", response=schemas.JobsOut)
+@takes("status", "kind", "bot", "limit", "cursor")
 def jobs(request: HttpRequest) -> Any:
     """Jobs, newest first. Filters: `status`, `kind`, `bot` (who holds it: id or name); `limit` and `cursor` page."""
-    only_known(request, ("status", "kind", "bot", "limit", "cursor"))
     kind = text_in(request, "kind", NAME_LENGTH)
     kinds = [kind] if kind else key_of(request).kinds or [""]
     user = require(request, "jobs.view_job", kinds=kinds if any(kinds) else ())
     found, statuses = Job.objects.all(), JobStatus.values
     if status := request.GET.get("status"):
         if status not in JobStatus.values:
-            raise Invalid(f"status: one of {', '.join(JobStatus.values)}.")
+            raise Invalid.of("status", f"one of {', '.join(JobStatus.values)}.")
         statuses = [status]
     if bot := text_in(request, "bot", NAME_LENGTH):
         by_id = bot.isascii() and bot.isdigit() and len(bot) <= 18
@@ -126,12 +126,12 @@ def release(
     caller: Any = bot_of(request)
     if isinstance(caller, Bot):
         if data.attempt is None:
-            raise Invalid("attempt: a bot names the attempt it gives back.")
+            raise Invalid.of("attempt", "a bot names the attempt it gives back.")
         outcome = lifecycle.hand_back([Report(number, data.attempt)], by=By.bot(caller), reason=data.reason)
         outcome.raise_error(number)
         return {"status": "released", "job_id": number, "attempt": data.attempt}
     if data.attempt is not None:
-        raise Invalid("attempt: only a bot names an attempt; an operator releases whoever holds the job.")
+        raise Invalid.of("attempt", "only a bot names an attempt; an operator releases whoever holds the job.")
     return _operate(request, Verb.RELEASE, lifecycle.release, number, data.reason)
 
 

@@ -13,6 +13,7 @@ from ninja.responses import NinjaJSONEncoder
 from jobs.api import audit, bots, bulk, jobs, leases, turn
 from jobsite.lib import problems
 from jobsite.lib.clock import moment
+from jobsite.lib.params import refuses_unknown
 from jobsite.lib.strict_json import loads
 
 
@@ -65,6 +66,7 @@ api = Api(
     renderer=Renderer(),
 )
 problems.register(api)
+api.add_decorator(refuses_unknown)
 # Bots' calls first: their paths and the others' do not overlap, except for release, which is shared.
 api.add_router("", turn.router)
 api.add_router("", leases.router)

@@ -148,7 +148,9 @@ class ApiMiddleware:
             new["Allow"] = allow
             return new
         if response.status_code == 400:
-            return problem(errors.BadRequest("The request cannot be read. Check its Host header and its body."))
+            return problem(
+                errors.BadRequest("The request cannot be read. Check its Host header and its body.", field="Host")
+            )
         if response.status_code >= 500:
             return problem(errors.ServerError(FAILED))
         return response

@@ -90,6 +90,8 @@ def refused(answer: HttpResponse, status: int, code: str) -> dict[str, Any]:
     problem = answer.json()
     assert (problem["status"], problem["code"]) == (status, code), problem
     assert {"type", "title", "detail"} <= set(problem) and problem["title"] and problem["detail"]
+    if status in (400, 422):
+        assert problem["errors"] and all(error["field"] and error["message"] for error in problem["errors"]), problem
     return problem
 
 
