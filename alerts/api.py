@@ -25,10 +25,13 @@ MAX_ROWS = 1000
 
 
 class IncidentOut(BaseModel):
+    """`kinds`: of an incident about many. `clear_since`: its cause is gone since then; it resolves if that lasts."""
+
     id: int
     status: IncidentStatus
     cause: Cause
     kind: str
+    kinds: list[str]
     severity: Severity
     title: str
     reason: str
@@ -38,6 +41,7 @@ class IncidentOut(BaseModel):
     acknowledged_at: datetime | None
     acknowledged_by: str
     resolved_at: datetime | None
+    clear_since: datetime | None
 
 
 class IncidentBotOut(BaseModel):
@@ -100,7 +104,7 @@ def listed(request: HttpRequest) -> Any:
     incidents = Incident.objects.order_by("-id")
     if status := request.GET.get("status"):
         if status not in IncidentStatus.values:
-            raise errors.Invalid.of("status", f"one of {', '.join(IncidentStatus.values)}.")
+            raise errors.Invalid.about("status", f"one of {', '.join(IncidentStatus.values)}.")
         incidents = incidents.of_status(IncidentStatus(status))
     page = CursorPage.from_request(request)
     rows, next_cursor = page.cut(page.newest_first(incidents)[: page.reads])
