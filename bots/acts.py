@@ -43,5 +43,5 @@ READ = "read"
 #: What a key can be limited to: reading, and the acts that the API offers.
 SCOPES = (
     READ, Act.ENQUEUE, Act.RELEASE, Act.RETRY, Act.CANCEL, Act.REGISTER, Act.EXPECT, Act.PAUSE, Act.RESUME,
-    Act.RESTART, Act.ACKNOWLEDGE,
+    Act.RESTART, Act.ACKNOWLEDGE, Act.DELETE,
 )  # fmt: skip

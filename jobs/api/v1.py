@@ -10,7 +10,7 @@ from ninja.parser import Parser
 from ninja.renderers import JSONRenderer
 from ninja.responses import NinjaJSONEncoder
 
-from jobs.api import audit, bots, bulk, jobs, leases, turn
+from jobs.api import audit, bots, bulk, deletion, jobs, leases, turn
 from jobsite.lib import problems
 from jobsite.lib.clock import moment
 from jobsite.lib.params import refuses_unknown
@@ -72,6 +72,7 @@ api.add_router("", turn.router)
 api.add_router("", leases.router)
 api.add_router("", jobs.shared)
 api.add_router("", bulk.router)
+api.add_router("", deletion.router)
 api.add_router("", jobs.router)
 api.add_router("", bots.router)
 api.add_router("", audit.router)

@@ -17,11 +17,10 @@ from pydantic_core import PydanticCustomError
 
 from bots.models import NAME_LENGTH
 from jobs.models import KEY_LENGTH, MAX_ATTEMPTS_LIMIT, PRIORITY_LIMIT
-from jobsite.lib.names import KIND_PATTERN
-from jobsite.lib.strict_json import first_fault, is_small_and_plain, unkeepable
+from jobsite.lib.clock import YEARS, is_usable
+from jobsite.lib.names import KIND_PATTERN, fault
+from jobsite.lib.strict_json import first_fault, is_small_and_plain
 
-#: Times outside these years cannot be represented in every time zone.
-YEARS = (1970, 9000)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
 #: An offset of hours alone, as in ISO 8601 and in PostgreSQL's output. Pydantic wants the minutes.
 _SHORT_OFFSET = re.compile(r":\d\d(?:[.,]\d+)?[+-]\d\d\Z")
@@ -30,10 +29,10 @@ _SHORT_OFFSET = re.compile(r":\d\d(?:[.,]\d+)?[+-]\d\d\Z")
 def _json_payload(value: Any) -> Any:
     if is_small_and_plain(value, settings.MAX_PAYLOAD_BYTES):
         return value
-    fault = first_fault(value, settings.MAX_PAYLOAD_BYTES)
-    if fault is not None:
-        at = f"at {fault.place}: " if fault.place else ""
-        raise PydanticCustomError("json", "{fault}", {"fault": at + fault.message})
+    wrong = first_fault(value, settings.MAX_PAYLOAD_BYTES)
+    if wrong is not None:
+        at = f"at {wrong.place}: " if wrong.place else ""
+        raise PydanticCustomError("json", "{fault}", {"fault": at + wrong.message})
     return value
 
 
@@ -45,15 +44,19 @@ def _iso_time(value: Any) -> Any:
 
 
 def _within_years(moment: datetime) -> datetime:
-    if not YEARS[0] < moment.year < YEARS[1]:
+    if not is_usable(moment):
         raise PydanticCustomError("year", "Use a time between the years {0} and {1}", {"0": YEARS[0], "1": YEARS[1]})
     return moment.astimezone(UTC)
 
 
-def _no_nul(text: str) -> str:
-    if message := unkeepable(text):
-        raise PydanticCustomError("nul", "{fault}", {"fault": message})
+def _name(text: str) -> str:
+    if message := fault(text):
+        raise PydanticCustomError("name", "{fault}", {"fault": message})
     return text
+
+
+#: A moment as callers give it.
+Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_iso_time), AfterValidator(_within_years)]
 
 
 class NewJob(NamedTuple):
@@ -76,10 +79,8 @@ class JobIn(BaseModel):
     kind: str = Field(min_length=1, max_length=NAME_LENGTH, pattern=KIND_PATTERN.replace(r"\Z", "$"), examples=["sum"])
     payload: Annotated[Any, AfterValidator(_json_payload)] = Field(default_factory=dict, description="Any JSON.")
     priority: int = Field(0, ge=-PRIORITY_LIMIT, le=PRIORITY_LIMIT, description="Higher goes first.")
-    run_at: (
-        Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_iso_time), AfterValidator(_within_years)] | None
-    ) = Field(None, description="Not before this moment. Without it: now.")
-    key: Annotated[str, Field(min_length=1, max_length=KEY_LENGTH), AfterValidator(_no_nul)] | None = Field(
+    run_at: Moment | None = Field(None, description="Not before this moment. Without it: now.")
+    key: Annotated[str, Field(min_length=1, max_length=KEY_LENGTH), AfterValidator(_name)] | None = Field(
         None, description="The same key of the same kind is the same job."
     )
     max_attempts: int | None = Field(None, ge=1, le=MAX_ATTEMPTS_LIMIT, description="Without it: the kind's.")

@@ -72,7 +72,7 @@ def refuses_unknown(view: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         if unknown := sorted(set(request.GET) - set(known)):
             there = f"there are {', '.join(known)}" if known else "this call has none"
-            raise Invalid.of(unknown[0][:100], f"there is no such parameter; {there}.")
+            raise Invalid.about(unknown[0][:100], f"there is no such parameter; {there}.")
         return view(request, *args, **kwargs)
 
     return wrapper
@@ -82,23 +82,28 @@ def text_in(request: HttpRequest, name: str, most: int) -> str:
     """Read a text from the query; empty when there is none. Invalid, which names it, when it cannot be stored."""
     text = request.GET.get(name, "")
     if len(text) > most or "\0" in text:
-        raise Invalid.of(name, f"at most {most} characters, and no NUL.")
+        raise Invalid.about(name, f"at most {most} characters, and no NUL.")
     return text
 
 
 def moment_in(request: HttpRequest, name: str) -> datetime | None:
     """Read a moment in ISO 8601 with its offset from the query. Invalid, which names it, otherwise."""
-    text = request.GET.get(name)
+    text = request.GET.get(name, "")
+    # A plus sign that was not encoded arrives as a space.
+    return moment_of(text.replace(" ", "+", 1) if "T" in text else text, name)
+
+
+def moment_of(text: str | None, name: str) -> datetime | None:
+    """Read a moment in ISO 8601 with its offset; None for an empty text. Invalid, which names `name`, otherwise."""
     if not text:
         return None
     try:
-        # A plus sign that was not encoded arrives as a space.
-        at = parse_datetime(text.replace(" ", "+", 1) if "T" in text else text)
+        at = parse_datetime(text)
         if at is not None and at.tzinfo is not None:
             return at.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    raise Invalid.of(name, "a time in ISO 8601 with its offset, such as 2026-11-05T09:00:00Z.")
+    raise Invalid.about(name, "a time in ISO 8601 with its offset, such as 2026-11-05T09:00:00Z.")
 
 
 def integer(request: HttpRequest, name: str, default: int, most: int) -> int:
@@ -107,5 +112,5 @@ def integer(request: HttpRequest, name: str, default: int, most: int) -> int:
     if text is None or text == "":
         return default
     if not (text.isascii() and text.isdigit() and len(text) <= 19 and 1 <= int(text) <= most):
-        raise Invalid.of(name, f"a whole number from 1 to {most}.")
+        raise Invalid.about(name, f"a whole number from 1 to {most}.")
     return int(text)
