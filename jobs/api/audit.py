@@ -64,7 +64,7 @@ def _asked(request: HttpRequest) -> Q:
     for name, choices in CHOICES.items():
         if value := request.GET.get(name):
             if value not in choices.values:
-                raise Invalid.of(name, f"one of {', '.join(choices.values)}.")
+                raise Invalid.about(name, f"one of {', '.join(choices.values)}.")
             found &= Q(**{name: value})
     texts = {name: text_in(request, name, 200) for name in TEXTS}
     if texts["object"] == "job" and texts["object_id"]:
@@ -73,8 +73,11 @@ def _asked(request: HttpRequest) -> Q:
     for name, text in texts.items():
         if text:
             found &= Q(**{TEXTS[name]: text})
-    for name, lookup in (("since", "at__gte"), ("until", "at__lt")):
-        if (at := moment_in(request, name)) is not None:
+    since, until = moment_in(request, "since"), moment_in(request, "until")
+    if since and until and until < since:
+        raise Invalid.about("until", "a time after `since`.")
+    for lookup, at in (("at__gte", since), ("at__lt", until)):
+        if at is not None:
             found &= Q(**{lookup: at})
     return found
 

@@ -59,7 +59,7 @@ def bots(request: HttpRequest) -> Any:
     for name, column, choices in (("status", "status", BotStatus), ("health", "health_status", HealthStatus)):
         if value := request.GET.get(name):
             if value not in choices.values:
-                raise Invalid.of(name, f"one of {', '.join(choices.values)}.")
+                raise Invalid.about(name, f"one of {', '.join(choices.values)}.")
             selected = selected.filter(**{column: value})
     page = CursorPage.from_request(request)
     rows, next_cursor = page.cut(page.oldest_first(selected)[: page.reads])
@@ -80,7 +80,7 @@ def register(request: HttpRequest, data: schemas.BotIn) -> Any:
     except IntegrityError:
         raise NameTaken(f"name: there is a bot called {data.name!r} already.") from None
     except ValidationError as error:
-        raise Invalid.of_fields(error.message_dict) from None
+        raise Invalid.about_fields(error.message_dict) from None
     return Status(201, bot_out(bot) | {"token": token})
 
 

@@ -65,7 +65,7 @@ def enqueue_bulk(request: HttpRequest, data: schemas.BulkIn = UNLESS_STREAM) -> 
             return Status(201, _stream(request))
     if request.GET:
         message = f"this is for NDJSON and CSV (Content-Type: {NDJSON[0]} or {CSV[0]})."
-        raise errors.Invalid.of(next(iter(request.GET)), message)
+        raise errors.Invalid.about(next(iter(request.GET)), message)
     require(request, "jobs.add_job", scope=Act.ENQUEUE, kinds={job.kind for job in data.jobs})
     with refusals.recorded(*enqueuer(request)):
         rows = insert.enqueue([job.to_new() for job in data.jobs])
@@ -76,7 +76,7 @@ def enqueue_bulk(request: HttpRequest, data: schemas.BulkIn = UNLESS_STREAM) -> 
 def _stream(request: HttpRequest) -> dict[str, Any]:
     bad = request.GET.get("bad", "refuse")
     if bad not in ("refuse", "skip"):
-        raise errors.Invalid.of("bad", "refuse or skip.")
+        raise errors.Invalid.about("bad", "refuse or skip.")
     count = integer(request, "count", 0, MAX_ID)
     lines = lines_of(request, counted=count > 0)
     if not connection.in_atomic_block:

@@ -75,7 +75,7 @@ def jobs(request: HttpRequest) -> Any:
     found, statuses = Job.objects.all(), JobStatus.values
     if status := request.GET.get("status"):
         if status not in JobStatus.values:
-            raise Invalid.of("status", f"one of {', '.join(JobStatus.values)}.")
+            raise Invalid.about("status", f"one of {', '.join(JobStatus.values)}.")
         statuses = [status]
     if bot := text_in(request, "bot", NAME_LENGTH):
         by_id = bot.isascii() and bot.isdigit() and len(bot) <= 18
@@ -126,12 +126,12 @@ def release(
     caller: Any = bot_of(request)
     if isinstance(caller, Bot):
         if data.attempt is None:
-            raise Invalid.of("attempt", "a bot names the attempt it gives back.")
+            raise Invalid.about("attempt", "a bot names the attempt it gives back.")
         outcome = lifecycle.hand_back([Report(number, data.attempt)], by=By.bot(caller), reason=data.reason)
         outcome.raise_error(number)
         return {"status": "released", "job_id": number, "attempt": data.attempt}
     if data.attempt is not None:
-        raise Invalid.of("attempt", "only a bot names an attempt; an operator releases whoever holds the job.")
+        raise Invalid.about("attempt", "only a bot names an attempt; an operator releases whoever holds the job.")
     return _operate(request, Verb.RELEASE, lifecycle.release, number, data.reason)
 
 

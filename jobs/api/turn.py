@@ -136,7 +136,7 @@ def check(data: schemas.ExchangeIn, *, results: bool = True) -> None:
     for name in REPORTS.values():
         for i, item in enumerate(getattr(data, name)):
             if item.id in seen:
-                raise Invalid.of(f"{name}[{i}].id", f"job {item.id} is named twice")
+                raise Invalid.about(f"{name}[{i}].id", f"job {item.id} is named twice")
             seen.add(item.id)
     for i, done in enumerate(data.completed if results else ()):
         check_json(done.result, f"completed[{i}].result", settings.MAX_RESULT_BYTES)

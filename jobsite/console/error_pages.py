@@ -16,6 +16,7 @@ from psycopg_pool import PoolTimeout
 
 from jobsite.lib import log_context, permissions, refusals
 from jobsite.lib.errors import JobsiteError
+from jobsite.lib.plain_text import in_page
 from jobsite.lib.problems import PREFIX
 from jobsite.lib.strict_json import unkeepable
 
@@ -27,7 +28,10 @@ RETRY_AFTER = 5
 
 
 class ConsoleMiddleware:
-    """Refuse addresses that no page can have, and turn errors of the database into pages."""
+    """Refuse addresses that no page can have, and turn errors of the database into pages.
+
+    What strangers wrote acts on no page, whichever template shows it.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -38,7 +42,12 @@ class ConsoleMiddleware:
                 return bad_request(request, BadRequest("The address has a character that no text here can have."))
             if not _in_utf8(request):
                 return bad_request(request, BadRequest("The form is not in UTF-8."))
-        return self.get_response(request)
+        response = self.get_response(request)
+        if not response.streaming and response.get("Content-Type", "").startswith("text/html"):
+            shown = in_page(text := response.content.decode())
+            if shown != text:
+                response.content = shown.encode()
+        return response
 
     def process_exception(self, request: HttpRequest, exc: Exception) -> HttpResponse | None:
         """Answer what a view raised. Django asks here before it calls the handlers below."""

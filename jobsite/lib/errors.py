@@ -90,12 +90,12 @@ class Invalid(Faulty):
     code, status, title = "invalid", 422, "A field is not valid"
 
     @classmethod
-    def of(cls, field: str, message: str) -> "Invalid":
+    def about(cls, field: str, message: str) -> "Invalid":
         """The error of one field, or of one parameter of a query."""
-        return cls.of_fields({field: [message]})
+        return cls.about_fields({field: [message]})
 
     @classmethod
-    def of_fields(cls, faults: Mapping[str, Iterable[str]]) -> "Invalid":
+    def about_fields(cls, faults: Mapping[str, Iterable[str]]) -> "Invalid":
         """The error of these fields, each with its messages, as Django's forms and models have them."""
         errors = [{"field": field, "message": " ".join(messages)} for field, messages in faults.items()]
         return cls("; ".join(f"{error['field']}: {error['message']}" for error in errors), errors=errors)

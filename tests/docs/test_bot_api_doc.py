@@ -28,7 +28,8 @@ def chapters():
 
 def all_errors(base=errors.JobsiteError):
     for error in base.__subclasses__():
-        yield error
+        if "code" in vars(error):
+            yield error
         yield from all_errors(error)
 
 
