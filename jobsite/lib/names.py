@@ -52,7 +52,7 @@ def names_in(text: str) -> list[str]:
 
 def names_out(names: Iterable[str]) -> str:
     """Write names as `names_in` reads them."""
-    return ", ".join(f'"{name.replace(chr(34), chr(34) * 2)}"' if {",", '"'} & set(name) else name for name in names)
+    return ", ".join(f'"{name.replace(chr(34), chr(34) * 2)}"' if set(name) & set(',"\r\n') else name for name in names)
 
 
 def header_fault(text: str) -> str:

@@ -56,7 +56,7 @@ CALLS = [
     Call("POST", "/jobs/{job_id}/retry", ("jobs.retry_job",), {}, failed=True),
     Call("POST", "/jobs", ("jobs.add_job",), {"kind": "sum"}, 201),
     Call("POST", "/jobs/bulk", ("jobs.add_job",), {"jobs": [{"kind": "sum"}]}, 201),
-    Call("POST", "/jobs/delete", ("jobs.delete_job",), {"filter": {"kind": "none"}}),
+    Call("POST", "/jobs/delete", ("jobs.delete_job",), {"filter": {"kind": "sum", "status": "pending"}}),
     Call("GET", "/jobs", ("jobs.view_job",)),
     Call("GET", "/jobs/{job_id}", ("jobs.view_job",)),
     Call("GET", "/jobs/{job_id}/events", ("jobs.view_job",)),
