@@ -50,6 +50,7 @@ class ChannelForm(forms.ModelForm):
     )
 
     bots = NamesField(
+        label="Bots",
         required=False,
         widget=forms.TextInput(attrs={"class": "vTextField"}),
         help_text='Comma-separated; a name with a comma in quotes: "ada, the first". Empty: all bots, and incidents '

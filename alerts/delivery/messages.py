@@ -113,7 +113,7 @@ def subject(message: dict[str, Any], moment: Moment, clean: Clean = one_line) ->
     incident = message["incident"]
     word = "TEST" if message["test"] else moment.upper()
     severity = "" if moment == Moment.RESOLVED or message["test"] else f", {incident['severity']}"
-    line = f"{word}{severity}: {clean(incident['title'])}"
+    line = f"{word}{severity}: {clean(' '.join(incident['title'].split()))}"
     return line if len(line) <= SUBJECT_LENGTH else line[: SUBJECT_LENGTH - 1] + "…"
 
 

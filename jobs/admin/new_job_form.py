@@ -15,7 +15,6 @@ from jobs.errors import TooManyPending
 from jobs.models import Job
 from jobsite.lib.clock import check_usable
 from jobsite.lib.errors import JobsiteError
-from jobsite.lib.names import check_text
 from jobsite.lib.strict_json import check_json, loads
 
 
@@ -74,9 +73,7 @@ class NewJobForm(forms.ModelForm):
 
     def clean_key(self) -> str | None:
         """Store an empty key as None."""
-        key = self.cleaned_data.get("key") or None
-        check_text(key or "")
-        return key
+        return self.cleaned_data.get("key") or None
 
 
 class AddsJobs(admin.ModelAdmin):

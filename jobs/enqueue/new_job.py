@@ -18,8 +18,8 @@ from pydantic_core import PydanticCustomError
 from bots.models import NAME_LENGTH
 from jobs.models import KEY_LENGTH, MAX_ATTEMPTS_LIMIT, PRIORITY_LIMIT
 from jobsite.lib.clock import YEARS, is_usable
-from jobsite.lib.names import KIND_PATTERN, fault
-from jobsite.lib.strict_json import first_fault, is_small_and_plain
+from jobsite.lib.names import KIND_PATTERN
+from jobsite.lib.strict_json import first_fault, is_small_and_plain, unkeepable
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
 #: An offset of hours alone, as in ISO 8601 and in PostgreSQL's output. Pydantic wants the minutes.
@@ -29,10 +29,10 @@ _SHORT_OFFSET = re.compile(r":\d\d(?:[.,]\d+)?[+-]\d\d\Z")
 def _json_payload(value: Any) -> Any:
     if is_small_and_plain(value, settings.MAX_PAYLOAD_BYTES):
         return value
-    wrong = first_fault(value, settings.MAX_PAYLOAD_BYTES)
-    if wrong is not None:
-        at = f"at {wrong.place}: " if wrong.place else ""
-        raise PydanticCustomError("json", "{fault}", {"fault": at + wrong.message})
+    fault = first_fault(value, settings.MAX_PAYLOAD_BYTES)
+    if fault is not None:
+        at = f"at {fault.place}: " if fault.place else ""
+        raise PydanticCustomError("json", "{fault}", {"fault": at + fault.message})
     return value
 
 
@@ -49,9 +49,9 @@ def _within_years(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
 
 
-def _name(text: str) -> str:
-    if message := fault(text):
-        raise PydanticCustomError("name", "{fault}", {"fault": message})
+def _no_nul(text: str) -> str:
+    if message := unkeepable(text):
+        raise PydanticCustomError("nul", "{fault}", {"fault": message})
     return text
 
 
@@ -80,7 +80,7 @@ class JobIn(BaseModel):
     payload: Annotated[Any, AfterValidator(_json_payload)] = Field(default_factory=dict, description="Any JSON.")
     priority: int = Field(0, ge=-PRIORITY_LIMIT, le=PRIORITY_LIMIT, description="Higher goes first.")
     run_at: Moment | None = Field(None, description="Not before this moment. Without it: now.")
-    key: Annotated[str, Field(min_length=1, max_length=KEY_LENGTH), AfterValidator(_name)] | None = Field(
+    key: Annotated[str, Field(min_length=1, max_length=KEY_LENGTH), AfterValidator(_no_nul)] | None = Field(
         None, description="The same key of the same kind is the same job."
     )
     max_attempts: int | None = Field(None, ge=1, le=MAX_ATTEMPTS_LIMIT, description="Without it: the kind's.")

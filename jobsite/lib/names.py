@@ -26,12 +26,6 @@ def fault(text: str) -> str:
     return ""
 
 
-def check_text(text: str) -> None:
-    """Check a field of a model or form that is a name. ValidationError for one that may not be."""
-    if message := fault(text):
-        raise ValidationError(message)
-
-
 def check_name(text: str) -> None:
     """Check the field `name` of a model, in its `clean`. ValidationError for a name that may not be."""
     if message := fault(text):

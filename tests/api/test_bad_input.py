@@ -107,7 +107,7 @@ WRONG: dict[str, dict[str, list[Any]]] = {
         "payload": anything(site.MAX_PAYLOAD_BYTES),
         "priority": whole(-PRIORITY_LIMIT, PRIORITY_LIMIT),
         "run_at": TIME,
-        "key": [*text(KEY_LENGTH, null=True, least=1), *NO_NAMES],
+        "key": text(KEY_LENGTH, null=True, least=1),
         "max_attempts": whole(1, MAX_ATTEMPTS_LIMIT, null=True),
     },
     "POST /jobs/bulk": {

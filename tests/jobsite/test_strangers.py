@@ -148,19 +148,16 @@ def test_a_key_and_a_channel_have_names_that_are_seen(admin_client: Client, olga
 
 
 @pytest.mark.parametrize("name", [*BAD, " a", "a "])
-def test_a_version_and_a_jobs_key_are_seen(
-    client: Client, admin_client: Client, ada_token: str, olga_key: str, name: str
-) -> None:
+def test_a_version_is_seen(client: Client, ada_token: str, name: str) -> None:
     for path, body in (("/hello", {"instance": "x", "version": name}), ("/heartbeat", {"version": name})):
         assert refused(send(client, ada_token, "POST", path, body), 422, "invalid")["errors"][0]["field"] == "version"
-    answer = send(client, olga_key, "POST", "/jobs", {"kind": "sum", "key": name})
-    assert refused(answer, 422, "invalid")["errors"][0]["field"] == "key"
-    enqueue_one()
-    form = {"kind": "sum", "payload": "{}", "priority": "0", "max_attempts": "", "run_at": "", "key": name}
-    if name == name.strip():
-        page = admin_client.post(reverse("admin:jobs_job_add"), form)
-        assert list(page.context["adminform"].form.errors) == ["key"]
-    assert Job.objects.count() == 1
+
+
+def test_a_jobs_key_is_its_producers_and_is_shown_as_text(admin_client: Client, client: Client, olga_key: str) -> None:
+    answer = send(client, olga_key, "POST", "/jobs", {"kind": "sum", "key": OVERRIDE})
+    assert (answer.status_code, answer.json()["key"]) == (201, OVERRIDE)
+    page = admin_client.get(reverse("admin:jobs_job_change", args=[answer.json()["id"]])).content
+    assert (SHOWN in page.decode(), acting(page)) == (True, False)
 
 
 def test_bots_with_commas_in_their_names_can_be_chosen(admin_client: Client) -> None:
