@@ -10,7 +10,7 @@ from django.db.models import Q
 from jobs import lifecycle
 from jobs.lifecycle import By
 from jobs.lists import index_merge
-from jobs.models import Job, JobKind, JobQuerySet
+from jobs.models import Job, JobKind
 from jobs.states import JobStatus
 
 #: Jobs deleted in one transaction, each with an entry of the audit log.
@@ -54,29 +54,22 @@ class Selection:
 
     def next_ids(self, after: int, most: int) -> tuple[list[int], int | None]:
         """Return the first `most` ids above `after`, and the id up to which it has searched. None: to the end."""
-        parts, has_end = self._parts(after), None
-        if self.searches:
-            has_end = index_merge.nth(parts, SEARCHED, newest=False)
-            parts = [part.filter(pk__lte=has_end) if has_end else part for part in parts]
-        ids = index_merge.ids([part.filter(self.condition()) for part in parts], most, newest=False)
-        return ids, ids[-1] if len(ids) == most else has_end
-
-    @property
-    def searches(self) -> bool:
-        """Whether it has conditions without an index."""
-        by_index = self.ids or self.keys
-        return bool(not by_index and (self.payload or self.created_before or self.finished_before))
-
-    def _parts(self, after: int) -> list[JobQuerySet]:
-        jobs = Job.objects.filter(pk__gt=after)
-        if self.ids:
-            return [jobs.filter(pk__in=self.ids)]
-        if self.keys:
+        end = None
+        if self.ids or self.keys:
             # The index on keys begins with the kind.
             kinds = self.kinds or tuple(JobKind.objects.order_by().values_list("name", flat=True))
-            return [jobs.filter(kind__in=kinds, key__in=self.keys)]
-        statuses = self.statuses or JobStatus.values
-        return [part for kind in self.kinds or [""] for part in index_merge.ranges(jobs, statuses=statuses, kind=kind)]
+            jobs = Job.objects.filter(self.condition(), pk__gt=after)
+            jobs = jobs.filter(kind__in=kinds) if self.keys else jobs
+            ids = list(jobs.order_by("id").values_list("id", flat=True)[:most])
+        else:
+            statuses = self.statuses or JobStatus.values
+            ranges = index_merge.select(statuses=statuses, kinds=self.kinds).between(after=after)
+            if self.payload or self.created_before or self.finished_before:
+                # These have no index.
+                end = index_merge.nth(ranges, SEARCHED, newest=False)
+                ranges = ranges.between(before=None if end is None else end + 1).where(self.condition())
+            ids = index_merge.ids(ranges, most, newest=False)
+        return ids, ids[-1] if len(ids) == most else end
 
 
 @dataclass(frozen=True)

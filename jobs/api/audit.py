@@ -14,7 +14,7 @@ from jobs.api.auth import people_only, require
 from jobs.lists.audit import about_job
 from jobsite.lib.cursor_page import CursorPage
 from jobsite.lib.errors import Invalid
-from jobsite.lib.params import moment_in, takes, text_in
+from jobsite.lib.params import period_in, takes, text_in
 
 router = Router(auth=people_only, tags=["Audit"])
 
@@ -73,9 +73,7 @@ def _asked(request: HttpRequest) -> Q:
     for name, text in texts.items():
         if text:
             found &= Q(**{TEXTS[name]: text})
-    since, until = moment_in(request, "since"), moment_in(request, "until")
-    if since and until and until < since:
-        raise Invalid.about("until", "a time after `since`.")
+    since, until = period_in(request)
     for lookup, at in (("at__gte", since), ("at__lt", until)):
         if at is not None:
             found &= Q(**{lookup: at})

@@ -19,6 +19,7 @@ from jobs.api.jobs import job_out
 from jobs.errors import NameTaken
 from jobs.lifecycle import By
 from jobs.models import Job
+from jobsite.lib import outcomes
 from jobsite.lib.cursor_page import CursorPage
 from jobsite.lib.errors import Invalid, NotFound
 from jobsite.lib.params import bot_id_in, takes
@@ -73,7 +74,7 @@ def register(request: HttpRequest, data: schemas.BotIn) -> Any:
     try:
         new = Bot(name=data.name, kinds=data.kinds, capacity=data.capacity)
         new.full_clean(validate_unique=False, validate_constraints=False)
-        with transaction.atomic():
+        with transaction.atomic(), outcomes.before_commit():
             bot, token = roster.register(**data.model_dump(), by=audited(request))
             # Before the commit: after it nothing may fail, for the token is shown this once.
             bot.refresh_from_db()
@@ -116,7 +117,7 @@ def resume(request: HttpRequest, bot_id: str, data: schemas.ReasonIn = Body(defa
     """New jobs again for this bot, and an end to its quarantine."""
     require(request, "bots.pause_bot", scope=Act.RESUME)
     bot = find(bot_id_in(bot_id))
-    with transaction.atomic():
+    with transaction.atomic(), outcomes.before_commit():
         roster.resume(Bot.objects.filter(pk=bot.pk), by=audited(request), reason=data.reason)
         roster.clear_quarantine(Bot.objects.filter(pk=bot.pk), by=audited(request), reason=data.reason)
     return _changed(bot, "resumed", f"Bot {bot.name} gets new jobs.")

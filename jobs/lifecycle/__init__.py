@@ -19,7 +19,7 @@ from jobs.lifecycle.moves import accept, cancel, expire, flag, give_up, prioriti
 from jobs.lifecycle.processes import hello, restart, see, take_restart
 from jobs.lifecycle.reports import claim, complete, fail, hand_back, heartbeat, start
 from jobs.lifecycle.retention import delete, prune
-from jobs.lifecycle.turn import TurnRequest, TurnRow, take_turn, turn_request
+from jobs.lifecycle.turn import TurnRequest, TurnRow, take_turn, take_turn_on_loop, turn_request
 from jobs.lifecycle.values import SWEEP, By, Change, Claimed, ClaimRequest, Outcome, Renewed, Report
 
 __all__ = [
@@ -27,5 +27,5 @@ __all__ = [
     "TurnRequest", "TurnRow", "accept", "cancel", "check_leases", "claim", "complete", "delete", "expire", "fail",
     "flag", "give_up", "hand_back", "heartbeat", "hello", "holding", "lock_bots", "mark_down", "prioritise", "prune",
     "quarantine", "refusals", "regrade", "regrade_locked", "release", "restart", "retry", "schedule_checks", "see",
-    "start", "take_restart", "take_turn", "turn_request",
+    "start", "take_restart", "take_turn", "take_turn_on_loop", "turn_request",
 ]  # fmt: skip

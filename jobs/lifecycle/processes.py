@@ -89,7 +89,7 @@ def take_restart(bot: Bot, instance: str) -> bool:
 
 def restart(bots: QuerySet[Bot], *, by: By, reason: str = "") -> tuple[int, list[Change]]:
     """Release what these bots hold, and ask each to restart at its next call. Returns (bots, jobs)."""
-    with transaction.atomic():
+    with transaction.atomic(), outcomes.before_commit():
         ids = list(bots.values_list("pk", flat=True))
         held = list(Job.objects.held().filter(claimed_by__in=ids).values_list("id", flat=True))
         changes = release(held, by=by, reason=reason or "its bot was told to restart")

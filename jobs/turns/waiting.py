@@ -1,9 +1,10 @@
 """Long poll: hold claims open until there is a job. One listener for each process; a waiter holds no connection.
 
-After the transaction of a statement that makes jobs pending, one NOTIFY follows (`announce`). Every process listens
-on a connection of its own and wakes as many waiters as there are new jobs, the longest waiting first; a waiter that
-gets a job wakes the next, so no notification wakes all of them. Once a second one waiter of each set of kinds is woken
-to search for jobs that have become due, and for those whose notification was lost.
+After the transaction of a statement that makes jobs pending, one NOTIFY follows (`announce`): nothing that is
+committed depends on it. Every process listens on a connection of its own and wakes as many waiters as there are new
+jobs, the longest waiting first; a waiter that gets a job wakes the next, so no notification wakes all of them. Once a
+second one waiter of each set of kinds is woken to search for jobs that have become due, and for those whose
+notification was lost.
 """
 
 import json
@@ -14,17 +15,19 @@ import socket
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 
 import psycopg
 from django.conf import settings
-from django.db import connection, transaction
-from psycopg.errors import InsufficientPrivilege
+from django.db import DatabaseError, connection, transaction
+from psycopg.errors import InsufficientPrivilege, ProgramLimitExceeded
 
-from jobsite.lib import site
+from jobs.turns.woken import Woken, WokenThread
+from jobsite.lib import outcomes, site
 from jobsite.lib.connections.connection import Connection
+from jobsite.lib.db import fetch
 
 logger = logging.getLogger(__name__)
 
@@ -45,26 +48,43 @@ ANY_KIND = ""
 
 
 def announce(pending: Mapping[str, int]) -> None:
-    """Notify all processes, once the transaction has committed, of how many jobs of each kind are newly due."""
+    """Notify all processes, once the transaction has committed, of how many jobs of each kind are newly due.
+
+    Raises nothing: the jobs are there, and who waits looks for them within a second.
+    """
     counts = {kind: n for kind, n in pending.items() if n > 0}
-    if counts:
+    if not counts:
+        return
+    if connection.in_atomic_block:
         transaction.on_commit(lambda: _notify(counts), robust=True)
+    else:
+        _notify(counts)
 
 
 def _notify(counts: Mapping[str, int]) -> None:
     text = json.dumps(counts, separators=(",", ":"))
     if len(text.encode()) > MAX_PAYLOAD_BYTES:
         text = json.dumps({ANY_KIND: sum(counts.values())})
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, text])
+    try:
+        try:
+            fetch("SELECT pg_notify($1, $2)", [CHANNEL, text])
+        except DatabaseError as error:
+            if not isinstance(error.__cause__, ProgramLimitExceeded):
+                raise
+            # The queue is full. PostgreSQL removes what everybody has read when it is asked for its use, and not at a
+            # notification that finds no room.
+            fetch("SELECT pg_notification_queue_usage()", [])
+            fetch("SELECT pg_notify($1, $2)", [CHANNEL, text])
+    except outcomes.ERRORS as error:
+        # Somebody listens and never reads, or the connection was lost.
+        logger.warning("new jobs were not announced, and waiting claims find them within a second: %s", error)
 
 
 class _Waiter:
     """One call that waits for jobs of these kinds; None: of any. `bot` is whose call it is."""
 
-    def __init__(self, kinds: tuple[str, ...] | None, bot: int | None) -> None:
-        self.kinds, self.bot = kinds, bot
-        self.woken = threading.Event()
+    def __init__(self, kinds: tuple[str, ...] | None, bot: int | None, woken: Woken) -> None:
+        self.kinds, self.bot, self.woken = kinds, bot, woken
 
     def takes(self, kind: str) -> bool:
         return self.kinds is None or kind == ANY_KIND or kind in self.kinds
@@ -83,9 +103,11 @@ class Waiters:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def enter(self, kinds: tuple[str, ...] | None, bot: int | None = None) -> _Waiter | None:
+    def enter(
+        self, kinds: tuple[str, ...] | None, bot: int | None = None, woken: Woken | None = None
+    ) -> _Waiter | None:
         """Add a waiter. None: too many wait already, in all or of this bot, or the server is shutting down."""
-        waiter = _Waiter(kinds, bot)
+        waiter = _Waiter(kinds, bot, woken or WokenThread())
         with self._lock:
             if self._closed or len(self._waiting) >= settings.MAX_WAITERS:
                 return None
@@ -98,9 +120,9 @@ class Waiters:
                 self._listener.start()
         return waiter
 
-    def wait(self, waiter: _Waiter, seconds: float) -> bool:
+    async def wait(self, waiter: _Waiter, seconds: float) -> bool:
         """Sleep until the waiter is woken, and move it to the end of the queue. False: the time is over."""
-        if not waiter.woken.wait(max(0.0, seconds)):
+        if not await waiter.woken.wait(seconds):
             return False
         with self._lock:
             waiter.woken.clear()
@@ -237,29 +259,37 @@ def _close_at(reader: socket.socket, writer: socket.socket, before: int, also: C
 Result = TypeVar("Result")
 
 
-def poll(
-    claim: Callable[[], tuple[Result, bool]], kinds: tuple[str, ...] | None, seconds: float, bot: int | None = None
+async def poll(
+    claim: Callable[[], Awaitable[tuple[Result, bool]]],
+    kinds: tuple[str, ...] | None,
+    seconds: float,
+    bot: int | None = None,
+    woken: Woken | None = None,
 ) -> tuple[Result | None, bool]:
-    """Claim now and after each notification, until that is final or the time is over.
+    """Claim now and after each notification, until that is final, the time is over, or the client has hung up.
 
     `claim` returns a result and whether it is final. Returns the last result, and whether there was room to wait:
     without it the client should try again after `RETRY_AFTER` seconds.
     """
     end = time.monotonic() + seconds
-    waiter = waiters.enter(kinds, bot)
+    woken = woken or WokenThread()
+    waiter = waiters.enter(kinds, bot, woken)
     if waiter is None:
+        woken.close()
         return None, False
     result, final = None, False
     try:
-        while not waiters.closed:
-            # The first time for jobs that came between the caller's own claim and `enter`.
-            result, final = claim()
+        # The first time for jobs that came between the caller's own claim and `enter`. A job that goes to a client
+        # that is gone is stuck until its time limit.
+        while not waiters.closed and not woken.gone:
+            result, final = await claim()
             if final:
                 break
             release_connection()
-            if not waiters.wait(waiter, end - time.monotonic()):
+            if not await waiters.wait(waiter, end - time.monotonic()):
                 break
     finally:
+        woken.close()
         waiters.leave(waiter, got_job=final)
     return result, not waiters.closed
 

@@ -93,6 +93,14 @@ def moment_in(request: HttpRequest, name: str) -> datetime | None:
     return moment_of(text.replace(" ", "+", 1) if "T" in text else text, name)
 
 
+def period_in(request: HttpRequest) -> tuple[datetime | None, datetime | None]:
+    """Read `since` and `until` from the query. Invalid, which names one, for no moments, and for a wrong order."""
+    since, until = moment_in(request, "since"), moment_in(request, "until")
+    if since and until and until < since:
+        raise Invalid.about("until", "a time after `since`.")
+    return since, until
+
+
 def moment_of(text: str | None, name: str) -> datetime | None:
     """Read a moment in ISO 8601 with its offset; None for an empty text. Invalid, which names `name`, otherwise."""
     if not text:

@@ -57,6 +57,15 @@ from jobs.api.schemas.leases import (
     ReportOut,
 )  # fmt: skip
 from jobs.api.schemas.problems import Problem
+from jobs.api.schemas.schedules import (
+    OccurrenceOut,
+    OccurrencesOut,
+    PauseScheduleIn,
+    PreviewOut,
+    ScheduleChangeOut,
+    ScheduleOut,
+    SchedulesOut,
+)  # fmt: skip
 
 __all__ = [
     "ERROR_LENGTH", "MAX_BULK", "MAX_KINDS", "Attempt", "BadLineOut", "BotChangeOut", "BotHeartbeatIn",
@@ -64,6 +73,7 @@ __all__ = [
     "CompleteIn", "CompleteItem", "DeleteIn", "DeletedOut",
     "EventOut", "EventsOut", "EvidenceOut", "ExchangeIn", "ExchangeOut", "ExpectIn",
     "ExplainedOut", "FailIn", "FailItem", "HeartbeatIn", "HeartbeatItem", "HelloIn", "HelloOut", "JobId", "JobOut",
-    "JobsOut", "Kind", "LeaseIn", "LeaseOut", "NewBotOut", "Problem", "ReasonIn", "RejectedOut", "ReleaseIn",
-    "RenewedOut", "ReportOut", "StuckJobOut", "StuckOut", "StuckSummary",
+    "JobsOut", "Kind", "LeaseIn", "LeaseOut", "NewBotOut", "OccurrenceOut", "OccurrencesOut", "PauseScheduleIn",
+    "PreviewOut", "Problem", "ReasonIn", "RejectedOut", "ReleaseIn", "RenewedOut", "ReportOut", "ScheduleChangeOut",
+    "ScheduleOut", "SchedulesOut", "StuckJobOut", "StuckOut", "StuckSummary",
 ]  # fmt: skip

@@ -8,8 +8,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from jobs.api.schemas.fields import MAX_BULK, MAX_KINDS, Attempt, JobId, Kind
-from jobs.enqueue.new_job import JobIn, Moment
-from jobs.models import KEY_LENGTH, REASON_LENGTH
+from jobs.bounds import REASON_LENGTH
+from jobs.enqueue.new_job import JobIn, Key, Moment
 from jobs.states import JobStatus
 from jobsite.lib.names import names_in
 from jobsite.lib.params import Input
@@ -39,9 +39,6 @@ def _stored(value: Any) -> Any:
     if fault := first_fault(value, settings.MAX_PAYLOAD_BYTES):
         raise PydanticCustomError("json", "{fault}", {"fault": fault.message})
     return value
-
-
-Key = Annotated[str, Field(min_length=1, max_length=KEY_LENGTH), AfterValidator(_stored)]
 
 
 Status = Annotated[JobStatus, Field(strict=False)]
@@ -84,7 +81,8 @@ class BulkIn(Input):
 class JobOut(BaseModel):
     """One job as operators and producers see it. `bot` names who holds it.
 
-    Without the permission `jobs.view_payload` the fields that `hidden` names are null.
+    `schedule`: the one that made it, for its moment `scheduled_for`. Without the permission `jobs.view_payload` the
+    fields that `hidden` names are null.
     """
 
     id: int
@@ -108,6 +106,8 @@ class JobOut(BaseModel):
     progress_note: str
     result: Any
     error: str | None
+    schedule: str
+    scheduled_for: datetime | None
     hidden: list[str]
 
 

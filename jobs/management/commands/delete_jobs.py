@@ -8,9 +8,9 @@ from django.core.management.base import BaseCommand, CommandError
 
 from bots.audit import COMMAND
 from jobs import deletion
+from jobs.bounds import REASON_LENGTH
 from jobs.deletion import BATCH_SIZE, Deleted, Selection
 from jobs.lifecycle import By
-from jobs.models import REASON_LENGTH
 from jobs.states import JobStatus
 from jobsite.lib.errors import JobsiteError
 from jobsite.lib.loop import DATABASE_AWAY, error_line

@@ -37,7 +37,7 @@ def test_an_outage_of_many_kinds_is_one_incident_and_one_notification(db, told, 
     assert (incident.cause, incident.about, incident.kind) == (Cause.WAITING, GATHERED, "")
     assert incident.title == f"Jobs of {MANY} kinds wait too long: k00, k01, k02 and 9 more"
     assert incident.reason.startswith("k00: Job ")
-    assert incident.reason.endswith(" And 7 more kinds.")
+    assert incident.reason.endswith(" And 7 more.")
     assert incident.kinds == [f"k{n:02}" for n in range(MANY)]
     assert told == [("waiting", "opened", 1, incident.title)]
     assert Delivery.objects.get().message["incident"]["kinds"] == incident.kinds
