@@ -8,6 +8,13 @@ import pytest
 pytest_plugins = ["tests.cast", "tests.far_side", "tests.entered", "tests.emptied"]
 
 
+def pytest_collection():
+    """The pages of the admin are there, as in a server: commands that need none do not import them."""
+    from django.contrib import admin
+
+    admin.autodiscover()
+
+
 def pytest_sessionfinish(session, exitstatus):
     """Where the browser is required (CI), a browser test that was skipped is a failure."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
