@@ -21,8 +21,8 @@ from jobsite.dev.postgres import CannotStart
 
 #: In the order of a full run; each is a module in bench/scenarios.
 SCENARIOS = (
-    "lifecycle", "snapshot", "size", "enqueue", "pickup", "sweep", "growth", "client", "schedules", "console",
-    "terminated", "soak",
+    "lifecycle", "snapshot", "size", "enqueue", "pickup", "sweep", "growth", "client", "console", "soak",
+    "terminated", "schedules",
 )  # fmt: skip
 
 

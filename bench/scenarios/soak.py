@@ -56,16 +56,16 @@ def run(bench: Bench, options: Namespace) -> dict[str, Any]:
         with (
             jobsite_server.site(bench.server, name) as site,
             _sweep(jobsite_server.environment(bench.server.url(name))) as sweep,
-            _until_the_end(lambda ended: _fill(bench, name, options.pending, ended)),
+            _until_the_end(lambda ended: _fill(bench, name, options.pending, ended)) as filling,
             _Probe(site, bench.fleet.tokens[options.bots]) as probe,
-            _until_the_end(lambda ended: _drive(bench, site, options, minutes, ended)) as problems,
+            _until_the_end(lambda ended: _drive(bench, site, options, minutes, ended)) as driving,
         ):
             rows, looks = [], []
             for minute in range(1, minutes + 1):
                 rows.append(_minute(bench, name, site, sweep, probe))
                 bench.say(_line(minute, rows[-1]))
-                if problems:
-                    raise problems[0]
+                for problem in (*filling, *driving):
+                    raise problem
                 if minute in (min(SETTLED, minutes), minutes):
                     looks.append(relations(bench, name))
     return {"minutes": rows, "relations": {"first": looks[0], "last": looks[-1]}}
@@ -103,7 +103,7 @@ def _fill(bench: Bench, name: str, pending: int, ended: threading.Event) -> None
             # As many as were missing, and half as many again, so that bots find jobs until the next look.
             connection.execute(
                 "INSERT INTO jobs_job (kind_id, payload) SELECT 'noop', '{}' FROM generate_series(1, (SELECT "
-                "(%s - count(*)) * 3 / 2 FROM (SELECT FROM jobs_job WHERE status = 'pending' LIMIT %s) AS some))",
+                "(%s - count(*)) * 3 / 2 FROM (SELECT FROM jobs_job WHERE status = 'pending' LIMIT %s) AS there))",
                 [pending, pending],
             )
 
