@@ -10,6 +10,7 @@ from ninja import Body, Router, Status
 from bots import roster
 from bots.acts import Act
 from bots.audit import caller as audited
+from bots.instances import Instance
 from bots.models import Bot
 from bots.states import BotStatus, HealthStatus
 from jobs import lifecycle
@@ -25,6 +26,8 @@ from jobsite.lib.params import bot_id_in, only_known
 
 router = Router(auth=people_only, tags=["Fleet"])
 
+#: The most instances that the answer of one bot lists.
+MAX_INSTANCES = 100
 #: The most stuck jobs and bots one answer lists; the summary counts them all.
 MAX_STUCK = 1000
 
@@ -84,11 +87,18 @@ def register(request: HttpRequest, data: schemas.BotIn) -> Any:
     return Status(201, bot_out(bot) | {"token": token})
 
 
-@router.get("/bots/{bot_id}", response=schemas.BotOut)
+@router.get("/bots/{bot_id}", response=schemas.OneBotOut)
 def bot(request: HttpRequest, bot_id: str) -> Any:
-    """One bot."""
+    """One bot, with its instances: those that run, and then those that ended last."""
     require(request, "bots.view_bot")
-    return bot_out(find(bot_id_in(bot_id)))
+    bot = find(bot_id_in(bot_id))
+    listed = bot.instances.newest_first()[:MAX_INSTANCES]
+    return bot_out(bot) | {"instances": [_instance_out(instance) for instance in listed]}
+
+
+def _instance_out(instance: Instance) -> dict[str, Any]:
+    fields = set(schemas.InstanceOut.model_fields) - {"restart"}
+    return {name: getattr(instance, name) for name in fields} | {"restart": instance.restart_requested_at is not None}
 
 
 @router.post("/bots/{bot_id}/expect", response=schemas.BotChangeOut)

@@ -16,11 +16,10 @@ from pydantic_core import to_json
 
 from bots import tokens
 from bots.auth import bearer
-from bots.models import Bot
+from bots.instances import INSTANCE_LENGTH
 from jobs import lifecycle
 from jobs.api import schemas
 from jobs.api.auth import bots_only, instance_of
-from jobs.api.schemas.fields import INSTANCE_LENGTH
 from jobs.errors import LeaseLost
 from jobs.lifecycle import ClaimRequest, TurnRow
 from jobs.turns import waiting
@@ -153,9 +152,8 @@ def respond(digest: bytes, data: schemas.ClaimIn | schemas.ExchangeIn, instance:
         last, waited = _wait(digest, row, wanted, ask.wait, instance)
         if not waited:
             headers["Retry-After"] = str(waiting.RETRY_AFTER)
-    restart = last.restart and _take_restart(digest, instance)
     head = _report_results(data, row) if isinstance(data, schemas.ExchangeIn) else ""
-    orders = f'"paused": {_json(last.paused)}, "restart": {_json(restart)}'
+    orders = f'"paused": {_json(last.paused)}, "restart": {_json(last.restart)}'
     body = f'{{{head}"jobs": {last.jobs}, {orders}}}'.encode()
     return TurnResponse(200, "OK", headers, body)
 
@@ -182,17 +180,8 @@ def _wait(digest: bytes, row: TurnRow, wanted: ClaimRequest, seconds: float, ins
         return found, found.n > 0 or not found.room
 
     kinds = None if row.kinds is None else tuple(row.kinds)
-    found, waited = log_context.waited(lambda: waiting.poll(claim_again, kinds, seconds, row.bot))
+    found, waited = log_context.waited(lambda: waiting.poll(claim_again, kinds, seconds, row.bot, instance))
     return found or row, waited
-
-
-def _take_restart(digest: bytes, instance: str) -> bool:
-    try:
-        bot = Bot.objects.filter(token_digest=digest).first()
-    except outcomes.ERRORS:
-        # The turn was committed: its answer goes out. It is asked to restart once more.
-        return True
-    return bot is not None and lifecycle.take_restart(bot, instance)
 
 
 def _report_results(data: schemas.ExchangeIn, row: TurnRow) -> str:

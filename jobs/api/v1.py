@@ -11,6 +11,7 @@ from ninja.renderers import JSONRenderer
 from ninja.responses import NinjaJSONEncoder
 
 from jobs.api import audit, bots, bulk, jobs, leases, turn
+from jobs.api.auth import orders_of
 from jobsite.lib import problems
 from jobsite.lib.clock import moment
 from jobsite.lib.strict_json import loads
@@ -64,7 +65,7 @@ api = Api(
     parser=StrictParser(),
     renderer=Renderer(),
 )
-problems.register(api)
+problems.register(api, also=orders_of)
 # Bots' calls first: their paths and the others' do not overlap, except for release, which is shared.
 api.add_router("", turn.router)
 api.add_router("", leases.router)

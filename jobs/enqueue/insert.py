@@ -17,7 +17,7 @@ from jobs.enqueue.new_job import NewJob as NewJob  # what producers hand to `enq
 from jobs.enqueue.statements import SQL, run
 from jobs.errors import TooManyPending
 from jobs.models import Job, JobKind
-from jobs.turns import waiting
+from jobs.turns import notifications
 from jobsite.lib import outcomes
 from jobsite.lib.clock import database_now
 
@@ -140,7 +140,7 @@ def _insert(kinds: Collection[str], write: Callable[[Kinds], tuple[T, Mapping[st
     """
     with transaction.atomic(), outcomes.before_commit():
         result, due = write(_lock_kinds(sorted(kinds)))
-        waiting.announce(due)
+        notifications.announce(due)
     return result
 
 

@@ -87,11 +87,11 @@ def turn_request(
     claim: ClaimRequest | None = None,
     reports: Mapping[str, str] | None = None,
     *,
-    instance: str = "",
+    instance: str | None = "",
     version: str | None = None,
     always: bool = False,
 ) -> TurnRequest:
-    """Build a turn of the bot with this token's digest, or this id.
+    """Build a turn of the bot with this token's digest, or this id, and of this instance; None: of no process.
 
     `reports` are JSON lists, checked before, under their verbs: `complete`, `fail`, `release`, `start`, `heartbeat`.
     `always`: write that the bot was seen, however lately it was.
@@ -114,8 +114,8 @@ def turn_request(
 def take_turn(request: TurnRequest) -> TurnRow:
     """Execute a bot's turn in one transaction: the valid reports, then the claim.
 
-    Unauthorized for an unknown token, InstanceReplaced when it claims and a newer process of the bot is alone: then
-    nothing was done. Unavailable when a row that it needs stays locked.
+    Unauthorized for an unknown token, InstanceReplaced when it claims and a newer instance has come in its place, or
+    its own has ended: then nothing was done. Unavailable when a row that it needs stays locked.
     """
     row = _send_with_others(request)
     if row is not None and row.outcome == "other_kinds":
@@ -126,16 +126,21 @@ def take_turn(request: TurnRequest) -> TurnRow:
     if row is None:
         raise Unauthorized(UNKNOWN_TOKEN)
     if row.outcome == "replaced":
-        raise replaced(row.name, row.instance, json.loads(request.text)["instance"])
+        mine = json.loads(request.text)["instance"]
+        raise replaced(row.name, row.instance, mine, paused=row.paused, restart=row.restart)
     if row.changes or row.refused:
         log_turn(row.bot, row.name, row.changes, row.refused)
     return row
 
 
-def replaced(name: str, newer: str, mine: str) -> InstanceReplaced:
-    """Return the refusal of an instance of the bot `name` in whose place a newer one has come."""
+def replaced(name: str, newer: str, mine: str, **orders: bool) -> InstanceReplaced:
+    """Return the refusal of an instance of the bot `name` in whose place a newer one has come, or that has ended."""
+    if not newer:
+        return InstanceReplaced(
+            f"This process of bot {name}, {mine!r}, called goodbye. It gets no more jobs.", **orders
+        )
     return InstanceReplaced(
-        f"Bot {name} was started again as {newer!r}, alone. This process, {mine!r}, gets no more jobs."
+        f"Bot {name} was started again as {newer!r}. This process, {mine!r}, gets no more jobs.", **orders
     )
 
 

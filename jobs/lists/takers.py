@@ -1,27 +1,35 @@
 """Count the bots that can take jobs of a kind, and the jobs ahead in the queue."""
 
-from django.db.models import Count, F, OuterRef, Q, Subquery, Value
+from collections.abc import Collection
+
+from django.conf import settings
+from django.db.models import Count, Exists, F, OuterRef, Q, Subquery, Value
 from django.db.models.expressions import Case, When
 from django.db.models.functions import Now
 
+from bots.instances import Instance
 from bots.models import Bot
 from bots.states import BotStatus
-from jobs.models import Job
+from jobs.models import Job, JobKind
 
 #: Reasons why a bot that takes a kind cannot take a job now. A bot counts under its first reason.
-CANNOT = ("quarantined", "paused", "down", "at_capacity")
+CANNOT = ("quarantined", "paused", "down", "asking_for_other_kinds", "at_capacity")
 #: Jobs ahead in the queue are counted up to this number.
 MAX_AHEAD = 1000
 
 
 def takers(kind: str) -> dict[str, int]:
-    """Count bots that take this kind (`all`), those that can take a job now (`ready`, `idle`), and reasons why not."""
+    """Count bots that take this kind (`all`), those that can take a job now (`ready`, `idle`), and reasons why not.
+
+    A bot that may take it cannot if none of its instances asked for it at its last claim.
+    """
     held = Job.objects.filter(claimed_by=OuterRef("pk")).order_by().values("claimed_by").annotate(n=Count("pk"))
     full = Q(capacity__isnull=False, held__gte=F("capacity"))
     stands = Case(
         When(quarantined_at__isnull=False, then=Value("quarantined")),
         When(paused=True, then=Value("paused")),
         When(status=BotStatus.DOWN, then=Value("down")),
+        When(_asks_for_others(kind), then=Value("asking_for_other_kinds")),
         When(full, then=Value("at_capacity")),
         When(status=BotStatus.IDLE, then=Value("idle")),
         default=Value("busy"),
@@ -33,6 +41,26 @@ def takers(kind: str) -> dict[str, int]:
     ready = idle + counts.get("busy", 0)
     cannot = {name: counts.get(name, 0) for name in CANNOT}
     return {"all": sum(counts.values()), "ready": ready, "idle": idle, **cannot}
+
+
+def _asks_for_others(kind: str) -> Q:
+    """Bots of which no instance asks for this kind. One whose instances are not seen goes by what it may take."""
+    of_bot = Instance.objects.seen(settings.BOT_DOWN_AFTER).filter(bot=OuterRef("pk"))
+    asks = of_bot.filter(Q(asked_kinds=None) | Q(asked_kinds__contains=[kind]))
+    return ~Q(Exists(asks)) & Q(Exists(of_bot))
+
+
+def warnings(bot: Bot, asked: Collection[str] | None) -> list[str]:
+    """Say which of the kinds that this bot is going to claim it cannot get. None: all that it takes."""
+    kinds = sorted(set(bot.kinds if asked is None else asked))
+    existing = set(JobKind.objects.filter(name__in=kinds).values_list("name", flat=True))
+    found = []
+    for kind in kinds:
+        if bot.kinds and kind not in bot.kinds:
+            found.append(f"Bot {bot.name} may not take jobs of kind {kind}. It takes {', '.join(sorted(bot.kinds))}.")
+        elif kind not in existing:
+            found.append(f"No job of kind {kind} has ever been enqueued. Is its name right?")
+    return found
 
 
 def jobs_ahead(job: Job, limit: int = MAX_AHEAD) -> int:

@@ -1,6 +1,7 @@
-"""What follows every sweep, in this order: add up what ended, delete old jobs and logins, record the sweep."""
+"""What follows every sweep, in this order: add up what ended, delete what is old, record the sweep."""
 
 from bots.login import attempts
+from jobs import lifecycle
 from jobs.models import SweepRun
 from jobs.stats import rollup
 from jobs.sweep import retention
@@ -15,6 +16,7 @@ def follow_up(swept: Swept, *, full: bool) -> None:
     if full:
         swept.pruned = retention.prune()
         attempts.prune()
+        lifecycle.prune_instances()
         _record(swept)
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
+from bots.instances import INSTANCE_LENGTH
 from bots.models import NAME_LENGTH
 from jobsite.lib.names import KIND_PATTERN, header_fault
 from jobsite.lib.params import MAX_ID
@@ -16,9 +17,6 @@ ERROR_LENGTH = 65_536
 #: The most kinds one call may name.
 MAX_KINDS = 200
 
-#: The longest name of a bot's instance.
-INSTANCE_LENGTH = 100
-
 
 def _instance(text: str) -> str:
     # The header `Bot-Instance` carries it with every later call.
@@ -27,6 +25,7 @@ def _instance(text: str) -> str:
     return text
 
 
+Identity = Annotated[str, Field(max_length=INSTANCE_LENGTH), AfterValidator(_instance)]
 Instance = Annotated[str, Field(min_length=1, max_length=INSTANCE_LENGTH), AfterValidator(_instance)]
 Kind = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH, pattern=KIND_PATTERN.replace(r"\Z", "$"))]
 Attempt = Annotated[int, Field(ge=1, le=2**31 - 1, description="The attempt, as the claim gave it.")]

@@ -107,6 +107,7 @@ class RenewedOut(BaseModel):
     status: JobStatus
     cancel: bool = False
     deadline_at: datetime
+    paused: bool
     restart: bool
 
 
@@ -114,3 +115,5 @@ class ReportOut(BaseModel):
     status: str
     job_id: int
     attempt: int
+    paused: bool
+    restart: bool
