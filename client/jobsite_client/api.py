@@ -18,12 +18,14 @@ from .messages import (
     JobId,
     Orders,
     Renewal,
+    claim_body,
     claimed,
     completed_body,
     failed_body,
     given,
     heartbeat_body,
     orders,
+    pairs,
     rejected,
 )
 from .transport import Transport
@@ -50,29 +52,41 @@ class Client(Transport):
         self,
         instance: str,
         *,
+        identity: str | None = None,
+        host: str | None = None,
+        pid: int | None = None,
         version: str | None = None,
-        alone: bool = True,
+        alone: bool | None = None,
+        kinds: Sequence[str] | None = None,
         holds: Iterable[tuple[JobId, int]] | None = None,
         retry_for: float | None = None,
     ) -> dict[str, Any]:
         """Register a new instance of this bot. Its ID, `instance` (≤ 100 characters), is sent with every later call.
 
-        With `alone`, jobs that earlier instances of the bot still hold are released at once. `holds` is for a process
-        that goes on after a lost answer: it keeps these leases, `(job, attempt)`, and all others are released. A newer
-        process is not replaced by that: InstanceReplaced.
+        What older instances of the `identity` still hold is released at once. Without one it is empty, for a bot of one
+        process, or with `alone` False the instance's ID. `kinds`: what it will claim; the answer has `warnings` of what
+        it cannot get. `holds` is for a process that goes on after a lost answer: it keeps these leases, `(job,
+        attempt)`, and all others are released. A newer process is not replaced by that: InstanceReplaced.
         """
         leases = None if holds is None else [list(lease) for lease in holds]
         if leases is None:
             self.instance = instance
-        body = given(instance=instance, version=version or None, alone=alone, holds=leases)
+        body = given(instance=instance, identity=identity, host=host, pid=pid, version=version or None, alone=alone)
+        body |= given(kinds=None if kinds is None else list(kinds), holds=leases)
         reply = _object(self.call("POST", "hello", body, retry_for=retry_for))
         self.instance = instance
         return reply
 
-    def bot_heartbeat(self, version: str | None = None) -> Orders:
-        """Send a heartbeat of the bot. Returns the operators' orders."""
-        reply = _object(self.call("POST", "heartbeat", given(version=version or None), retry_for=0))
-        return Orders(**orders(reply))
+    def goodbye(self, *, timeout: float | None = None, retry_for: float | None = None) -> dict[str, Any]:
+        """End this instance: all that it holds is released at once, and its claims get nothing, open ones neither."""
+        body = {"instance": self.instance}
+        return _object(self.call("POST", "goodbye", body, timeout=timeout, retry_for=retry_for))
+
+    def bot_heartbeat(self, version: str | None = None, *, holds: Iterable[tuple[JobId, int]] | None = None) -> Orders:
+        """Send a heartbeat of the process. Returns the operators' orders, and which leases of `holds` it has lost."""
+        leases = None if holds is None else [list(lease) for lease in holds]
+        reply = _object(self.call("POST", "heartbeat", given(version=version or None, holds=leases), retry_for=0))
+        return Orders(lost=pairs(reply, "lost"), cancel=pairs(reply, "cancel"), **orders(reply))
 
     # --- A bot about its jobs -------------------------------------------------------------------------------------
 
@@ -90,7 +104,7 @@ class Client(Transport):
         `wait`: seconds of a long poll, at most 30. With `start` False the jobs are only claimed, and `start()` reports
         later that work on them began.
         """
-        body = _claim_body(limit, kinds, wait, start)
+        body = claim_body(limit, kinds, wait, start)
         timeout = self._timeout + (wait or 0)
         reply = self.ask("POST", "claim", body, repeatable=False, timeout=timeout, retry_for=retry_for)
         body = _object(reply.body)
@@ -119,7 +133,7 @@ class Client(Transport):
             completed=[completed_body(report) for report in completed] or None,
             failed=[failed_body(report) for report in failed] or None,
             heartbeats=[heartbeat_body(heartbeat) for heartbeat in heartbeats] or None,
-            claim=_claim_body(limit, kinds, wait, start) if limit else None,
+            claim=claim_body(limit, kinds, wait, start) if limit else None,
         )
         timeout = self._timeout + (wait or 0)
         reply = self.ask("POST", "exchange", body, repeatable=not limit, timeout=timeout, retry_for=retry_for)
@@ -269,10 +283,6 @@ class Client(Transport):
 
     def _order(self, path: str, **fields: Any) -> dict[str, Any]:
         return _object(self.call("POST", path, given(**fields), repeatable=False))
-
-
-def _claim_body(limit: int, kinds: Sequence[str] | None, wait: float | None, start: bool) -> dict[str, Any]:
-    return given(limit=limit, kinds=None if kinds is None else list(kinds), wait=wait or None, start=start)
 
 
 def _object(reply: object) -> dict[str, Any]:

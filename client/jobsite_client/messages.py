@@ -1,6 +1,6 @@
 """Requests to the server and its answers, as dataclasses. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -109,10 +109,15 @@ class Renewal:
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """Orders of operators to this bot: take no new jobs (`paused`), restart (`restart`)."""
+    """Orders of operators to this process: take no new jobs (`paused`), restart (`restart`).
+
+    `lost`: the leases, `(job, attempt)`, that it no longer has; `cancel`: those of them whose jobs were cancelled.
+    """
 
     paused: bool
     restart: bool
+    lost: list[tuple[JobId, int]]
+    cancel: list[tuple[JobId, int]]
 
 
 # --- From and to JSON ---------------------------------------------------------------------------------------------
@@ -121,6 +126,10 @@ class Orders:
 def given(**fields: Any) -> dict[str, Any]:
     """The fields that have a value. The server uses its defaults for the others."""
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def claim_body(limit: int, kinds: Sequence[str] | None, wait: float | None, start: bool) -> dict[str, Any]:
+    return given(limit=limit, kinds=None if kinds is None else list(kinds), wait=wait or None, start=start)
 
 
 def completed_body(report: Completed) -> dict[str, Any]:
@@ -138,6 +147,11 @@ def heartbeat_body(heartbeat: Heartbeat) -> dict[str, Any]:
 def orders(reply: Mapping[str, Any]) -> dict[str, bool]:
     """`paused` and `restart` of any answer that has them."""
     return {"paused": reply.get("paused") is True, "restart": reply.get("restart") is True}
+
+
+def pairs(reply: Mapping[str, Any], name: str) -> list[tuple[JobId, int]]:
+    """Leases in an answer: `[job, attempt]` each."""
+    return [(job, attempt) for job, attempt in reply.get(name) or ()]
 
 
 def claimed(reply: Mapping[str, Any]) -> list[ClaimedJob]:

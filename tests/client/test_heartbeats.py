@@ -1,12 +1,13 @@
 """Leases are renewed while handlers work, and handlers hear when a lease is lost."""
 
+import inspect
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobsite_client import Bot, ClaimedJob, Client, Job
+from jobsite_client import Bot, ClaimedJob, Client, Job, bot, exchanger
 from jobsite_client.pulse import LATEST, ORDINARY, SOONEST, Pulse
 
 from .conftest import Running, either_way
@@ -30,6 +31,38 @@ def test_a_heartbeat_is_sent_while_a_job_runs(server: FakeServer, run_bot: RunBo
 def test_the_bot_itself_sends_heartbeats_with_its_version(server: FakeServer, run_bot: RunBot) -> None:
     run_bot({"sum": lambda job: None}, version="2.1")
     assert server.wait_for("heartbeat")[0].body == {"version": "2.1"}
+
+
+def test_the_process_says_what_it_works_on_and_the_handler_hears_that_it_was_cancelled(
+    server: FakeServer, run_bot: RunBot
+) -> None:
+    stopped, release = threading.Event(), threading.Event()
+    why: list[str] = []
+
+    def watches(job: Job) -> None:
+        assert job.cancelled.wait(DEADLINE)
+        why.append(job.cancelled_because)
+        stopped.set()
+        job.check()
+
+    kept, job = server.add_job("slow"), server.add_job("watched")
+    run_bot({"slow": lambda job: release.wait(DEADLINE), "watched": watches}, concurrency=2)
+    both = [[kept, 1], [job, 1]]
+    server.wait_for("heartbeat", where=lambda call: sorted((call.body or {}).get("holds", ())) == both)
+    server.answers["heartbeat"] = [Answer({"lost": [[job, 1]], "cancel": [[job, 1]], "paused": False})]
+    assert stopped.wait(DEADLINE)
+    assert why == ["The lease was lost: an operator cancelled the job."]
+    server.wait_for("heartbeat", where=lambda call: (call.body or {}).get("holds") == [[kept, 1]])
+    assert not server.of(f"jobs/{job}/fail")
+    release.set()
+
+
+def test_while_it_works_the_process_is_heard_every_five_seconds() -> None:
+    assert exchanger.WORKING_EVERY <= 5
+    assert bot.REPORTS_WITHIN + bot.GOODBYE_WITHIN < 5
+    grace = inspect.signature(Bot).parameters["grace"].default
+    # With a server that answers the rest takes no time.
+    assert grace + bot.LAST_ANSWER + bot.HANDLER_STOP_WAIT < 5
 
 
 def test_progress_and_its_note_go_out_with_a_heartbeat(server: FakeServer, run_bot: RunBot) -> None:
