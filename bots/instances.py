@@ -13,12 +13,21 @@ INSTANCE_LENGTH = 100
 KEPT_FOR = timedelta(days=7)
 
 
+def paused_now() -> Q:
+    """Match bots, or instances, that are paused at this moment by the database's clock."""
+    return Q(paused=True) & (Q(paused_until=None) | Q(paused_until__gt=Now()))
+
+
 class InstanceQuerySet(models.QuerySet["Instance"]):
     """Queries for instances."""
 
     def current(self) -> "InstanceQuerySet":
         """Instances that were not replaced and have not called goodbye."""
         return self.filter(ended_at=None)
+
+    def paused(self) -> "InstanceQuerySet":
+        """Instances that are paused at this moment by the database's clock."""
+        return self.filter(paused_now())
 
     def newest_first(self) -> "InstanceQuerySet":
         """Those that run, and then those that have ended: the last seen first."""
@@ -46,10 +55,16 @@ class Instance(models.Model):
     last_seen_at = models.DateTimeField(db_default=Now())
     # The kinds of its last claim. NULL: any, or it has not claimed yet.
     asked_kinds = ArrayField(models.CharField(max_length=100), null=True, blank=True)
+    # Room for jobs: of its handlers, and what is lost to those that do not end. NULL: it gives none.
+    slots = models.PositiveIntegerField(null=True, blank=True)
+    slots_lost = models.PositiveIntegerField(default=0, db_default=0)
     # Set when a newer instance of its identity called hello, or it called goodbye itself.
     ended_at = models.DateTimeField(null=True, blank=True)
     replaced_by = models.CharField(max_length=INSTANCE_LENGTH, blank=True, default="", db_default="")
     restart_requested_at = models.DateTimeField(null=True, blank=True)
+    paused = models.BooleanField(default=False, db_default=False)
+    paused_until = models.DateTimeField(null=True, blank=True)
+    pause_reason = models.TextField(blank=True, default="", db_default="")
 
     objects = InstanceQuerySet.as_manager()
 
@@ -75,4 +90,6 @@ class Instance(models.Model):
         """What became of it, in a word or two; empty for one that works."""
         if self.ended_at is not None:
             return f"replaced by {self.replaced_by}" if self.replaced_by else "ended"
-        return "restarting" if self.restart_requested_at is not None else ""
+        if self.restart_requested_at is not None:
+            return "restarting"
+        return "paused" if self.paused else ""

@@ -16,7 +16,7 @@ from django.db.models.functions import Coalesce, Now
 from bots.acts import READ, SCOPES, Act, Via
 
 # Django finds the models of an app in its one module, wherever they are written.
-from bots.instances import Instance  # noqa: F401
+from bots.instances import Instance, paused_now  # noqa: F401
 from bots.login.models import Identity, Login, SecondFactor  # noqa: F401
 from bots.states import UNWELL, BotStatus, HealthStatus
 from jobsite.lib.names import check_kind, check_name
@@ -33,6 +33,10 @@ class BotQuerySet(models.QuerySet["Bot"]):
     def stuck(self) -> "BotQuerySet":
         """Bots that are not healthy."""
         return self.filter(health_status__in=UNWELL)
+
+    def paused(self) -> "BotQuerySet":
+        """Bots that are paused at this moment by the database's clock."""
+        return self.filter(paused_now())
 
     def unseen(self, within: timedelta) -> "BotQuerySet":
         """Bots that have not called for longer than `within` by the database's clock."""
@@ -67,6 +71,9 @@ class Bot(models.Model):
         help_text=f"How many jobs it may hold at once. Empty: as many as it asks for, at most {MAX_CLAIM} a call.",
     )
     paused = models.BooleanField(default=False, db_default=False, help_text="A paused bot gets no new jobs.")
+    # From this moment on it gets jobs again, and a sweep ends its pause. NULL: until somebody resumes it.
+    paused_until = models.DateTimeField(null=True, blank=True, editable=False)
+    pause_reason = models.TextField(blank=True, default="", db_default="", editable=False)
     expected = models.BooleanField(
         default=True,
         db_default=True,

@@ -18,6 +18,9 @@ from bots.acts import Act
 from bots.audit import COMMAND, Who
 from bots.models import ApiKey, Bot
 
+#: The fields of a pause, where there is none.
+NOT_PAUSED: dict[str, Any] = {"paused": False, "paused_until": None, "pause_reason": ""}
+
 
 @transaction.atomic
 def register(
@@ -46,14 +49,26 @@ def revoke(bots: QuerySet[Bot], *, by: Who = COMMAND) -> int:
     return _change(Act.REVOKE, bots.exclude(token_digest=None), by, token_digest=None, token_prefix="")
 
 
-def pause(bots: QuerySet[Bot], *, by: Who = COMMAND, reason: str = "") -> int:
-    """Pause these bots: they get no new jobs and finish those they hold. Returns how many were not paused before."""
-    return _change(Act.PAUSE, bots.filter(paused=False), by, reason, paused=True)
+def pause(bots: QuerySet[Bot], *, until: datetime | None = None, by: Who = COMMAND, reason: str = "") -> int:
+    """Pause these bots: they get no new jobs, until that moment if there is one, and finish those they hold.
+
+    Returns how many that changed.
+    """
+    fields = {"paused": True, "paused_until": until, "pause_reason": reason}
+    return _change(Act.PAUSE, bots.exclude(**fields), by, reason, **fields)
 
 
 def resume(bots: QuerySet[Bot], *, by: Who = COMMAND, reason: str = "") -> int:
     """Resume these bots: they get new jobs. Returns how many were paused."""
-    return _change(Act.RESUME, bots.filter(paused=True), by, reason, paused=False)
+    return _change(Act.RESUME, bots.filter(paused=True), by, reason, **NOT_PAUSED)
+
+
+@transaction.atomic
+def end_pauses() -> None:
+    """Resume the bots whose pause has ended by itself. Those that are locked are left to the next time."""
+    over = Bot.objects.filter(paused=True, paused_until__lte=Now()).order_by("pk")
+    free = list(over.select_for_update(no_key=True, skip_locked=True).values_list("pk", flat=True))
+    Bot.objects.filter(pk__in=free).update(**NOT_PAUSED)
 
 
 def expect(bots: QuerySet[Bot], expected: bool, *, by: Who = COMMAND, reason: str = "") -> int:

@@ -1,14 +1,9 @@
-"""Typed methods for the calls of bots and producers, and for most of operators.
+"""Typed methods for the calls of bots. With `people`, `Bot` is built on this."""
 
-`Bot` is built on this; producers and scripts use it directly.
-"""
-
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
-from itertools import islice
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from .errors import JobsiteError, parse_time
+from .errors import parse_time
 from .messages import (
     Claim,
     Completed,
@@ -18,23 +13,23 @@ from .messages import (
     JobId,
     Orders,
     Renewal,
+    Slots,
     claim_body,
     claimed,
     completed_body,
     failed_body,
     given,
     heartbeat_body,
+    json_object,
     orders,
     pairs,
     rejected,
+    slots_body,
 )
-from .transport import Transport
-
-# The most jobs the server takes in one bulk call.
-BULK_LIMIT = 10_000
+from .people import PeopleCalls
 
 
-class Client(Transport):
+class Client(PeopleCalls):
     """Jobsite's API at `url`, called with a bot's token or a user's API key. Thread-safe.
 
     Every method raises `Unauthorized` for a bad token, `Unavailable` when the server could not be reached for
@@ -59,6 +54,7 @@ class Client(Transport):
         alone: bool | None = None,
         kinds: Sequence[str] | None = None,
         holds: Iterable[tuple[JobId, int]] | None = None,
+        slots: Slots | None = None,
         retry_for: float | None = None,
     ) -> dict[str, Any]:
         """Register a new instance of this bot. Its ID, `instance` (≤ 100 characters), is sent with every later call.
@@ -72,20 +68,27 @@ class Client(Transport):
         if leases is None:
             self.instance = instance
         body = given(instance=instance, identity=identity, host=host, pid=pid, version=version or None, alone=alone)
-        body |= given(kinds=None if kinds is None else list(kinds), holds=leases)
-        reply = _object(self.call("POST", "hello", body, retry_for=retry_for))
+        body |= given(kinds=None if kinds is None else list(kinds), holds=leases) | slots_body(slots)
+        reply = json_object(self.call("POST", "hello", body, retry_for=retry_for))
         self.instance = instance
         return reply
 
     def goodbye(self, *, timeout: float | None = None, retry_for: float | None = None) -> dict[str, Any]:
         """End this instance: all that it holds is released at once, and its claims get nothing, open ones neither."""
         body = {"instance": self.instance}
-        return _object(self.call("POST", "goodbye", body, timeout=timeout, retry_for=retry_for))
+        return json_object(self.call("POST", "goodbye", body, timeout=timeout, retry_for=retry_for))
 
-    def bot_heartbeat(self, version: str | None = None, *, holds: Iterable[tuple[JobId, int]] | None = None) -> Orders:
+    def bot_heartbeat(
+        self,
+        version: str | None = None,
+        *,
+        holds: Iterable[tuple[JobId, int]] | None = None,
+        slots: Slots | None = None,
+    ) -> Orders:
         """Send a heartbeat of the process. Returns the operators' orders, and which leases of `holds` it has lost."""
         leases = None if holds is None else [list(lease) for lease in holds]
-        reply = _object(self.call("POST", "heartbeat", given(version=version or None, holds=leases), retry_for=0))
+        body = given(version=version or None, holds=leases) | slots_body(slots)
+        reply = json_object(self.call("POST", "heartbeat", body, retry_for=0))
         return Orders(lost=pairs(reply, "lost"), cancel=pairs(reply, "cancel"), **orders(reply))
 
     # --- A bot about its jobs -------------------------------------------------------------------------------------
@@ -97,17 +100,18 @@ class Client(Transport):
         kinds: Sequence[str] | None = None,
         wait: float | None = None,
         start: bool = True,
+        slots: Slots | None = None,
         retry_for: float | None = None,
     ) -> Claim:
         """Claim up to `limit` due jobs of these kinds (None: any). Returns fewer, or none, if there are not so many.
 
         `wait`: seconds of a long poll, at most 30. With `start` False the jobs are only claimed, and `start()` reports
-        later that work on them began.
+        later that work on them began. `slots`: the room of this process, for operators to see.
         """
-        body = claim_body(limit, kinds, wait, start)
+        body = claim_body(limit, kinds, wait, start) | slots_body(slots)
         timeout = self._timeout + (wait or 0)
         reply = self.ask("POST", "claim", body, repeatable=False, timeout=timeout, retry_for=retry_for)
-        body = _object(reply.body)
+        body = json_object(reply.body)
         return Claim(jobs=claimed(body), retry_after=reply.retry_after, **orders(body))
 
     def exchange(
@@ -120,6 +124,7 @@ class Client(Transport):
         kinds: Sequence[str] | None = None,
         wait: float | None = None,
         start: bool = True,
+        slots: Slots | None = None,
         retry_for: float | None = None,
     ) -> Exchange:
         """Send reports (at most 1000 of each sort) in one call, with a claim if `limit` is not 0.
@@ -134,10 +139,10 @@ class Client(Transport):
             failed=[failed_body(report) for report in failed] or None,
             heartbeats=[heartbeat_body(heartbeat) for heartbeat in heartbeats] or None,
             claim=claim_body(limit, kinds, wait, start) if limit else None,
-        )
+        ) | slots_body(slots)
         timeout = self._timeout + (wait or 0)
         reply = self.ask("POST", "exchange", body, repeatable=not limit, timeout=timeout, retry_for=retry_for)
-        answer = _object(reply.body)
+        answer = json_object(reply.body)
         return Exchange(
             accepted=list(answer.get("accepted") or ()),
             rejected=rejected(answer),
@@ -156,7 +161,7 @@ class Client(Transport):
     ) -> Renewal:
         """Renew a lease; `progress` is 0–100, `note` at most 500 characters. Not retried: the next one follows soon."""
         body = given(attempt=attempt, progress=progress, note=note)
-        reply = _object(self.call("POST", f"jobs/{job_id}/heartbeat", body, retry_for=0))
+        reply = json_object(self.call("POST", f"jobs/{job_id}/heartbeat", body, retry_for=0))
         return Renewal(
             deadline_at=parse_time(reply.get("deadline_at")),
             cancel=reply.get("cancel") is True,
@@ -180,120 +185,4 @@ class Client(Transport):
         return self._report(job_id, "release", {"attempt": attempt}, retry_for)
 
     def _report(self, job_id: JobId, verb: str, body: dict[str, Any], retry_for: float | None = None) -> dict[str, Any]:
-        return _object(self.call("POST", f"jobs/{job_id}/{verb}", body, retry_for=retry_for))
-
-    # --- Producers ------------------------------------------------------------------------------------------------
-
-    def enqueue(
-        self,
-        kind: str,
-        payload: Any = None,
-        *,
-        priority: int | None = None,
-        run_at: datetime | None = None,
-        key: str | None = None,
-        max_attempts: int | None = None,
-    ) -> dict[str, Any]:
-        """Put a job in the queue and return it. With a `key`, enqueueing it again returns the job that is there.
-
-        `run_at` needs a time zone. Without a `key` the call is not repeated once the server may have acted on it.
-        """
-        if run_at is not None and run_at.tzinfo is None:
-            raise ValueError("run_at needs a time zone, for example datetime.now(UTC).")
-        body = given(
-            kind=kind,
-            payload=payload,
-            priority=priority,
-            run_at=run_at.isoformat() if run_at else None,
-            key=key,
-            max_attempts=max_attempts,
-        )
-        return _object(self.call("POST", "jobs", body, repeatable=key is not None))
-
-    def enqueue_bulk(self, jobs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-        """Put many jobs, each of the form of `POST /jobs`, in the queue: `{created, existing, ids}`.
-
-        They go in batches of up to 10 000, each batch entirely or not at all.
-        """
-        total: dict[str, Any] = {"created": 0, "existing": 0, "ids": []}
-        for batch in _batches(jobs, BULK_LIMIT):
-            repeatable = all(job.get("key") is not None for job in batch)
-            reply = _object(self.call("POST", "jobs/bulk", {"jobs": batch}, repeatable=repeatable, timeout=60))
-            total["created"] += reply.get("created", 0)
-            total["existing"] += reply.get("existing", 0)
-            total["ids"] += reply.get("ids", [])
-        return total
-
-    def job(self, job_id: JobId) -> dict[str, Any]:
-        """One job, with everything the server knows of it."""
-        return _object(self.call("GET", f"jobs/{job_id}"))
-
-    def jobs(self, **filters: str | int) -> dict[str, Any]:
-        """One page of jobs, as the server gives it. Filters: `status`, `kind`, `bot`, and `cursor` for later pages."""
-        return _object(self.call("GET", "jobs", params=filters))
-
-    def events(self, job_id: JobId) -> Any:
-        """The history of one job, as the server gives it."""
-        return self.call("GET", f"jobs/{job_id}/events")
-
-    # --- Operators ------------------------------------------------------------------------------------------------
-    # Not idempotent (a second release is refused), so not retried.
-
-    def release_job(self, job_id: JobId, reason: str | None = None) -> dict[str, Any]:
-        """Release a held job, whichever bot holds it."""
-        return self._order(f"jobs/{job_id}/release", reason=reason)
-
-    def cancel_job(self, job_id: JobId, reason: str | None = None) -> dict[str, Any]:
-        """Cancel a job."""
-        return self._order(f"jobs/{job_id}/cancel", reason=reason)
-
-    def retry_job(self, job_id: JobId, reason: str | None = None) -> dict[str, Any]:
-        """Return a failed or cancelled job to pending."""
-        return self._order(f"jobs/{job_id}/retry", reason=reason)
-
-    def register_bot(
-        self, name: str, *, kinds: Sequence[str] | None = None, capacity: int | None = None
-    ) -> dict[str, Any]:
-        """Register a bot. The answer has its token, which is shown only once."""
-        return self._order("bots", name=name, kinds=None if kinds is None else list(kinds), capacity=capacity)
-
-    def bots(self, **filters: str | int) -> dict[str, Any]:
-        """One page of bots, as the server gives it."""
-        return _object(self.call("GET", "bots", params=filters))
-
-    def bot(self, bot_id: JobId) -> dict[str, Any]:
-        """One bot."""
-        return _object(self.call("GET", f"bots/{bot_id}"))
-
-    def pause_bot(self, bot_id: JobId) -> dict[str, Any]:
-        """Pause this bot: it gets no new jobs."""
-        return self._order(f"bots/{bot_id}/pause")
-
-    def resume_bot(self, bot_id: JobId) -> dict[str, Any]:
-        """Resume this bot."""
-        return self._order(f"bots/{bot_id}/resume")
-
-    def restart_bot(self, bot_id: JobId) -> dict[str, Any]:
-        """Release this bot's jobs, and ask it to restart at its next call."""
-        return self._order(f"bots/{bot_id}/restart")
-
-    def stuck(self) -> dict[str, Any]:
-        """Everything that is stuck now: `{jobs, bots, summary}`."""
-        return _object(self.call("GET", "stuck"))
-
-    def _order(self, path: str, **fields: Any) -> dict[str, Any]:
-        return _object(self.call("POST", path, given(**fields), repeatable=False))
-
-
-def _object(reply: object) -> dict[str, Any]:
-    if reply is None:
-        return {}
-    if not isinstance(reply, dict):
-        raise JobsiteError("The answer is not a JSON object; is this a Jobsite server?")
-    return reply
-
-
-def _batches(jobs: Iterable[Mapping[str, Any]], size: int) -> Iterator[list[Mapping[str, Any]]]:
-    rest = iter(jobs)
-    while batch := list(islice(rest, size)):
-        yield batch
+        return json_object(self.call("POST", f"jobs/{job_id}/{verb}", body, retry_for=retry_for))

@@ -9,6 +9,7 @@ from queue import Empty, SimpleQueue
 from types import FrameType
 
 from .api import Client
+from .children import Child
 from .claimer import Claimer, host_name, new_instance
 from .endings import EXIT_REFUSED, EXIT_REPLACED, EXIT_RESTART, EXIT_STOPPED, Ending
 from .errors import JobsiteError
@@ -29,6 +30,8 @@ REPORTS_WITHIN, GOODBYE_WITHIN = 2.0, 2.0
 HAND_BACK_WITHIN = 5.0
 # Seconds to wait for the answer to an open claim at shutdown. The goodbye ends it.
 LAST_ANSWER = 0.5
+# Seconds for a process to end that is killed, before its slot counts as lost.
+KILL_WITHIN = 5.0
 # Seconds for handlers to notice `job.cancelled` before the process exits.
 HANDLER_STOP_WAIT = 1.0
 
@@ -43,6 +46,10 @@ class Bot:
     returns is the result (any JSON value). An exception fails the job, to be tried again later; `GiveUp` fails it
     for good; `Cancelled`, from `job.check()`, reports nothing. Handlers run in threads, `concurrency` at a time.
 
+    `processes`        run handlers in so many processes, and not in threads: one that does not stop is killed. Handlers
+                       must be functions of a module
+    `timeout`          how long a handler may run, seconds: for all, or by kind. Then it is told to stop, and the job
+                       fails. A thread that does not stop costs its slot, see the README
     `prefetch`         how many more jobs to hold ready, so that no worker waits for the network between two. For
                        jobs that take milliseconds: to the server and its limits they are being worked on from the
                        moment they are claimed, and no other bot can have them. 0: only jobs a worker is free for
@@ -65,6 +72,8 @@ class Bot:
         handlers: Mapping[str, Handler],
         *,
         concurrency: int = 1,
+        processes: int = 0,
+        timeout: float | Mapping[str, float] | None = None,
         prefetch: int = 0,
         poll_every: float = 1.0,
         heartbeat_every: float | None = None,
@@ -81,15 +90,21 @@ class Bot:
             raise ValueError("concurrency, poll_every and heartbeat_every must be more than zero.")
         if identity is not None and not alone:
             raise ValueError("Give an identity, or alone=False for one of the process's own; not both.")
-        if prefetch < 0:
-            raise ValueError("prefetch must not be less than zero.")
+        if prefetch < 0 or processes < 0:
+            raise ValueError("prefetch and processes must not be less than zero.")
+        if processes and concurrency not in (1, processes):
+            raise ValueError("processes is the number of handlers that run at a time; leave concurrency out.")
+        concurrency = processes or concurrency
+        timeouts = dict(timeout) if isinstance(timeout, Mapping) else dict.fromkeys(handlers, timeout or 0.0)
+        if min(timeouts.values(), default=0) < 0 or timeouts.keys() - handlers.keys():
+            raise ValueError("timeout has seconds for kinds that have a handler.")
         self._client = client or Client(url, token)
         self._grace = grace
         self._on_restart = on_restart
         # SimpleQueue.put() is safe in a signal handler. A lock is not: the handler may interrupt its holder.
         self._inbox: SimpleQueue[Message] = SimpleQueue()
         self._stopping = threading.Event()
-        self._leases = Leases(concurrency + prefetch)
+        self._leases = Leases(concurrency, prefetch, grace + (KILL_WITHIN if processes else 0.0))
         self._outbox = Outbox()
         self._handback = HandBack(self._client)
         self._exchanger = Exchanger(
@@ -99,6 +114,7 @@ class Bot:
             self._handback,
             kinds=sorted(handlers),
             heartbeat_every=heartbeat_every,
+            timeouts=timeouts,
             version=version,
             on_ending=self._inbox.put,
             done=self._job_done,
@@ -115,14 +131,17 @@ class Bot:
             greeted=self._exchanger.start,
             on_ending=self._inbox.put,
         )
-        self._workers = [Worker(self._leases, self._outbox, handlers, done=self._job_done) for _ in range(concurrency)]
+        self._children = [Child(handlers, grace) for _ in range(processes)]
+        in_threads: list[Handler] = [lambda job: handlers[job.kind](job)] * (concurrency if not processes else 0)
+        handling = [*in_threads, *(child.run for child in self._children)]
+        self._workers = [Worker(self._leases, self._outbox, handle, done=self._job_done) for handle in handling]
 
     def run(self) -> int:
         """Work until stopped. Returns the exit code: `sys.exit(bot.run())`.
 
-        0: stopped by SIGTERM, SIGINT or `stop()`. 75: an operator asked for a restart. 76: another process took
-        over. 77: the server refuses this bot. A bot runs once. In the main thread the two signals are caught; a
-        second one hands the running jobs back without waiting for them.
+        0: stopped by SIGTERM, SIGINT or `stop()`. 75: an operator asked for a restart, or no slot is left. 76: another
+        process took over. 77: the server refuses this bot. A bot runs once. In the main thread the two signals are
+        caught; a second one hands the running jobs back without waiting for them.
         """
         restore = self._catch_signals()
         try:
@@ -175,6 +194,8 @@ class Bot:
             running = len(self._leases.running())
             log.warning("Stopped, with %d handlers running, %d reports not out.", running, len(self._leases) - running)
         self._exchanger.end()
+        for child in self._children:
+            child.kill()
 
     def _let_finish(self) -> None:
         """Wait up to `grace` for running jobs. A second signal or an ending from the server stops the wait."""

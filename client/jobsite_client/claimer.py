@@ -91,6 +91,7 @@ class Claimer(threading.Thread):
                     version=self._version,
                     kinds=self._kinds,
                     holds=holds,
+                    slots=self._leases.slots(),
                     retry_for=0,
                 )
             except JobsiteError as error:
@@ -122,7 +123,7 @@ class Claimer(threading.Thread):
         """Claim once, for the reserved room. Returns the seconds to wait before the next claim."""
         began = time.monotonic()
         try:
-            claim = self._client.claim(room, kinds=self._kinds, wait=WAIT, retry_for=0)
+            claim = self._client.claim(room, kinds=self._kinds, wait=WAIT, slots=self._leases.slots(), retry_for=0)
         except Unavailable as error:
             if error.maybe_done:
                 self._leases.lose(room)

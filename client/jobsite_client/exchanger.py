@@ -4,11 +4,11 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from .api import Client
 from .backoff import Backoff, spread
-from .endings import EXIT_REPLACED, RESTART, Ending, ending_for
+from .endings import EXIT_REPLACED, NO_SLOT_LEFT, RESTART, Ending, ending_for
 from .errors import JobsiteError, LeaseLost, Unavailable
 from .handback import HandBack
 from .job import Job
@@ -61,6 +61,7 @@ class Exchanger(threading.Thread):
         *,
         kinds: Sequence[str],
         heartbeat_every: float | None,
+        timeouts: Mapping[str, float],
         version: str,
         on_ending: Callable[[Ending], None],
         done: Callable[[], None],
@@ -71,6 +72,7 @@ class Exchanger(threading.Thread):
         self._outbox = outbox
         self._handback = handback
         self._kinds = kinds
+        self._timeouts = timeouts
         self._version = version
         self._on_ending = on_ending
         self._done = done
@@ -109,9 +111,26 @@ class Exchanger(threading.Thread):
             self._send_singly(batch.reports, heartbeats)
         elif batch.reports or heartbeats:
             self._exchange(batch, heartbeats)
+        self._watch()
         working = [job for job in self._leases.running() if not job.lost]
         if now >= self._bot_sent + (self._heartbeat_every or (WORKING_EVERY if working else BOT_EVERY)):
             self._send_bot_heartbeat(working)
+
+    def _watch(self) -> None:
+        """Stop handlers that run for too long, and end the process when each of its slots is lost to one that hangs."""
+        for job in self._leases.running():
+            within = self._timeouts.get(job.kind)
+            if within and job.begun_at is not None and not job.timed_out and time.monotonic() > job.begun_at + within:
+                job.timed_out = f"It ran longer than its time-out of {within:g} s."
+                job.stop(job.timed_out)
+        for job in self._leases.hung():
+            if not job.lost:
+                job.lost = True
+                log.error("%s: its handler does not stop, and its slot is lost. The job is given up.", job)
+                self._handback.give([job])
+        slots = self._leases.slots()
+        if slots.lost and slots.lost == slots.all:
+            self._on_ending(NO_SLOT_LEFT)
 
     # --- By exchange ----------------------------------------------------------------------------------------------
 
@@ -125,6 +144,7 @@ class Exchanger(threading.Thread):
                 heartbeats=[heartbeat.message for heartbeat in heartbeats],
                 limit=promised,
                 kinds=self._kinds,
+                slots=self._leases.slots(),
                 retry_for=0,
             )
         except Unavailable as error:
@@ -217,7 +237,7 @@ class Exchanger(threading.Thread):
         self._bot_sent = time.monotonic()
         holds = [(job.id, job.attempt) for job in working[:HOLDS_LIMIT]]
         try:
-            orders = self._client.bot_heartbeat(self._version, holds=holds or None)
+            orders = self._client.bot_heartbeat(self._version, holds=holds or None, slots=self._leases.slots())
         except Unavailable as error:
             log.warning("The bot's own heartbeat did not arrive, will try again. %s", error.detail)
         except JobsiteError as error:

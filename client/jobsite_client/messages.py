@@ -1,7 +1,7 @@
 """Requests to the server and its answers, as dataclasses. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -40,6 +40,15 @@ class Heartbeat:
     attempt: int
     progress: int | None = None
     note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """Room for jobs in a process. A slot is lost when its handler was told to stop and does not end."""
+
+    all: int
+    free: int
+    lost: int
 
 
 # --- Answers ------------------------------------------------------------------------------------------------------
@@ -132,6 +141,10 @@ def claim_body(limit: int, kinds: Sequence[str] | None, wait: float | None, star
     return given(limit=limit, kinds=None if kinds is None else list(kinds), wait=wait or None, start=start)
 
 
+def slots_body(slots: Slots | None) -> dict[str, Any]:
+    return {} if slots is None else {"slots": asdict(slots)}
+
+
 def completed_body(report: Completed) -> dict[str, Any]:
     return given(id=report.id, attempt=report.attempt, result=report.result)
 
@@ -182,3 +195,12 @@ def rejected(reply: Mapping[str, Any]) -> list[Rejected]:
         )
         for entry in reply.get("rejected") or ()
     ]
+
+
+def json_object(reply: object) -> dict[str, Any]:
+    """An answer that is a JSON object, or none."""
+    if reply is None:
+        return {}
+    if not isinstance(reply, dict):
+        raise JobsiteError("The answer is not a JSON object; is this a Jobsite server?")
+    return reply

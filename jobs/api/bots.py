@@ -20,6 +20,7 @@ from jobs.api.jobs import job_out
 from jobs.errors import NameTaken
 from jobs.lifecycle import By
 from jobs.models import Job
+from jobs.turns import idle
 from jobsite.lib.cursor_page import CursorPage
 from jobsite.lib.errors import Invalid, NotFound
 from jobsite.lib.params import bot_id_in, only_known
@@ -36,7 +37,7 @@ def bot_out(bot: Bot) -> dict[str, Any]:
     """A bot as `BotOut`."""
     fields = (
         "id", "name", "status", "health_status", "health_reason", "last_seen_at", "kinds", "capacity", "expected",
-        "paused", "version", "created_at",
+        "paused", "paused_until", "pause_reason", "version", "created_at",
     )  # fmt: skip
     return {name: getattr(bot, name) for name in fields} | {
         "stuck_job": bot.stuck_job_id,
@@ -89,9 +90,16 @@ def register(request: HttpRequest, data: schemas.BotIn) -> Any:
 
 @router.get("/bots/{bot_id}", response=schemas.OneBotOut)
 def bot(request: HttpRequest, bot_id: str) -> Any:
-    """One bot, with its instances: those that run, and then those that ended last."""
+    """One bot, with its instances. `wait=idle` holds the call open, for 30 s at most, until the bot holds no job."""
     require(request, "bots.view_bot")
+    only_known(request, ("wait",))
+    wait = request.GET.get("wait")
+    if wait not in (None, "idle"):
+        raise Invalid("wait: only `idle`.")
     bot = find(bot_id_in(bot_id))
+    if wait:
+        idle.wait(bot.pk)
+        bot = find(bot.pk)
     listed = bot.instances.newest_first()[:MAX_INSTANCES]
     return bot_out(bot) | {"instances": [_instance_out(instance) for instance in listed]}
 
@@ -113,34 +121,52 @@ def expect(request: HttpRequest, bot_id: str, data: schemas.ExpectIn) -> Any:
 
 
 @router.post("/bots/{bot_id}/pause", response=schemas.BotChangeOut)
-def pause(request: HttpRequest, bot_id: str, data: schemas.ReasonIn = Body(default_factory=schemas.ReasonIn)) -> Any:
-    """No new jobs for this bot; it finishes what it holds."""
+def pause(request: HttpRequest, bot_id: str, data: schemas.PauseIn = Body(default_factory=schemas.PauseIn)) -> Any:
+    """No new jobs for this bot, or for one of its instances, perhaps until a moment; it finishes what it holds."""
     require(request, "bots.pause_bot", scope=Act.PAUSE)
-    bot = find(bot_id_in(bot_id))
-    changed = roster.pause(Bot.objects.filter(pk=bot.pk), by=audited(request), reason=data.reason)
-    return _changed(bot, "paused", f"Bot {bot.name} gets no new jobs" + ("." if changed else "; it was paused before."))
+    bot, by, until, reason = find(bot_id_in(bot_id)), audited(request), data.until, data.reason
+    if data.instance is None:
+        changed = roster.pause(Bot.objects.filter(pk=bot.pk), until=until, by=by, reason=reason)
+    else:
+        changed = lifecycle.pause_instance(bot, data.instance, until=until, by=By.operator(by), reason=reason)
+    message = f"{_named(bot, data)} gets no new jobs" + ("." if changed else "; it was paused before.")
+    return _changed(bot, "paused", message)
 
 
 @router.post("/bots/{bot_id}/resume", response=schemas.BotChangeOut)
-def resume(request: HttpRequest, bot_id: str, data: schemas.ReasonIn = Body(default_factory=schemas.ReasonIn)) -> Any:
-    """New jobs again for this bot, and an end to its quarantine."""
+def resume(
+    request: HttpRequest, bot_id: str, data: schemas.InstanceIn = Body(default_factory=schemas.InstanceIn)
+) -> Any:
+    """New jobs again for this bot, and an end to its quarantine; or new jobs for one of its instances."""
     require(request, "bots.pause_bot", scope=Act.RESUME)
-    bot = find(bot_id_in(bot_id))
-    with transaction.atomic():
-        roster.resume(Bot.objects.filter(pk=bot.pk), by=audited(request), reason=data.reason)
-        roster.clear_quarantine(Bot.objects.filter(pk=bot.pk), by=audited(request), reason=data.reason)
-    return _changed(bot, "resumed", f"Bot {bot.name} gets new jobs.")
+    bot, by = find(bot_id_in(bot_id)), audited(request)
+    if data.instance is not None:
+        lifecycle.resume_instance(bot, data.instance, by=By.operator(by), reason=data.reason)
+    else:
+        with transaction.atomic():
+            roster.resume(Bot.objects.filter(pk=bot.pk), by=by, reason=data.reason)
+            roster.clear_quarantine(Bot.objects.filter(pk=bot.pk), by=by, reason=data.reason)
+    return _changed(bot, "resumed", f"{_named(bot, data)} gets new jobs.")
 
 
 @router.post("/bots/{bot_id}/restart", response=schemas.BotChangeOut)
-def restart(request: HttpRequest, bot_id: str, data: schemas.ReasonIn = Body(default_factory=schemas.ReasonIn)) -> Any:
-    """Release what this bot holds and tell it, at its next call, to start again."""
+def restart(
+    request: HttpRequest, bot_id: str, data: schemas.InstanceIn = Body(default_factory=schemas.InstanceIn)
+) -> Any:
+    """Release what this bot holds, or one of its instances, and tell it to start again."""
     require(request, "bots.restart_bot", scope=Act.RESTART)
     bot, by = find(bot_id_in(bot_id)), By.operator(audited(request))
-    _, changes = lifecycle.restart(Bot.objects.filter(pk=bot.pk), by=by, reason=data.reason)
+    if data.instance is not None and not bot.instances.current().filter(name=data.instance).exists():
+        raise NotFound(f"Bot {bot.name} has no current instance {data.instance!r}.")
+    these = Bot.objects.filter(pk=bot.pk)
+    _, changes = lifecycle.restart(these, by=by, reason=data.reason, instance=data.instance)
     released = [change.id for change in changes]
-    message = f"Bot {bot.name} will be told to restart; {len(released)} jobs were released."
+    message = f"{_named(bot, data)} will be told to restart; {len(released)} jobs were released."
     return _changed(bot, "restarting", message) | {"released": released}
+
+
+def _named(bot: Bot, data: schemas.InstanceIn) -> str:
+    return f"Bot {bot.name}" if data.instance is None else f"Instance {data.instance} of bot {bot.name}"
 
 
 def _changed(bot: Bot, status: str, message: str) -> dict[str, Any]:

@@ -80,9 +80,13 @@ def bot_heartbeat(
     It renews no lease: each job needs its own heartbeat.
     """
     bot, holds = bot_of(request), data.holds
-    row = lifecycle.attend(bot, instance_of(request), version=data.version, always=holds is None)
+    row = lifecycle.attend(bot, instance_of(request), version=data.version, always=holds is None, slots=_slots(data))
     lost, cancelled = lifecycle.lost_leases(bot, holds) if holds else ([], [])
     return {"paused": row.paused, "restart": row.restart, "lost": lost, "cancel": cancelled}
+
+
+def _slots(data: schemas.BotHeartbeatIn | schemas.HelloIn) -> tuple[int, int] | None:
+    return None if data.slots is None else data.slots.kept
 
 
 @router.post("/hello", response=schemas.HelloOut)
@@ -92,8 +96,8 @@ def hello(request: HttpRequest, data: schemas.HelloIn) -> Any:
     With `holds`, all that the process does not name goes back: it was given, and the answer was lost.
     """
     bot = bot_of(request)
-    given = data.model_dump(exclude={"kinds"})
-    changes = lifecycle.hello(bot, **given, before=instance_of(request))
+    given = data.model_dump(exclude={"kinds", "slots"})
+    changes = lifecycle.hello(bot, **given, slots=_slots(data), before=instance_of(request))
     return {
         "bot_id": bot.pk,
         "name": bot.name,
@@ -102,7 +106,7 @@ def hello(request: HttpRequest, data: schemas.HelloIn) -> Any:
         "capacity": bot.capacity,
         "released": [change.id for change in changes],
         "warnings": takers.warnings(bot, data.kinds),
-        "paused": bot.paused,
+        "paused": lifecycle.orders(bot, data.instance)["paused"],
         # A process that starts has been restarted; one that goes on has not.
         "restart": data.holds is not None and lifecycle.take_restart(bot, data.instance),
     }
@@ -114,4 +118,4 @@ def goodbye(request: HttpRequest, data: schemas.GoodbyeIn) -> Any:
     bot = bot_of(request)
     changes = lifecycle.goodbye(bot, data.instance)
     released = [change.id for change in changes]
-    return {"instance": data.instance, "released": released, "paused": bot.paused, "restart": False}
+    return {"instance": data.instance, "released": released} | lifecycle.orders(bot, data.instance)

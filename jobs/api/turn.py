@@ -145,7 +145,8 @@ def respond(digest: bytes, data: schemas.ClaimIn | schemas.ExchangeIn, instance:
     log_context.bind(_digest=digest)
     reports, ask = ({}, data) if isinstance(data, schemas.ClaimIn) else (_reports(data), data.claim)
     wanted = ClaimRequest(ask.limit, ask.kinds, ask.start) if ask else None
-    row = lifecycle.take_turn(lifecycle.turn_request(digest, wanted, reports, instance=instance))
+    slots = None if data.slots is None else data.slots.kept
+    row = lifecycle.take_turn(lifecycle.turn_request(digest, wanted, reports, instance=instance, slots=slots))
     log_context.bind(bot=row.name, bot_id=row.bot)
     headers, last = {"Content-Type": "application/json; charset=utf-8"}, row
     if ask and wanted and ask.wait and not row.n:

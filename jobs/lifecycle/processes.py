@@ -1,20 +1,16 @@
-"""Track the instances of a bot: hello, goodbye, last seen, restarts."""
+"""Track the instances of a bot: hello, goodbye, last seen."""
 
 from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from bots import audit
-from bots.acts import Act
-from bots.instances import Instance
 from bots.models import Bot
-from jobs.lifecycle.moves import end, release
+from jobs.lifecycle.moves import end
 from jobs.lifecycle.statements import run
-from jobs.lifecycle.turn import TurnRow, replaced, take_turn, turn_request
+from jobs.lifecycle.turn import Slots, TurnRow, replaced, take_turn, turn_request
 from jobs.lifecycle.values import By, Change
 from jobs.models import Job
 from jobs.states import Verb
@@ -30,18 +26,14 @@ def see(bot: Bot, *, version: str | None = None, always: bool = False) -> None:
     take_turn(turn_request(bot.pk, version=version, always=always, instance=None))
 
 
-def attend(bot: Bot, instance: str, *, version: str | None = None, always: bool = True) -> TurnRow:
+def attend(
+    bot: Bot, instance: str, *, version: str | None = None, always: bool = True, slots: Slots | None = None
+) -> TurnRow:
     """Record that an instance has called, and return what operators want of it.
 
     `always` as for `see`. InstanceReplaced when a newer instance has come in its place.
     """
-    return take_turn(turn_request(bot.pk, version=version, always=always, instance=instance))
-
-
-def orders(bot: Bot, name: str) -> dict[str, bool]:
-    """What operators want of an instance. One that never calls hello learns of a restart from a claim alone."""
-    own = bot.instances.filter(name=name).first() if name else None
-    return {"paused": bot.paused, "restart": own is not None and own.restart_requested_at is not None}
+    return take_turn(turn_request(bot.pk, version=version, always=always, instance=instance, slots=slots))
 
 
 def lost_leases(bot: Bot, holds: Collection[Lease]) -> tuple[list[Lease], list[Lease]]:
@@ -62,6 +54,7 @@ def hello(
     pid: int | None = None,
     version: str | None = None,
     holds: Collection[Lease] | None = None,
+    slots: Slots | None = None,
     before: str = "",
 ) -> list[Change]:
     """Record that an instance starts, and release what older instances of its identity still hold.
@@ -74,6 +67,8 @@ def hello(
     if identity is None:
         identity = "" if alone else instance
     fields: dict[str, Any] = {"identity": identity, "host": host, "pid": pid, "version": version or ""}
+    if slots is not None:
+        fields |= {"slots": slots[0], "slots_lost": slots[1]}
     with transaction.atomic():
         # Under the lock that a claim takes: a claim by an older instance is seen below, or refused from now on.
         Bot.objects.select_for_update(no_key=True).get(pk=bot.pk)
@@ -109,10 +104,10 @@ def _write(bot: Bot, name: str, fields: dict[str, Any]) -> None:
     older.update(ended_at=Now(), replaced_by=name)
     if not fields["identity"]:
         Bot.objects.filter(pk=bot.pk).update(instance=name)
-    _changed(bot)
+    instances_changed(bot)
 
 
-def _changed(*bots: Bot) -> None:
+def instances_changed(*bots: Bot) -> None:
     """Let the claims of these bots see what became of their instances, those that wait too. The bots are locked."""
     ids = [bot.pk for bot in bots]
     Bot.objects.filter(pk__in=ids).update(instances_changed_at=Now())
@@ -151,7 +146,7 @@ def goodbye(bot: Bot, instance: str) -> list[Change]:
         if not bot.instances.current().filter(name=instance).update(**ended):
             bot.instances.get_or_create(name=instance, defaults=ended)
         Bot.objects.filter(pk=bot.pk, instance=instance).update(instance="")
-        _changed(bot)
+        instances_changed(bot)
         reason = f"bot {bot.name} called goodbye"
         held = Job.objects.held_by(bot).filter(instance=instance).values_list("id", "attempt")
         rows = [{"id": job, "attempt": attempt, "bot": bot.pk, "reason": reason} for job, attempt in held]
@@ -165,27 +160,3 @@ def take_restart(bot: Bot, instance: str) -> bool:
     """Whether an operator has asked this instance to restart, which goes on after a hello. It is told once."""
     asked = bot.instances.filter(name=instance, restart_requested_at__isnull=False)
     return bool(asked.update(restart_requested_at=None))
-
-
-def restart(bots: QuerySet[Bot], *, by: By, reason: str = "") -> tuple[int, list[Change]]:
-    """Release what these bots hold, and ask all their instances to restart. Returns (bots, jobs).
-
-    An instance gets no jobs until it calls hello. One that never does is asked once, in the answer to a claim.
-    """
-    with transaction.atomic():
-        ids = list(bots.values_list("pk", flat=True))
-        held = list(Job.objects.held().filter(claimed_by__in=ids).values_list("id", flat=True))
-        changes = release(held, by=by, reason=reason or "its bot was told to restart")
-        asked = list(Bot.objects.filter(pk__in=ids).order_by("pk").select_for_update(no_key=True))
-        current = Instance.objects.current().filter(bot__in=asked)
-        known = set(current.values_list("bot", flat=True))
-        unnamed = [Instance(bot=bot) for bot in asked if bot.pk not in known]
-        Instance.objects.bulk_create(unnamed, ignore_conflicts=True)
-        current.update(restart_requested_at=Now())
-        _changed(*asked)
-        released: dict[int | None, list[int]] = {}
-        for change in changes:
-            released.setdefault(change.bot, []).append(change.id)
-        subjects = [audit.subject(bot, after={"released": released.get(bot.pk, [])}) for bot in asked]
-        audit.record(Act.RESTART, subjects, by=by.who, reason=reason)
-    return len(asked), changes

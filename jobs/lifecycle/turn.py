@@ -37,6 +37,9 @@ DEADLOCK_PAUSE = 0.05
 #: How many turns with a larger claim are executed at once: with others in parallel each only takes longer.
 LARGE_AT_ONCE = 4
 
+#: How many slots an instance has, and how many of them are lost.
+Slots = tuple[int, int]
+
 UNKNOWN_TOKEN = "This token is unknown or was revoked."  # noqa: S105  a message
 
 
@@ -90,11 +93,12 @@ def turn_request(
     instance: str | None = "",
     version: str | None = None,
     always: bool = False,
+    slots: Slots | None = None,
 ) -> TurnRequest:
     """Build a turn of the bot with this token's digest, or this id, and of this instance; None: of no process.
 
     `reports` are JSON lists, checked before, under their verbs: `complete`, `fail`, `release`, `start`, `heartbeat`.
-    `always`: write that the bot was seen, however lately it was.
+    `always`: write that the bot was seen, however lately it was. `slots`: how many its process has, and has lost.
     """
     digest = who if isinstance(who, bytes) else None
     parts = [f'"digest":"{digest.hex()}"' if digest is not None else f'"bot":{who!r}']
@@ -104,6 +108,8 @@ def turn_request(
     parts.append(f'"instance":{json.dumps(instance)}')
     if version is not None:
         parts.append(f'"version":{json.dumps(version)}')
+    if slots is not None:
+        parts.append(f'"slots":[{slots[0]},{slots[1]}]')
     if always:
         parts.append('"always":true')
     asked = None if claim is None or claim.kinds is None else tuple(sorted(set(claim.kinds)))

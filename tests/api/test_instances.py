@@ -1,5 +1,6 @@
 """Calls of a bot's instance: hello, goodbye and its own heartbeat, and what operators want of it in every answer."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -7,13 +8,17 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from bots import roster
-from bots.models import Bot
+from bots.models import AuditEntry, Bot
 from jobs import lifecycle
 from jobs.lifecycle import By
+from jobs.sweep.run import sweep
+from jobs.turns import idle
 from tests.api.calls import refused, send
 from tests.cast import bot_named, enqueue_one, take_one
+from tests.race import PATIENCE, racers
 
 pytestmark = pytest.mark.django_db
 NOTHING = {"paused": False, "restart": False}
@@ -204,3 +209,131 @@ def test_a_bot_is_shown_with_its_instances(client: Client, ada: Bot, olga_key: s
     assert {name: first[name] for name in known} == known
     assert (first["replaced_by"], first["ended_at"] is not None, first["restart"]) == ("second", True, False)
     assert (second["name"], second["replaced_by"], second["ended_at"]) == ("second", "", None)
+
+
+# --- Slots ------------------------------------------------------------------------------------------------------------
+
+SLOTS = {"all": 4, "free": 1, "lost": 2}
+
+
+@pytest.mark.parametrize("path", ["/claim", "/exchange", "/heartbeat", "/hello"])
+def test_slots_are_kept_with_the_instance(client: Client, ada: Bot, ada_token: str, path: str) -> None:
+    lifecycle.hello(ada, instance="first")
+    body = {"slots": SLOTS} | ({"instance": "first"} if path == "/hello" else {})
+    assert send(client, ada_token, "POST", path, body, **FIRST).status_code == 200
+    assert list(ada.instances.values_list("slots", "slots_lost")) == [(4, 2)]
+    # A call without them changes nothing.
+    assert send(client, ada_token, "POST", "/claim", {}, **FIRST).status_code == 200
+    assert list(ada.instances.values_list("slots", "slots_lost")) == [(4, 2)]
+
+
+@pytest.mark.parametrize(
+    "slots",
+    [{"all": 1, "free": 1, "lost": 1}, {"all": -1, "free": 0, "lost": 0}, {"all": 1}, 4, SLOTS | {"busy": 1}],
+)
+@pytest.mark.parametrize("path", ["/claim", "/exchange"])
+def test_slots_that_cannot_be_are_refused(client: Client, ada_token: str, slots: Any, path: str) -> None:
+    assert "slots" in refused(send(client, ada_token, "POST", path, {"slots": slots}), 422, "invalid")["detail"]
+
+
+# --- Pauses -----------------------------------------------------------------------------------------------------------
+
+
+def soon(seconds: float) -> str:
+    return (timezone.now() + timedelta(seconds=seconds)).isoformat()
+
+
+def claimed(client: Client, token: str, instance: str) -> tuple[int, bool]:
+    answer = send(client, token, "POST", "/claim", {}, **{"Bot-Instance": instance}).json()
+    return len(answer["jobs"]), answer["paused"]
+
+
+def test_an_instance_is_paused_with_a_reason_and_the_others_go_on(
+    client: Client, ada: Bot, ada_token: str, olga_key: str
+) -> None:
+    for name in ("first", "second"):
+        lifecycle.hello(ada, instance=name, identity=name)
+    enqueue_one()
+    enqueue_one()
+    body = {"instance": "first", "reason": "node-7 gets a new disk", "until": soon(3600)}
+    answer = send(client, olga_key, "POST", f"/bots/{ada.pk}/pause", body)
+    assert answer.json()["message"] == "Instance first of bot ada gets no new jobs."
+    assert "before" in send(client, olga_key, "POST", f"/bots/{ada.pk}/pause", body).json()["message"]
+    assert (claimed(client, ada_token, "first"), claimed(client, ada_token, "second")) == ((0, True), (1, False))
+    shown = send(client, olga_key, "GET", f"/bots/{ada.pk}").json()["instances"]
+    assert {i["name"]: (i["paused"], i["pause_reason"]) for i in shown} == {
+        "first": (True, "node-7 gets a new disk"), "second": (False, ""),
+    }  # fmt: skip
+    entry = AuditEntry.objects.get(verb="pause")
+    assert (entry.reason, entry.after["instance"], entry.after["paused"]) == (body["reason"], "first", True)
+    send(client, olga_key, "POST", f"/bots/{ada.pk}/resume", {"instance": "first"})
+    assert claimed(client, ada_token, "first") == (1, False)
+
+
+def test_a_pause_of_a_bot_ends_at_its_moment(client: Client, ada: Bot, ada_token: str, olga_key: str) -> None:
+    enqueue_one()
+    body = {"until": soon(3600), "reason": "deploy"}
+    assert send(client, olga_key, "POST", f"/bots/{ada.pk}/pause", body).status_code == 200
+    shown = send(client, olga_key, "GET", f"/bots/{ada.pk}").json()
+    assert (shown["paused"], shown["pause_reason"], shown["paused_until"] is not None) == (True, "deploy", True)
+    assert claimed(client, ada_token, "") == (0, True)
+    Bot.objects.update(paused_until=timezone.now() - timedelta(seconds=1))
+    assert claimed(client, ada_token, "") == (1, False)
+    sweep()
+    ada.refresh_from_db()
+    assert (ada.paused, ada.paused_until, ada.pause_reason) == (False, None, "")
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume", "restart"])
+def test_an_instance_that_does_not_run_is_not_found(client: Client, ada: Bot, olga_key: str, verb: str) -> None:
+    lifecycle.hello(ada, instance="gone")
+    lifecycle.goodbye(ada, "gone")
+    for name in ("gone", "never there"):
+        answer = send(client, olga_key, "POST", f"/bots/{ada.pk}/{verb}", {"instance": name})
+        assert name in refused(answer, 404, "not_found")["detail"]
+    assert not AuditEntry.objects.filter(verb=verb).exists()
+
+
+@pytest.mark.parametrize("until", ["tomorrow", 1_800_000_000, "2026-11-05T09:00:00", True])
+def test_a_moment_needs_its_form_and_offset(client: Client, ada: Bot, olga_key: str, until: Any) -> None:
+    answer = send(client, olga_key, "POST", f"/bots/{ada.pk}/pause", {"until": until})
+    assert "until" in refused(answer, 422, "invalid")["detail"]
+
+
+def test_one_instance_is_restarted(client: Client, ada: Bot, ada_token: str, olga_key: str) -> None:
+    jobs = {}
+    for name in ("first", "second"):
+        lifecycle.hello(ada, instance=name, identity=name)
+        jobs[name] = enqueue_one().pk
+        assert claimed(client, ada_token, name) == (1, False)
+    answer = send(client, olga_key, "POST", f"/bots/{ada.pk}/restart", {"instance": "first"}).json()
+    assert answer["released"] == [jobs["first"]]
+    assert [lifecycle.orders(ada, name)["restart"] for name in ("first", "second")] == [True, False]
+
+
+# --- Drain ------------------------------------------------------------------------------------------------------------
+
+
+def test_whether_a_bot_is_idle_is_asked_with_patience(
+    client: Client, ada: Bot, olga_key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert send(client, olga_key, "GET", f"/bots/{ada.pk}?wait=idle").json()["status"] == "idle"
+    assert "wait" in refused(send(client, olga_key, "GET", f"/bots/{ada.pk}?wait=3"), 422, "invalid")["detail"]
+    refused(send(client, olga_key, "GET", "/bots/999999?wait=idle"), 404, "not_found")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("in_time", [True, False])
+def test_a_call_that_waits_is_answered_when_the_bot_is_idle_or_the_time_is_over(
+    ada: Bot, monkeypatch: pytest.MonkeyPatch, in_time: bool
+) -> None:
+    lease = take_one(ada)
+    monkeypatch.setattr(idle, "EVERY", 0.01)
+    monkeypatch.setattr(idle, "LONGEST", 20.0 if in_time else 0.05)
+    with racers() as run:
+        answered = run.go(lambda: idle.wait(ada.pk))
+        if in_time:
+            assert not answered.done()
+            lease.complete()
+        answered.result(PATIENCE)
+    assert Bot.objects.get(pk=ada.pk).status == ("idle" if in_time else "busy")

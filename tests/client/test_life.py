@@ -24,7 +24,7 @@ def test_a_bot_says_hello_and_then_names_its_instance_with_every_call(server: Fa
     assert hello.path == "hello"
     instance = hello.body["instance"]
     about = {"instance": instance, "identity": host_name(), "host": host_name(), "pid": os.getpid(), "version": "1.2"}
-    assert hello.body == about | {"kinds": ["sum"]}
+    assert hello.body == about | {"kinds": ["sum"], "slots": {"all": 1, "free": 1, "lost": 0}}
     assert 0 < len(instance) <= 100
     assert {call.headers["Bot-Instance"] for call in server.calls} == {instance}
 
@@ -88,6 +88,7 @@ def test_a_process_keeps_its_identity_when_it_says_what_it_holds(server: FakeSer
     run_bot({"sum": lambda job: None}, alone=False)
     first, again = server.wait_for("hello", times=2)
     assert again.body == first.body | {"instance": again.body["instance"], "holds": []}
+    assert again.body["instance"] != first.body["instance"]
     server.wait_for("claim", times=2)
 
 

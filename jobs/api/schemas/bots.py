@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from bots.models import MAX_CLAIM, NAME_LENGTH
 from bots.states import BotStatus, HealthStatus
-from jobs.api.schemas.fields import MAX_KINDS, Identity, Instance, Kind, Lease
+from jobs.api.schemas.fields import MAX_KINDS, Identity, Instance, Kind, Lease, Moment, SlotsIn
 from jobs.api.schemas.jobs import JobOut, ReasonIn
 from jobsite.lib.params import Input
 
@@ -19,11 +19,20 @@ class ExpectIn(ReasonIn):
     expected: bool
 
 
+class InstanceIn(ReasonIn):
+    instance: Identity | None = Field(None, description="Only this instance of the bot.")
+
+
+class PauseIn(InstanceIn):
+    until: Moment | None = Field(None, description="When the pause ends by itself.")
+
+
 class BotHeartbeatIn(Input):
     version: str | None = Field(None, max_length=100)
     holds: list[Lease] | None = Field(
         None, max_length=MAX_HOLDS, description="The leases that the process works on: the answer names those it lost."
     )
+    slots: SlotsIn | None = None
 
 
 class HelloIn(Input):
@@ -41,6 +50,7 @@ class HelloIn(Input):
     holds: list[Lease] | None = Field(
         None, max_length=MAX_HOLDS, description="For a process that goes on: the leases it knows of."
     )
+    slots: SlotsIn | None = None
     kinds: list[Kind] | None = Field(
         None,
         max_length=MAX_KINDS,
@@ -103,9 +113,14 @@ class InstanceOut(BaseModel):
     started_at: datetime
     last_seen_at: datetime
     asked_kinds: list[str] | None
+    slots: int | None
+    slots_lost: int
     ended_at: datetime | None
     replaced_by: str
     restart: bool
+    paused: bool
+    paused_until: datetime | None
+    pause_reason: str
 
 
 class BotOut(BaseModel):
@@ -120,6 +135,8 @@ class BotOut(BaseModel):
     capacity: int | None
     expected: bool
     paused: bool
+    paused_until: datetime | None
+    pause_reason: str
     quarantined: bool
     quarantine_reason: str
     version: str

@@ -7,19 +7,20 @@ SELECT array_agg(CASE WHEN b.odd = 'revoked' THEN 0 ELSE b.want END) AS wants,
            CASE WHEN cardinality(bots) = 1 THEN min(b.kinds) ELSE bot_kinds END AS kinds
     INTO locked
     FROM (
-        SELECT b.id, b.status, b.paused, b.kinds::text[], b.capacity IS NOT NULL AS limited,
+        SELECT b.id, b.status, {paused} OR t.halted AS paused, b.kinds::text[], b.capacity IS NOT NULL AS limited,
                t.want > 0 AND b.instances_changed_at IS DISTINCT FROM t.changed_at AS moved,
                CASE
                    WHEN t.digest IS NOT NULL AND b.token_digest IS DISTINCT FROM t.digest THEN 'revoked'
                    WHEN t.reports AND b.stuck_job_id IS NOT NULL THEN 'stuck'
                END AS odd,
-               CASE WHEN b.paused OR b.quarantined_at IS NOT NULL OR t.restart
+               CASE WHEN {paused} OR t.halted OR b.quarantined_at IS NOT NULL OR t.restart
                          OR (b.kinds::text[] <> bot_kinds AND cardinality(bots) > 1)
                     THEN 0 ELSE t.want END AS want,
                t.always OR b.last_seen_at IS NULL OR b.last_seen_at < statement_timestamp() - seen_every
                    OR (b.health_status <> 'normal' AND (b.stuck_job_id IS NULL OR t.reports)) AS due
-        FROM unnest(bots, known.digests, known.wants, known.always, known.reporting, known.restarts, known.changed_at)
-            AS t(id, digest, want, always, reports, restart, changed_at)
+        FROM unnest(bots, known.digests, known.wants, known.always, known.reporting, known.restarts, known.halted,
+                    known.changed_at)
+            AS t(id, digest, want, always, reports, restart, halted, changed_at)
         JOIN bots_bot b ON b.id = t.id
         ORDER BY b.id
         FOR NO KEY UPDATE OF b

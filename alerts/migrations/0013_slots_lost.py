@@ -1,0 +1,27 @@
+from django.db import migrations, models
+
+CAUSES = {
+    "stuck": "bots are stuck",
+    "quarantined": "bots are in quarantine",
+    "down": "bots are down",
+    "slots_lost": "bots have lost slots",
+    "waiting": "jobs wait too long",
+    "failing": "jobs fail more often than usual",
+    "refused": "new jobs are refused",
+    "unswept": "the sweep has not run",
+}
+
+
+class Migration(migrations.Migration):
+    """Incidents may be about slots of bots that are lost to handlers that do not end."""
+
+    dependencies = [("alerts", "0009_refused")]
+
+    operations = [
+        migrations.RemoveConstraint("incident", "incident_cause_valid"),
+        migrations.AlterField("incident", "cause", models.CharField(max_length=20, choices=list(CAUSES.items()))),
+        migrations.AddConstraint(
+            "incident",
+            models.CheckConstraint(name="incident_cause_valid", condition=models.Q(cause__in=list(CAUSES))),
+        ),
+    ]
