@@ -156,13 +156,13 @@ def down(now: datetime, missing: Iterable[int]) -> list[Finding]:
 
 
 def slots_lost() -> list[Finding]:
-    """Find bots with slots that are lost to handlers which were told to stop and did not. Returns one finding."""
+    """Find bots with slots that are lost to handlers which were asked to stop and did not. Returns one finding."""
     seen = Instance.objects.seen(settings.BOT_DOWN_AFTER).order_by().values_list("bot__name", "bot")
     rows = seen.annotate(lost=Sum("slots_lost"), all=Sum("slots")).filter(lost__gt=0).order_by("bot__name")
     bots = [AffectedBot(name, pk, f"{lost} of {slots} slots hang in handlers") for name, pk, lost, slots in rows]
     if not bots:
         return []
-    reason = f"{_reasons(bots)}. Each was told to stop and is still running; a restart frees the slots."
+    reason = f"{_reasons(bots)}. Each was asked to stop and is still running; a restart frees the slots."
     return [Finding(Cause.SLOTS_LOST, "", Severity.WARNING, _title(bots, "short of slots"), reason, "", bots)]
 
 

@@ -48,7 +48,7 @@ class Bot:
 
     `processes`        run handlers in so many processes, and not in threads: one that does not stop is killed. Handlers
                        must be functions of a module
-    `timeout`          how long a handler may run, seconds: for all, or by kind. Then it is told to stop, and the job
+    `timeout`          how long a handler may run, seconds: for all, or by kind. Then it is asked to stop, and the job
                        fails. A thread that does not stop costs its slot, see the README
     `prefetch`         how many more jobs to hold ready, so that no worker waits for the network between two. For
                        jobs that take milliseconds: to the server and its limits they are being worked on from the

@@ -42,7 +42,7 @@ class Job:
         self.beat_at = time.monotonic()
         self.beat_due: float | None = None
         self.lease_for = 0.0
-        # By the monotonic clock: when a worker began it, and when its handler was told to stop.
+        # By the monotonic clock: when a worker began it, and when its handler was asked to stop.
         self.begun_at: float | None = None
         self.stopped_at: float | None = None
         # What to report if it was stopped because it took too long.
@@ -82,7 +82,7 @@ class Job:
                 self.cancelled.set()
 
     def stopped_for(self) -> float:
-        """Seconds since its handler was told to stop; 0 if it was not."""
+        """Seconds since its handler was asked to stop; 0 if it was not."""
         return 0.0 if self.stopped_at is None else time.monotonic() - self.stopped_at
 
     def take_news(self) -> tuple[int, str | None] | None:

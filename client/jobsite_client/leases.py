@@ -147,7 +147,7 @@ class Leases:
             return list(self._jobs - self._finished)
 
     def hung(self) -> list[Job]:
-        """The jobs whose handler was told to stop longer than `grace` ago and has not ended: their slots are lost."""
+        """The jobs whose handler was asked to stop longer than `grace` ago and has not ended: their slots are lost."""
         return [job for job in self.running() if job.begun_at is not None and job.stopped_for() > self._grace]
 
     def slots(self) -> Slots:

@@ -44,7 +44,7 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """Room for jobs in a process. A slot is lost when its handler was told to stop and does not end."""
+    """Room for jobs in a process. A slot is lost when its handler was asked to stop and does not end."""
 
     all: int
     free: int

@@ -157,6 +157,6 @@ def goodbye(bot: Bot, instance: str) -> list[Change]:
 
 
 def take_restart(bot: Bot, instance: str) -> bool:
-    """Whether an operator has asked this instance to restart, which goes on after a hello. It is told once."""
+    """Whether an operator has asked this instance to restart, which goes on after a hello. It is answered once."""
     asked = bot.instances.filter(name=instance, restart_requested_at__isnull=False)
     return bool(asked.update(restart_requested_at=None))

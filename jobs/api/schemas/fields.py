@@ -47,7 +47,7 @@ Lease = Annotated[tuple[JobId, Attempt], Field(strict=False)]
 
 
 class SlotsIn(Input):
-    """Room for jobs in a process. A slot is lost when its handler was told to stop and does not end."""
+    """Room for jobs in a process. A slot is lost when its handler was asked to stop and does not end."""
 
     all: int = Field(ge=0, le=MAX_SLOTS)
     free: int = Field(ge=0, le=MAX_SLOTS)
