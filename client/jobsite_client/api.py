@@ -1,6 +1,10 @@
-"""Typed methods for the calls of bots. With `people`, `Bot` is built on this."""
+"""Typed methods for the calls of bots and producers, and for most of operators.
 
-from collections.abc import Iterable, Sequence
+`Bot` is built on this; producers and scripts use it directly.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from .errors import parse_time
@@ -10,10 +14,12 @@ from .messages import (
     Exchange,
     Failed,
     Heartbeat,
+    Holds,
     JobId,
     Orders,
     Renewal,
     Slots,
+    batches,
     claim_body,
     claimed,
     completed_body,
@@ -26,10 +32,13 @@ from .messages import (
     rejected,
     slots_body,
 )
-from .people import PeopleCalls
+from .transport import Transport
+
+# The most jobs the server takes in one bulk call.
+BULK_LIMIT = 10_000
 
 
-class Client(PeopleCalls):
+class Client(Transport):
     """Jobsite's API at `url`, called with a bot's token or a user's API key. Thread-safe.
 
     Every method raises `Unauthorized` for a bad token, `Unavailable` when the server could not be reached for
@@ -51,23 +60,22 @@ class Client(PeopleCalls):
         host: str | None = None,
         pid: int | None = None,
         version: str | None = None,
-        alone: bool | None = None,
         kinds: Sequence[str] | None = None,
-        holds: Iterable[tuple[JobId, int]] | None = None,
+        holds: Holds = None,
         slots: Slots | None = None,
         retry_for: float | None = None,
     ) -> dict[str, Any]:
         """Register a new instance of this bot. Its ID, `instance` (≤ 100 characters), is sent with every later call.
 
         What older instances of the `identity` still hold is released at once. Without one it is empty, for a bot of one
-        process, or with `alone` False the instance's ID. `kinds`: what it will claim; the answer has `warnings` of what
-        it cannot get. `holds` is for a process that goes on after a lost answer: it keeps these leases, `(job,
-        attempt)`, and all others are released. A newer process is not replaced by that: InstanceReplaced.
+        process. `kinds`: what it will claim; the answer has `warnings` of what it cannot get. `holds` is for a process
+        that goes on after a lost answer: it keeps these leases, `(job, attempt)`, and all others are released. A newer
+        process is not replaced by that: InstanceReplaced.
         """
-        leases = None if holds is None else [list(lease) for lease in holds]
+        leases = None if holds is None else list(holds)
         if leases is None:
             self.instance = instance
-        body = given(instance=instance, identity=identity, host=host, pid=pid, version=version or None, alone=alone)
+        body = given(instance=instance, identity=identity, host=host, pid=pid, version=version or None)
         body |= given(kinds=None if kinds is None else list(kinds), holds=leases) | slots_body(slots)
         reply = json_object(self.call("POST", "hello", body, retry_for=retry_for))
         self.instance = instance
@@ -78,16 +86,9 @@ class Client(PeopleCalls):
         body = {"instance": self.instance}
         return json_object(self.call("POST", "goodbye", body, timeout=timeout, retry_for=retry_for))
 
-    def bot_heartbeat(
-        self,
-        version: str | None = None,
-        *,
-        holds: Iterable[tuple[JobId, int]] | None = None,
-        slots: Slots | None = None,
-    ) -> Orders:
+    def bot_heartbeat(self, version: str | None = None, *, holds: Holds = None, slots: Slots | None = None) -> Orders:
         """Send a heartbeat of the process. Returns the operators' orders, and which leases of `holds` it has lost."""
-        leases = None if holds is None else [list(lease) for lease in holds]
-        body = given(version=version or None, holds=leases) | slots_body(slots)
+        body = given(version=version or None, holds=None if holds is None else list(holds)) | slots_body(slots)
         reply = json_object(self.call("POST", "heartbeat", body, retry_for=0))
         return Orders(lost=pairs(reply, "lost"), cancel=pairs(reply, "cancel"), **orders(reply))
 
@@ -186,3 +187,114 @@ class Client(PeopleCalls):
 
     def _report(self, job_id: JobId, verb: str, body: dict[str, Any], retry_for: float | None = None) -> dict[str, Any]:
         return json_object(self.call("POST", f"jobs/{job_id}/{verb}", body, retry_for=retry_for))
+
+    # --- Producers ------------------------------------------------------------------------------------------------
+
+    def enqueue(
+        self,
+        kind: str,
+        payload: Any = None,
+        *,
+        priority: int | None = None,
+        run_at: datetime | None = None,
+        key: str | None = None,
+        max_attempts: int | None = None,
+    ) -> dict[str, Any]:
+        """Put a job in the queue and return it. With a `key`, enqueueing it again returns the job that is there.
+
+        `run_at` needs a time zone. Without a `key` the call is not repeated once the server may have acted on it.
+        """
+        if run_at is not None and run_at.tzinfo is None:
+            raise ValueError("run_at needs a time zone, for example datetime.now(UTC).")
+        body = given(
+            kind=kind,
+            payload=payload,
+            priority=priority,
+            run_at=run_at.isoformat() if run_at else None,
+            key=key,
+            max_attempts=max_attempts,
+        )
+        return json_object(self.call("POST", "jobs", body, repeatable=key is not None))
+
+    def enqueue_bulk(self, jobs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+        """Put many jobs, each of the form of `POST /jobs`, in the queue: `{created, existing, ids}`.
+
+        They go in batches of up to 10 000, each batch entirely or not at all.
+        """
+        total: dict[str, Any] = {"created": 0, "existing": 0, "ids": []}
+        for batch in batches(jobs, BULK_LIMIT):
+            repeatable = all(job.get("key") is not None for job in batch)
+            reply = json_object(self.call("POST", "jobs/bulk", {"jobs": batch}, repeatable=repeatable, timeout=60))
+            total["created"] += reply.get("created", 0)
+            total["existing"] += reply.get("existing", 0)
+            total["ids"] += reply.get("ids", [])
+        return total
+
+    def job(self, job_id: JobId) -> dict[str, Any]:
+        """One job, with everything the server knows of it."""
+        return json_object(self.call("GET", f"jobs/{job_id}"))
+
+    def jobs(self, **filters: str | int) -> dict[str, Any]:
+        """One page of jobs, as the server gives it. Filters: `status`, `kind`, `bot`, and `cursor` for later pages."""
+        return json_object(self.call("GET", "jobs", params=filters))
+
+    def events(self, job_id: JobId) -> Any:
+        """The history of one job, as the server gives it."""
+        return self.call("GET", f"jobs/{job_id}/events")
+
+    # --- Operators ------------------------------------------------------------------------------------------------
+    # Not idempotent (a second release is refused), so not retried.
+
+    def release_job(self, job_id: JobId, reason: str | None = None) -> dict[str, Any]:
+        """Release a held job, whichever bot holds it."""
+        return self._order(f"jobs/{job_id}/release", reason=reason)
+
+    def cancel_job(self, job_id: JobId, reason: str | None = None) -> dict[str, Any]:
+        """Cancel a job."""
+        return self._order(f"jobs/{job_id}/cancel", reason=reason)
+
+    def retry_job(self, job_id: JobId, reason: str | None = None) -> dict[str, Any]:
+        """Return a failed or cancelled job to pending."""
+        return self._order(f"jobs/{job_id}/retry", reason=reason)
+
+    def register_bot(
+        self, name: str, *, kinds: Sequence[str] | None = None, capacity: int | None = None
+    ) -> dict[str, Any]:
+        """Register a bot. The answer has its token, which is shown only once."""
+        return self._order("bots", name=name, kinds=None if kinds is None else list(kinds), capacity=capacity)
+
+    def bots(self, **filters: str | int) -> dict[str, Any]:
+        """One page of bots, as the server gives it."""
+        return json_object(self.call("GET", "bots", params=filters))
+
+    def bot(self, bot_id: JobId, *, wait_idle: bool = False) -> dict[str, Any]:
+        """One bot. With `wait_idle` the server answers when it holds no job, or after 30 s."""
+        params = {"wait": "idle"} if wait_idle else None
+        return json_object(self.call("GET", f"bots/{bot_id}", params=params, timeout=60.0 if wait_idle else None))
+
+    def pause_bot(
+        self,
+        bot_id: JobId,
+        *,
+        reason: str | None = None,
+        until: datetime | None = None,
+        instance: str | None = None,
+    ) -> dict[str, Any]:
+        """Pause this bot, or one instance of it: it gets no new jobs. `until` needs a time zone."""
+        moment = None if until is None else until.isoformat()
+        return self._order(f"bots/{bot_id}/pause", reason=reason, until=moment, instance=instance)
+
+    def resume_bot(self, bot_id: JobId, *, instance: str | None = None) -> dict[str, Any]:
+        """Resume this bot, or one instance of it."""
+        return self._order(f"bots/{bot_id}/resume", instance=instance)
+
+    def restart_bot(self, bot_id: JobId, *, instance: str | None = None) -> dict[str, Any]:
+        """Release the jobs of this bot, or of one instance, and ask it to restart."""
+        return self._order(f"bots/{bot_id}/restart", instance=instance)
+
+    def stuck(self) -> dict[str, Any]:
+        """Everything that is stuck now: `{jobs, bots, summary}`."""
+        return json_object(self.call("GET", "stuck"))
+
+    def _order(self, path: str, **fields: Any) -> dict[str, Any]:
+        return json_object(self.call("POST", path, given(**fields), repeatable=False))

@@ -1,13 +1,16 @@
 """Requests to the server and its answers, as dataclasses. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from .errors import JobsiteError, parse_time, problem
 
 JobId = int | str
+# Leases that a process knows of: (job, attempt).
+Holds = Iterable[tuple[JobId, int]] | None
 
 
 # --- Reports in an exchange ---------------------------------------------------------------------------------------
@@ -204,3 +207,10 @@ def json_object(reply: object) -> dict[str, Any]:
     if not isinstance(reply, dict):
         raise JobsiteError("The answer is not a JSON object; is this a Jobsite server?")
     return reply
+
+
+def batches(jobs: Iterable[Mapping[str, Any]], size: int) -> Iterator[list[Mapping[str, Any]]]:
+    """Split into lists of at most `size`."""
+    rest = iter(jobs)
+    while batch := list(islice(rest, size)):
+        yield batch
