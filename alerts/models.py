@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 
 from alerts.states import SECRET_PREFIX, Cause, DeliveryStatus, IncidentStatus, Moment, Severity, Way
 from bots.models import NAME_LENGTH, Bot
-from jobs.models import MAX_DURATION
+from jobs.bounds import MAX_DURATION
 from jobsite.lib.names import check_name
 
 #: Order of urgency: open and unacknowledged, open, resolved; critical before warning.
@@ -135,13 +135,15 @@ class IncidentBot(models.Model):
 
 
 class IncidentNote(models.Model):
-    """One line of an incident's history. Rows are only ever added."""
+    """One line of an incident's history. Only `alerts.incidents.folding` takes any away."""
 
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="notes")
     at = models.DateTimeField(db_default=Now())
     #: A user's name; empty for the sweep.
     by = models.CharField(max_length=200, blank=True, default="", db_default="")
     text = models.TextField()
+    # How many lines of the sweep this one stands for. 0: it is a line of its own.
+    folded = models.PositiveIntegerField(default=0, db_default=0)
 
     class Meta:
         ordering = ["id"]
@@ -239,7 +241,9 @@ class Delivery(models.Model):
 
     #: Sent along with each try, so that a receiver can recognise a repeat.
     uid = models.UUIDField(default=uuid.uuid4, db_default=RandomUUID(), unique=True, editable=False)
-    channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="deliveries")
+    # No constraint: it would lock the channel's row for each delivery, and a session that keeps that locked would stop
+    # all incidents. A channel with deliveries is not deleted, but retired.
+    channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="deliveries", db_constraint=False)
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="deliveries")
     moment = models.CharField(max_length=10, choices=Moment)
     state = models.PositiveIntegerField()

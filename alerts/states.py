@@ -16,6 +16,7 @@ class Cause(TextChoices):
     WAITING = "waiting", "jobs wait too long"
     FAILING = "failing", "jobs fail more often than usual"
     REFUSED = "refused", "new jobs are refused"
+    SCHEDULE_MISSED = "schedule_missed", "moments of a schedule were missed"
     UNSWEPT = "unswept", "the sweep has not run"
 
 

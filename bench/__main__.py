@@ -20,7 +20,10 @@ from bench.places import RESULTS
 from jobsite.dev.postgres import CannotStart
 
 #: In the order of a full run; each is a module in bench/scenarios.
-SCENARIOS = ("lifecycle", "snapshot", "size", "enqueue", "pickup", "sweep", "growth", "client")
+SCENARIOS = (
+    "lifecycle", "snapshot", "size", "enqueue", "pickup", "sweep", "growth", "client", "schedules", "console",
+    "terminated", "soak",
+)  # fmt: skip
 
 
 def scenario(name: str) -> ModuleType:

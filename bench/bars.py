@@ -56,6 +56,14 @@ def _pickup(share: str) -> Callable[[Any], float | None]:
     return reached
 
 
+def _on_time(count: int) -> Callable[[Any], float | None]:
+    def reached(result: Any) -> float | None:
+        rows = [row for row in result["rows"] if row["schedules"] == row["jobs"] == count]
+        return rows[0]["p99"] if rows else None
+
+    return reached
+
+
 def _slowdown(result: Any) -> float | None:
     return ratio(result["with"]["p99"], result["without"]["p99"])
 
@@ -70,7 +78,13 @@ BARS = [
     Bar("Idle pickup with 200 bots waiting, median", "pickup", 5, _pickup("p50"), "ms", most=True),
     Bar("Idle pickup with 200 bots waiting, 99th percentile", "pickup", 25, _pickup("p99"), "ms", most=True),
     Bar("A sweep of 20 000 due jobs among 100 000 held", "sweep", 2, lambda r: r["seconds"], "s", most=True),
+    Bar(
+        "All connections to the database ended every 2 s, against undisturbed", "terminated", 0.5, lambda r: r["ratio"]
+    ),
     Bar("99th percentile of 8 claiming bots during it, against before", "sweep", 2, _slowdown, most=True),
+    Bar("The slowest page or list call", "console", 200, lambda r: r["slowest"] * 1000, "ms", most=True),
+    Bar("100 schedules at the same moment, 99th percentile", "schedules", 1, _on_time(100), "s", most=True),
+    Bar("1 000 schedules at the same moment, 99th percentile", "schedules", 5, _on_time(1000), "s", most=True),
 ]
 
 

@@ -58,6 +58,7 @@ class Bench:
             "jobs": done.jobs,
             "seconds": done.time,
             "calls": done.calls,
+            "unavailable": done.unavailable,
             "call_p50": done.latencies.get(50.0),
             "call_p99": done.latencies.get(99.0),
             "by_second": done.seconds,

@@ -89,8 +89,7 @@ class Server:
         """Return the seconds of CPU that all its processes have used, ended ones included. None: not `started`."""
         if not self.started:
             return None
-        pid = int((DATA / "data/postmaster.pid").read_text().splitlines()[0])
-        master = psutil.Process(pid)
+        master = self._master()
         times = master.cpu_times()
         total = times.user + times.system + times.children_user + times.children_system
         for child in master.children():
@@ -100,6 +99,23 @@ class Server:
                 continue
             total += times.user + times.system
         return float(total)
+
+    def memory(self) -> int | None:
+        """Return the memory of all its processes in bytes (PSS). None: not `started`, or not ours to read."""
+        if not self.started:
+            return None
+        total = 0
+        for process in (self._master(), *self._master().children()):
+            try:
+                total += process.memory_full_info().pss
+            except psutil.NoSuchProcess:
+                continue
+            except psutil.AccessDenied:
+                return None
+        return total
+
+    def _master(self) -> psutil.Process:
+        return psutil.Process(int((DATA / "data/postmaster.pid").read_text().splitlines()[0]))
 
 
 def start(binaries: str = "") -> Server:

@@ -33,6 +33,8 @@ class Load:
     jobs: int = 0
     calls: int = 0
     wrong: int = 0
+    #: Calls answered with 503, by bots that send them again.
+    unavailable: int = 0
     #: How many answers had how many jobs in them.
     sizes: dict[int, int] = field(default_factory=dict)
     #: Jobs accepted in each second from the start.
@@ -69,6 +71,8 @@ def parse(text: str) -> Load:
             load.jobs += int(jobs)
             load.calls += int(calls)
             load.wrong += int(wrong)
+        elif word == "unavailable":
+            load.unavailable += int(rest)
         elif word == "size":
             size, count = map(int, rest.split())
             load.sizes[size] = load.sizes.get(size, 0) + count

@@ -28,6 +28,8 @@ class Act(TextChoices):
     TEST = "test"
     RETIRE = "retire"
     SEND = "send"
+    RUN = "run"
+    SKIP = "skip"
 
 
 class Via(TextChoices):
@@ -38,10 +40,15 @@ class Via(TextChoices):
     COMMAND = "command"
 
 
+def about(kind: str, number: object, name: str) -> str:
+    """Name what an act is about. Several objects have no number, and their name says what they are."""
+    return f"{kind} {name}".strip() if str(number) else name
+
+
 #: The scope of a key that may read. The others are acts.
 READ = "read"
 #: What a key can be limited to: reading, and the acts that the API offers.
 SCOPES = (
     READ, Act.ENQUEUE, Act.RELEASE, Act.RETRY, Act.CANCEL, Act.REGISTER, Act.EXPECT, Act.PAUSE, Act.RESUME,
-    Act.RESTART, Act.ACKNOWLEDGE,
+    Act.RESTART, Act.ACKNOWLEDGE, Act.CHANGE, Act.DELETE, Act.RUN, Act.SKIP,
 )  # fmt: skip

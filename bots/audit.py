@@ -12,7 +12,7 @@ import structlog
 from django.db import connection, models, transaction
 from django.http import HttpRequest
 
-from bots.acts import Act, Via
+from bots.acts import Act, Via, about
 from bots.models import ApiKey, AuditEntry
 from jobsite.lib.log_context import bound
 
@@ -131,11 +131,11 @@ def without_secrets(values: Mapping[str, Any]) -> dict[str, Any]:
 def _line(verb: Act, one: Subject, by: Who, reason: str) -> tuple[str, Mapping[str, Any]]:
     # A key is named in the log by its number: its name has the beginning of its text.
     name = one.id if one.type == "key" else one.name
-    number = {f"{one.type}_id": one.id} if str(name) != str(one.id) else {}
+    number = {f"{one.type}_id": one.id} if one.id and str(name) != str(one.id) else {}
     # The standard library's records have a `name` already, and `user` is who calls.
     what = {"person" if one.type == "user" else one.type: name, **number}
     fields = {"verb": str(verb), **what, **one.logged, "actor": "operator", "by": by.name, "reason": reason}
-    return f"{verb} of {one.type} {name}{f' by {by.name}' if by.name else ''}", fields
+    return f"{verb} of {about(one.type, one.id, name)}{f' by {by.name}' if by.name else ''}", fields
 
 
 def write_on_commit(

@@ -1,6 +1,7 @@
 """Authenticate a bearer token as a bot or an API key, with one query and the same work for a wrong token."""
 
 from datetime import timedelta
+from wsgiref.types import WSGIEnvironment
 
 from django.conf import settings
 from django.db import transaction
@@ -15,12 +16,24 @@ from jobsite.lib.errors import KeyExpired
 
 #: A key's last use is updated only when it is older than this.
 KEY_USED_EVERY = timedelta(minutes=1)
+#: Under this name an environ has the digest of its token.
+_DIGEST = "jobsite.token_digest"
 
 
 def bearer(header: str) -> str:
     """Return the token of an `Authorization` header, or an empty string when it has none."""
     scheme, _, token = header.partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def digest_of(environ: WSGIEnvironment) -> bytes | None:
+    """Return the digest of a request's token, computed once. None for a request without one."""
+    try:
+        return environ[_DIGEST]  # type: ignore[no-any-return]
+    except KeyError:
+        token = bearer(environ.get("HTTP_AUTHORIZATION", ""))
+        digest = environ[_DIGEST] = tokens.digest(token) if token else None
+        return digest
 
 
 def recognise(token: str, address: str = "") -> Bot | ApiKey | None:

@@ -13,7 +13,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Coalesce, Now
 
-from bots.acts import READ, SCOPES, Act, Via
+from bots.acts import READ, SCOPES, Act, Via, about
 
 # Django finds the models of an app in its one module, wherever they are written.
 from bots.instances import Instance, paused_now  # noqa: F401
@@ -243,7 +243,7 @@ class AuditEntry(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.verb} of {self.object_type} {self.object_name}".strip()
+        return f"{self.verb} of {about(self.object_type, self.object_id, self.object_name)}"
 
     def save(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refuse: `bots.audit.record` writes entries."""

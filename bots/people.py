@@ -1,13 +1,14 @@
-"""Who may act for whom, and what happens to the keys of people who are deleted."""
+"""Who may act for whom, what happens to the keys of people who are deleted, and superusers made by a command."""
 
 from typing import Any
 
-from django.contrib.auth.models import Group, Permission, User
+from django.contrib.auth.models import Group, Permission, User, UserManager
 from django.db import transaction
 from django.db.models import QuerySet
 
-from bots import roster
-from bots.audit import Who
+from bots import audit, roster
+from bots.acts import Act
+from bots.audit import COMMAND, Who
 from bots.models import ApiKey
 
 
@@ -49,3 +50,14 @@ def delete_users(users: QuerySet[User], *, by: Who) -> None:
     """Delete these users. Their keys are revoked; keys, history and audit log keep their names."""
     roster.revoke_keys(ApiKey.objects.filter(user__in=users), by=by)
     users.delete()
+
+
+class RecordedUsers(UserManager[User]):
+    """What Django's `createsuperuser` calls, with the new person in the audit log."""
+
+    def create_superuser(self, *args: Any, **fields: Any) -> User:
+        with transaction.atomic():
+            person = super().create_superuser(*args, **fields)
+            after = {"username": person.get_username(), "email": person.email, "is_superuser": True}
+            audit.record(Act.CREATE, [audit.subject(person, after=after)], by=COMMAND)
+        return person

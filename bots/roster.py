@@ -17,6 +17,7 @@ from bots import audit, tokens
 from bots.acts import Act
 from bots.audit import COMMAND, Who
 from bots.models import ApiKey, Bot
+from jobsite.lib import outcomes
 
 #: The fields of a pause, where there is none.
 NOT_PAUSED: dict[str, Any] = {"paused": False, "paused_until": None, "pause_reason": ""}
@@ -85,7 +86,7 @@ def clear_quarantine(bots: QuerySet[Bot], *, by: Who = COMMAND, reason: str = ""
 
 def _change(verb: Act, bots: QuerySet[Bot], by: Who, reason: str = "", **fields: Any) -> int:
     """Set these fields and record each bot. Rows are locked first, so that the entries name the bots that changed."""
-    with transaction.atomic():
+    with transaction.atomic(), outcomes.before_commit():
         rows = list(bots.order_by("pk").select_for_update(no_key=True, of=("self",)))
         before = {bot.pk: {name: _shown(getattr(bot, name)) for name in fields} for bot in rows}
         changed = Bot.objects.filter(pk__in=[bot.pk for bot in rows]).update(**fields)
@@ -123,7 +124,7 @@ def create_key(
 
 def revoke_keys(keys: QuerySet[ApiKey], *, by: Who = COMMAND) -> int:
     """Revoke these keys: they stop working with the next request. Returns how many were valid before."""
-    with transaction.atomic():
+    with transaction.atomic(), outcomes.before_commit():
         valid = list(keys.filter(revoked_at=None).order_by("pk").select_for_update(no_key=True, of=("self",)))
         revoked = ApiKey.objects.filter(pk__in=[key.pk for key in valid]).update(revoked_at=Now())
         subjects = [audit.subject(key, {"revoked": False}, {"revoked": True}, of=key.username) for key in valid]

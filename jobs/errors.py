@@ -50,3 +50,9 @@ class NameTaken(JobsiteError):
     """Another bot has this name."""
 
     code, status, title = "name_taken", 409, "The name is taken"
+
+
+class NothingToSkip(JobsiteError):
+    """The schedule has no moment to come that could be skipped."""
+
+    code, status, title = "nothing_to_skip", 400, "No moment is to come"

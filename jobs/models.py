@@ -10,23 +10,18 @@ from django.db.models.functions import Now
 
 from bots.models import NAME_LENGTH, AuditEntry, Bot
 from jobs.attempts import Numbered
-from jobs.states import AT_REST, FINISHED, HELD, Actor, JobStatus, Policy, Verb
+from jobs.bounds import KEY_LENGTH, MAX_ATTEMPTS_LIMIT, MAX_BACKOFF, MAX_DURATION, NOTE_LENGTH
+from jobs.schedules.models import Schedule, ScheduleOccurrence
+from jobs.states import AT_REST, FINISHED, HELD, UNFINISHED, Actor, JobStatus, Policy, Verb
 from jobs.stats.models import JobRollup, Learned, Refusal, RollupState, SweepRun
 from jobs.time_limits import past_a_limit
 from jobs.transitions import ENDING, OPERATIONS
 from jobsite.lib.names import check_kind
 
-__all__ = ["Job", "JobEvent", "JobKind", "JobQuerySet", "JobRollup", "Learned", "Refusal", "RollupState", "SweepRun"]
-
-KEY_LENGTH = 200
-NOTE_LENGTH = 500
-REASON_LENGTH = 500
-PRIORITY_LIMIT = 1_000_000
-MAX_ATTEMPTS_LIMIT = 1000
-#: A hundred years. Three times as long before or after now is still a date that every part can represent.
-MAX_DURATION = timedelta(days=36_500)
-#: With ten doublings and jitter (jobs/backoff.py) it is less than MAX_DURATION.
-MAX_BACKOFF = timedelta(days=28)
+__all__ = [
+    "Job", "JobEvent", "JobKind", "JobQuerySet", "JobRollup", "Learned", "Refusal", "RollupState", "Schedule",
+    "ScheduleOccurrence", "SweepRun",
+]  # fmt: skip
 
 
 def _duration(default: timedelta | None, most: timedelta = MAX_DURATION, help_text: str = "") -> models.DurationField:
@@ -181,6 +176,9 @@ class Job(Numbered, models.Model):
     progress_note = models.CharField(max_length=NOTE_LENGTH, blank=True, default="", db_default="")
     result = models.JSONField(null=True, blank=True)
     error = models.TextField(blank=True, default="", db_default="")
+    # The schedule that made it, by name, which outlives the schedule; and which of its moments.
+    schedule = models.CharField(max_length=NAME_LENGTH, blank=True, default="", db_default="", editable=False)
+    scheduled_for = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects = JobQuerySet.as_manager()
 
@@ -232,13 +230,17 @@ class Job(Numbered, models.Model):
             models.Index(name="job_deadline", fields=["deadline_at"], condition=Q(status__in=HELD)),
             # Not by status, as `job_deadline` is: PostgreSQL might take that one for this, and read all that is held.
             models.Index(name="job_held_by", fields=["claimed_by"], condition=Q(claimed_by__isnull=False)),
-            # The lists' (`jobs.lists.index_merge`). Not of what is held, so that a claim need not write it. Read
-            # backwards, newest first: new jobs have the highest ids, and at the end of their stretch they fill
-            # its pages; at its beginning (`-id`) they would split them.
+            # The lists' (`jobs.lists.index_merge`). Not of what is held, so that a claim need not write it. This and
+            # all that follow are read backwards, newest first: new entries at the end of their stretch fill its
+            # pages; at its beginning (`-id`) they would split them, and pruning would free none.
             models.Index(name="job_at_rest", fields=["status", "kind", "id"], condition=Q(status__in=AT_REST)),
             # What of a kind ended first (`jobs.sweep.retention`) and lately (the figures), and what a bot has finished.
             models.Index(name="job_finished_of_kind", fields=["kind", "finished_at"], condition=Q(status__in=FINISHED)),
-            models.Index(name="job_finished_by", fields=["finished_by", "-id"], condition=Q(finished_by__isnull=False)),
+            models.Index(name="job_finished_by", fields=["finished_by", "id"], condition=Q(finished_by__isnull=False)),
+            # Which jobs of a schedule have not ended: whether its next one would overlap.
+            models.Index(
+                name="job_of_schedule", fields=["schedule"], condition=~Q(schedule="") & Q(status__in=UNFINISHED)
+            ),
         ]
 
     def __str__(self) -> str:
@@ -285,8 +287,8 @@ class JobEvent(Numbered, models.Model):
         ]
         indexes = [
             models.Index(name="jobevent_by_job", fields=["job", "id"]),
-            models.Index(name="jobevent_by_bot", fields=["bot", "-at"]),
-            models.Index(name="jobevent_by_operator", fields=["-at"], condition=Q(actor=Actor.OPERATOR)),
+            models.Index(name="jobevent_by_bot", fields=["bot", "at"]),
+            models.Index(name="jobevent_by_operator", fields=["at"], condition=Q(actor=Actor.OPERATOR)),
             # Which leases ended other than well, and when: the release patterns, and what adds them up.
             models.Index(name="jobevent_ended_at", fields=["at"], condition=Q(verb__in=ENDING)),
         ]

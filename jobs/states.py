@@ -1,4 +1,4 @@
-"""The states of a job, the verbs that move it, the actors, and the policies of a kind. Pure.
+"""The states of a job, the verbs that move it, the actors, and the policies of kinds and schedules. Pure.
 
 The database's CHECK constraints, the API's filters and the admin's are all built from these lists.
 """
@@ -55,6 +55,32 @@ class Policy(TextChoices):
     RELEASE = "release", "release (attempt counted)"
     FLAG = "flag", "flag only"
     FAIL = "fail", "fail"
+
+
+class Overlap(TextChoices):
+    """What becomes of an occurrence while a job of the same schedule has not ended."""
+
+    SKIP = "skip", "skip it"
+    ALLOW = "allow", "run both"
+    QUEUE = "queue", "let one wait"
+
+
+class CatchUp(TextChoices):
+    """Which occurrences are made up for that could not be fired in time."""
+
+    LAST = "last", "the last one"
+    NONE = "none", "none"
+    ALL = "all", "all"
+
+
+class Fate(TextChoices):
+    """What became of an occurrence. `waiting` is the only one that is not final."""
+
+    ENQUEUED = "enqueued"
+    WAITING = "waiting"
+    SKIPPED = "skipped"
+    MISSED = "missed"
+    CAUGHT_UP = "caught_up", "caught up"
 
 
 class Span(TextChoices):

@@ -1,5 +1,6 @@
 """Make the ASGI application that `make serve` runs: `jobsite.asgi:application`."""
 
+import gc
 import os
 import sys
 from typing import Any
@@ -11,6 +12,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "jobsite.settings")
 _django = get_wsgi_application()
 
 from jobs.api import auth, turn  # noqa: E402  after the apps are loaded
+from jobs.schedules import thread  # noqa: E402
 from jobs.turns import waiting  # noqa: E402
 from jobsite import metrics, probes  # noqa: E402
 from jobsite.entry import Entry  # noqa: E402
@@ -38,9 +40,13 @@ def _check_token(environ: dict[str, Any]) -> None:
         waiting.release_connection()
 
 
-application = Site(Entry(_django), _check_token, frozenset(probes.PATHS), _begun)
+application = Site(Entry(_django), frozenset(turn.PATHS), _check_token, frozenset(probes.PATHS), _begun)
 
 # The event loop asks for the interpreter at each answer, and at Python's 5 ms it waits for threads that compute.
 sys.setswitchinterval(0.0005)
+# What is there now stays: the collector need not look at it again.
+gc.collect()
+gc.freeze()
 allow_many_connections()
 metrics.sample_for_ever()
+thread.fire_for_ever()

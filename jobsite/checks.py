@@ -1,14 +1,17 @@
-"""Check the database's constraints: at `check --database default` and at every `migrate`."""
+"""Check the database's constraints: at `check --database default` and at every `migrate`.
+
+What the check needs is imported by it: this module is imported at the start of every command.
+"""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import DEFAULT_DB_ALIAS
 
-from jobsite import schema
-from jobsite.probes import unapplied
+if TYPE_CHECKING:
+    from jobsite.schema import Comparison
 
 HINT = (
     "Make a migration that drops the constraint and adds it again as the code has it (bots/migrations/"
@@ -23,6 +26,9 @@ def constraints_are_what_the_code_says(
     """Return one error for each constraint that differs between the database and the models."""
     if DEFAULT_DB_ALIAS not in (databases or ()):
         return []
+    from jobsite import schema
+    from jobsite.probes import unapplied
+
     # Before migrations are applied the two differ, and `migrate`, which runs this check first, is the remedy.
     waiting = {app for app, _ in unapplied()}
     wanted = None if app_configs is None else {config.label for config in app_configs}
@@ -31,7 +37,7 @@ def constraints_are_what_the_code_says(
     return [_error(c) for c in schema.compare() if c.drift and (wanted is None or c.app in wanted)]
 
 
-def _error(comparison: schema.Comparison) -> Error:
+def _error(comparison: "Comparison") -> Error:
     database, code = comparison.sides
     message = (
         f"{comparison.name} on {comparison.table} is {comparison.drift}.\n"

@@ -5,7 +5,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -21,6 +21,7 @@ from psycopg_pool import PoolTimeout
 from bots import tokens
 from bots.models import Bot
 from jobs.api import turn
+from jobs.api.runners import InThread, Runner, in_thread
 from jobs.api.turn import TurnResponse
 from jobs.turns import waiting
 from jobsite import metrics, probes
@@ -40,6 +41,8 @@ EXACT = frozenset(probes.PATHS) | frozenset(turn.PATHS)
 #: The route of a request that matches none.
 UNMATCHED = "unmatched"
 POLICY = "Content-Security-Policy"
+#: A status line, all headers, and the body.
+Completed = tuple[str, list[tuple[str, str]], bytes]
 #: The policy of what is no page: JSON, plain text, files.
 NO_PAGE_POLICY = "default-src 'none'; frame-ancestors 'none'"
 
@@ -55,35 +58,84 @@ class Entry:
         self._django = django
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        began = time.perf_counter()
-        given = environ.get("HTTP_X_REQUEST_ID")
-        # To tell one from another; it does not matter who could guess it.
-        number = given if given and SANE.match(given) else f"{random.getrandbits(64):016x}"
-        with log_context.begin(request_id=number) as context, places.held_by(caller_of(environ)):
-            path = environ["PATH_INFO"]
-            answer = _refuse(environ) or (_answer_turn(environ) if path in turn.PATHS else None)
+        with _Request(environ) as request:
+            answer = _refuse(environ)
+            if answer is None and (asked := turn.read(environ)) is not None:
+                answer = in_thread(_take(environ, asked, InThread()))
             if answer is None:
-                return self._by_django(environ, start_response, began, context)
-            context["_route"] = path if path in EXACT else UNMATCHED
-            _answered(environ, answer.status, began, context)
-        headers = answer.headers | {"Content-Length": str(len(answer.body)), "X-Request-ID": number}
-        start_response(f"{answer.status} {answer.reason}", _completed(list(headers.items()), environ))
-        return [answer.body]
+                return self._by_django(request, start_response)
+            request.answered(answer.status)
+            waiting.release_connection()
+        status, headers, body = request.completed(answer)
+        start_response(status, headers)
+        return [body]
 
-    def _by_django(
-        self, environ: WSGIEnvironment, start_response: StartResponse, began: float, context: dict[str, Any]
-    ) -> Iterable[bytes]:
+    async def take_turn(self, environ: WSGIEnvironment, runner: Runner) -> Completed | None:
+        """Answer a turn whose body is there, on an event loop. None: it is none, and nothing was done."""
+        asked = turn.read(environ)
+        if asked is None:
+            return None
+        with _Request(environ) as request:
+            answer = _refuse(environ) or await _take(environ, asked, runner)
+            if answer.status < 400:
+                request.answered(answer.status)
+            else:
+                # The log line of a refusal names the bot, which may have to be looked up.
+                await runner.call(request.answered, answer.status)
+        return request.completed(answer)
+
+    def _by_django(self, request: "_Request", start_response: StartResponse) -> Iterable[bytes]:
         status = 0
 
         def start(line: str, headers: list[tuple[str, str]], *failed: Any) -> Any:
             nonlocal status
             status = int(line.partition(" ")[0])
-            headers = [*headers, ("X-Request-ID", context["request_id"])]
-            return start_response(line, _completed(headers, environ), *failed)
+            headers = [*headers, ("X-Request-ID", request.number)]
+            return start_response(line, _completed(headers, request.asked), *failed)
 
-        body = self._django(environ, start)
-        _answered(environ, status, began, context)
+        body = self._django(request.asked, start)
+        request.answered(status)
+        # As Django does at the end of a request.
+        waiting.release_connection()
         return body
+
+
+class _Request:
+    """A request from its first line to its answer: its number, its log context, and whose place it takes."""
+
+    __slots__ = ("_began", "_context", "_logged", "_place", "asked", "number")
+
+    def __init__(self, environ: WSGIEnvironment) -> None:
+        self.asked = environ
+        self._began = time.perf_counter()
+        given = environ.get("HTTP_X_REQUEST_ID")
+        # To tell one from another; it does not matter who could guess it.
+        self.number = given if given and SANE.match(given) else f"{random.getrandbits(64):016x}"
+
+    def __enter__(self) -> "_Request":
+        self._logged = log_context.begin(request_id=self.number)
+        self._context = self._logged.__enter__()
+        path = self.asked["PATH_INFO"]
+        self._context["_route"] = path if path in EXACT else UNMATCHED
+        self._place = places.held_by(caller_of(self.asked))
+        self._place.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._place.__exit__(*error)
+        self._logged.__exit__(*error)
+
+    def answered(self, status: int) -> None:
+        """Do what follows an answer. The call was carried out: its answer must go out, whatever fails here."""
+        try:
+            _count(self.asked, status, self._began, self._context)
+        except Exception:
+            log.exception("a request was answered, and could not be counted or logged")
+
+    def completed(self, answer: TurnResponse) -> Completed:
+        """Return the status line, all headers and the body."""
+        headers = answer.headers | {"Content-Length": str(len(answer.body)), "X-Request-ID": self.number}
+        return f"{answer.status} {answer.reason}", _completed(list(headers.items()), self.asked), answer.body
 
 
 def _refuse(environ: WSGIEnvironment) -> TurnResponse | None:
@@ -99,21 +151,25 @@ def _refuse(environ: WSGIEnvironment) -> TurnResponse | None:
     return None
 
 
-def _answer_turn(environ: WSGIEnvironment) -> TurnResponse | None:
+async def _take(environ: WSGIEnvironment, asked: turn.Turn, runner: Runner) -> TurnResponse:
     try:
-        return turn.answer(environ)
+        return await turn.respond(asked, runner)
     except Exception as error:
         return TurnResponse.from_response(problems.problem_of(environ["REQUEST_METHOD"], environ["PATH_INFO"], error))
 
 
 def _completed(headers: list[tuple[str, str]], environ: WSGIEnvironment) -> list[tuple[str, str]]:
     """Add the headers that every answer has. What is no page gets a policy that allows nothing."""
-    given = {name.lower(): value for name, value in headers}
-    page = given.get("content-type", "").startswith("text/html")
-    common = common_headers(turn.Envelope(environ).is_secure(), page)
-    headers = [(name, value) for name, value in headers if page or name.lower() != POLICY.lower()]
-    missing = [(name, value) for name, value in common if name.lower() not in given or (name == POLICY and not page)]
-    return headers + missing
+    page = any(name.lower() == "content-type" and value.startswith("text/html") for name, value in headers)
+    if not page:
+        headers = [(name, value) for name, value in headers if name != POLICY]
+    return [*headers, *_missing(tuple([name for name, _ in headers]), turn.is_secure(environ), page)]
+
+
+@lru_cache(maxsize=1000)
+def _missing(names: tuple[str, ...], secure: bool, page: bool) -> tuple[tuple[str, str], ...]:
+    given = {name.lower() for name in names}
+    return tuple([(name, value) for name, value in common_headers(secure, page) if name.lower() not in given])
 
 
 @cache
@@ -155,16 +211,6 @@ def route_of(request: HttpRequest) -> str:
     if request.path_info.startswith(settings.STATIC_URL):
         return settings.STATIC_URL
     return UNMATCHED
-
-
-def _answered(environ: WSGIEnvironment, status: int, began: float, context: dict[str, Any]) -> None:
-    """Do what follows an answer. The call was carried out: its answer must go out, whatever fails here."""
-    try:
-        _count(environ, status, began, context)
-        # As Django does at the end of a request.
-        waiting.release_connection()
-    except Exception:
-        log.exception("a request was answered, and could not be counted or logged")
 
 
 def _count(environ: WSGIEnvironment, status: int, began: float, context: dict[str, Any]) -> None:

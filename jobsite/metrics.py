@@ -30,6 +30,7 @@ from alerts import metrics as of_alerts
 from bots import auth, tokens
 from bots.acts import READ
 from bots.models import ApiKey
+from jobs.schedules import metrics as of_schedules
 from jobs.stats import metrics as of_jobs
 from jobs.turns import waiting
 from jobsite.lib.addresses import client_address
@@ -38,7 +39,7 @@ from jobsite.lib.errors import Unauthorized
 log = structlog.stdlib.get_logger(__name__)
 
 #: Collectors that read the database: each is called once a scrape, in one transaction, and yields families.
-COLLECTORS: list[Callable[[], Iterable[Metric]]] = [of_jobs.collect, of_alerts.collect]
+COLLECTORS: list[Callable[[], Iterable[Metric]]] = [of_jobs.collect, of_schedules.collect, of_alerts.collect]
 #: No statement of a scrape takes longer; Prometheus gives up after 10 s.
 STATEMENT_TIMEOUT = "5s"
 #: Seconds between two samples of waiting calls and the pool.

@@ -14,6 +14,8 @@ from django.db.migrations import Migration
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
+from jobsite.lib.connections.connection import SERVER
+
 LOCK_TIMEOUT = "5s"
 #: The commit whose migrations the squashed ones replace. Upgrades begin with it.
 FIRST = "430f651"
@@ -88,5 +90,9 @@ def _wait_if_concurrent(
 
 
 def _set(connection: BaseDatabaseWrapper, timeout: str) -> None:
+    connection.ensure_connection()
+    if connection.connection.pooled:
+        connection.connection.lock_timeout = SERVER["lock_timeout"] if timeout == "DEFAULT" else timeout
+        return
     with connection.cursor() as cursor:
         cursor.execute(f"SET lock_timeout = {timeout if timeout == 'DEFAULT' else repr(timeout)}")

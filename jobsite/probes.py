@@ -14,6 +14,7 @@ from django.views.decorators.http import require_safe
 
 from alerts.delivery import held
 from alerts.incidents import sweep_late
+from jobsite.lib.problems import not_allowed
 from jobsite.metrics import metrics
 
 log = structlog.stdlib.get_logger(__name__)
@@ -66,8 +67,11 @@ class ProbesMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        probe = PATHS.get(request.path_info, self.get_response)
-        return probe(request)
+        probe = PATHS.get(request.path_info)
+        if probe is None:
+            return self.get_response(request)
+        response = probe(request)
+        return not_allowed(request, response) if response.status_code == 405 else response
 
 
 def unapplied() -> list[Name]:

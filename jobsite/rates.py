@@ -3,13 +3,11 @@
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
-from typing import Any
+from wsgiref.types import WSGIEnvironment
 
 from django.conf import settings
 
-from bots import tokens
-from bots.auth import bearer
+from bots.auth import digest_of
 from jobsite import probes
 from jobsite.lib.addresses import client_address
 from jobsite.lib.buckets import Buckets
@@ -33,12 +31,12 @@ class Rates:
         #: Digests of tokens that were valid at their last call, so that strangers do not use up their address's rate.
         self._valid: OrderedDict[bytes, None] = OrderedDict()
 
-    def check(self, environ: Mapping[str, Any]) -> None:
+    def check(self, environ: WSGIEnvironment) -> None:
         """Raise TooMany for a call too many. Probes and static files are not counted."""
         path = environ["PATH_INFO"]
         if self._off or path in probes.PATHS or path.startswith(settings.STATIC_URL):
             return
-        digest = _digest(environ)
+        digest = digest_of(environ)
         if digest in self._valid:
             if self._tokens and (wait := self._tokens.take(digest, time.monotonic())):
                 raise TooMany(f"This token makes more than {self._per_token} calls a second.", wait)
@@ -47,9 +45,9 @@ class Rates:
                 f"Your address makes more than {self._per_address} calls a second without a valid token.", wait
             )
 
-    def learn(self, environ: Mapping[str, Any], *, valid: bool) -> None:
+    def learn(self, environ: WSGIEnvironment, *, valid: bool) -> None:
         """Remember whether a call's token was valid."""
-        if self._off or (digest := _digest(environ)) is None:
+        if self._off or (digest := digest_of(environ)) is None:
             return
         if not valid:
             self._valid.pop(digest, None)
@@ -58,11 +56,6 @@ class Rates:
                 self._valid[digest] = None
                 if len(self._valid) > MOST:
                     self._valid.popitem(last=False)
-
-
-def _digest(environ: Mapping[str, Any]) -> bytes | None:
-    token = bearer(environ.get("HTTP_AUTHORIZATION", ""))
-    return tokens.digest(token) if token else None
 
 
 rates = Rates(settings.RATE_PER_TOKEN, settings.RATE_PER_ADDRESS)

@@ -6,16 +6,21 @@ from django.db import transaction
 from bots.models import RoleGrant
 from bots.people import named
 
-_VIEWER = ("jobs.view_job", "jobs.view_jobkind", "jobs.view_jobevent", "bots.view_bot", "alerts.view_incident")
+_VIEWER = (
+    "jobs.view_job", "jobs.view_jobkind", "jobs.view_jobevent", "jobs.view_schedule", "bots.view_bot",
+    "alerts.view_incident",
+)  # fmt: skip
 _OPERATOR = (
     *_VIEWER,
     "jobs.view_payload", "jobs.add_job", "jobs.release_job", "jobs.retry_job", "jobs.cancel_job", "jobs.accept_job",
-    "jobs.prioritise_job", "jobs.pause_jobkind", "bots.pause_bot", "bots.restart_bot", "alerts.acknowledge_incident",
+    "jobs.prioritise_job", "jobs.pause_jobkind", "jobs.run_schedule", "jobs.pause_schedule",
+    "bots.pause_bot", "bots.restart_bot", "alerts.acknowledge_incident",
     "alerts.view_channel", "alerts.view_delivery", "alerts.retry_delivery", "alerts.send_held_delivery",
 )  # fmt: skip
 _MANAGER = (
     *_OPERATOR,
-    "jobs.add_jobkind", "jobs.change_jobkind", "bots.add_bot", "bots.change_bot", "bots.rotate_bot_token",
+    "jobs.add_jobkind", "jobs.change_jobkind", "jobs.add_schedule", "jobs.change_schedule", "jobs.delete_schedule",
+    "bots.add_bot", "bots.change_bot", "bots.rotate_bot_token",
     "bots.view_apikey", "bots.revoke_apikey", "bots.view_auditentry", "alerts.add_channel", "alerts.change_channel",
     "alerts.delete_channel", "alerts.test_channel",
 )  # fmt: skip

@@ -5,6 +5,7 @@ beside `manage.py` is read first, so that cron and the web server see the same v
 """
 
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 
 import environ
@@ -13,6 +14,8 @@ from django.core.exceptions import ImproperlyConfigured
 from jobsite import database
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+# Its files, and no app of Django: that would import it at the start of every command.
+NINJA = Path(getattr(find_spec("ninja"), "origin", "")).parent
 
 env = environ.Env()
 environ.Env.read_env(BASE_DIR / ".env")
@@ -36,7 +39,6 @@ INSTALLED_APPS = [
     "alerts",
     "jobs",
     "bots",
-    "ninja",
     "csp",
     "django_htmx",
     "jobsite.console.apps.ConsoleConfig",
@@ -76,7 +78,7 @@ WSGI_APPLICATION = "jobsite.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
+        "DIRS": [BASE_DIR / "templates", NINJA / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -116,6 +118,7 @@ USE_TZ = True
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / ".static"
+STATICFILES_DIRS = [NINJA / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
@@ -194,7 +197,7 @@ RATE_PER_TOKEN = env.int("RATE_PER_TOKEN", default=2000)
 RATE_PER_ADDRESS = env.int("RATE_PER_ADDRESS", default=100)
 # Seconds that the database may work for one read of the console or the API. 0: as long as it takes.
 READ_SECONDS = env.int("READ_SECONDS", default=20)
-# Threads of each web process.
+# Threads of each web process, and as many for bots' turns. Calls that wait for jobs hold none.
 WEB_THREADS = env.int("WEB_THREADS", default=320)
 
 # How many jobs may be pending in all before new ones are refused. 0: no such limit. Ten million small ones take some
@@ -245,7 +248,7 @@ INCIDENTS_KEPT = timedelta(days=env.int("INCIDENTS_KEPT_DAYS", default=90))
 CLAIM_SLOW = timedelta(milliseconds=env.int("CLAIM_SLOW_MS", default=20))
 
 # How many long polls each process holds open; further ones are asked to retry later.
-MAX_WAITERS = env.int("MAX_WAITERS", default=256)
+MAX_WAITERS = env.int("MAX_WAITERS", default=4000)
 # How many of them one bot may hold.
 MAX_WAITERS_PER_BOT = env.int("MAX_WAITERS_PER_BOT", default=64)
 # Where to LISTEN for new jobs, when DATABASE_URL leads to a pooler in transaction mode.

@@ -10,6 +10,8 @@ from jobs.api.v1 import api
 # `jobs.api.v1` builds the API without incidents, because jobs must not import alerts.
 api.add_router("", incidents)
 
+admin.autodiscover()
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),

@@ -27,6 +27,16 @@ def unused_port():
         return probe.getsockname()[1]
 
 
+@pytest.fixture
+def direct(db):
+    """The server itself: what needs it is skipped where there is a pooler before it."""
+    from django.db import connection
+
+    connection.ensure_connection()
+    if connection.connection.pooled:
+        pytest.skip("this needs the server itself, and there is a pooler before it")
+
+
 @pytest.fixture(autouse=True)
 def nothing_is_known_of_what_is_pending(monkeypatch):
     """Each test counts for itself: the jobs of the last one are gone."""

@@ -52,7 +52,7 @@ class Racers:
 @contextmanager
 def racers() -> Iterator[Racers]:
     """A pool of threads, all of which have ended on exit."""
-    with ThreadPoolExecutor(max_workers=8) as pool:
+    with ThreadPoolExecutor(max_workers=12) as pool:
         yield Racers(pool)
 
 

@@ -52,9 +52,11 @@ def own_database() -> Iterator[str]:
         Site.objects.update(epoch=0, began_at=None, alerts_held_since=None)
         yield name
     finally:
-        switch_to("postgres")
-        _execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-        switch_to(before)
+        try:
+            switch_to("postgres")
+            _execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        finally:
+            switch_to(before)
 
 
 @contextmanager

@@ -2,6 +2,11 @@
 
 import os
 
+from jobsite.dev import embedded_server
+
+# A test commits some twenty times, and would wait for the disk each time. The data need not outlive the machine.
+embedded_server.OPTIONS |= {"fsync": "off", "full_page_writes": "off"}
+
 os.environ |= {
     "DEBUG": "0",
     "HTTPS": "0",
@@ -15,7 +20,7 @@ os.environ |= {
     "RATE_PER_TOKEN": os.environ.get("RATE_PER_TOKEN", "0"),
 }
 
-from jobsite.settings import *  # noqa: F403
+from jobsite.settings import *  # noqa: E402, F403
 
 # Pages are made without `collectstatic`.
 STORAGES = {

@@ -105,6 +105,12 @@ class ChannelAdmin(AuditedAdmin):
         if "address" in form.changed_data:
             channels.reset_after_new_address(obj)
 
+    def delete_model(self, request: HttpRequest, obj: Channel) -> None:
+        channels.delete_unused(Channel.objects.filter(pk=obj.pk))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Channel]) -> None:
+        channels.delete_unused(Channel.objects.filter(pk__in=queryset.values("pk")))
+
     def response_add(self, request: HttpRequest, obj: Channel, post_url_continue: str | None = None) -> HttpResponse:
         if obj.way == Way.WEBHOOK:
             return self._show_secret(request, obj)

@@ -51,7 +51,7 @@ def send(*, by: Who) -> Held | None:
         if since is None:
             return None
         _waiting().filter(tries__gt=0).update(tries=0, first_tried_at=None, due_at=Now())
-        held_back = Subject("alerts", "", "held back", {"held_since": since.isoformat()}, {"held_since": None})
+        held_back = Subject("alerts", "", "alerts held back", {"held_since": since.isoformat()}, {"held_since": None})
         audit.record(Act.SEND, [held_back], by=by)
     return Held(since, _waiting().count())
 

@@ -137,14 +137,14 @@ class Ready:
 
 
 def next_of(channel: int, sender: UUID, skipped: Skipped) -> Ready | None:
-    """Return the channel's next due and true delivery, and record that a try begins. None: none, or claim lost, or all
-    are held back.
+    """Return the channel's next due and true delivery, and record that a try begins. None: none, or claim lost, or its
+    row is locked, or all are held back.
 
     Drops deliveries that are no longer true, and puts off those in quiet hours. One short transaction for each.
     """
     while True:
         with transaction.atomic():
-            rows = Channel.objects.select_for_update(no_key=True).annotate(now=Now())
+            rows = Channel.objects.select_for_update(no_key=True, skip_locked=True).annotate(now=Now())
             owner = rows.filter(pk=channel, sender=sender, enabled=True).first()
             if owner is None or site.state()[1] is not None:
                 return None

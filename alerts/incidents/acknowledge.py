@@ -10,6 +10,7 @@ from alerts.states import IncidentStatus
 from bots import audit
 from bots.acts import Act
 from bots.audit import Who
+from jobsite.lib import outcomes
 
 #: The longest remark.
 REMARK_LENGTH = 500
@@ -22,7 +23,7 @@ def acknowledge(ids: Iterable[int], *, by: Who, remark: str = "") -> list[Incide
     """
     remark = remark.strip()[:REMARK_LENGTH]
     text = f"Acknowledged: {remark}" if remark else "Acknowledged."
-    with transaction.atomic():
+    with transaction.atomic(), outcomes.before_commit():
         unacknowledged = Incident.objects.unacknowledged().filter(pk__in=list(ids))
         rows = unacknowledged.order_by("pk").select_for_update(no_key=True)
         taken = list(rows.values_list("pk", flat=True))

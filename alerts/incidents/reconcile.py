@@ -4,20 +4,25 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import structlog
 from django.conf import settings
-from django.db import transaction
-from django.db.models import Q
+from django.db import OperationalError, transaction
+from django.db.models import Q, QuerySet
+from psycopg.errors import LockNotAvailable
 
 from alerts.delivery import outbox
-from alerts.incidents import detectors, refused, sweep_late
+from alerts.incidents import detectors, folding, refused, schedule_missed, sweep_late
 from alerts.incidents import notes as incidents_notes
 from alerts.incidents.detectors import Finding
 from alerts.incidents.members import Members
 from alerts.incidents.sweep_late import SweepStatus
 from alerts.models import Incident, IncidentNote
 from alerts.states import Cause, Moment, Severity
+from jobsite.lib import refusals
 from jobsite.lib.durations import words
 from jobsite.lib.locks import Lock, try_lock
+
+log = structlog.stdlib.get_logger(__name__)
 
 #: How long to wait for an incident's row that somebody else has locked. An acknowledgement takes milliseconds.
 LOCK_TIMEOUT = "5s"
@@ -64,12 +69,13 @@ def reconcile(*, kind: str | None = None, before: SweepStatus | None = None) -> 
         if now is None:
             return None
         in_scope = Q() if kind is None else Q(cause__in=CAUSES_OF_A_KIND, about=kind)
-        open_ones = list(Incident.objects.open().filter(in_scope).select_for_update(no_key=True, of=("self",)))
+        open_ones, locked = _locked_by_us(Incident.objects.open().filter(in_scope))
         members = Members(open_ones, now)
         findings = detectors.detect(now, open_ones, members.ids_of(Cause.DOWN), kind=kind)
         findings += refused.detect(now, kind)
         if kind is None:
-            findings += sweep_late.detect_gap(before)
+            findings += schedule_missed.detect() + sweep_late.detect_gap(before)
+        findings = [finding for finding in findings if (finding.cause, finding.about) not in locked]
         return _apply(Reconciliation(now), open_ones, findings, members)
 
 
@@ -83,10 +89,28 @@ def check_sweep_overdue() -> Reconciliation | None:
         if now is None:
             return None
         findings = sweep_late.detect_overdue()
-        open_ones = list(Incident.objects.open().filter(cause=Cause.UNSWEPT).select_for_update(no_key=True))
-        if not findings:
+        open_ones, locked = _locked_by_us(Incident.objects.open().filter(cause=Cause.UNSWEPT))
+        if not findings or locked:
             return Reconciliation(now)
         return _apply(Reconciliation(now), open_ones, findings, Members(open_ones, now))
+
+
+def _locked_by_us(incidents: QuerySet[Incident]) -> tuple[list[Incident], set[tuple[str, str]]]:
+    """Lock these incidents. Returns them, and cause and subject of those that somebody else keeps locked.
+
+    These stay as they are, and all others go on.
+    """
+    rows = incidents.order_by("pk")
+    try:
+        with transaction.atomic():
+            return list(rows.select_for_update(no_key=True, of=("self",))), set()
+    except OperationalError as error:
+        if not isinstance(error.__cause__, LockNotAvailable):
+            raise
+        log.warning(f"{refusals.locked_row(error.__cause__)} is locked and stays as it is")
+    free = list(rows.select_for_update(no_key=True, of=("self",), skip_locked=True))
+    ours = {incident.pk for incident in free}
+    return free, {(incident.cause, incident.about) for incident in rows if incident.pk not in ours}
 
 
 def _apply(run: Reconciliation, open_ones: list[Incident], findings: list[Finding], members: Members) -> Reconciliation:
@@ -112,9 +136,13 @@ def _apply(run: Reconciliation, open_ones: list[Incident], findings: list[Findin
         if key not in present:
             _clear(run, incident, members)
     changed = [incident for incident in incidents.values() if original[incident.pk] != _values(incident)]
-    Incident.objects.bulk_update(changed, WRITTEN_FIELDS)
+    # One statement with a row for each. That of `bulk_update` has a condition for each row and field.
+    Incident.objects.bulk_create(
+        changed, update_conflicts=True, unique_fields=["id"], update_fields=list(WRITTEN_FIELDS)
+    )
     members.write()
     IncidentNote.objects.bulk_create(run.notes)
+    folding.fold({note.incident_id for note in run.notes})
     for incident, moment in run.notifications:
         outbox.enqueue_notifications(incident, moment)
     return run
@@ -134,7 +162,7 @@ def _resolved_recently(now: datetime, new: list[Finding]) -> dict[tuple[str, str
         about__in={finding.about for finding in new},
     )
     wanted = {(finding.cause, finding.about) for finding in new}
-    rows = recent.order_by("resolved_at", "pk").select_for_update(no_key=True)
+    rows = sorted(_locked_by_us(recent)[0], key=lambda incident: (incident.resolved_at, incident.pk))
     return {(i.cause, i.about): i for i in rows if (i.cause, i.about) in wanted}
 
 

@@ -29,7 +29,7 @@ function init()
   quota = tonumber(os.getenv("BENCH_JOBS"))
   tracing = os.getenv("BENCH_TRACE") ~= ""
   headers = { ["Authorization"] = "Bearer " .. token, ["Content-Type"] = "application/json" }
-  first, last, jobs, claims, calls, wrong, empty, ended = 0, 0, 0, 0, 0, 0, 0, 0
+  first, last, jobs, claims, calls, wrong, unavailable, empty, ended = 0, 0, 0, 0, 0, 0, 0, 0, 0
   sizes = {} -- answers by their number of jobs
   seconds = {} -- jobs by the second in which they were accepted
   complaint = ""
@@ -106,6 +106,7 @@ function done(summary, latency)
     for second, count in ipairs(thread:get("seconds")) do io.write(string.format("second %d %d\n", second, count)) end
     local took = thread:get("took")
     for call, at in ipairs(thread:get("at")) do io.write(string.format("call %.6f %.6f\n", at, took[call])) end
+    io.write(string.format("unavailable %d\n", thread:get("unavailable")))
     if thread:get("complaint") ~= "" then io.write("complaint " .. thread:get("complaint"):gsub("\n", " ") .. "\n") end
   end
   for _, share in ipairs({ 50, 90, 95, 99, 99.9 }) do

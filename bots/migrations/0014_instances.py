@@ -22,7 +22,7 @@ def text():
 
 
 class Migration(migrations.Migration):
-    dependencies = [("bots", "0012_kinds_checked")]
+    dependencies = [("bots", "0021_validate_acts")]
 
     operations = [
         migrations.AddField("bot", "instances_changed_at", models.DateTimeField(blank=True, editable=False, null=True)),

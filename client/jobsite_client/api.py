@@ -32,13 +32,13 @@ from .messages import (
     rejected,
     slots_body,
 )
-from .transport import Transport
+from .schedules import ScheduleCalls
 
 # The most jobs the server takes in one bulk call.
 BULK_LIMIT = 10_000
 
 
-class Client(Transport):
+class Client(ScheduleCalls):
     """Jobsite's API at `url`, called with a bot's token or a user's API key. Thread-safe.
 
     Every method raises `Unauthorized` for a bad token, `Unavailable` when the server could not be reached for
@@ -235,7 +235,7 @@ class Client(Transport):
         return json_object(self.call("GET", f"jobs/{job_id}"))
 
     def jobs(self, **filters: str | int) -> dict[str, Any]:
-        """One page of jobs, as the server gives it. Filters: `status`, `kind`, `bot`, and `cursor` for later pages."""
+        """One page of jobs. Filters: `status`, `kind`, `key` with its `kind`, `bot`, and `cursor` for later pages."""
         return json_object(self.call("GET", "jobs", params=filters))
 
     def events(self, job_id: JobId) -> Any:

@@ -14,8 +14,9 @@ from django.template.response import TemplateResponse
 
 from bots import audit
 from jobs import lifecycle
+from jobs.bounds import PRIORITY_LIMIT, REASON_LENGTH
 from jobs.lifecycle import By, Change
-from jobs.models import PRIORITY_LIMIT, REASON_LENGTH, Job, JobEvent
+from jobs.models import Job, JobEvent
 from jobs.states import JobStatus, Verb
 from jobs.stats.counts import Count
 from jobs.transitions import OPERATIONS, Operation

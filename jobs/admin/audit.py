@@ -12,6 +12,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 
 from bots import audit
+from bots.acts import about
 from bots.models import AuditEntry
 from jobs.admin.events import CappedPaginator
 from jobsite.lib.admin import GuardedActions
@@ -120,7 +121,7 @@ class AuditEntryAdmin(GuardedActions):
 
     @admin.display(description="object")
     def about(self, entry: AuditEntry) -> str:
-        words = f"{entry.object_type} {entry.object_name}"
+        words = about(entry.object_type, entry.object_id, entry.object_name)
         try:
             url = reverse(f"admin:{PAGES[entry.object_type]}_change", args=[entry.object_id]) if entry.object_id else ""
         except (KeyError, NoReverseMatch):

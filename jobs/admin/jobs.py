@@ -101,7 +101,7 @@ class JobAdmin(JobColumns, AddsJobs, AuditedAdmin):
         """Prefill a new job from the last one of its kind."""
         kind = request.GET.get("kind", "").replace("\0", "")
         kind = kind if payloads.may_see(request.user) else ""
-        last = Job.objects.filter(pk__in=index_merge.ids(index_merge.ranges(kind=kind), 1)).first() if kind else None
+        last = Job.objects.filter(pk__in=index_merge.ids(index_merge.select(kinds=[kind]), 1)).first() if kind else None
         return {"kind": kind} | ({"payload": last.payload, "priority": last.priority} if last else {})
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:

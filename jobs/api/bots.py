@@ -21,6 +21,7 @@ from jobs.errors import NameTaken
 from jobs.lifecycle import By
 from jobs.models import Job
 from jobs.turns import idle
+from jobsite.lib import outcomes
 from jobsite.lib.cursor_page import CursorPage
 from jobsite.lib.errors import Invalid, NotFound
 from jobsite.lib.params import bot_id_in, only_known
@@ -77,7 +78,7 @@ def register(request: HttpRequest, data: schemas.BotIn) -> Any:
     try:
         new = Bot(name=data.name, kinds=data.kinds, capacity=data.capacity)
         new.full_clean(validate_unique=False, validate_constraints=False)
-        with transaction.atomic():
+        with transaction.atomic(), outcomes.before_commit():
             bot, token = roster.register(**data.model_dump(), by=audited(request))
             # Before the commit: after it nothing may fail, for the token is shown this once.
             bot.refresh_from_db()
@@ -143,7 +144,7 @@ def resume(
     if data.instance is not None:
         lifecycle.resume_instance(bot, data.instance, by=By.operator(by), reason=data.reason)
     else:
-        with transaction.atomic():
+        with transaction.atomic(), outcomes.before_commit():
             roster.resume(Bot.objects.filter(pk=bot.pk), by=by, reason=data.reason)
             roster.clear_quarantine(Bot.objects.filter(pk=bot.pk), by=by, reason=data.reason)
     return _changed(bot, "resumed", f"{_named(bot, data)} gets new jobs.")

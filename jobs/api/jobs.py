@@ -13,6 +13,7 @@ from bots.models import NAME_LENGTH, Bot
 from jobs import lifecycle, payloads
 from jobs.api import schemas
 from jobs.api.auth import bot_of, by_of, either, enqueuer, key_of, people_only, require, user_of
+from jobs.bounds import KEY_LENGTH
 from jobs.enqueue import insert, refusals
 from jobs.enqueue.new_job import JobIn
 from jobs.explain import why
@@ -34,6 +35,7 @@ def job_out(job: Job, user: User) -> dict[str, Any]:
     fields = (
         "id", "status", "priority", "run_at", "key", "attempt", "max_attempts", "claimed_at", "started_at",
         "heartbeat_at", "deadline_at", "finished_at", "created_at", "progress", "progress_note",
+        "schedule", "scheduled_for",
     )  # fmt: skip
     return (
         {name: getattr(job, name) for name in fields}
@@ -67,11 +69,12 @@ def enqueue(request: HttpRequest, data: JobIn) -> Any:
 
 @router.get("/jobs", response=schemas.JobsOut)
 def jobs(request: HttpRequest) -> Any:
-    """Jobs, newest first. Filters: `status`, `kind`, `bot` (who holds it: id or name); `limit` and `cursor` page."""
-    only_known(request, ("status", "kind", "bot", "limit", "cursor"))
+    """Jobs, newest first. Filters: `status`, `kind`, `key` (with its `kind`), `bot` (who holds it: id or name); `limit`
+    and `cursor` page."""
+    only_known(request, ("status", "kind", "key", "bot", "limit", "cursor"))
     kind = text_in(request, "kind", NAME_LENGTH)
-    kinds = [kind] if kind else key_of(request).kinds or [""]
-    user = require(request, "jobs.view_job", kinds=kinds if any(kinds) else ())
+    kinds = [kind] if kind else key_of(request).kinds
+    user = require(request, "jobs.view_job", kinds=kinds)
     found, statuses = Job.objects.all(), JobStatus.values
     if status := request.GET.get("status"):
         if status not in JobStatus.values:
@@ -82,8 +85,14 @@ def jobs(request: HttpRequest) -> Any:
         found = found.filter(claimed_by=Bot.objects.filter(**({"pk": bot} if by_id else {"name": bot})).first())
         statuses = [status for status in statuses if status in HELD]
     page = CursorPage.from_request(request)
-    found = page.newest_first(found)
-    ids = index_merge.ids([r for k in kinds for r in index_merge.ranges(found, statuses=statuses, kind=k)], page.reads)
+    if key := text_in(request, "key", KEY_LENGTH):
+        if not kind:
+            raise Invalid("key: name its kind as well; another kind may have a job with the same key.")
+        # The index of keys finds it; with the status or an order PostgreSQL might take another.
+        one = found.select_related("claimed_by").filter(kind=kind, key=key)
+        return {"jobs": [job_out(job, user) for job in one if job.status in statuses], "next_cursor": None}
+    selection = index_merge.select(found, statuses=statuses, kinds=kinds).between(before=page.cursor)
+    ids = index_merge.ids(selection, page.reads)
     rows, next_cursor = page.cut(Job.objects.select_related("claimed_by").filter(pk__in=ids).order_by("-id"))
     return {"jobs": [job_out(job, user) for job in rows], "next_cursor": next_cursor}
 

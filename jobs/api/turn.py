@@ -4,6 +4,7 @@ Django gets only calls that are refused before they are a turn (a wrong host, a 
 strict parser. The operations declared here for it, and for the OpenAPI document, end in the same `respond`.
 """
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 from wsgiref.types import WSGIEnvironment
 
@@ -15,11 +16,12 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from bots import tokens
-from bots.auth import bearer
+from bots.auth import bearer, digest_of
 from bots.instances import INSTANCE_LENGTH
 from jobs import lifecycle
 from jobs.api import schemas
 from jobs.api.auth import bots_only, instance_of
+from jobs.api.runners import InThread, Runner, in_thread
 from jobs.errors import LeaseLost
 from jobs.lifecycle import ClaimRequest, TurnRow
 from jobs.turns import waiting
@@ -42,6 +44,10 @@ REPORTS = {"complete": "completed", "fail": "failed", "heartbeat": "heartbeats"}
 _LIST: TypeAdapter[list[Any]] = TypeAdapter(list[schemas.CompleteItem | schemas.FailItem | schemas.HeartbeatItem])
 
 
+#: Where Django reads the host from.
+_HOST_HEADERS = ("HTTP_X_FORWARDED_HOST", "HTTP_HOST", "SERVER_NAME", "SERVER_PORT", "wsgi.url_scheme")
+
+
 class TurnResponse(NamedTuple):
     """A response for the web server."""
 
@@ -60,6 +66,14 @@ class TurnResponse(NamedTuple):
         return HttpResponse(self.body, status=self.status, reason=self.reason, headers=self.headers)
 
 
+class Turn(NamedTuple):
+    """A turn that a bot asks for: its token's digest, the body, and the name of the instance."""
+
+    digest: bytes
+    data: schemas.ClaimIn | schemas.ExchangeIn
+    instance: str
+
+
 class Envelope(HttpRequest):
     """The parts of a request from which Django reads its host, and whether it came by HTTPS."""
 
@@ -68,6 +82,11 @@ class Envelope(HttpRequest):
 
     def _get_scheme(self) -> str:
         return str(self.META.get("wsgi.url_scheme"))
+
+
+def is_secure(environ: WSGIEnvironment) -> bool:
+    """Whether a request came by HTTPS, perhaps by a proxy that says so."""
+    return bool(Envelope(environ).is_secure())
 
 
 @router.post("/claim", response=schemas.ClaimOut)
@@ -84,21 +103,17 @@ def exchange(request: HttpRequest, data: schemas.ExchangeIn = Body(default_facto
 
 
 def _from_django(request: HttpRequest, data: schemas.ClaimIn | schemas.ExchangeIn) -> HttpResponse:
-    token = bearer(request.headers.get("Authorization", ""))
-    return respond(tokens.digest(token), data, instance_of(request)).to_response()
+    digest = tokens.digest(bearer(request.headers.get("Authorization", "")))
+    return in_thread(respond(Turn(digest, data, instance_of(request)), InThread())).to_response()
 
 
-def answer(environ: WSGIEnvironment) -> TurnResponse | None:
-    """Answer a turn. None: the call is not one, nothing was done, and Django answers it.
-
-    Its body can be read again. Raises errors for a body that is not read, and for a turn that is refused.
-    """
+def read(environ: WSGIEnvironment) -> Turn | None:
+    """Read a turn from its request. None: it is not one, and Django answers it. Its body can be read again."""
     adapter = _BODIES.get(environ["PATH_INFO"])
     if adapter is None or environ["REQUEST_METHOD"] != "POST" or not _well_addressed(environ):
         return None
-    token = bearer(environ.get("HTTP_AUTHORIZATION", ""))
-    instance = environ.get("HTTP_BOT_INSTANCE", "").strip()
-    if not token or token.startswith(tokens.KEY_PREFIX):
+    digest, instance = digest_of(environ), environ.get("HTTP_BOT_INSTANCE", "").strip()
+    if digest is None or bearer(environ["HTTP_AUTHORIZATION"]).startswith(tokens.KEY_PREFIX):
         return None
     if len(instance) > INSTANCE_LENGTH or header_fault(instance):
         return None
@@ -111,16 +126,22 @@ def answer(environ: WSGIEnvironment) -> TurnResponse | None:
             check(data, results=len(body) * 2 > settings.MAX_RESULT_BYTES)
     except (ValidationError, Invalid):
         return None
-    return respond(tokens.digest(token), data, instance)
+    return Turn(digest, data, instance)
 
 
 def _well_addressed(environ: WSGIEnvironment) -> bool:
     """Whether the host is allowed, and the scheme is HTTPS where it must be."""
-    envelope = Envelope(environ)
-    if settings.SECURE_SSL_REDIRECT and not envelope.is_secure():
+    if settings.SECURE_SSL_REDIRECT and not is_secure(environ):
         return False
+    names = tuple([environ.get(name, "") for name in _HOST_HEADERS])
+    return _is_allowed(names, tuple(settings.ALLOWED_HOSTS))
+
+
+@lru_cache(maxsize=1000)
+def _is_allowed(names: tuple[str, ...], allowed: tuple[str, ...]) -> bool:
+    environ = {name: text for name, text in zip(_HOST_HEADERS, names, strict=True) if text}
     try:
-        envelope.get_host()
+        Envelope(environ).get_host()
     except DisallowedHost:
         return False
     return True
@@ -139,18 +160,19 @@ def check(data: schemas.ExchangeIn, *, results: bool = True) -> None:
         check_json(done.result, f"completed[{i}].result", settings.MAX_RESULT_BYTES)
 
 
-def respond(digest: bytes, data: schemas.ClaimIn | schemas.ExchangeIn, instance: str) -> TurnResponse:
-    """Take the turn of the bot with this token, which may wait for jobs, and answer it."""
+async def respond(turn: Turn, runner: Runner) -> TurnResponse:
+    """Take the turn, which may wait for jobs, and answer it."""
+    digest, data, instance = turn
     # Until the turn is taken, log lines look up the bot by this.
     log_context.bind(_digest=digest)
     reports, ask = ({}, data) if isinstance(data, schemas.ClaimIn) else (_reports(data), data.claim)
     wanted = ClaimRequest(ask.limit, ask.kinds, ask.start) if ask else None
     slots = None if data.slots is None else data.slots.kept
-    row = lifecycle.take_turn(lifecycle.turn_request(digest, wanted, reports, instance=instance, slots=slots))
+    row = await runner.take(lifecycle.turn_request(digest, wanted, reports, instance=instance, slots=slots))
     log_context.bind(bot=row.name, bot_id=row.bot)
     headers, last = {"Content-Type": "application/json; charset=utf-8"}, row
     if ask and wanted and ask.wait and not row.n:
-        last, waited = _wait(digest, row, wanted, ask.wait, instance)
+        last, waited = await _wait(turn, row, wanted, ask.wait, runner)
         if not waited:
             headers["Retry-After"] = str(waiting.RETRY_AFTER)
     head = _report_results(data, row) if isinstance(data, schemas.ExchangeIn) else ""
@@ -165,14 +187,14 @@ def _reports(data: schemas.ExchangeIn) -> dict[str, str]:
     return {verb: _LIST.dump_json(items, exclude_unset=True).decode() for verb, items in lists.items() if items}
 
 
-def _wait(digest: bytes, row: TurnRow, wanted: ClaimRequest, seconds: float, instance: str) -> tuple[TurnRow, bool]:
+async def _wait(turn: Turn, row: TurnRow, wanted: ClaimRequest, seconds: float, runner: Runner) -> tuple[TurnRow, bool]:
     """Wait for a job. False: there was no room to wait, and the client should try again later."""
     if not row.room:
         return row, False
 
-    def claim_again() -> tuple[TurnRow | None, bool]:
+    async def claim_again() -> tuple[TurnRow | None, bool]:
         try:
-            found = lifecycle.take_turn(lifecycle.turn_request(digest, wanted, instance=instance))
+            found = await runner.take(lifecycle.turn_request(turn.digest, wanted, instance=turn.instance))
         except (JobsiteError, *outcomes.ERRORS) as error:
             # Its token was revoked, or its process replaced, or nothing was claimed. Its reports hold.
             if isinstance(error, JobsiteError) or outcomes.nothing_done(error):
@@ -181,7 +203,9 @@ def _wait(digest: bytes, row: TurnRow, wanted: ClaimRequest, seconds: float, ins
         return found, found.n > 0 or not found.room
 
     kinds = None if row.kinds is None else tuple(row.kinds)
-    found, waited = log_context.waited(lambda: waiting.poll(claim_again, kinds, seconds, row.bot, instance))
+    with log_context.waiting():
+        woken = runner.woken()
+        found, waited = await waiting.poll(claim_again, kinds, seconds, row.bot, woken, turn.instance)
     return found or row, waited
 
 

@@ -1,5 +1,6 @@
 """Insert jobs: a few in one statement, larger sets by COPY. All or none; creates kinds that are new."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -65,13 +66,43 @@ def enqueue(new: Sequence[NewJob]) -> list[tuple[int, bool]]:
 
 
 def enqueue_one(new: NewJob) -> tuple[Job, bool]:
-    """Add one job. Returns it, and whether it was created: read before the commit, after which nothing may fail."""
+    """Add one job. Returns it, and whether it was created.
+
+    Nearly every one is a statement of its own. One whose key exists, or whose kind is new or has a bound, takes the
+    way of several; it is read before the commit, after which nothing may fail.
+    """
+    job = _retry_deadlocks(lambda: _insert_one(new))
+    if job is not None:
+        notifications.announce({new.kind: int(new.run_at is None)})
+        return job, True
 
     def write(kinds: Kinds) -> tuple[tuple[Job, bool], Mapping[str, int]]:
         ((job_id, created),), due = _insert_few([new], kinds)
         return (Job.objects.select_related("claimed_by").get(pk=job_id), created), due
 
     return _retry_deadlocks(lambda: _insert({new.kind}, write))
+
+
+def enqueue_within(new: Sequence[NewJob]) -> list[tuple[int, bool]]:
+    """Add a few jobs in the caller's transaction, which goes on if they are refused. Returns what `enqueue` does."""
+    jobs, due = _insert_few(new, _lock_kinds(sorted({job.kind for job in new})))
+    notifications.announce(due)
+    return jobs
+
+
+def _insert_one(new: NewJob) -> Job | None:
+    """Insert a job in a statement of its own; None if it is not so simple, and then nothing was done."""
+    bounds = {pending.ALL: settings.MAX_PENDING} if settings.MAX_PENDING else {}
+    try:
+        pending.figures.admit(bounds, Counter([new.kind]))
+    except TooManyPending:
+        # Unless it exists already.
+        return None
+    params = new._asdict() | {"payload": json.dumps(new.payload, allow_nan=False), "key": new.key or None}
+    jobs = list(Job.objects.raw(SQL.text("enqueue_one"), params))
+    if not jobs:
+        pending.figures.add(bounds, Counter({new.kind: -1}))
+    return jobs[0] if jobs else None
 
 
 def enqueue_rows(rows: Rows, *, ids: bool = False) -> Enqueued:
@@ -134,7 +165,7 @@ def enqueue_ahead(jobs: Iterator[NewJob]) -> tuple[int, Iterator[NewJob]]:
 
 
 def _insert(kinds: Collection[str], write: Callable[[Kinds], tuple[T, Mapping[str, int]]]) -> T:
-    """Insert jobs in one transaction: first kinds that are new, then the jobs, by `write`. Every new job comes by here.
+    """Insert jobs in one transaction: first kinds that are new, then the jobs, by `write`.
 
     `write` returns its result and how many jobs of each kind are due now, which are announced to waiting claims.
     """
@@ -180,10 +211,7 @@ def _admit(kinds: Kinds, new: Counter[str], created: Callable[[], Counter[str]])
 def _insert_few(new: Sequence[NewJob], kinds: Kinds) -> tuple[list[tuple[int, bool]], Mapping[str, int]]:
     """Insert jobs in one statement. Returns what `enqueue` does, and how many of each kind are due now."""
     _admit(kinds, Counter([job.kind for job in new]), lambda: _count_created(new))
-    rows = [
-        {**job._asdict(), "run_at": job.run_at.isoformat() if job.run_at else None, "key": job.key or None}
-        for job in new
-    ]
+    rows = [{**job._asdict(), **_moments(job), "key": job.key or None} for job in new]
     ids: list[int | None] = [row["id"] for row in run("enqueue", rows=rows)]
     existing = _existing({(job.kind, job.key) for job, job_id in zip(new, ids, strict=True) if job_id is None})
     due = Counter(job.kind for job, job_id in zip(new, ids, strict=True) if job_id is not None and not job.run_at)
@@ -191,6 +219,11 @@ def _insert_few(new: Sequence[NewJob], kinds: Kinds) -> tuple[list[tuple[int, bo
         (existing[(job.kind, job.key)], False) if job_id is None else (job_id, True)
         for job, job_id in zip(new, ids, strict=True)
     ], due
+
+
+def _moments(job: NewJob) -> dict[str, str | None]:
+    moments = {"run_at": job.run_at, "scheduled_for": job.scheduled_for}
+    return {name: None if at is None else at.isoformat() for name, at in moments.items()}
 
 
 def _existing(keys: Collection[tuple[str, str | None]]) -> dict[tuple[str, str | None], int]:

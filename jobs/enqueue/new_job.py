@@ -16,7 +16,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from bots.models import NAME_LENGTH
-from jobs.models import KEY_LENGTH, MAX_ATTEMPTS_LIMIT, PRIORITY_LIMIT
+from jobs.bounds import KEY_LENGTH, MAX_ATTEMPTS_LIMIT, PRIORITY_LIMIT
 from jobsite.lib.names import KIND_PATTERN
 from jobsite.lib.strict_json import first_fault, is_small_and_plain, unkeepable
 
@@ -56,8 +56,18 @@ def _no_nul(text: str) -> str:
     return text
 
 
+# In Rust `$` is the end of the text, which Python writes `\Z`.
+Kind = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH, pattern=KIND_PATTERN.replace(r"\Z", "$"))]
+Payload = Annotated[Any, AfterValidator(_json_payload)]
+Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_iso_time), AfterValidator(_within_years)]
+Key = Annotated[str, Field(min_length=1, max_length=KEY_LENGTH), AfterValidator(_no_nul)]
+
+
 class NewJob(NamedTuple):
-    """A job to create. `max_attempts` None: the kind's; `run_at` None: now; `key` None or empty: no key."""
+    """A job to create. `max_attempts` None: the kind's; `run_at` None: now; `key` None or empty: no key.
+
+    A job of a schedule has its name and the moment it is for. COPY leaves them out.
+    """
 
     kind: str
     payload: Any
@@ -65,6 +75,8 @@ class NewJob(NamedTuple):
     run_at: datetime | None = None
     key: str | None = None
     max_attempts: int | None = None
+    schedule: str = ""
+    scheduled_for: datetime | None = None
 
 
 class JobIn(BaseModel):
@@ -72,16 +84,11 @@ class JobIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    # In Rust `$` is the end of the text, which Python writes `\Z`.
-    kind: str = Field(min_length=1, max_length=NAME_LENGTH, pattern=KIND_PATTERN.replace(r"\Z", "$"), examples=["sum"])
-    payload: Annotated[Any, AfterValidator(_json_payload)] = Field(default_factory=dict, description="Any JSON.")
+    kind: Kind = Field(examples=["sum"])
+    payload: Payload = Field(default_factory=dict, description="Any JSON.")
     priority: int = Field(0, ge=-PRIORITY_LIMIT, le=PRIORITY_LIMIT, description="Higher goes first.")
-    run_at: (
-        Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_iso_time), AfterValidator(_within_years)] | None
-    ) = Field(None, description="Not before this moment. Without it: now.")
-    key: Annotated[str, Field(min_length=1, max_length=KEY_LENGTH), AfterValidator(_no_nul)] | None = Field(
-        None, description="The same key of the same kind is the same job."
-    )
+    run_at: Moment | None = Field(None, description="Not before this moment. Without it: now.")
+    key: Key | None = Field(None, description="The same key of the same kind is the same job.")
     max_attempts: int | None = Field(None, ge=1, le=MAX_ATTEMPTS_LIMIT, description="Without it: the kind's.")
 
     def to_new(self) -> NewJob:

@@ -28,7 +28,8 @@ class Step:
 
 def timeline(job: Job, events: Iterable[JobEvent]) -> list[Step]:
     """Return the steps from enqueue to now: attempts, bots, last heartbeats, ends, and late results."""
-    steps = [Step(job.created_at, "wait", "enqueued", f"priority {job.priority}" if job.priority else "")]
+    by = f"enqueued by schedule {job.schedule}" if job.schedule else "enqueued"
+    steps = [Step(job.created_at, "wait", by, f"priority {job.priority}" if job.priority else "")]
     shown_attempts: set[int] = set()
     for event in events:
         if event.verb in transitions.ENDING and event.attempt not in shown_attempts:

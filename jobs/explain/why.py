@@ -62,7 +62,15 @@ def explain(job: Job, user: AbstractBaseUser | AnonymousUser | None = None) -> E
         job, events = payloads.job_for(user, job), payloads.events_for(user, events)
     found = {**dict.fromkeys(HELD, _held), **dict.fromkeys(FINISHED, _finished)}.get(JobStatus(job.status), _pending)
     why, evidence = found(job, events)
+    if job.schedule:
+        evidence.append(_schedule(job))
     return Explained(job.pk, job.kind_id, str(job.status), why, evidence)
+
+
+def _schedule(job: Job) -> Evidence:
+    at = job.scheduled_for or job.created_at
+    says = f"{job.schedule} made it for {exact(at)}, {words(job.created_at - at)} after that"
+    return Evidence("schedule", says, {"schedule": job.schedule, "scheduled_for": job.scheduled_for})
 
 
 def _ago(moment: datetime) -> str:

@@ -21,14 +21,14 @@ from jobs.lifecycle.orders import orders, pause_instance, restart, resume_instan
 from jobs.lifecycle.processes import attend, goodbye, hello, lost_leases, see, take_restart
 from jobs.lifecycle.reports import claim, complete, fail, hand_back, heartbeat, start
 from jobs.lifecycle.retention import prune, prune_instances
-from jobs.lifecycle.turn import TurnRequest, TurnRow, take_turn, turn_request
+from jobs.lifecycle.turn import TurnRequest, TurnRow, take_turn, take_turn_on_loop, turn_request
 from jobs.lifecycle.values import SWEEP, By, Change, Claimed, ClaimRequest, Outcome, Renewed, Report
 
 __all__ = [
     "SWEEP", "By", "Change", "ClaimRequest", "Claimed", "Health", "LeaseCheck", "Outcome", "Renewed", "Report",
     "TurnRequest", "TurnRow", "accept", "attend", "cancel", "check_leases", "claim", "complete", "expire", "fail",
-    "flag", "give_up", "goodbye", "hand_back", "heartbeat", "hello", "holding", "lock_bots", "lost_leases", "mark_down",
-    "orders", "pause_instance", "prioritise", "prune", "prune_instances", "quarantine", "refusals", "regrade",
-    "regrade_locked", "release", "restart", "resume_instance", "retry", "schedule_checks", "see", "start",
-    "take_restart", "take_turn", "turn_request",
+    "flag", "give_up", "goodbye", "hand_back", "heartbeat", "hello", "holding", "lock_bots", "lost_leases",
+    "mark_down", "orders", "pause_instance", "prioritise", "prune", "prune_instances", "quarantine", "refusals",
+    "regrade", "regrade_locked", "release", "restart", "resume_instance", "retry", "schedule_checks", "see", "start",
+    "take_restart", "take_turn", "take_turn_on_loop", "turn_request",
 ]  # fmt: skip

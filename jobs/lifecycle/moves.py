@@ -14,6 +14,7 @@ from jobs.lifecycle.values import By, Change
 from jobs.states import JobStatus, Verb
 from jobs.transitions import Counted
 from jobs.turns import notifications
+from jobsite.lib import outcomes
 
 
 def release(job_ids: Iterable[int], *, by: By, reason: str = "") -> list[Change]:
@@ -85,7 +86,7 @@ def end(verb: Verb, rows: list[dict[str, Any]], by: By, *, keep_health: bool = F
         "to": targets[0] if len(targets) == 1 else None,
         "uncounts": int(transitions.rows(verb)[0].counted == Counted.NO),
     }
-    with transaction.atomic():
+    with transaction.atomic(), outcomes.before_commit():
         for row in rows:
             row["reason"] = row.get("reason") or ""
         params |= {"verb": verb, "actor": by.actor, "by": by.name, "audit": audit.entry_of(by)}
@@ -101,7 +102,7 @@ def _move(verb: Verb, job_ids: Iterable[int], by: By, reason: str, **params: Any
     ids = sorted(set(job_ids))
     asked = dict(params)
     params |= {"from": transitions.sources(verb), "actor": by.actor, "by": by.name, "reason": reason}
-    with transaction.atomic():
+    with transaction.atomic(), outcomes.before_commit():
         params["audit"] = audit.entry_of(by)
         changes = [Change(**row) for row in run(verb, ids=ids, **params)]
         announce_pending(changes)

@@ -16,6 +16,7 @@ from jobs.lifecycle.moves import release
 from jobs.lifecycle.processes import instances_changed
 from jobs.lifecycle.values import By, Change
 from jobs.models import Job
+from jobsite.lib import outcomes
 from jobsite.lib.clock import moment
 from jobsite.lib.errors import NotFound
 
@@ -32,7 +33,7 @@ def restart(bots: QuerySet[Bot], *, by: By, reason: str = "", instance: str | No
 
     An instance gets no jobs until it calls hello. One that never does is asked once, in the answer to a claim.
     """
-    with transaction.atomic():
+    with transaction.atomic(), outcomes.before_commit():
         ids = list(bots.values_list("pk", flat=True))
         held = Job.objects.held().filter(claimed_by__in=ids)
         if instance is not None:
@@ -76,7 +77,7 @@ def resume_instance(bot: Bot, name: str, *, by: By, reason: str = "") -> int:
 
 
 def _set(verb: Act, bot: Bot, name: str, by: By, reason: str, fields: dict[str, Any]) -> int:
-    with transaction.atomic():
+    with transaction.atomic(), outcomes.before_commit():
         Bot.objects.select_for_update(no_key=True).get(pk=bot.pk)
         row = bot.instances.current().filter(name=name).first()
         if row is None:

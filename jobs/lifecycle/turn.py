@@ -6,6 +6,7 @@ Turns of several bots that come at the same time are one statement (jobs/turns/c
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -19,12 +20,14 @@ from jobs.lifecycle.holders import regrade
 from jobs.lifecycle.late import log_turn
 from jobs.lifecycle.statements import SQL
 from jobs.lifecycle.values import ClaimRequest
+from jobs.turns import notifications
 from jobs.turns.combining import Combiner, RetryAlone
 from jobs.turns.frontier import Frontiers, Position, Search
 from jobsite.lib import refusals
 from jobsite.lib.connections import places
-from jobsite.lib.db import fetch, refused_by_server, repeats_slow_call
+from jobsite.lib.db import fetch, refused_by_server, repeats_slow_call, repeats_slow_call_on_loop
 from jobsite.lib.errors import Unauthorized, Unavailable
+from jobsite.lib.threads import Threads
 
 #: For how many bots a process remembers the kinds.
 MAX_REMEMBERED = 100_000
@@ -34,6 +37,8 @@ MAX_COMBINED_BYTES, MAX_COMBINED_CLAIM = 8192, 25
 MAX_BATCH, MAX_WAIT = 32, 0.1
 #: Seconds before a turn that ended in a deadlock is repeated.
 DEADLOCK_PAUSE = 0.05
+#: Outcomes of turns that were not taken and are sent again.
+SENT_AGAIN = ("other_kinds", "stuck")
 #: How many turns with a larger claim are executed at once: with others in parallel each only takes longer.
 LARGE_AT_ONCE = 4
 
@@ -123,7 +128,22 @@ def take_turn(request: TurnRequest) -> TurnRow:
     Unauthorized for an unknown token, InstanceReplaced when it claims and a newer instance has come in its place, or
     its own has ended: then nothing was done. Unavailable when a row that it needs stays locked.
     """
-    row = _send_with_others(request)
+    return _concluded(request, _send(request))
+
+
+async def take_turn_on_loop(request: TurnRequest, threads: Threads) -> TurnRow:
+    """Do the same for a task of an event loop. What waits for the database does so in `threads`."""
+    if _is_small(request) and not repeats_slow_call_on_loop():
+        row = await _combiner.call_on_loop((request.takes, request.asked), request.digest, request, threads)
+    else:
+        row = await threads.run_in_context(_send_by_itself, request)
+    if row is None or row.outcome in SENT_AGAIN:
+        return await threads.run_in_context(_concluded, request, row)
+    return _concluded(request, row)
+
+
+def _concluded(request: TurnRequest, row: TurnRow | None) -> TurnRow:
+    """Send the turn once more if it has to be, and raise the error of one that was not taken."""
     if row is not None and row.outcome == "other_kinds":
         # Its kinds are known now.
         row = _send_alone(request._replace(takes=_takes.get(request.digest or b"", ())))
@@ -136,6 +156,8 @@ def take_turn(request: TurnRequest) -> TurnRow:
         raise replaced(row.name, row.instance, mine, paused=row.paused, restart=row.restart)
     if row.changes or row.refused:
         log_turn(row.bot, row.name, row.changes, row.refused)
+    if row.changes:
+        notifications.announce(Counter(change["kind"] for change in json.loads(row.changes) if change.get("due")))
     return row
 
 
@@ -157,21 +179,28 @@ _takes: dict[bytes, tuple[str, ...]] = {}
 _large = threading.BoundedSemaphore(LARGE_AT_ONCE)
 
 
-def _send_with_others(request: TurnRequest) -> TurnRow | None:
-    if request.limit > MAX_COMBINED_CLAIM and not connection.in_atomic_block:
-        # After this time it is executed anyway: those before it may wait for locks that it does not need.
-        acquired = _large.acquire(timeout=MAX_WAIT)
-        try:
-            return _send_alone(request)
-        finally:
-            if acquired:
-                _large.release()
-    if request.digest not in _takes or len(request.text) > MAX_COMBINED_BYTES or connection.in_atomic_block:
+def _is_small(request: TurnRequest) -> bool:
+    """Whether the turn may be sent with others: its bot is known, and it does not make them wait."""
+    return request.digest in _takes and request.limit <= MAX_COMBINED_CLAIM and len(request.text) <= MAX_COMBINED_BYTES
+
+
+def _send(request: TurnRequest) -> TurnRow | None:
+    # One like a call that is slow goes alone, perhaps to a locked row.
+    if _is_small(request) and not connection.in_atomic_block and not repeats_slow_call():
+        return _combiner.call((request.takes, request.asked), request.digest, request)
+    return _send_by_itself(request)
+
+
+def _send_by_itself(request: TurnRequest) -> TurnRow | None:
+    if request.limit <= MAX_COMBINED_CLAIM or connection.in_atomic_block:
         return _send_alone(request)
-    if repeats_slow_call():
-        # Perhaps at a locked row. Nobody else should wait with this one.
+    # After this time it is executed anyway: those before it may wait for locks that it does not need.
+    acquired = _large.acquire(timeout=MAX_WAIT)
+    try:
         return _send_alone(request)
-    return _combiner.call((request.takes, request.asked), request.digest, request)
+    finally:
+        if acquired:
+            _large.release()
 
 
 def _send_alone(request: TurnRequest) -> TurnRow | None:
@@ -196,10 +225,10 @@ def send(requests: Sequence[TurnRequest]) -> list[TurnRow | None]:
     for last in (False, True):
         try:
             if len(requests) == 1:
-                return _send(requests)
+                return _execute(requests)
             # Of several bots: it takes no caller's own place.
             with places.held_by(places.Caller(places.Kind.BOT)):
-                return _send(requests)
+                return _execute(requests)
         except DatabaseError as error:
             refusal = refused_by_server(error)
             if refusal is not None and len(requests) > 1:
@@ -215,7 +244,7 @@ def send(requests: Sequence[TurnRequest]) -> list[TurnRow | None]:
     raise AssertionError
 
 
-def _send(requests: Sequence[TurnRequest]) -> list[TurnRow | None]:
+def _execute(requests: Sequence[TurnRequest]) -> list[TurnRow | None]:
     takes, asked = requests[0].takes, requests[0].asked
     now = time.monotonic()
     start = frontiers.start((takes, asked), now)

@@ -1,56 +1,123 @@
 """Read jobs in the order of their ids, at a cost that depends on the rows asked for and not on the table.
 
 The primary key orders all jobs, and `job_at_rest` those that no bot holds, by status and kind. Held jobs are few and
-can be sorted. So jobs of some statuses or of a kind are merged from index ranges, each in order; PostgreSQL merges them
-only as far as they are read (docs/decisions/0003-schema.md).
+can be sorted. So jobs of some statuses or kinds are merged from ranges of indexes, each in order, in one statement that
+is the same for any number of kinds (docs/decisions/0003-schema.md).
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db import connection
+from django.db.models import BooleanField, Q
+from django.db.models.expressions import RawSQL
 
-from jobs.models import Job, JobKind, JobQuerySet
+from jobs.models import Job, JobQuerySet
 from jobs.states import AT_REST, HELD, JobStatus
+from jobsite.lib.sql import Statements
+
+#: The condition of `job_at_rest`: PostgreSQL uses the index where it stands.
+_AT_REST = "status IN ({})".format(", ".join(f"'{status}'" for status in AT_REST))
+SQL = Statements(Path(__file__).parent / "sql", at_rest=f"j.{_AT_REST}")
+#: Ids are below this.
+MOST_ID = 2**63 - 1
+#: The first stretch of ids that is read has as many as rows are wanted, and at least this number.
+WIDTH = 100
+#: Which jobs of a stretch are read (by_kind.sql).
+_IN_STRETCH = RawSQL(  # noqa: S611  no part of it comes from a caller
+    f"""jobs_job.{_AT_REST} AND jobs_job.status = head.status AND jobs_job.kind_id = head.name
+        AND jobs_job.id BETWEEN stretch.low AND stretch.high""",
+    [],
+    output_field=BooleanField(),
+)
+_EVERY_KIND, _THESE_KINDS = "jobs_jobkind AS kind", "unnest(%(kinds)s::text[]) AS kind(name)"
 
 
-def ranges(
-    jobs: JobQuerySet | None = None, *, statuses: Collection[str] = JobStatus.values, kind: str = ""
-) -> list[JobQuerySet]:
-    """Return index ranges that cover those of `jobs` (None: all) in these statuses and of this kind (empty: any)."""
+@dataclass(frozen=True)
+class Selection:
+    """Jobs with ids between two, in some statuses, of some kinds (none: of any), that meet further conditions."""
+
+    jobs: JobQuerySet
+    statuses: tuple[str, ...]
+    kinds: tuple[str, ...]
+    after: int = 0
+    before: int = MOST_ID
+
+    def where(self, condition: Q) -> "Selection":
+        """Those of them that meet this condition, too."""
+        return replace(self, jobs=self.jobs.filter(condition))
+
+    def between(self, *, after: int | None = None, before: int | None = None) -> "Selection":
+        """Those of them with ids above `after` and below `before`."""
+        return replace(
+            self,
+            after=self.after if after is None else max(self.after, after),
+            before=self.before if before is None else min(self.before, before),
+        )
+
+
+def select(
+    jobs: JobQuerySet | None = None, *, statuses: Collection[str] = JobStatus.values, kinds: Collection[str] = ()
+) -> Selection:
+    """Select those of `jobs` (None: all) in these statuses and of these kinds (none: any)."""
     jobs = Job.objects.all() if jobs is None else jobs
-    if not kind and set(statuses) >= set(JobStatus.values):
-        return [jobs]
-    resting = [status for status in statuses if status in AT_REST]
-    kinds: Iterable[str] = [kind] if kind else JobKind.objects.order_by().values_list("name", flat=True)
-    parts = [jobs.filter(status=status, kind=name) for name in (kinds if resting else ()) for status in resting]
-    held = [status for status in statuses if status in HELD]
-    if held:
-        of_kind = {"kind": kind} if kind else {}
-        parts.append(jobs.filter(status__in=held, claimed_by__isnull=False, **of_kind))
-    return parts
+    return Selection(jobs, tuple(map(str, statuses)), tuple(kinds))
 
 
-def ids(parts: Sequence[JobQuerySet], limit: int, *, newest: bool = True) -> list[int]:
-    """Return the ids of the first `limit` jobs of all ranges: the newest, or with `newest=False` the oldest."""
-    return [row[0] for row in _merged(parts, limit, newest=newest)]
+def ids(selection: Selection, limit: int, *, newest: bool = True) -> list[int]:
+    """Return the ids of the first `limit` jobs: the newest, or with `newest=False` the oldest."""
+    return [row[0] for row in _first(selection, limit, newest=newest)]
 
 
-def kinds(parts: Sequence[JobQuerySet], limit: int) -> list[str]:
+def kinds(selection: Selection, limit: int) -> list[str]:
     """Return the kinds of the newest `limit` jobs."""
-    return [row[1] for row in _merged(parts, limit, "kind")]
+    return [row[1] for row in _first(selection, limit)]
 
 
-def nth(parts: Sequence[JobQuerySet], n: int, *, newest: bool = True) -> int | None:
+def nth(selection: Selection, n: int, *, newest: bool = True) -> int | None:
     """Return the id of the `n`-th job; None if there are fewer."""
-    return next((row[0] for row in _merged(parts, n, newest=newest)[n - 1 :]), None)
+    return next((row[0] for row in _first(selection, n, newest=newest)[n - 1 :]), None)
 
 
-def _merged(parts: Sequence[JobQuerySet], limit: int, *columns: str, newest: bool = True) -> QuerySet[Any]:
+def _first(selection: Selection, limit: int, *, newest: bool = True) -> list[tuple[int, str]]:
     order = "-id" if newest else "id"
-    # The order and limit of each range keep it a subquery. PostgreSQL plans it by the index that has it in order, which
-    # it would miss if it flattened the subquery.
-    rows = [part.order_by(order).values_list("id", *columns)[:limit] for part in parts]
-    if not rows:
-        return Job.objects.none().values_list("id", *columns)
-    return rows[0] if len(rows) == 1 else rows[0].union(*rows[1:], all=True).order_by(order)[:limit]
+    if not selection.kinds and set(selection.statuses) >= set(JobStatus.values):
+        return list(_plain(selection).order_by(order).values_list("id", "kind_id")[:limit])
+    resting = [status for status in selection.statuses if status in AT_REST]
+    held = [status for status in selection.statuses if status in HELD]
+    rows: list[tuple[int, str]] = []
+    if resting:
+        rows += _resting(selection, resting, limit, newest)
+    if held:
+        jobs = _plain(selection).filter(status__in=held, claimed_by__isnull=False)
+        jobs = jobs.filter(kind__in=selection.kinds) if selection.kinds else jobs
+        rows += jobs.order_by(order).values_list("id", "kind_id")[:limit]
+    return sorted(rows, reverse=newest)[:limit]
+
+
+def _plain(selection: Selection) -> JobQuerySet:
+    bounds = {"pk__gt": selection.after} if selection.after > 0 else {}
+    bounds |= {"pk__lt": selection.before} if selection.before < MOST_ID else {}
+    return selection.jobs.filter(**bounds)
+
+
+def _resting(selection: Selection, statuses: list[str], limit: int, newest: bool) -> list[tuple[int, str]]:
+    jobs = selection.jobs.filter(_IN_STRETCH).order_by("-id" if newest else "id").values_list("id", "kind_id")[:limit]
+    # The ORM writes the conditions on a job, with their values; the statement around them has parameters of its own.
+    operations: Any = connection.ops
+    condition = operations.compose_sql(*jobs.query.sql_with_params()).replace("%", "%%")
+    text = SQL.text(
+        "by_kind",
+        jobs="{jobs}",
+        kinds=_THESE_KINDS if selection.kinds else _EVERY_KIND,
+        order="DESC" if newest else "ASC",
+    )
+    params: dict[str, Any] = {
+        "after": selection.after, "before": selection.before, "newest": newest, "statuses": statuses, "most": limit,
+        "kinds": list(selection.kinds), "width": max(limit, WIDTH),
+    }  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute(text.replace("{jobs}", condition), params)
+        return list(cursor.fetchall())

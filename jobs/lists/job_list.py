@@ -1,9 +1,8 @@
 """List jobs by view, filters and search, a page at a time at a bounded cost.
 
-Each filter has a base that indexes order by id (`jobs.lists.index_merge`). Conditions without an index (a payload's
-field, an error's text) are checked on a bounded number of jobs of the base; the page shows how far it searched and
-offers to search further. So no filter reads ten million rows
-(docs/decisions/0015-admin.md).
+Each filter has a base that indexes have in the order of ids (`jobs.lists.index_merge`). Conditions without an index (a
+payload's field, an error's text) are checked on a bounded number of jobs of the base; the page shows how far it
+searched and offers to search further. So no filter reads ten million rows (docs/decisions/0015-admin.md).
 """
 
 from collections import Counter
@@ -17,6 +16,7 @@ from django.db.models.functions import Now
 
 from bots.models import Bot
 from jobs.lists import index_merge
+from jobs.lists.index_merge import MOST_ID, Selection
 from jobs.lists.search import has_value, parse
 from jobs.models import Job, JobKind, JobQuerySet
 from jobs.states import HELD, JobStatus
@@ -46,7 +46,6 @@ SOONEST = 100
 JOBS_PER_WORD, WORDS_PER_SEARCH = 500, 3
 #: The newest jobs from which the kinds' shares are estimated.
 SAMPLE = 5000
-MOST_ID = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -73,9 +72,10 @@ class JobFilter:
             after=_number(params.get("after")),
         )
 
-    def base(self, among: Sequence[str] = JobStatus.values) -> list[JobQuerySet]:
-        """Index ranges of the view, status and kind, limited to these statuses."""
-        return index_merge.ranges(self._jobs(), statuses=self.statuses(among), kind=self.kind)
+    def base(self, among: Sequence[str] = JobStatus.values) -> Selection:
+        """The jobs of the view, status and kind, limited to these statuses: what indexes find."""
+        kinds = [self.kind] if self.kind else []
+        return index_merge.select(self._jobs(), statuses=self.statuses(among), kinds=kinds)
 
     def _jobs(self) -> JobQuerySet:
         return Job.objects.stuck() if self.view == "stuck" else Job.objects.all()
@@ -125,8 +125,9 @@ class JobFilter:
     def newest(self, most: int, *, before: int | None = None) -> list[int]:
         """Ids of the newest `most` matching jobs, however far the search must go."""
         if self.named is not None:
-            return list(_before(self.jobs(), before).order_by("-id").values_list("pk", flat=True)[:most])
-        return index_merge.ids([_before(part, before).filter(self.rest()) for part in self.base()], most)
+            jobs = self.jobs() if before is None else self.jobs().filter(pk__lt=before)
+            return list(jobs.order_by("-id").values_list("pk", flat=True)[:most])
+        return index_merge.ids(self.base().between(before=before).where(self.rest()), most)
 
     @property
     def narrow(self) -> bool:
@@ -174,28 +175,24 @@ def page(job_filter: JobFilter) -> Page:
         return Page([rows[row["id"]] for row in soonest if row["id"] in rows], note=note)
     if job_filter.after is not None:
         return _newer(job_filter, job_filter.after)
-    parts = [_before(part, job_filter.before) for part in job_filter.base()]
+    base = job_filter.base().between(before=job_filter.before)
     searched_to = None
     if job_filter.narrow:
-        searched_to = index_merge.nth(parts, SEARCHED) or 0
-        parts = [part.filter(job_filter.rest(), pk__gte=searched_to) for part in parts]
-    jobs = _rows(index_merge.ids(parts, PAGE + 1))
+        searched_to = index_merge.nth(base, SEARCHED) or 0
+        base = base.between(after=searched_to - 1).where(job_filter.rest())
+    jobs = _rows(index_merge.ids(base, PAGE + 1))
     older = jobs[PAGE - 1].pk if len(jobs) > PAGE else None
     first_id = jobs[0].pk if jobs else job_filter.before
     ended = older is not None or not searched_to
     return Page(jobs[:PAGE], first_id if job_filter.before else None, older, None if ended else searched_to)
 
 
-def _before(jobs: JobQuerySet, before: int | None) -> JobQuerySet:
-    return jobs if before is None else jobs.filter(pk__lt=before)
-
-
 def _newer(job_filter: JobFilter, after: int) -> Page:
-    parts = [part.filter(pk__gt=after) for part in job_filter.base()]
+    base = job_filter.base().between(after=after)
     if job_filter.narrow:
-        edge = index_merge.nth(parts, SEARCHED, newest=False) or MOST_ID
-        parts = [part.filter(job_filter.rest(), pk__lte=edge) for part in parts]
-    jobs = _rows(index_merge.ids(parts, PAGE + 1, newest=False))
+        edge = index_merge.nth(base, SEARCHED, newest=False)
+        base = base.between(before=None if edge is None else edge + 1).where(job_filter.rest())
+    jobs = _rows(index_merge.ids(base, PAGE + 1, newest=False))
     more = len(jobs) > PAGE
     jobs = jobs[-PAGE:]
     return Page(jobs, jobs[0].pk if more else None, jobs[-1].pk if jobs else after)
@@ -260,17 +257,17 @@ def in_statuses(
     statuses: Sequence[str],
     *,
     after: int | None = None,
-    until: int = MOST_ID,
+    until: int = MOST_ID - 1,
     most: int = SAMPLE,
 ) -> list[int]:
     """Return ids of the list's jobs in these statuses, without its search.
 
     The newest first; with `after`, in ascending order from there.
     """
-    parts = job_filter.base(statuses)
+    base = job_filter.base(statuses)
     if after is None:
-        return index_merge.ids(parts, most)
-    return index_merge.ids([part.filter(pk__gt=after, pk__lte=until) for part in parts], most, newest=False)
+        return index_merge.ids(base, most)
+    return index_merge.ids(base.between(after=after, before=until + 1), most, newest=False)
 
 
 def count_to_process(job_filter: JobFilter, statuses: Sequence[str]) -> Count:

@@ -6,7 +6,9 @@ from django.db import migrations
 
 SQL = Path(__file__).parent / "sql"
 FUNCTIONS = (SQL / "0029_instances.sql").read_text(encoding="utf-8")
-BEFORE = (SQL / "0022_epochs.sql").read_text(encoding="utf-8")
+BEFORE = "".join(
+    (SQL / name).read_text(encoding="utf-8") for name in ("0022_epochs.sql", "0027_notify_after_commit.sql")
+)
 
 #: Only their names are known, by the jobs that they hold.
 SHARED = """
@@ -19,6 +21,6 @@ SHARED = """
 
 
 class Migration(migrations.Migration):
-    dependencies = [("jobs", "0023_max_pending"), ("bots", "0014_instances")]
+    dependencies = [("jobs", "0034_job_of_schedule"), ("bots", "0014_instances")]
 
     operations = [migrations.RunSQL(SHARED, migrations.RunSQL.noop), migrations.RunSQL(FUNCTIONS, BEFORE)]

@@ -1,8 +1,10 @@
-"""What follows every sweep, in this order: add up what ended, delete what is old, record the sweep."""
+"""What follows every sweep, in this order: fire schedules, add up what ended, delete what is old, record the sweep."""
 
 from bots.login import attempts
 from jobs import lifecycle
 from jobs.models import SweepRun
+from jobs.schedules import ledger
+from jobs.schedules.firing import Firing
 from jobs.stats import rollup
 from jobs.sweep import retention
 from jobs.sweep.result import Swept
@@ -11,10 +13,14 @@ from jobsite.lib.clock import database_now
 
 def follow_up(swept: Swept, *, full: bool) -> None:
     """Do what follows a sweep that changed something. One of a single kind (not `full`) only adds up."""
-    # First, since nothing is deleted that is not added up.
+    if full:
+        # Where no web process runs, nobody else does.
+        Firing().fire_due()
+    # Nothing is deleted that is not added up.
     rollup.add_closed_minutes()
     if full:
         swept.pruned = retention.prune()
+        ledger.prune()
         attempts.prune()
         lifecycle.prune_instances()
         _record(swept)

@@ -1,4 +1,8 @@
-"""Update the health and status of bots in a sweep: regrade stuck ones, set unseen ones down."""
+"""Update the health and status of bots in a sweep: regrade unwell ones whose grade may differ, set unseen ones down.
+
+A bot that stays stuck on its job costs a look at that job. Its row is written when its grade changes, and for the
+figures in its reason when its job's age has grown by a ninth.
+"""
 
 from datetime import datetime
 
@@ -10,15 +14,14 @@ from bots.states import BotStatus, HealthStatus
 from jobs import lifecycle
 from jobs.sweep.batches import in_batches
 from jobs.sweep.result import Swept
+from jobs.sweep.statements import run
 from jobsite.lib.planner import any_of
 
 
 def sweep_bots(swept: Swept, began: datetime) -> None:
     """Regrade bots that are not healthy, end pauses that are over, and set bots down that were not seen for long."""
-    stuck = Bot.objects.stuck().filter(lifecycle.holding())
-    # Without those that this sweep has graded by a lease that they still hold.
-    stuck = stuck.exclude(stuck_job__isnull=False, health_checked_at__gte=began)
-    for ids in in_batches(stuck.order_by("pk").values_list("pk", flat=True)):
+    outdated = run("outdated", began=began, run_within=settings.DEFAULT_RUN_WITHIN)
+    for ids in in_batches(row["id"] for row in outdated):
         changes = lifecycle.regrade(Bot.objects.stuck().filter(any_of("pk", ids)), wait=False)
         swept.recovered += sum(after == HealthStatus.NORMAL for _, after in changes.values())
     roster.end_pauses()

@@ -25,6 +25,7 @@ register = template.Library()
 
 badge = register.filter("badge", badges.badge)
 age = register.filter("age", badges.age)
+local = register.filter("local", badges.local)
 seconds = register.filter("seconds", charts.seconds)
 duration = register.filter("duration", words)
 fold = register.filter("fold", json_view.fold)
@@ -56,6 +57,7 @@ PLACES = (
     ("Jobs", "admin:jobs_job_changelist", "jobs.view_job"),
     ("Bots", "admin:bots_bot_changelist", "bots.view_bot"),
     ("Kinds", "admin:jobs_jobkind_changelist", "jobs.view_jobkind"),
+    ("Schedules", "admin:jobs_schedule_changelist", "jobs.view_schedule"),
     ("History", "admin:jobs_jobevent_changelist", "jobs.view_jobevent"),
     ("Channels", "admin:alerts_channel_changelist", "alerts.view_channel"),
     ("Audit log", "admin:bots_auditentry_changelist", "bots.view_auditentry"),

@@ -1,16 +1,23 @@
 """Combine concurrent calls into one (flat combining). Pure: it does not know what is called.
 
-The fixed cost of a call to the database exceeds the cost of its work. So of the threads that want calls of one group,
-one makes a single call for all that are queued at that moment; those that arrive during it are queued for the next.
+The fixed cost of a call to the database exceeds the cost of its work. So of those that want calls of one group, one
+makes a single call for all that are queued at that moment; those that arrive during it are queued for the next.
 A call that arrives alone is made at once, and batches grow with the load. See Hendler, Incze, Shavit, Tzafrir, "Flat
 combining and the synchronization-parallelism tradeoff", SPAA 2010.
+
+Callers are threads, each of which waits for its result, and tasks of an event loop. The calls of tasks are made in a
+thread that goes on with the next batch: a batch of them costs one change of threads, not one for each task.
 """
 
+import asyncio
 import itertools
 import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
+from contextvars import copy_context
 from typing import Generic, TypeVar
+
+from jobsite.lib.threads import Threads
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -23,25 +30,53 @@ class RetryAlone(Exception):
 class _QueuedCall(Generic[Item, Result]):
     """One queued caller and its item."""
 
-    __slots__ = ("caller", "error", "item", "leads", "next_in_batch", "ready", "result", "retry_alone")
+    __slots__ = ("caller", "error", "item", "leads", "next_in_batch", "result", "retry_alone")
 
     def __init__(self, caller: Hashable, item: Item) -> None:
         self.caller = caller
         self.item = item
-        #: Released when the call has its result, or is to lead the next batch.
-        self.ready = threading.Lock()
-        self.ready.acquire()
         self.leads = False
         self.retry_alone = False
         self.result: Result | None = None
         self.error: BaseException | None = None
-        #: The next call of the same batch, which this one wakes.
+        #: The next call of the same batch, which is woken after this one.
         self.next_in_batch: _QueuedCall[Item, Result] | None = None
 
-    def wake_next(self) -> None:
-        """Wake the next call of the batch: all woken at once would only contend for the interpreter's lock."""
-        if self.next_in_batch is not None:
-            self.next_in_batch.ready.release()
+    def wake(self) -> None:
+        """Wake the caller: the call has its result, or is to lead the next batch."""
+        raise NotImplementedError
+
+
+class _ThreadsCall(_QueuedCall[Item, Result]):
+    """The call of a thread."""
+
+    __slots__ = ("ready",)
+
+    def __init__(self, caller: Hashable, item: Item) -> None:
+        super().__init__(caller, item)
+        #: Released when the caller is woken.
+        self.ready = threading.Lock()
+        self.ready.acquire()
+
+    def wake(self) -> None:
+        self.ready.release()
+
+
+class _TasksCall(_QueuedCall[Item, Result]):
+    """The call of a task on an event loop. `context`: its context variables."""
+
+    __slots__ = ("context", "left", "loop", "threads", "woken")
+
+    def __init__(self, caller: Hashable, item: Item, threads: Threads) -> None:
+        super().__init__(caller, item)
+        self.threads, self.context = threads, copy_context()
+        self.loop = asyncio.get_running_loop()
+        self.woken: asyncio.Future[None] = self.loop.create_future()
+        #: It is no longer queued, and makes its call by itself.
+        self.left = False
+
+    def wake(self) -> None:
+        self.threads.resolve(self.woken, None)
 
 
 class Combiner(Generic[Item, Result]):
@@ -61,26 +96,72 @@ class Combiner(Generic[Item, Result]):
 
     def call(self, group: Hashable, caller: Hashable, item: Item) -> Result:
         """Return the result for this item. Only items of one `group` are combined, and one item of each `caller`."""
-        queued = _QueuedCall[Item, Result](caller, item)
-        with self._lock:
-            queue = self._queues.get(group)
-            if queue is None:
-                self._queues[group] = deque()
-                queued.leads = True
-            else:
-                queue.append(queued)
-        if not queued.leads and not self._await_batch(group, queued):
+        queued: _ThreadsCall[Item, Result] = _ThreadsCall(caller, item)
+        leads = self._enqueue(group, queued)
+        if not leads and not self._await_batch(group, queued):
             return self._execute([item])[0]
-        if queued.leads:
+        if leads or queued.leads:
             self._execute_batch(group, queued)
-        queued.wake_next()
+            self._appoint_leader(group)
+        _wake_after(queued)
         if queued.error is not None:
             raise queued.error
         if queued.retry_alone:
             return self._execute([item])[0]
         return queued.result  # type: ignore[return-value]
 
-    def _await_batch(self, group: Hashable, queued: _QueuedCall[Item, Result]) -> bool:
+    async def call_on_loop(self, group: Hashable, caller: Hashable, item: Item, threads: Threads) -> Result:
+        """Return it to a task of an event loop. `threads` make the calls."""
+        queued: _TasksCall[Item, Result] = _TasksCall(caller, item, threads)
+        if self._enqueue(group, queued):
+            threads.start(self._lead, group, queued)
+            await queued.woken
+        else:
+            timer = queued.loop.call_later(self._max_wait, self._leave, group, queued)
+            await queued.woken
+            timer.cancel()
+            if queued.leads:
+                # A thread that does not go on has appointed it.
+                queued.woken = queued.loop.create_future()
+                threads.start(self._lead, group, queued)
+                await queued.woken
+        if queued.error is not None:
+            raise queued.error
+        if queued.left or queued.retry_alone:
+            return (await threads.run_in_context(self._execute, [item]))[0]
+        return queued.result  # type: ignore[return-value]
+
+    def _enqueue(self, group: Hashable, queued: _QueuedCall[Item, Result]) -> bool:
+        """Queue the call. True: no call of the group is being made, and this one leads."""
+        with self._lock:
+            queue = self._queues.get(group)
+            if queue is None:
+                self._queues[group] = deque()
+                return True
+            queue.append(queued)
+            return False
+
+    def _lead(self, group: Hashable, first: _TasksCall[Item, Result]) -> None:
+        """Make the call of a batch, and of those that are queued when it ends, until a thread can lead."""
+        leader: _TasksCall[Item, Result] | None = first
+        while leader is not None:
+            leader.context.run(self._execute_batch, group, leader)
+            following = self._appoint_leader(group, of_tasks=True)
+            leader.wake()
+            _wake_after(leader)
+            leader = following
+
+    def _leave(self, group: Hashable, queued: _TasksCall[Item, Result]) -> None:
+        """Leave the queue after `max_wait`, unless the call is in a batch that is being executed now."""
+        with self._lock:
+            queue = self._queues.get(group)
+            if queue is None or queued not in queue:
+                return
+            queue.remove(queued)
+        queued.left = True
+        queued.woken.set_result(None)
+
+    def _await_batch(self, group: Hashable, queued: _ThreadsCall[Item, Result]) -> bool:
         """Wait for the result or to lead. False: it took too long, and the call is no longer queued."""
         if queued.ready.acquire(timeout=self._max_wait):
             return True
@@ -108,7 +189,6 @@ class Combiner(Generic[Item, Result]):
         finally:
             for queued, next_in_batch in itertools.pairwise(batch):
                 queued.next_in_batch = next_in_batch
-            self._appoint_leader(group)
 
     def _take_batch(self, group: Hashable, leader: _QueuedCall[Item, Result]) -> list[_QueuedCall[Item, Result]]:
         batch, callers, skipped = [leader], {leader.caller}, deque[_QueuedCall[Item, Result]]()
@@ -124,13 +204,30 @@ class Combiner(Generic[Item, Result]):
             queue.extendleft(reversed(skipped))
         return batch
 
-    def _appoint_leader(self, group: Hashable) -> None:
-        """Let the first queued call lead the next batch, before the calls of this one have woken."""
+    def _appoint_leader(self, group: Hashable, *, of_tasks: bool = False) -> _TasksCall[Item, Result] | None:
+        """Let the first queued call lead the next batch, before the calls of this one have woken.
+
+        `of_tasks`: this thread makes the calls of tasks. Returns the leader if it is one of these.
+        """
         with self._lock:
             queue = self._queues[group]
-            if queue:
-                leader = queue.popleft()
-                leader.leads = True
-                leader.ready.release()
-            else:
+            if not queue:
                 del self._queues[group]
+                return None
+            leader = queue.popleft()
+        if of_tasks and isinstance(leader, _TasksCall):
+            return leader
+        leader.leads = True
+        leader.wake()
+        return None
+
+
+def _wake_after(queued: _QueuedCall[Item, Result]) -> None:
+    """Wake the next calls of the batch, up to a thread's.
+
+    That wakes those after it: all threads woken at once would only contend for the interpreter's lock.
+    """
+    following = queued.next_in_batch
+    while following is not None:
+        following.wake()
+        following = following.next_in_batch if isinstance(following, _TasksCall) else None

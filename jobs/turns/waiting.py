@@ -1,9 +1,10 @@
 """Long poll: hold claims open until there is a job. One listener for each process; a waiter holds no connection.
 
-After the transaction of a statement that makes jobs pending, one NOTIFY follows (`notifications`). Each process listens
-on a connection of its own and wakes as many waiters as there are new jobs, the longest waiting first; a waiter that
-gets a job wakes the next, so no notification wakes all of them. Once a second one waiter of each set of kinds is woken
-to search for jobs that have become due, and for those whose notification was lost.
+After the transaction of a statement that makes jobs pending, one NOTIFY follows (`notifications`): nothing that is
+committed depends on it. Every process listens on a connection of its own and wakes as many waiters as there are new
+jobs, the longest waiting first; a waiter that gets a job wakes the next, so no notification wakes all of them. Once a
+second one waiter of each set of kinds is woken to search for jobs that have become due, and for those whose
+notification was lost.
 """
 
 import json
@@ -14,7 +15,7 @@ import socket
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -26,6 +27,7 @@ from psycopg_pool import PoolTimeout
 
 from bots.instances import Instance
 from jobs.turns.notifications import ANY_KIND, LISTEN, RECALLS
+from jobs.turns.woken import Woken, WokenThread
 from jobsite.lib import site
 from jobsite.lib.connections.connection import Connection
 
@@ -44,9 +46,8 @@ RETRY_AFTER = 2
 class _Waiter:
     """One call that waits for jobs of these kinds; None: of any. `bot` and `instance` are whose call it is."""
 
-    def __init__(self, kinds: tuple[str, ...] | None, bot: int | None, instance: str) -> None:
-        self.kinds, self.bot, self.instance = kinds, bot, instance
-        self.woken = threading.Event()
+    def __init__(self, kinds: tuple[str, ...] | None, bot: int | None, woken: Woken, instance: str) -> None:
+        self.kinds, self.bot, self.woken, self.instance = kinds, bot, woken, instance
 
     def takes(self, kind: str) -> bool:
         return self.kinds is None or kind == ANY_KIND or kind in self.kinds
@@ -65,9 +66,11 @@ class Waiters:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def enter(self, kinds: tuple[str, ...] | None, bot: int | None = None, instance: str = "") -> _Waiter | None:
+    def enter(
+        self, kinds: tuple[str, ...] | None, bot: int | None = None, woken: Woken | None = None, instance: str = ""
+    ) -> _Waiter | None:
         """Add a waiter. None: too many wait already, in all or of this bot, or the server is shutting down."""
-        waiter = _Waiter(kinds, bot, instance)
+        waiter = _Waiter(kinds, bot, woken or WokenThread(), instance)
         with self._lock:
             if self._closed or len(self._waiting) >= settings.MAX_WAITERS:
                 return None
@@ -80,9 +83,9 @@ class Waiters:
                 self._listener.start()
         return waiter
 
-    def wait(self, waiter: _Waiter, seconds: float) -> bool:
+    async def wait(self, waiter: _Waiter, seconds: float) -> bool:
         """Sleep until the waiter is woken, and move it to the end of the queue. False: the time is over."""
-        if not waiter.woken.wait(max(0.0, seconds)):
+        if not await waiter.woken.wait(seconds):
             return False
         with self._lock:
             waiter.woken.clear()
@@ -251,33 +254,38 @@ def _close_at(reader: socket.socket, writer: socket.socket, before: int, also: C
 Result = TypeVar("Result")
 
 
-def poll(
-    claim: Callable[[], tuple[Result, bool]],
+async def poll(
+    claim: Callable[[], Awaitable[tuple[Result, bool]]],
     kinds: tuple[str, ...] | None,
     seconds: float,
     bot: int | None = None,
+    woken: Woken | None = None,
     instance: str = "",
 ) -> tuple[Result | None, bool]:
-    """Claim now and after each notification, until that is final or the time is over.
+    """Claim now and after each notification, until that is final, the time is over, or the client has hung up.
 
     `claim` returns a result and whether it is final. Returns the last result, and whether there was room to wait:
     without it the client should try again after `RETRY_AFTER` seconds.
     """
     end = time.monotonic() + seconds
-    waiter = waiters.enter(kinds, bot, instance)
+    woken = woken or WokenThread()
+    waiter = waiters.enter(kinds, bot, woken, instance)
     if waiter is None:
+        woken.close()
         return None, False
     result, final = None, False
     try:
-        while not waiters.closed:
-            # The first time for jobs that came between the caller's own claim and `enter`.
-            result, final = claim()
+        # The first time for jobs that came between the caller's own claim and `enter`. A job that goes to a client
+        # that is gone is stuck until its time limit.
+        while not waiters.closed and not woken.gone:
+            result, final = await claim()
             if final:
                 break
             release_connection()
-            if not waiters.wait(waiter, end - time.monotonic()):
+            if not await waiters.wait(waiter, end - time.monotonic()):
                 break
     finally:
+        woken.close()
         waiters.leave(waiter, got_job=final)
     return result, not waiters.closed
 

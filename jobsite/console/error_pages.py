@@ -15,7 +15,7 @@ from django.template.loader import render_to_string
 from psycopg_pool import PoolTimeout
 
 from jobsite.lib import log_context, permissions, refusals
-from jobsite.lib.errors import JobsiteError
+from jobsite.lib.errors import JobsiteError, MethodNotAllowed
 from jobsite.lib.problems import PREFIX
 from jobsite.lib.strict_json import unkeepable
 
@@ -27,7 +27,7 @@ RETRY_AFTER = 5
 
 
 class ConsoleMiddleware:
-    """Refuse addresses that no page can have, and turn errors of the database into pages."""
+    """Refuse addresses that no page can have, and turn errors of the database and wrong methods into pages."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -38,7 +38,10 @@ class ConsoleMiddleware:
                 return bad_request(request, BadRequest("The address has a character that no text here can have."))
             if not _in_utf8(request):
                 return bad_request(request, BadRequest("The form is not in UTF-8."))
-        return self.get_response(request)
+        response = self.get_response(request)
+        if response.status_code == 405 and not request.path_info.startswith(PREFIX):
+            return not_allowed(request, response)
+        return response
 
     def process_exception(self, request: HttpRequest, exc: Exception) -> HttpResponse | None:
         """Answer what a view raised. Django asks here before it calls the handlers below."""
@@ -112,6 +115,16 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     # Django's own exception has the routes it tried, and no sentence.
     why = str(exception) if exception.args and isinstance(exception.args[0], str) else ""
     return page(404, "Not found", why or "There is no page at this address.")
+
+
+def not_allowed(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """405: the page is not for this method. `response` says which it is for."""
+    allowed = response.get("Allow", "")
+    ask = "A link or a reload cannot do this: go back, and press the button." if "GET" not in allowed else ""
+    why = f"{request.method} is not allowed here; use {allowed.replace(', ', ' or ')}."
+    page_of_it = page(405, MethodNotAllowed.title, why, ask, "Nothing was changed.")
+    page_of_it["Allow"] = allowed
+    return page_of_it
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -4,7 +4,6 @@ from functools import cache
 from typing import Any
 
 import structlog
-from authlib.integrations.django_client import OAuth
 from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
@@ -28,6 +27,9 @@ TIMEOUT = 10
 
 @cache
 def _client(issuer: str, client_id: str) -> Any:
+    # A fifth of the time that a process needs to start, and only sites with single sign-on use it.
+    from authlib.integrations.django_client import OAuth
+
     oauth = OAuth()
     return oauth.register(
         "oidc",

@@ -144,6 +144,7 @@ def prepare(env: dict[str, str]) -> str:
     manage(env | names, "shell", "-v", "0", "-c", PREPARE)
     say("Loading the sample jobs …")
     manage(env, "enqueue", "client/examples/jobs.ndjson", quiet=False)
+    manage(env, "schedules", "apply", "client/examples/schedules.json", quiet=False)
     return password
 
 
@@ -251,6 +252,7 @@ def introduce(url: str, password: str) -> None:
     say()
     say(f"  Three bots work. Soon `stubborn` hangs on a job; {HEARTBEAT_WITHIN} s later it is potentially stuck.")
     say("  Open the admin, press Release, and see another bot finish the job. Logs: .run/*.log. Ctrl-C stops it all.")
+    say("  Each minute a schedule adds a job: see Schedules in the admin.")
     say()
 
 

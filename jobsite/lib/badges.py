@@ -17,6 +17,7 @@ FAMILIES = {
     "waiting": "wait", "sent": "good", "dropped": "wait", "given_up": "bad", "well": "good", "failing": "bad",
     "off": "wait", "retired": "wait", "not_used_yet": "wait", "warning": "warn", "critical": "bad",
     "open": "bad", "acknowledged": "work", "resolved": "good",
+    "enqueued": "good", "caught_up": "warn", "skipped": "wait", "missed": "bad",
 }  # fmt: skip
 
 #: Shown where there is no value. On a phone such a cell is left out.
@@ -41,3 +42,9 @@ def age(moment: datetime | None) -> SafeString:
     text = words(delta) if delta.total_seconds() >= 0 else f"in {words(-delta)}"
     iso = moment.isoformat(timespec="seconds")
     return format_html('<time datetime="{}" title="{}" data-age>{}</time>', iso, exact(moment), text)
+
+
+def local(moment: datetime) -> SafeString:
+    """Show a moment in the installation's time zone; a script shows it in that of the browser."""
+    iso = moment.isoformat(timespec="seconds")
+    return format_html('<time datetime="{}" title="{}" data-local>{}</time>', iso, exact(moment), exact(moment))

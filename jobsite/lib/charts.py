@@ -177,3 +177,20 @@ def meter(share: float, low: float, high: float, most: float, colour: str) -> Sa
         '<rect class="s-{}" y="2" width="{}" height="8"/><path class="between" d="M{} 6H{}"/></svg>',
         colour, *(f"{value:.1f}" for value in at),
     )  # fmt: skip
+
+
+def strip(marks: Sequence[tuple[str, str]], label: str) -> SafeString:
+    """Draw a row of marks: the class of the colour of each, and its tooltip. What is not good is lower or higher."""
+    heights = {"good": 10, "work": 10, "warn": 14, "bad": 18}
+    cells = format_html_join(
+        "",
+        '<rect class="s-{}" x="{}" y="{}" width="5" height="{}" rx="1"><title>{}</title></rect>',
+        (
+            (colour, 7 * n, 20 - heights.get(colour, 5), heights.get(colour, 5), title)
+            for n, (colour, title) in enumerate(marks)
+        ),
+    )
+    return format_html(
+        '<svg class="chart strip" viewBox="0 0 {} 20" width="{}" height="20" role="img" aria-label="{}">{}</svg>',
+        7 * len(marks), 7 * len(marks), label, cells,
+    )  # fmt: skip

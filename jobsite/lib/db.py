@@ -1,15 +1,13 @@
 """One statement on a pooled connection, as cheaply as can be."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import psycopg
-from django.db import DatabaseError, connection, transaction
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, transaction
 
+from jobsite.lib.connections.base import DatabaseWrapper
 from jobsite.lib.connections.places import current
-
-if TYPE_CHECKING:
-    from jobsite.lib.connections.base import DatabaseWrapper
 
 
 def fetch(text: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
@@ -18,7 +16,7 @@ def fetch(text: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
     Outside a transaction a connection is taken from Django's pool for just this statement, and Django's own, with all
     that it does when it is opened and closed for a request, is left alone.
     """
-    database = cast("DatabaseWrapper", connection)
+    database = cast(DatabaseWrapper, connection)
     pool = None if connection.connection is not None else database.pool
     if connection.in_atomic_block:
         # What fails here must leave the caller's transaction as it was.
@@ -44,9 +42,17 @@ def _fetch(raw: "psycopg.Connection[Any]", text: str, params: Sequence[Any]) -> 
 
 def repeats_slow_call() -> bool:
     """Whether another call like the present one, by the same caller, has held a connection for a while."""
-    pool = cast("DatabaseWrapper", connection).pool
     # A call is only once at a time on a connection: where this one has its own, no other has.
-    return connection.connection is None and pool is not None and pool.places.has_slow_call(current())
+    return connection.connection is None and repeats_slow_call_on_loop()
+
+
+def repeats_slow_call_on_loop() -> bool:
+    """Say the same for a task of an event loop, which has no connection.
+
+    Django's connections are slow there: each use of one copies what belongs to the task.
+    """
+    pool = DatabaseWrapper.pools.get(DEFAULT_DB_ALIAS)
+    return pool is not None and pool.places.has_slow_call(current())
 
 
 def refused_by_server(error: DatabaseError) -> psycopg.Error | None:

@@ -22,6 +22,12 @@ def wait_for(*names: str) -> None:
             cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
 
 
+def wait_for_lock(lock: Lock) -> None:
+    """Wait for this lock until the transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [int(lock)])
+
+
 def try_lock(lock: Lock, **settings: str) -> datetime | None:
     """Take a lock until the transaction ends, without waiting. Returns the database's time; None: another has it.
 

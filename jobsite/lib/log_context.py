@@ -8,11 +8,10 @@ for each request, so structlog gets our dict by `add_context`, a processor.
 """
 
 import time
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import Any
 
-T = TypeVar("T")
 _bound: ContextVar[dict[str, Any] | None] = ContextVar("jobsite_log_context", default=None)
 
 
@@ -52,10 +51,13 @@ def add_context(logger: Any, method: str, event: MutableMapping[str, Any]) -> Mu
     return {**bound(), **event}
 
 
-def waited(wait: Callable[[], T]) -> T:
-    """Call `wait`, a long poll's wait for jobs, and leave its time out of the request's."""
-    began = time.perf_counter()
-    try:
-        return wait()
-    finally:
-        bind(_waited=time.perf_counter() - began)
+class waiting:  # noqa: N801  called like a function
+    """Leave the time of this block, a long poll's wait for jobs, out of the request's."""
+
+    __slots__ = ("_began",)
+
+    def __enter__(self) -> None:
+        self._began = time.perf_counter()
+
+    def __exit__(self, *error: object) -> None:
+        bind(_waited=time.perf_counter() - self._began)

@@ -5,11 +5,21 @@ from typing import Any
 from django.apps import apps
 from django.contrib.auth import get_permission_codename
 from django.contrib.auth.backends import ModelBackend
+from django.contrib.auth.models import Permission
 from django.http import HttpRequest
 
 
 class PermissionsBackend(ModelBackend):
     """Django's users and permissions. A user remembers the last two permissions that were refused."""
+
+    def get_all_permissions(self, user_obj: Any, obj: Any = None) -> set[str]:
+        """Return a user's permissions, own and of groups: read in one query, where Django has two."""
+        plain = user_obj.is_active and not (user_obj.is_anonymous or user_obj.is_superuser) and obj is None
+        if plain and not hasattr(user_obj, "_perm_cache"):
+            own, of_groups = Permission.objects.filter(user=user_obj), Permission.objects.filter(group__user=user_obj)
+            found = own.union(of_groups).values_list("content_type__app_label", "codename").order_by()
+            user_obj._perm_cache = {f"{app}.{codename}" for app, codename in found}
+        return set(super().get_all_permissions(user_obj, obj))
 
     def has_perm(self, user_obj: Any, perm: str, obj: Any = None) -> bool:
         allowed: bool = super().has_perm(user_obj, perm, obj)

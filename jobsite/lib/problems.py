@@ -112,6 +112,14 @@ def error_of(method: str | None, path: str, exc: Exception) -> errors.JobsiteErr
     return errors.ServerError(FAILED)
 
 
+def not_allowed(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """Return the problem for Django's 405."""
+    allow = response.get("Allow", "")
+    new = problem(errors.MethodNotAllowed(f"{request.method} is not allowed here; use {allow}."))
+    new["Allow"] = allow
+    return new
+
+
 class ApiMiddleware:
     """Give calls their whole bodies, and turn Django's own 404, 405 and 500 into problems."""
 
@@ -149,10 +157,7 @@ class ApiMiddleware:
         if response.status_code == 403:
             return problem(errors.Forbidden("This is not allowed here."))
         if response.status_code == 405:
-            allow = response.get("Allow", "")
-            new = problem(errors.MethodNotAllowed(f"{request.method} is not allowed here; use {allow}."))
-            new["Allow"] = allow
-            return new
+            return not_allowed(request, response)
         if response.status_code == 400:
             return problem(errors.BadRequest("The request cannot be read. Check its Host header and its body."))
         if response.status_code >= 500:

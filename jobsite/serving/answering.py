@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from functools import lru_cache
 from math import inf
 from typing import Any, NamedTuple
 from wsgiref.types import WSGIApplication
@@ -22,6 +23,26 @@ class Response(NamedTuple):
     status: int
     headers: list[tuple[bytes, bytes]]
     body: bytes
+
+    @classmethod
+    def from_wsgi(cls, line: str, headers: list[tuple[str, str]], body: bytes) -> "Response":
+        """Make one of a status line and headers as WSGI has them."""
+        return cls(int(line[:3]), _encoded(headers), body)
+
+
+@lru_cache(maxsize=1000)
+def _encoded_name(name: str) -> bytes:
+    return name.lower().encode("latin-1")
+
+
+def _encoded(headers: list[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    return [(_encoded_name(name), value.encode("latin-1")) for name, value in headers]
+
+
+async def until_gone(receive: Receive) -> None:
+    """Return when the client has hung up. For a request whose body was received."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 class Channel:
@@ -59,8 +80,7 @@ class Channel:
             self._watch = self._loop.create_task(self._until_gone())
 
     async def _until_gone(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
+        await until_gone(self._receive)
         self._gone = True
 
     async def _part(self, part: bytes) -> None:
@@ -81,7 +101,7 @@ def answer_of(application: WSGIApplication, environ: dict[str, Any], channel: Ch
 
     body = application(environ, start_response)
     try:
-        encoded = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        encoded = _encoded(headers)
         if getattr(body, "streaming", False) and _length(encoded) > SMALL_BYTES:
             channel.stream(status, encoded, body)
             return None

@@ -10,7 +10,7 @@ from django.test import Client
 from alerts.models import Incident, IncidentNote
 from bots.instances import Instance
 from bots.models import ApiKey, AuditEntry, Bot
-from jobs.models import Job, JobEvent, JobKind
+from jobs.models import Job, JobEvent, JobKind, Schedule, ScheduleOccurrence
 
 PREFIX = "/api/v1"
 #: Who passes a door by being a bot.
@@ -69,6 +69,16 @@ CALLS = [
     Call("GET", "/incidents", ("alerts.view_incident",)),
     Call("GET", "/incidents/{incident_id}", ("alerts.view_incident",)),
     Call("POST", "/incidents/{incident_id}/acknowledge", ("alerts.acknowledge_incident",), {}),
+    Call("GET", "/schedules", ("jobs.view_schedule",)),
+    Call("GET", "/schedules/{name}", ("jobs.view_schedule",)),
+    Call("GET", "/schedules/{name}/occurrences", ("jobs.view_schedule",)),
+    Call("PUT", "/schedules/{name}", ("jobs.add_schedule", "jobs.change_schedule"), {"kind": "sum", "every": 90}),
+    Call("DELETE", "/schedules/{name}", ("jobs.delete_schedule",)),
+    Call("POST", "/schedules/preview", ("jobs.change_schedule",), {"every": 90}),
+    Call("POST", "/schedules/{name}/run", ("jobs.run_schedule",), {}),
+    Call("POST", "/schedules/{name}/pause", ("jobs.pause_schedule",), {}),
+    Call("POST", "/schedules/{name}/resume", ("jobs.pause_schedule",), {}),
+    Call("POST", "/schedules/{name}/skip", ("jobs.pause_schedule",), {}),
     Call("POST", "/bots", ("bots.add_bot",), {"name": "carl"}, 201),
     Call("POST", "/bots/{bot_id}/expect", ("bots.change_bot",), {"expected": False}),
     Call("POST", "/bots/{bot_id}/pause", ("bots.pause_bot",), {}),
@@ -98,5 +108,6 @@ def refused(answer: HttpResponse, status: int, code: str) -> dict[str, Any]:
 def rows() -> list[list[dict[str, Any]]]:
     """All that a call might change, but for the moments at which somebody was last seen."""
     seen = {"last_seen_at", "last_used_at", "last_used_from"}
-    models = (Job, JobEvent, JobKind, Bot, Instance, ApiKey, Incident, IncidentNote, AuditEntry)
+    of_jobs = (Job, JobEvent, JobKind, Schedule, ScheduleOccurrence)
+    models = (*of_jobs, Bot, Instance, ApiKey, Incident, IncidentNote, AuditEntry)
     return [[{k: v for k, v in r.items() if k not in seen} for r in m.objects.order_by("pk").values()] for m in models]

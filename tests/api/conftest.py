@@ -3,16 +3,19 @@
 import pytest
 
 from bots.models import Bot
+from jobs.schedules import changes
+from jobs.schedules.definition import ScheduleIn
 from tests.alerts.passing import an_incident
 from tests.cast import enqueue_one, take_one
 
 
 @pytest.fixture
-def places(ada: Bot) -> dict[bool, dict[str, int]]:
-    """The ids for a call's path: a job that ada holds, or one that failed."""
+def places(ada: Bot) -> dict[bool, dict[str, int | str]]:
+    """The ids for a call's path: a job that ada holds, or one that failed; and the name of a schedule."""
     failed = take_one(ada)
     failed.fail(retry=False)
     held = take_one(ada)
     enqueue_one()
-    ids = {"bot_id": ada.pk, "incident_id": an_incident().pk}
+    schedule = changes.put("nightly", ScheduleIn(kind="sum", every=60).to_values()).schedule
+    ids = {"bot_id": ada.pk, "incident_id": an_incident().pk, "name": schedule.name}
     return {False: ids | {"job_id": held.id}, True: ids | {"job_id": failed.id}}

@@ -16,7 +16,8 @@ from bots.models import MAX_CLAIM, NAME_LENGTH, Bot
 from jobs import lifecycle
 from jobs.api.schemas import ERROR_LENGTH, MAX_BULK, MAX_KINDS
 from jobs.api.v1 import api
-from jobs.models import KEY_LENGTH, MAX_ATTEMPTS_LIMIT, NOTE_LENGTH, PRIORITY_LIMIT, REASON_LENGTH, Job
+from jobs.bounds import KEY_LENGTH, MAX_ATTEMPTS_LIMIT, NOTE_LENGTH, PRIORITY_LIMIT, REASON_LENGTH
+from jobs.models import Job
 from jobsite.lib.strict_json import MAX_DEPTH
 from tests.alerts.passing import an_incident
 from tests.api.calls import BOT, BY_NAME, CALLS, PREFIX, Call, refused, rows, send

@@ -10,10 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
-from bots.models import Bot
+from bots.models import AuditEntry, Bot
 from jobs.models import Job
 from jobs.states import JobStatus
 from tests.cast import enqueue_one, take_one
+from tests.far_side import an_incident
 from tests.proxy import Proxy, proxied
 from tests.served import served
 
@@ -123,6 +124,37 @@ def test_what_an_operator_did_without_an_answer_is_not_known(
     assert lease.job.claimed_by is None
     # The second is refused with what the job is now: so it was done.
     assert olga_calls.post(f"/jobs/{lease.id}/{verb}", json={}).status_code == 400
+
+
+#: Calls of operators by path, with a body that has the words by which the proxy knows their transaction.
+ACTS = {
+    "/bots": {"name": "it-hangs"},
+    "/bots/{bot}/pause": {"reason": "it-hangs"},
+    "/bots/{bot}/resume": {"reason": "it-hangs"},
+    "/bots/{bot}/restart": {"reason": "it-hangs"},
+    "/bots/{bot}/expect": {"reason": "it-hangs", "expected": False},
+    "/jobs/{failed}/retry": {"reason": "it-hangs"},
+    "/incidents/{incident}/acknowledge": {"remark": "it-hangs"},
+}
+
+
+@pytest.mark.parametrize("path", ACTS)
+def test_every_other_act_of_an_operator_is_not_known_or_was_not_done(
+    proxy: Proxy, olga_calls: httpx.Client, ada: Bot, path: str
+) -> None:
+    lease = take_one(ada)
+    lease.fail(retry=False)
+    take_one(ada)
+    Bot.objects.update(paused=path.endswith("/resume"))
+    url = path.format(bot=ada.pk, failed=lease.id, incident=an_incident("ada").pk)
+    before = AuditEntry.objects.count()
+    proxy.cut(b"it-hangs", done=False)
+    nothing_changed(olga_calls.post(url, json=ACTS[path]))
+    assert AuditEntry.objects.count() == before
+    cut = proxy.cut(COMMIT, after=b"it-hangs")
+    not_known(olga_calls.post(url, json=ACTS[path]))
+    cut.wait()
+    assert AuditEntry.objects.count() > before
 
 
 def test_a_read_promises_nothing(proxy: Proxy, olga_calls: httpx.Client) -> None:

@@ -25,15 +25,13 @@ def is_allowed(call: Call, who: str) -> bool:
 
 
 @pytest.fixture
-def token_of(
-    request: pytest.FixtureRequest, ada_token: str, olga_key: str, vera_key: str, nora_key: str
-) -> Callable[[str], str | None]:
+def token_of(request: pytest.FixtureRequest, db: None) -> Callable[[str], str | None]:
     """`token_of(who)`: what this caller has to show."""
-    good = {BOT: ada_token, "olga": olga_key, "vera": vera_key, "nora": nora_key}
+    good = {BOT: "ada_token", "olga": "olga_key", "vera": "vera_key", "nora": "nora_key"}
 
     def find(who: str) -> str | None:
         if who in good:
-            return good[who]
+            return str(request.getfixturevalue(good[who]))
         if who == "no token":
             return None
         if who == "an unknown token":
@@ -65,8 +63,9 @@ def test_the_matrix_has_every_call_there_is() -> None:
 def test_a_call_is_for_those_it_is_for(
     client: Client, places: dict, token_of: Callable[[str], str | None], call: Call, who: str
 ) -> None:
+    token = token_of(who)
     before = rows()
-    answer = send(client, token_of(who), call.method, call.path.format(**places[call.failed]), call.body_of(who))
+    answer = send(client, token, call.method, call.path.format(**places[call.failed]), call.body_of(who))
     if is_allowed(call, who):
         assert answer.status_code == call.status, answer.content
     else:

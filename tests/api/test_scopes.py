@@ -14,10 +14,16 @@ pytestmark = pytest.mark.django_db
 
 PEOPLES = [call for call in CALLS if call.needs]
 #: The scope of each call that changes something, by the end of its path.
-NAMED = {"/jobs": "enqueue", "/jobs/bulk": "enqueue", "/bots": "register"}
+NAMED = {"/jobs": "enqueue", "/jobs/bulk": "enqueue", "/bots": "register", "/schedules/preview": "change"}
+
+
+#: Of calls that are told by their method.
+METHODS = {"PUT": "change", "DELETE": "delete"}
 
 
 def scope_of(call: Call) -> str:
+    if call.method in METHODS:
+        return METHODS[call.method]
     return READ if call.method == "GET" else NAMED.get(call.path, call.path.rpartition("/")[2])
 
 
@@ -69,8 +75,8 @@ def test_a_key_for_other_kinds_gets_at_nothing_of_this_one(
     _, key = roster.create_key(olga, kinds=["mail"])
     before = rows()
     answer = send(client, key, call.method, call.path.format(**places[call.failed]), call.body)
-    if call.path == "/jobs" and call.method == "GET":
-        assert (answer.status_code, answer.json()["jobs"]) == (200, [])
+    if call.path in ("/jobs", "/schedules") and call.method == "GET":
+        assert (answer.status_code, answer.json()[call.path[1:]]) == (200, [])
     else:
         assert "mail" in refused(answer, 403, "forbidden")["detail"]
     assert rows() == before

@@ -21,6 +21,7 @@ bot 100.000000 103.000000 10 12 1
 size 1 10
 second 1 4
 second 4 6
+unavailable 3
 complaint 500 {"code": "broken"}
 call 100.500000 0.002000
 latency 50 0.001500
@@ -33,7 +34,7 @@ def test_the_reports_of_all_bots_are_added_up():
     found = load.parse(REPORT)
     assert (found.first, found.last, found.time) == (100, 104, 4)
     assert (found.jobs, found.calls, found.wrong, found.network) == (40, 45, 1, 2)
-    assert found.rate == 10
+    assert (found.rate, found.unavailable) == (10, 3)
     assert found.sizes == {1: 40, 0: 3}
     assert found.seconds == [24, 10, 0, 6]
     assert found.latencies == {50: 0.0015, 99.9: 0.02}

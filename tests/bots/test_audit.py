@@ -90,3 +90,21 @@ def test_an_entry_cannot_be_changed_or_deleted_by_the_model(ada: Bot) -> None:
 
 def test_every_verb_of_an_operator_is_an_act() -> None:
     assert {str(verb) for verb in OPERATIONS} <= set(Act.values)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_about_several_objects_is_called_by_their_number(caplog: pytest.LogCaptureFixture) -> None:
+    with transaction.atomic():
+        audit.record(Act.ENQUEUE, [Subject("job", "", "3 000 jobs")], by=OLGA)
+        audit.record(Act.PAUSE, [Subject("bot", 7, "ada")], by=OLGA)
+    assert [str(entry) for entry in AuditEntry.objects.order_by("id")] == ["enqueue of 3 000 jobs", "pause of bot ada"]
+    lines = [record.msg["event"] for record in caplog.records if record.name == "jobsite.bots"]  # type: ignore[call-overload]
+    assert lines == ["enqueue of 3 000 jobs by olga", "pause of bot ada by olga"]
+
+
+@pytest.mark.django_db
+def test_its_page_calls_several_objects_by_their_number(admin_client: Any) -> None:
+    audit.record(Act.ENQUEUE, [Subject("job", "", "3 000 jobs")], by=OLGA)
+    page = admin_client.get("/admin/bots/auditentry/").content.decode()
+    assert "3 000 jobs" in page
+    assert "job 3 000 jobs" not in page

@@ -14,10 +14,12 @@ from bots.login.models import Login, Outcome, SecondFactor, Way
 from bots.models import ApiKey, AuditEntry, Bot
 from jobs import lifecycle
 from jobs.lifecycle import By
+from jobs.schedules import changes
 from jobs.stats import rollup
 from jobs.sweep import run
 from tests.cast import bot_named, enqueue_one, make_older, take_one
 from tests.far_side import a_channel, an_incident
+from tests.jobs.schedules.rules import fire, off_for
 
 #: The causes of incidents that come about by themselves.
 CAUSES = ("stuck", "waiting", "quarantined")
@@ -54,6 +56,10 @@ PAGES = {
     "kinds_and_history": [
         "/admin/jobs/jobkind/",
         "/admin/jobs/jobkind/sum/change/",
+        "/admin/jobs/schedule/",
+        "/admin/jobs/schedule/add/",
+        "/admin/jobs/schedule/{nightly}/change/",
+        "/admin/jobs/schedule/{nightly}/ledger/",
         "/admin/jobs/jobevent/",
         "/admin/jobs/jobevent/patterns/?counted=all",
         "/admin/jobs/jobevent/patterns/?range=24h&bot=carl&counted=all",
@@ -144,9 +150,17 @@ def fill(olga):
     Incident.objects.filter(cause="quarantined").update(resolved_at=Now())
     for outcome in Outcome.values:
         Login.objects.create(username="stranger", address="192.0.2.66", way=Way.PASSWORD, outcome=outcome)
+    nightly = off_for(timedelta(hours=5, minutes=10), every=3600, catch_up="none", overlap="allow")
+    fire()
+    changes.pause("nightly", reason="the data moves", by=Who("olga"))
     SecondFactor.objects.create(user=olga, secret="JBSWY3DPEHPK3PXP")
     ApiKey.objects.create(user=olga, prefix="jsk_", digest=b"x" * 32)
     leases = {"stuck": stuck, "failed": failed, "held": held, "done": done[0], "released": released}
-    rows = leases | incidents | some_channels() | {"ada": ada, "bob": bob, "act": AuditEntry.objects.latest("pk")}
+    rows = (
+        leases
+        | incidents
+        | some_channels()
+        | {"ada": ada, "bob": bob, "nightly": nightly, "act": AuditEntry.objects.latest("pk")}
+    )
     assert Incident.objects.count() == len([name for name in rows if name.startswith("incident_")])
     return {name: row.id for name, row in rows.items()}

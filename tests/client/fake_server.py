@@ -290,7 +290,7 @@ class FakeServer:
                 self.end_headers()
                 self.wfile.write(content)
 
-            do_GET = do_POST
+            do_GET = do_PUT = do_DELETE = do_POST
 
             def log_message(self, *args: Any) -> None:
                 pass

@@ -5,7 +5,7 @@ import re
 from alerts.incidents.acknowledge import REMARK_LENGTH
 from alerts.models import Incident
 from bots.models import MAX_CLAIM
-from jobs import models
+from jobs import bounds, models
 from jobs.api import schemas
 from jobs.api.v1 import api
 from jobsite.lib import errors, strict_json
@@ -39,11 +39,16 @@ def test_every_call_is_documented_and_every_documented_call_is_there():
 def test_every_call_has_a_curl_that_calls_it():
     for call, text in chapters().items():
         method, path = call.split()
-        pattern = re.sub(r"\\{\w+\\}", r"\\d+", re.escape(path.removeprefix("/api/v1")))
+        pattern = re.sub(r"\\{\w+\\}", r"[\\w-]+", re.escape(path.removeprefix("/api/v1")))
         curls = re.findall(rf'^curl -s "?\$API{pattern}(?:\?[^"]*)?"? .*$', text, flags=re.M)
         assert curls, call
-        posts = [" -d '" in curl or " -X POST" in curl for curl in curls]
-        assert posts == [method == "POST"] * len(curls), call
+        assert [method_of(curl) for curl in curls] == [method] * len(curls), call
+
+
+def method_of(curl):
+    """The method that a line with curl uses."""
+    named = re.search(r" -X ([A-Z]+)", curl)
+    return named[1] if named else "POST" if " -d '" in curl else "GET"
 
 
 def test_every_field_of_a_call_is_named_in_its_chapter():
@@ -78,13 +83,13 @@ def test_limits_in_the_code_are_those_of_the_page():
     assert shown["jobs in a bulk call"] == schemas.MAX_BULK
     assert shown["jobs in a claim"] == MAX_CLAIM
     assert shown["levels of nesting in JSON"] == strict_json.MAX_DEPTH
-    assert shown["a reason, a note, a remark"] == models.REASON_LENGTH == models.NOTE_LENGTH == REMARK_LENGTH
+    assert shown["a reason, a note, a remark"] == bounds.REASON_LENGTH == bounds.NOTE_LENGTH == REMARK_LENGTH
 
 
 def test_permissions_on_the_page_exist():
     named = set(re.findall(r"`((?:jobs|bots|alerts)\.\w+)`", text_of(DOC)))
     real = {"bots.view_auditentry", "jobs.add_job", "jobs.view_job", "bots.add_bot", "bots.change_bot", "bots.view_bot"}
-    real |= {"alerts.view_incident"}
-    for model, app in ((models.Job, "jobs"), (models.Bot, "bots"), (Incident, "alerts")):
+    real |= {"alerts.view_incident", *(f"jobs.{verb}_schedule" for verb in ("add", "change", "delete", "view"))}
+    for model, app in ((models.Job, "jobs"), (models.Schedule, "jobs"), (models.Bot, "bots"), (Incident, "alerts")):
         real |= {f"{app}.{codename}" for codename, _ in model._meta.permissions}
     assert named and named <= real

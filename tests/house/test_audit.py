@@ -1,6 +1,7 @@
 """Every act of a person is in the audit log: each call of operators, and each action and form of the admin."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from alerts.states import DeliveryStatus, Moment
 from bots import roster
 from bots.login.models import Login, SecondFactor
 from bots.models import ApiKey, AuditEntry, Bot
-from jobs.models import Job, JobEvent, JobKind
+from jobs.models import Job, JobEvent, JobKind, Schedule
 from jobs.stats.models import JobRollup
 from tests.alerts.passing import an_incident
 from tests.api.calls import CALLS, Call, send
@@ -28,7 +29,9 @@ pytestmark = pytest.mark.django_db
 
 #: Producers' calls. A job is its own record, and there may be thousands a second.
 PRODUCERS = {"POST /jobs", "POST /jobs/bulk"}
-ACTS = [call for call in CALLS if call.needs and call.method != "GET" and str(call) not in PRODUCERS]
+#: It changes nothing.
+PREVIEW = {"POST /schedules/preview"}
+ACTS = [call for call in CALLS if call.needs and call.method != "GET" and str(call) not in PRODUCERS | PREVIEW]
 
 
 @pytest.mark.parametrize("call", ACTS, ids=str)
@@ -40,6 +43,7 @@ def test_every_call_of_an_operator_that_changes_something_is_recorded(
 ) -> None:
     ids = request.getfixturevalue("places")[call.failed]
     Bot.objects.update(paused=call.path.endswith("/resume"))
+    Schedule.objects.update(paused=call.path.endswith("/resume"))
     key, text = roster.create_key(olga)
     before = AuditEntry.objects.count()
     answer = send(client, text, call.method, call.path.format(**ids), call.body)
@@ -102,6 +106,14 @@ def a_second_factor() -> SecondFactor:
     return SecondFactor.objects.create(user=User.objects.create_user("carol"), secret="JBSWY3DPEHPK3PXP")
 
 
+def a_schedule(**fields: Any) -> Callable[[], Schedule]:
+    def make() -> Schedule:
+        given = {"name": "nightly", "kind": "mail", "every": timedelta(minutes=1), "next_at": "2100-01-01T00:00Z"}
+        return Schedule.objects.create(**(given | fields))
+
+    return make
+
+
 #: What each action is tried on, by its model and name.
 ACTIONS: dict[tuple[type, str], Callable[[], Any]] = {
     (Job, "release_jobs"): held_job, (Job, "retry_jobs"): a_failed_job, (Job, "cancel_jobs"): enqueue_one,
@@ -112,6 +124,8 @@ ACTIONS: dict[tuple[type, str], Callable[[], Any]] = {
     (ApiKey, "revoke"): a_key,
     (JobKind, "pause"): lambda: JobKind.objects.create(name="mail"),
     (JobKind, "resume"): lambda: JobKind.objects.create(name="mail", paused=True),
+    (Schedule, "run_now"): a_schedule(), (Schedule, "skip_next"): a_schedule(), (Schedule, "pause"): a_schedule(),
+    (Schedule, "resume"): a_schedule(paused=True), (Schedule, "delete_selected"): a_schedule(),
     (Incident, "acknowledge"): an_incident,
     (Delivery, "retry"): a_retried_delivery,
     (Channel, "delete_selected"): lambda: a_channel("http://127.0.0.1/"),
@@ -148,11 +162,17 @@ _KIND = {
     "name": "mail", "max_attempts": "3", "backoff": "0:00:10", "start_within": "0:05:00", "heartbeat_within": "0:02:00",
     "run_within": "", "when_silent": "release", "when_overdue": "flag", "wait_within": "", "keep_for": "30 00:00:00",
 }  # fmt: skip
+_SCHEDULE = {
+    "name": "nightly", "kind": "mail", "payload": "{}", "priority": "0", "key": "", "cron": "", "every": "0:01:00",
+    "time_zone": "UTC", "overlap": "skip", "catch_up": "last", "catch_up_within": "1:00:00", "starts_at": "",
+    "ends_at": "",
+}  # fmt: skip
 _PERSON = {"usable_password": "true", "password1": "a long enough secret", "password2": "a long enough secret"}
 #: The form that adds one, by model.
 ADDING: dict[type, Callable[[], dict[str, Any]]] = {
     Job: lambda: {"kind": JobKind.objects.create(name="mail").pk, "payload": "{}", "priority": "0"},
     JobKind: lambda: _KIND,
+    Schedule: lambda: _SCHEDULE,
     Bot: lambda: {"name": "carl", "kinds": "", "expected": "on"},
     ApiKey: lambda: {"user": User.objects.get(username="admin").pk, "name": "laptop"},
     Channel: lambda: _CHANNEL,
@@ -162,6 +182,7 @@ ADDING: dict[type, Callable[[], dict[str, Any]]] = {
 #: The form that changes one, by model.
 CHANGING: dict[type, tuple[Callable[[], Any], dict[str, Any]]] = {
     JobKind: (lambda: JobKind.objects.create(name="mail"), _KIND | {"max_attempts": "5"}),
+    Schedule: (a_schedule(), _SCHEDULE | {"priority": "5"}),
     Bot: (a_bot(), {"kinds": "sum", "expected": "on"}),
     Channel: (lambda: a_channel("http://127.0.0.1/"), _CHANNEL | {"name": "renamed"}),
     Group: (lambda: Group.objects.create(name="night shift"), {"name": "day shift", "permissions": []}),

@@ -13,7 +13,8 @@ from django.urls import reverse
 
 from alerts.models import Channel
 from bots.models import Bot
-from jobs.models import MAX_BACKOFF, MAX_DURATION, Job, JobKind
+from jobs.bounds import MAX_BACKOFF, MAX_DURATION
+from jobs.models import Job, JobKind
 from tests.cast import enqueue_one, take_one
 
 pytestmark = pytest.mark.django_db

@@ -120,6 +120,7 @@ def test_a_role_that_may_not_move_ids_is_told_whose_they_are() -> None:
         cursor.execute("RESET ROLE")
 
 
+@pytest.mark.usefixtures("direct")
 @pytest.mark.django_db(transaction=True)
 def test_a_dump_read_over_the_same_rows_is_not_noticed_and_is_declared(ada: Bot) -> None:
     with own_database():
@@ -138,6 +139,7 @@ def test_a_dump_read_over_the_same_rows_is_not_noticed_and_is_declared(ada: Bot)
         assert new.complete(1).accepted == [new.id]
 
 
+@pytest.mark.usefixtures("direct")
 @pytest.mark.django_db(transaction=True)
 def test_a_dump_that_replaces_the_tables_of_the_same_database_is_noticed(ada: Bot) -> None:
     with own_database():

@@ -1,5 +1,7 @@
 """A row that somebody has locked and forgotten: each write that needs it is 503 after a few seconds, and names it."""
 
+import base64
+import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,7 +17,7 @@ from bots.models import ApiKey, Bot
 from jobs.models import Job, JobKind
 from tests.cast import bot_named, enqueue_one, take_one
 from tests.entered import EnteringClient
-from tests.far_side import an_incident
+from tests.far_side import Receiver, a_channel, an_incident
 from tests.race import PATIENCE, Racers, racers
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -61,6 +63,11 @@ def by_bot(bot: Bot, path: str, **body: Any) -> Call:
     return lambda: EnteringClient(headers=headers).post(f"/api/v1{path}", body, content_type="application/json")
 
 
+def a_file(lines: bytes) -> dict[str, str]:
+    """The form that loads a file which was checked."""
+    return {"content": base64.b64encode(zlib.compress(lines)).decode(), "format": "ndjson", "load": "yes"}
+
+
 def sent_while_locked(run: Racers, row: Model, *calls: Call) -> list[HttpResponse]:
     """The answers to these calls, made at once while another transaction has the row."""
     with transaction.atomic():
@@ -98,6 +105,11 @@ def test_a_job_that_an_operator_acts_on(run: Racers, ada: Bot, as_olga: Any, in_
     actions.append(in_console(reverse("admin:jobs_job_release", args=[lease.id]), confirmed="yes"))
     actions.append(in_console(reverse("admin:bots_bot_changelist"), action="release_held", _selected_action=[ada.pk],
                               confirmed="yes"))  # fmt: skip
+    # All that match, among which it is.
+    page = reverse("admin:jobs_job_changelist")
+    every = {"_selected_action": [lease.id], "select_across": "1", "confirmed": "yes"}
+    actions += [in_console(f"{page}?view=held", action=f"{verb}_jobs", **every) for verb in ("release", "cancel")]
+    actions.append(in_console(page, action="prioritise_jobs", priority="7", **every))
     check(sent_while_locked(run, lease.job, *of_job, *actions), f"Job {lease.id}")
     assert of_job[0]().status_code == 200
 
@@ -140,9 +152,12 @@ def test_a_kind(run: Racers, ada: Bot, as_olga: Any, in_console: Any) -> None:
         as_olga("/jobs/bulk", jobs=[{"kind": "sum"}] * 300),
         in_console(page, action="pause", _selected_action=["sum"]),
         in_console(reverse("admin:jobs_job_add"), kind="sum", payload="{}", priority=0, key=""),
+        load := in_console(reverse("admin:jobs_job_upload"), **a_file(b'{"kind":"mail"}\n{"kind":"sum"}\n')),
     ]
     check(sent_while_locked(run, kind, *calls), "Kind sum")
-    assert as_olga("/jobs", kind="sum")().status_code == 201
+    assert Job.objects.count() == 1
+    assert load().status_code == 302
+    assert Job.objects.count() == 3
 
 
 def test_the_kind_of_a_job_that_is_held_is_not_needed(run: Racers, ada: Bot) -> None:
@@ -162,6 +177,44 @@ def test_an_incident(run: Racers, as_olga: Any, in_console: Any) -> None:
         in_console(page, action="acknowledge", _selected_action=[incident.pk]),
     ]
     check(sent_while_locked(run, incident, *calls), f"Incident {incident.pk}")
+
+
+def test_a_channel(
+    run: Racers, in_console: Any, receiver: Receiver, inside_allowed: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel = a_channel(receiver.url())
+    form = {"name": "on call", "way": "webhook", "address": receiver.url(), "min_severity": "warning"}
+    times = {"after": "0:00:00", "again_every": "", "quiet_from": "", "quiet_until": "", "kinds": "", "bots": ""}
+    pages = {
+        part: reverse(f"admin:alerts_channel_{part}", args=[channel.pk]) for part in ("change", "secret", "retire")
+    }
+    calls = [
+        in_console(pages["change"], **form, **times),
+        in_console(pages["secret"], post="yes"),
+        in_console(pages["retire"], post="yes"),
+        in_console(reverse("admin:alerts_channel_test", args=[channel.pk])),
+    ]
+    *changes, test = sent_while_locked(run, channel, *calls)
+    check(changes, "Channel on call")
+    # Its answer is shown, though it cannot be recorded.
+    assert (test.status_code, len(receiver.got)) == (302, 1)
+
+
+def test_a_key_that_somebody_enqueues_and_does_not_commit(run: Racers, in_console: Any, as_olga: Any) -> None:
+    enqueue_one("sum")
+    calls = [
+        in_console(reverse("admin:jobs_job_upload"), **a_file(b'{"kind":"sum","key":"k"}\n')),
+        in_console(reverse("admin:jobs_job_add"), kind="sum", payload="{}", priority=0, key="k"),
+        as_olga("/jobs", kind="sum", key="k"),
+        as_olga("/jobs/bulk", jobs=[{"kind": "sum", "key": "k"}] * 1),
+    ]
+    with transaction.atomic():
+        enqueue_one("sum", key="k")
+        answers = [future.result(PATIENCE) for future in [run.go(call) for call in calls]]
+        transaction.set_rollback(True)
+    assert [answer.status_code for answer in answers] == [503] * 4
+    assert all("is locked just now" in answer.content.decode() for answer in answers)
+    assert Job.objects.count() == 1
 
 
 def test_the_row_of_a_key_is_not_needed_to_call_with_it(run: Racers, as_olga: Any, olga_key: str) -> None:

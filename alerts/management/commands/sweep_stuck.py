@@ -30,6 +30,8 @@ from jobsite.lib.plain_text import one_line
 
 class Command(BaseCommand):
     help = "Update every bot's health and expire jobs of stuck bots. Safe to run several times in parallel."
+    # They import every page and call. `manage.py check` runs them, and so do the tests.
+    requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="print what would be done, and change nothing")

@@ -63,6 +63,15 @@ from jobs.api.schemas.leases import (
     ReportOut,
 )  # fmt: skip
 from jobs.api.schemas.problems import Problem
+from jobs.api.schemas.schedules import (
+    OccurrenceOut,
+    OccurrencesOut,
+    PauseScheduleIn,
+    PreviewOut,
+    ScheduleChangeOut,
+    ScheduleOut,
+    SchedulesOut,
+)  # fmt: skip
 
 __all__ = [
     "ERROR_LENGTH", "MAX_BULK", "MAX_KINDS", "Attempt", "BadLineOut", "BotChangeOut", "BotHeartbeatIn",
@@ -70,6 +79,7 @@ __all__ = [
     "CompleteIn", "CompleteItem", "EventOut", "EventsOut", "EvidenceOut", "ExchangeClaimIn", "ExchangeIn",
     "ExchangeOut", "ExpectIn", "ExplainedOut", "FailIn", "FailItem", "GoodbyeIn", "GoodbyeOut", "HeartbeatIn",
     "HeartbeatItem", "HelloIn", "HelloOut", "InstanceIn", "InstanceOut", "JobId", "JobOut", "JobsOut", "Kind",
-    "LeaseIn", "LeaseOut", "NewBotOut", "OneBotOut", "OrdersOut", "PauseIn", "Problem", "ReasonIn", "RejectedOut",
-    "ReleaseIn", "RenewedOut", "ReportOut", "StuckJobOut", "StuckOut", "StuckSummary",
+    "LeaseIn", "LeaseOut", "NewBotOut", "OccurrenceOut", "OccurrencesOut", "OneBotOut", "OrdersOut", "PauseIn",
+    "PauseScheduleIn", "PreviewOut", "Problem", "ReasonIn", "RejectedOut", "ReleaseIn", "RenewedOut", "ReportOut",
+    "ScheduleChangeOut", "ScheduleOut", "SchedulesOut", "StuckJobOut", "StuckOut", "StuckSummary",
 ]  # fmt: skip

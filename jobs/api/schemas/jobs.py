@@ -6,8 +6,8 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from jobs.api.schemas.fields import MAX_BULK, Attempt
+from jobs.bounds import REASON_LENGTH
 from jobs.enqueue.new_job import JobIn
-from jobs.models import REASON_LENGTH
 from jobs.states import JobStatus
 from jobsite.lib.params import Input
 
@@ -30,7 +30,8 @@ class BulkIn(Input):
 class JobOut(BaseModel):
     """One job as operators and producers see it. `bot` names who holds it.
 
-    Without the permission `jobs.view_payload` the fields that `hidden` names are null.
+    `schedule`: the one that made it, for its moment `scheduled_for`. Without the permission `jobs.view_payload` the
+    fields that `hidden` names are null.
     """
 
     id: int
@@ -54,6 +55,8 @@ class JobOut(BaseModel):
     progress_note: str
     result: Any
     error: str | None
+    schedule: str
+    scheduled_for: datetime | None
     hidden: list[str]
 
 

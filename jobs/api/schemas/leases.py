@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from bots.models import MAX_CLAIM
 from jobs.api.schemas.fields import ERROR_LENGTH, MAX_KINDS, Attempt, JobId, Kind, SlotsIn
-from jobs.models import NOTE_LENGTH
+from jobs.bounds import NOTE_LENGTH
 from jobs.states import JobStatus
 from jobsite.lib.params import Input
 

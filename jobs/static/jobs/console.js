@@ -25,6 +25,18 @@
   };
   setInterval(tick, 1000);
 
+  // --- Moments to come, in the zone of the reader. The tooltip has the installation's. ---
+  const day = { weekday: "short", year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short" };
+  const shapes = [day, { ...day, second: "2-digit" }].map((shape) => new Intl.DateTimeFormat(undefined, shape));
+  const localise = () => {
+    for (const el of $$("time[data-local]")) {
+      const moment = new Date(el.dateTime);
+      el.textContent = shapes[moment.getSeconds() ? 1 : 0].format(moment);
+    }
+  };
+  localise();
+  document.addEventListener("htmx:afterSwap", localise);
+
   // --- Live regions: keep open details and scroll positions, and announce failures. ---
   let kept = null, failing = false;
   const say = (text) => { const live = $("#live-status"); if (live) live.textContent = text; };

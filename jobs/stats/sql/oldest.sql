@@ -1,14 +1,14 @@
 -- Oldest: for each kind the pending job that has been due for longest, since `run_at` or since it was enqueued.
 -- Steps from priority to priority in the index, where jobs stand by `run_at`.
 WITH RECURSIVE step AS (
-    SELECT k.name AS kind, j.priority, j.run_at, j.id, j.created_at, 1 AS n
+    SELECT k.name AS kind, k.paused, j.priority, j.run_at, j.id, j.created_at, 1 AS n
     FROM jobs_jobkind k
     CROSS JOIN LATERAL (SELECT priority, run_at, id, created_at FROM jobs_job
                         WHERE status = 'pending' AND kind_id = k.name
                         ORDER BY priority DESC, run_at, id
                         LIMIT 1) j
     UNION ALL
-    SELECT s.kind, j.priority, j.run_at, j.id, j.created_at, s.n + 1
+    SELECT s.kind, s.paused, j.priority, j.run_at, j.id, j.created_at, s.n + 1
     FROM step s
     CROSS JOIN LATERAL (SELECT priority, run_at, id, created_at FROM jobs_job
                         WHERE status = 'pending' AND kind_id = s.kind AND priority < s.priority
@@ -18,8 +18,7 @@ WITH RECURSIVE step AS (
     WHERE s.n < %(steps)s
 )
 SELECT DISTINCT ON (kind) kind, id, GREATEST(run_at, created_at) AS due_since,
-       EXTRACT(epoch FROM statement_timestamp() - GREATEST(run_at, created_at))::double precision AS age,
-       (SELECT paused FROM jobs_jobkind WHERE name = kind) AS paused
+       EXTRACT(epoch FROM statement_timestamp() - GREATEST(run_at, created_at))::double precision AS age, paused
 FROM step
 WHERE run_at <= statement_timestamp()
 ORDER BY kind, GREATEST(run_at, created_at), id;

@@ -48,20 +48,23 @@ class Pool(ConnectionPool[Connection]):
 class DatabaseWrapper(base.DatabaseWrapper):
     """The database, as the ORM uses it."""
 
-    _connection_pools: ClassVar[dict[str, Pool]] = {}
+    #: The pools of this process that have been needed, by the alias of their database.
+    pools: ClassVar[dict[str, Pool]] = {}
+    # As Django's backend names them.
+    _connection_pools: ClassVar[dict[str, Pool]] = pools
 
     @property
     def pool(self) -> Pool | None:
         """The pool of this process. It opens no connection before the first is needed."""
         if self.alias == NO_DB_ALIAS:
             return None
-        pool = self._connection_pools.get(self.alias)
+        pool = self.pools.get(self.alias)
         if pool is None:
             options = self.settings_dict["OPTIONS"]["pool"]
             params = self.get_connection_params() | {"autocommit": True}
             pool = Pool(kwargs=params, open=False, configure=self._configure_connection, **options)
             # When two threads come here at once, the second pool is not opened and is dropped.
-            pool = self._connection_pools.setdefault(self.alias, pool)
+            pool = self.pools.setdefault(self.alias, pool)
         return pool
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:

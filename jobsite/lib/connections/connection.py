@@ -1,6 +1,7 @@
 """A connection whose silence is noticed, whose calls end in time, and that works through a pooler."""
 
 import contextlib
+import re
 import select
 import time
 from collections.abc import Generator
@@ -12,7 +13,7 @@ from django.db.backends.postgresql.base import Cursor
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 
-from jobsite.lib.connections import places, silence
+from jobsite.lib.connections import limits, places, silence
 
 T = TypeVar("T")
 
@@ -27,22 +28,26 @@ LIBPQ: dict[str, Any] = {
 }
 #: Seconds that a statement waits for a lock before it is refused.
 LOCK_WAIT = 3
-#: Seconds that a request's statement may take.
-MAX_SECONDS = 30.0
-#: What the server is asked for: to notice a lost client by itself, and to keep no lock for one that does nothing.
+#: What the server is asked for: to notice a lost client by itself, to keep no lock for one that does nothing, and to
+#: compile no statement, which takes longer than any of ours.
 SERVER = {
+    "jit": "off",
     "lock_timeout": f"{LOCK_WAIT}s",
     "idle_in_transaction_session_timeout": "60s",
     "tcp_keepalives_idle": "10",
     "tcp_keepalives_interval": "3",
     "tcp_keepalives_count": "3",
 }
-#: A pooler gives each transaction another connection of the server: what holds for it is set in it.
-_SET_LOCAL = f"SET LOCAL lock_timeout = '{SERVER['lock_timeout']}'"
+#: What PostgreSQL does not carry out inside a transaction.
+_ALONE = re.compile(r"\bCONCURRENTLY\b|^\s*(VACUUM|(CREATE|DROP|ALTER)\s+(DATABASE|TABLESPACE|SYSTEM))\b", re.I)
 
 
 class Silent(psycopg.OperationalError):
     """The server does not answer, and the connection was closed."""
+
+
+class Lost(psycopg.OperationalError):
+    """What came is no answer to what was sent: the server, or the pooler, has ended the connection."""
 
 
 class Connection(psycopg.Connection[Any]):
@@ -50,6 +55,8 @@ class Connection(psycopg.Connection[Any]):
 
     #: The server behind it is another in each transaction.
     pooled = False
+    #: How long its statements wait for a lock, if it is pooled. Another's is the server's to know.
+    lock_timeout = SERVER["lock_timeout"]
     #: The caller whose place in the pool it has.
     caller: places.Caller | None = None
     _server: silence.Server | None = None
@@ -90,7 +97,7 @@ class Connection(psycopg.Connection[Any]):
 
     def _watch(self, gen: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
         began = time.monotonic()
-        doubts, ends = began + silence.DOUBT_AFTER, began + MAX_SECONDS
+        doubts, ends = began + silence.DOUBT_AFTER, limits.end_of_statement(began)
         try:
             state = next(gen)
             while True:
@@ -101,13 +108,19 @@ class Connection(psycopg.Connection[Any]):
                     if now > doubts:
                         self._doubt(began)
                         doubts = time.monotonic() + silence.DOUBT_AFTER
-                    if now > ends and places.current() is not None:
+                    if now > ends:
                         self.cancel_safe(timeout=silence.ANSWER_WITHIN)
                         ends = now + silence.DOUBT_AFTER
                 state = gen.send(ready)
         except StopIteration as end:
             value: T = end.value
             return value
+        except psycopg.InternalError as error:
+            if error.sqlstate is not None:
+                raise
+            # Of psycopg itself: PgBouncer passes on the server's farewell, and adds its own.
+            self.pgconn.finish()
+            raise Lost(str(error)) from error
 
     def _doubt(self, began: float) -> None:
         if self._server is not None and self._server.is_silent(began):
@@ -125,17 +138,22 @@ class Connection(psycopg.Connection[Any]):
 
 
 class PooledCursor(Cursor):
-    """A cursor through a pooler: its statement waits for a lock no longer than one of a direct connection."""
+    """A cursor through a pooler: its statement waits for a lock no longer than one of a direct connection.
+
+    Each transaction may get another connection of the server, so what holds for it is set in it.
+    """
 
     def execute(self, query: Any, params: Any = None, **kwargs: Any) -> Any:
-        """Execute a statement. That of a request is in a transaction, with its bounds."""
-        raw: psycopg.Connection[Any] = self.connection  # type: ignore[attr-defined]
-        if places.current() is None or raw.info.transaction_status != TransactionStatus.IDLE:
+        """Execute a statement, in a transaction with its bounds."""
+        raw: Connection = self.connection  # type: ignore[attr-defined]
+        alone = isinstance(query, str) and _ALONE.search(query)
+        if alone or raw.info.transaction_status != TransactionStatus.IDLE:
             return super().execute(query, params, **kwargs)  # type: ignore[misc]
         with contextlib.ExitStack() as stack:
             if raw.autocommit:
                 stack.enter_context(raw.transaction())
-            psycopg.Cursor(raw).execute(_SET_LOCAL.encode())
+            bounds = f"SET LOCAL lock_timeout = '{raw.lock_timeout}'; SET LOCAL jit = '{SERVER['jit']}'"
+            psycopg.Cursor(raw).execute(bounds.encode())
             return super().execute(query, params, **kwargs)  # type: ignore[misc]
 
 

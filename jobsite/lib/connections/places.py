@@ -8,8 +8,6 @@ A call that finds no place waits without a connection, and only so many of one c
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import IntEnum
 from typing import NamedTuple
@@ -60,14 +58,19 @@ def current() -> Caller | None:
     return _caller.get()
 
 
-@contextmanager
-def held_by(caller: Caller | None) -> Iterator[None]:
-    """Take what is done within as calls of this caller."""
-    token = _caller.set(caller)
-    try:
-        yield
-    finally:
-        _caller.reset(token)
+class held_by:  # noqa: N801  called like a function
+    """Take what is done within as calls of this caller. A class, since every request passes it."""
+
+    __slots__ = ("_caller", "_token")
+
+    def __init__(self, caller: Caller | None) -> None:
+        self._caller = caller
+
+    def __enter__(self) -> None:
+        self._token = _caller.set(self._caller)
+
+    def __exit__(self, *error: object) -> None:
+        _caller.reset(self._token)
 
 
 class _Waiting:

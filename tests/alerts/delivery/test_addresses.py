@@ -1,10 +1,14 @@
 """Addresses of channels: which are refused, and that their secrets are shown nowhere."""
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytest
+from django.conf import settings as site
 
 from alerts.delivery import addresses
+from alerts.delivery.process import WorkerProcess
 from alerts.states import Way
 
 SECRET = "Zq8RkX2vLm5TyWc9"
@@ -30,6 +34,28 @@ ADDRESSES = [
 ]
 HOOKS = [(f"https://bob:{SECRET}@8.8.8.8/{OTHER}?token={OTHER}z#{SECRET}y", [SECRET, OTHER])]
 EVERY = [(Way.APPRISE, *row) for row in ADDRESSES] + [(Way.WEBHOOK, *row) for row in HOOKS]
+
+
+@pytest.fixture(scope="module")
+def processes() -> Iterator[dict[tuple[str, bool], WorkerProcess]]:
+    """The processes that check, by what they may do."""
+    started: dict[tuple[str, bool], WorkerProcess] = {}
+    yield started
+    for process in started.values():
+        process.end()
+
+
+@pytest.fixture(autouse=True)
+def a_process_checks_many(monkeypatch: pytest.MonkeyPatch, processes: dict[tuple[str, bool], WorkerProcess]) -> None:
+    """To start one takes longer than to check all addresses of this file."""
+
+    def of(way: str) -> AbstractContextManager[WorkerProcess]:
+        which = (way, site.ALERTS_ALLOW_PRIVATE)
+        if which not in processes or processes[which].ended:
+            processes[which] = WorkerProcess(way)
+        return nullcontext(processes[which])
+
+    monkeypatch.setattr(addresses, "WorkerProcess", of)
 
 
 @pytest.mark.parametrize(("way", "address", "secrets"), EVERY)

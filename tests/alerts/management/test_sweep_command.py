@@ -150,6 +150,7 @@ def test_a_loop_without_a_database_goes_on_until_it_is_stopped(number: signal.Si
     assert (process.returncode, out) == (0, "")
 
 
+@pytest.mark.usefixtures("direct")
 @pytest.mark.django_db(transaction=True)
 def test_a_loop_outlives_the_loss_of_its_connections_and_ends_on_sigterm(ada: Bot) -> None:
     process = program(database_url(), "--loop", "0.05")

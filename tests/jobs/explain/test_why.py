@@ -17,6 +17,7 @@ from jobs.stats import learned
 from jobs.stats.times import FINE
 from jobs.sweep.run import sweep
 from tests.cast import bot_named, enqueue_one, make_older, take_one
+from tests.jobs.schedules.rules import fire, jobs_of, off_for
 
 pytestmark = pytest.mark.django_db
 
@@ -48,6 +49,13 @@ def test_a_pending_job_that_no_bot_takes():
     job = enqueue_one()
     assert why(job) == "No bot takes jobs of kind sum."
     assert said(job, "bots") == ["none takes jobs of kind sum"]
+
+
+def test_a_job_of_a_schedule_says_which_and_for_when():
+    off_for(timedelta(seconds=5))
+    fire()
+    (found,) = [found for found in told(jobs_of()[0]).evidence if found.about == "schedule"]
+    assert found.says.startswith("nightly made it for ") and found.figures["schedule"] == "nightly"
 
 
 def test_a_pending_job_whose_bots_cannot_take_it_says_how_many_for_each_reason(ada, bob):

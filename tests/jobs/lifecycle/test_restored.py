@@ -2,7 +2,6 @@
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
 
 from bots.models import Bot
 from jobs import attempts, lifecycle
@@ -29,11 +28,9 @@ def undone(lease: Lease, **fields: object) -> Lease:
     return lease
 
 
+@pytest.mark.usefixtures("direct")
 @pytest.mark.django_db(transaction=True)
 def test_after_a_dump_is_restored_an_old_result_is_not_taken_for_a_new_job(ada: Bot) -> None:
-    connection.ensure_connection()
-    if connection.connection.pooled:
-        pytest.skip("the pooler keeps connections to the database that is dropped")
     with own_database():
         enqueue_one()
         with dumped() as dump:

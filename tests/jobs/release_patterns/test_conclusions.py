@@ -1,6 +1,12 @@
 """Is it the bot, the kind or the time of day? What was planted is found, and nobody is blamed for another."""
 
 import random
+from bisect import bisect
+from collections import Counter
+from functools import cache
+from itertools import accumulate
+from math import comb
+from operator import itemgetter
 
 import pytest
 
@@ -12,34 +18,49 @@ KINDS = ["resize", "mail", "report"]
 NAMES = {bot: f"crawler-{bot}" for bot in BOTS}
 
 
+@cache
+def chances(leases, share):
+    """The chance that at most 0, 1, … of so many leases are given back."""
+    return list(accumulate(comb(leases, n) * share**n * (1 - share) ** (leases - n) for n in range(leases)))
+
+
+@cache
+def slots(days):
+    """Where leases end: `[(weekday, hour, bot, kind)]`, for every second hour of so many days."""
+    return [
+        (str(day % 7 + 1), str(hour), bot, kind)
+        for day in range(days) for hour in range(0, 24, 2) for bot in BOTS for kind in KINDS
+    ]  # fmt: skip
+
+
 def world(dice, days=14, leases=6, rate=0.02, bot=None, kind=None, hour=None, weekday=None, works=None):
     """Counts of so many days, in which each hour has some leases of each bot and kind. Each rate is by its cause.
 
     `works`: `{bot: kinds}`, where a bot does not do all.
     """
-    bots, hours, weekdays, seen = {}, {}, {}, {}
-    for day in range(days):
-        for h in range(0, 24, 2):
-            for b in BOTS:
-                for k in (works or {}).get(b, KINDS):
-                    share = rate
-                    for planted, value in ((bot, b), (kind, k), (hour, str(h)), (weekday, str(day % 7 + 1))):
-                        if planted and planted[0] == value:
-                            share = max(share, planted[1])
-                    given = sum(dice.random() < share for _ in range(leases))
-                    for cells, pair in ((bots, (b, k)), (hours, (str(h), k)), (weekdays, (str(day % 7 + 1), k))):
-                        before = cells.get(pair, (0, 0))
-                        cells[pair] = (before[0] + given, before[1] + leases)
-                    for sort, value in (("hour", str(h)), ("weekday", str(day % 7 + 1))):
-                        of = seen.setdefault((sort, value), {})
-                        of[b] = of.get(b, 0) + given
+    at = [slot for slot in slots(days) if slot[3] in works.get(slot[2], KINDS)] if works else slots(days)
+    planted = [(n, *cause) for n, cause in enumerate((weekday, hour, bot, kind)) if cause]
+    bots, hours, weekdays, seen = Counter(), Counter(), Counter(), Counter()
+    for slot in at:
+        share = max([rate, *(raised for n, value, raised in planted if slot[n] == value)]) if planted else rate
+        # Most slots of a world have none, and there are millions of them.
+        if given := bisect(chances(leases, share), dice.random()):
+            w, h, b, k = slot
+            bots[b, k] += given
+            hours[h, k] += given
+            weekdays[w, k] += given
+            seen["hour", h, b] += given
+            seen["weekday", w, b] += given
+
+    def counts(given, names):
+        return {pair: (given[pair], leases * n) for pair, n in Counter(map(names, at)).items()}
 
     def share_of(culprits, sort, value):
-        of = seen[(sort, value)]
-        whole = sum(of.values())
-        return sum(of.get(b, 0) for b in culprits) / whole if whole else 0.0
+        whole = sum(seen[sort, value, b] for b in BOTS)
+        return sum(seen[sort, value, b] for b in culprits) / whole if whole else 0.0
 
-    return ComparedCounts(bots, hours, weekdays, share_of=share_of)
+    by_bot, by_hour, by_weekday = itemgetter(2, 3), itemgetter(1, 3), itemgetter(0, 3)
+    return ComparedCounts(counts(bots, by_bot), counts(hours, by_hour), counts(weekdays, by_weekday), share_of=share_of)
 
 
 def blamed(figures):

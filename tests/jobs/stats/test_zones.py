@@ -8,13 +8,16 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from jobs import lifecycle
+from jobs.enqueue import insert
+from jobs.enqueue.new_job import NewJob
+from jobs.lifecycle import By, Report
 from jobs.models import JobRollup
 from jobs.release_patterns.params import ReportParams
 from jobs.release_patterns.report import build
 from jobs.states import Span
 from jobs.stats import rollup
 from jobs.stats.series import series
-from tests.cast import take_one
 
 pytestmark = pytest.mark.django_db
 
@@ -31,14 +34,22 @@ def zone(request, settings):
     return ZoneInfo(request.param)
 
 
+def let_leases_end(bot, moments):
+    """The bot completed a job at each of these moments."""
+    insert.enqueue([NewJob("sum", {}) for _ in moments])
+    claimed = lifecycle.claim(bot, limit=len(moments))
+    lifecycle.complete([Report(job.id, job.attempt, result=1) for job in claimed], by=By.bot(bot))
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "UPDATE jobs_job SET finished_at = %s WHERE id = %s",
+            [(moment, job.id) for moment, job in zip(moments, claimed, strict=True)],
+        )
+
+
 @pytest.fixture
 def ended(zone, ada):
     """A lease ended at each of these moments."""
-    for moment in MOMENTS:
-        lease = take_one(ada)
-        lease.complete(1)
-        with connection.cursor() as cursor:
-            cursor.execute("UPDATE jobs_job SET finished_at = %s WHERE id = %s", [moment, lease.id])
+    let_leases_end(ada, MOMENTS)
     rollup.add_closed_minutes(MOMENTS[-1] + timedelta(hours=2))
 
 
@@ -98,12 +109,7 @@ def test_hours_that_were_added_up_in_another_zone_are_shown_in_the_hour_they_beg
 def test_a_day_of_the_clock_change_has_all_its_hours(settings, ada):
     settings.TIME_ZONE = "Australia/Lord_Howe"  # half an hour back on this day, and no whole one
     day = date(2026, 4, 5)
-    for n in range(50):
-        lease = take_one(ada)
-        lease.complete(1)
-        at = datetime(2026, 4, 4, 13, 5, tzinfo=UTC) + n * timedelta(minutes=29)
-        with connection.cursor() as cursor:
-            cursor.execute("UPDATE jobs_job SET finished_at = %s WHERE id = %s", [at, lease.id])
+    let_leases_end(ada, [datetime(2026, 4, 4, 13, 5, tzinfo=UTC) + n * timedelta(minutes=29) for n in range(50)])
     rollup.add_closed_minutes(datetime(2026, 4, 6, 13, 0, tzinfo=UTC))
     found = build(ReportParams.from_params({"from": str(day), "to": str(day)}))
     assert sum(bar.leases for bar in found.bars) == 50

@@ -12,8 +12,9 @@ from django.utils import timezone
 from bots.models import Bot
 from bots.states import HealthStatus
 from jobs import lifecycle
+from jobs.bounds import MAX_DURATION
 from jobs.lifecycle import By
-from jobs.models import MAX_DURATION, Job, JobEvent, JobKind, JobRollup, RollupState, SweepRun
+from jobs.models import Job, JobEvent, JobKind, JobRollup, RollupState, SweepRun
 from jobs.states import JobStatus, Span
 from jobs.stats import rollup
 from jobs.sweep import retention

@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from django.test import Client
 from bots import roster
 from bots.models import Bot
 from jobs import lifecycle
+from jobs.api.runners import in_thread
 from jobs.enqueue import insert
 from jobs.enqueue.new_job import NewJob
 from jobs.lifecycle import By
@@ -35,6 +37,8 @@ from tests.cast import bot_named, database_url, enqueue_one, take_one
 from tests.served import served
 
 ROOT = Path(__file__).resolve().parents[3]
+#: For the metrics.
+TOKEN = "t" * 40
 #: Seconds after which something is wrong.
 PATIENCE = 20.0
 
@@ -82,7 +86,7 @@ def test_pollers_are_one_of_each_set_of_kinds_and_take_turns(line: Waiters) -> N
     waiters = [line.enter(kinds) for kinds in (None, None, ("sum",), ("sum",))]
     line.wake_pollers()
     assert woken(waiters) == [True, False, True, False]
-    assert waiters[0] and line.wait(waiters[0], 0)
+    assert waiters[0] and in_thread(line.wait(waiters[0], 0))
     line.wake_pollers()
     assert woken(waiters) == [False, True, True, True]
 
@@ -108,7 +112,7 @@ def test_one_bot_does_not_hold_every_place(line: Waiters, settings: Any) -> None
 
 
 def test_all_waiters_of_a_recalled_bot_are_woken_and_those_of_an_instance(line: Waiters) -> None:
-    waiters = [line.enter(None, bot, name) for bot, name in ((1, "a"), (1, "b"), (2, "a"), (2, "b"))]
+    waiters = [line.enter(None, bot, instance=name) for bot, name in ((1, "a"), (1, "b"), (2, "a"), (2, "b"))]
     line.recall({1}, {(2, "b")})
     assert woken(waiters) == [True, True, False, True]
 
@@ -120,7 +124,9 @@ def test_where_no_notification_comes_those_are_woken_whose_instances_ended_or_mu
     for name in ("ended", "current"):
         lifecycle.hello(ada, instance=name, identity=name)
     lifecycle.hello(bob, instance="current", identity="current")
-    waiters = [line.enter(None, bot.pk, name) for bot, name in ((ada, "ended"), (ada, "current"), (bob, "current"))]
+    waiters = [
+        line.enter(None, bot.pk, instance=name) for bot, name in ((ada, "ended"), (ada, "current"), (bob, "current"))
+    ]
     lifecycle.goodbye(ada, "ended")
     line.recall_missed()
     assert woken(waiters) == [True, False, False]
@@ -241,6 +247,7 @@ def test_what_failed_in_a_turn_and_is_due_again_at_once_is_found(
     assert (got["id"], got["attempt"]) == (lease.id, 2)
 
 
+@pytest.mark.usefixtures("direct")
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("backoff", "news"), [(0, [{ANY_KIND: 1}, {"sum": 1}]), (60, [])])
 @pytest.mark.parametrize("call", ["/exchange", "/jobs/{}/fail"])
@@ -260,13 +267,14 @@ def test_what_failed_is_news_when_it_is_due_at_once(
     assert [json.loads(text) in news for text in heard] == [True] * bool(news)
 
 
+@pytest.mark.usefixtures("direct")
 @pytest.mark.django_db(transaction=True)
 def test_who_was_there_before_the_listener_looks_when_it_has_begun_to_listen(monkeypatch: pytest.MonkeyPatch) -> None:
     # No other look comes: what wakes the waiter is that one.
     monkeypatch.setattr(waiting, "POLL_INTERVAL", 4 * PATIENCE)
     waiter = waiting.waiters.enter(None)
     assert waiter is not None
-    assert waiting.waiters.wait(waiter, PATIENCE)
+    assert in_thread(waiting.waiters.wait(waiter, PATIENCE))
     waiting.waiters.close()
     # So that the listener sees that it is over.
     with connection.cursor() as cursor:
@@ -342,6 +350,7 @@ def test_the_time_to_wait_ends(calls: Any, ada: Bot, ada_token: str) -> None:
     assert (answer.status_code, answer.json()["jobs"], "Retry-After" in answer.headers) == (200, [], False)
 
 
+@pytest.mark.usefixtures("direct")
 @pytest.mark.django_db(transaction=True)
 def test_a_server_that_shuts_down_answers_those_who_wait(ada: Bot, ada_token: str) -> None:
     with served() as server, ThreadPoolExecutor(1) as pool:
@@ -355,6 +364,50 @@ def test_a_server_that_shuts_down_answers_those_who_wait(ada: Bot, ada_token: st
         assert (said.status_code, said.json()["jobs"]) == (200, [])
         assert int(said.headers["Retry-After"]) >= 1
         psutil.wait_procs([psutil.Process(server.pid)], PATIENCE)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("path", ["/claim", "/exchange"])
+def test_a_client_that_hung_up_while_it_waited_gets_no_job(ada_token: str, bob: Bot, path: str) -> None:
+    with served(METRICS_TOKEN=TOKEN) as server:
+        hung_up = [waiting_call(server.port, ada_token, path) for _ in range(5)]
+        until(lambda: waits_in(server.port) == 5)
+        for connection_ in hung_up:
+            connection_.close()
+        until(lambda: waits_in(server.port) == 0)
+        job = enqueue_one()
+        # It would have been claimed before that of a call which comes after it.
+        url, headers = f"http://127.0.0.1:{server.port}/api/v1{path}", {"Authorization": f"Bearer {ada_token}"}
+        body = {"wait": 20} if path == "/claim" else {"claim": {"wait": 20}}
+        (got,) = httpx.post(url, headers=headers, json=body, timeout=PATIENCE).json()["jobs"]
+        assert (got["id"], got["attempt"]) == (job.pk, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_calls_that_wait_hold_no_thread(ada_token: str, bob_token: str) -> None:
+    with served(threads=1, METRICS_TOKEN=TOKEN) as server:
+        waiters = [waiting_call(server.port, ada_token, "/claim") for _ in range(8)]
+        until(lambda: waits_in(server.port) == 8)
+        url, headers = f"http://127.0.0.1:{server.port}/api/v1/heartbeat", {"Authorization": f"Bearer {bob_token}"}
+        assert httpx.post(url, headers=headers, timeout=PATIENCE).status_code == 200
+        for waiter in waiters:
+            waiter.close()
+
+
+def waiting_call(port: int, token: str, path: str) -> socket.socket:
+    """A claim on its way, which waits for a job."""
+    body = json.dumps({"wait": 30} if path == "/claim" else {"claim": {"wait": 30}})
+    sent = socket.create_connection(("127.0.0.1", port), PATIENCE)
+    head = f"POST /api/v1{path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
+    sent.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+    return sent
+
+
+def waits_in(port: int) -> float:
+    """How many calls wait in the server, as its metrics say."""
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    text = httpx.get(f"http://127.0.0.1:{port}/metrics", headers=headers, timeout=PATIENCE).text
+    return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith("jobsite_waiters "))
 
 
 def listeners() -> int:

@@ -106,3 +106,30 @@ def test_a_host_that_is_not_ours_is_400():
     response = EnteringClient().get("/admin/", headers={"Host": "evil.example"})
     assert response.status_code == 400
     assert "Bad request" in text(response)
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "allowed"),
+    [
+        ("/admin/logout/", "GET", "POST, OPTIONS"),
+        ("/admin/jsi18n/", "POST", "GET, HEAD, OPTIONS"),
+        ("/admin/login/", "DELETE", "GET, POST, PUT, HEAD, OPTIONS"),
+        ("/", "BREW", "GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS"),
+    ],
+)
+def test_a_method_that_a_page_does_not_take_is_405_and_names_those_that_it_takes(olgas, path, method, allowed):
+    response = olgas.generic(method, path)
+    assert (response.status_code, response["Allow"]) == (405, allowed)
+    page = text(response)
+    assert f"{method} is not allowed here; use {allowed.replace(', ', ' or ')}." in page
+    assert ("press the button" in page) == ("GET" not in allowed)
+
+
+def test_calls_and_probes_answer_405_with_a_problem(client):
+    for path, method, allowed in (("/api/v1/jobs", "DELETE", "POST, GET"), ("/livez", "POST", "GET, HEAD")):
+        response = client.generic(method, path)
+        assert (response.status_code, response["Content-Type"]) == (405, "application/problem+json")
+        assert set(response["Allow"].split(", ")) == set(allowed.split(", "))
+        assert (response.json()["code"], response.json()["detail"].split(";")[0]) == (
+            "method_not_allowed", f"{method} is not allowed here",
+        )  # fmt: skip

@@ -1,5 +1,6 @@
 """A read that takes the database too long is stopped, and says what to do."""
 
+import threading
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ from django.test import Client
 
 from jobs.lists import index_merge
 from jobs.lists.job_list import JobFilter
-from jobsite.lib import reads
+from jobsite.lib import reads, refusals
+from jobsite.lib.connections import limits, places
 from jobsite.lib.errors import TooSlow
 from tests.api.calls import refused, send
 
@@ -23,7 +25,7 @@ def sleep(seconds: float) -> None:
 
 @pytest.fixture
 def short(settings: Any) -> None:
-    settings.READ_SECONDS = 1
+    settings.READ_SECONDS = 0.3
 
 
 @pytest.fixture
@@ -45,8 +47,8 @@ def test_a_statement_over_its_time_is_stopped_and_the_connection_is_good(short: 
 
 def test_the_time_is_that_of_all_statements_together(short: None) -> None:
     with reads.bounded(), pytest.raises(TooSlow):
-        for _ in range(40):
-            sleep(0.1)
+        for _ in range(10):
+            sleep(0.2)
 
 
 def test_what_is_cancelled_by_somebody_else_is_no_slow_read(short: None) -> None:
@@ -56,6 +58,28 @@ def test_what_is_cancelled_by_somebody_else_is_no_slow_read(short: None) -> None
             cursor.execute("SELECT pg_sleep(60)")
         finally:
             cursor.execute("RESET statement_timeout")
+
+
+def test_no_thread_watches_what_the_connection_watches_itself(short: None) -> None:
+    before = set(threading.enumerate())
+    with reads.bounded():
+        sleep(0.1)
+        assert set(threading.enumerate()) == before
+
+
+def test_the_shorter_of_both_limits_holds(short: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_SECONDS", 0.1)
+    asks = places.held_by(places.Caller(places.Kind.PERSON))
+    with asks, reads.bounded(), pytest.raises(OperationalError) as refused:
+        sleep(60)
+    assert refusals.why(refused.value) == f"This took too long and was stopped. {refusals.AGAIN}"
+
+
+def test_the_time_of_a_read_ends_with_it(short: None) -> None:
+    with reads.bounded():
+        sleep(0.01)
+    with places.held_by(places.Caller(places.Kind.PERSON)):
+        sleep(0.5)
 
 
 def test_without_a_bound_nothing_is_watched(settings: Any) -> None:

@@ -110,6 +110,7 @@ def test_each_sweep_compares_and_a_dry_run_does_not() -> None:
     assert Site.objects.get().epoch == 1
 
 
+@pytest.mark.usefixtures("direct")
 def test_the_connection_that_listens_for_jobs_compares(transactional_db: None) -> None:
     site.compare_now()
     Site.objects.update(timeline=7)

@@ -1,13 +1,11 @@
 -- Fail: end leases without success, by reports of their bots: failures, and leases that are handed back.
--- Returns those whose reports held, each with its turn, and the change of each job, as JSON.
+-- Returns those whose reports held, each with its turn, and the change of each job, as JSON (`due`: it can be claimed).
 CREATE OR REPLACE FUNCTION jobs_fail(
     turns jsonb, known integer[], bots bigint[], names text[],
     OUT done_turns integer[], OUT done_ids bigint[], OUT changed jsonb
 )
 LANGUAGE plpgsql VOLATILE
 AS $function$
-DECLARE
-    due jsonb;
 BEGIN
     WITH target AS (
         SELECT w.turn, w.verb, w.bot, w.name, w.reason, w.error, j.id, j.status, j.attempt, j.claimed_at, j.started_at,
@@ -45,13 +43,10 @@ BEGIN
     SELECT array_agg(c.turn), array_agg(c.id),
            jsonb_agg(jsonb_build_object(
                'turn', c.turn, 'verb', c.verb, 'id', c.id, 'attempt', c.attempt, 'kind', c.kind,
-               'previous_status', c.previous_status, 'status', c.status, 'reason', c.reason
-           ) ORDER BY c.id),
-           jsonb_agg(c.kind) FILTER (WHERE c.status = 'pending' AND c.run_at <= statement_timestamp())
-    INTO done_turns, done_ids, changed, due
+               'previous_status', c.previous_status, 'status', c.status, 'reason', c.reason,
+               'due', c.status = 'pending' AND c.run_at <= statement_timestamp()
+           ) ORDER BY c.id)
+    INTO done_turns, done_ids, changed
     FROM changed c;
-    IF due IS NOT NULL THEN
-        {announced}
-    END IF;
 END
 $function$;

@@ -3,11 +3,12 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from django.db import connection
 
@@ -51,6 +52,7 @@ def terminate() -> int:
             assert time.monotonic() < end, "they did not end"
 
 
+@pytest.mark.usefixtures("direct")
 def test_none_of_a_whole_pool_of_dead_ones_is_given(pool: Pool) -> None:
     assert terminate() >= SIZE
     for _ in range(2 * SIZE):
@@ -64,6 +66,7 @@ def test_looking_at_a_connection_is_no_round_trip(pool: Pool, monkeypatch: pytes
         assert one.is_alive()
 
 
+@pytest.mark.usefixtures("direct")
 def test_one_that_has_something_to_say_is_not_trusted(pool: Pool) -> None:
     """Whatever has come on an idle connection, it is not in the state in which it was returned."""
     with pool.connection() as one, connection.cursor() as cursor:
@@ -71,6 +74,19 @@ def test_one_that_has_something_to_say_is_not_trusted(pool: Pool) -> None:
         assert not one.is_alive()
 
 
+def test_two_farewells_in_place_of_an_answer_are_a_lost_connection(pool: Pool) -> None:
+    """As psycopg tells of what PgBouncer sends when the server ends a session: a fault of its own."""
+
+    def ended() -> Generator[Any, Any, None]:
+        raise psycopg.InternalError("received 2 results from command 'BEGIN'")
+        yield
+
+    with pytest.raises(psycopg.OperationalError, match="2 results"), pool.connection() as one:
+        one.wait(ended())
+    assert one.closed
+
+
+@pytest.mark.usefixtures("direct")
 def test_after_all_have_ended_no_call_fails(base: str, ada: Bot, ada_token: str, olga_key: str) -> None:
     bot, producer = {"Authorization": f"Bearer {ada_token}"}, {"Authorization": f"Bearer {olga_key}"}
     with ThreadPoolExecutor(16) as threads, httpx.Client() as http:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from django.db import connection, transaction
 
@@ -15,7 +16,6 @@ from jobs.models import Job
 from jobs.states import JobStatus
 from jobs.turns import waiting
 from jobsite.dev import pgbouncer
-from jobsite.lib.connections import places
 from jobsite.lib.connections.base import Pool
 from tests.cast import database_url, enqueue_one, take_one
 from tests.race import PATIENCE
@@ -97,12 +97,20 @@ def test_a_locked_row_is_waited_for_no_longer_than_on_a_direct_connection(base: 
     assert f"Job {lease.id} is locked just now" in answer.json()["detail"]
 
 
-def test_what_is_set_for_a_request_stays_in_its_transaction(pool: Pool) -> None:
-    with pool.connection() as one, places.held_by(places.Caller(places.Kind.PERSON)), one.cursor() as cursor:
-        cursor.execute("SHOW lock_timeout")
-        assert cursor.fetchone() == ("3s",)
+def test_what_is_set_for_a_statement_stays_in_its_transaction(pool: Pool) -> None:
+    """A command's, too: the sweep, and `migrate` with a bound of its own."""
     with pool.connection() as one:
-        assert one.execute("SHOW lock_timeout").fetchone() == ("0",)
+        assert one.execute("SHOW lock_timeout").fetchone() == ("3s",)
+        one.lock_timeout = "200ms"
+        assert one.execute("SHOW lock_timeout").fetchone() == ("200ms",)
+        assert psycopg.Cursor(one).execute("SHOW lock_timeout").fetchone() == ("0",)
+
+
+def test_what_cannot_be_in_a_transaction_is_in_none(pool: Pool) -> None:
+    with pool.connection() as one:
+        one.execute("CREATE INDEX CONCURRENTLY pooled_try ON jobs_jobkind (paused)")
+        one.execute("DROP INDEX CONCURRENTLY pooled_try")
+        one.execute("VACUUM jobs_jobkind")
 
 
 def test_the_listener_polls(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

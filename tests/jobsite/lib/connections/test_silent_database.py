@@ -17,7 +17,7 @@ from psycopg.errors import QueryCanceled
 from bots.models import Bot
 from jobs.turns import waiting
 from jobsite.lib.connections import connection as connections
-from jobsite.lib.connections import places, silence
+from jobsite.lib.connections import limits, places, silence
 from jobsite.lib.connections.connection import Connection, Silent
 from tests.race import PATIENCE
 from tests.relay import Relay, relay
@@ -139,7 +139,7 @@ def test_a_server_that_takes_no_more_connections_is_not_silent(
 
 
 def test_a_requests_statement_is_stopped_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "MAX_SECONDS", 0.2)
+    monkeypatch.setattr(limits, "MAX_SECONDS", 0.2)
     with connection.cursor() as cursor:
         # A command's is not.
         cursor.execute("SELECT pg_sleep(0.6)")
@@ -148,6 +148,7 @@ def test_a_requests_statement_is_stopped_in_the_end(monkeypatch: pytest.MonkeyPa
     assert isinstance(refused.value.__cause__, QueryCanceled)
 
 
+@pytest.mark.usefixtures("direct")
 def test_each_connection_has_keepalives_and_the_server_looks_after_lost_clients() -> None:
     with connection.cursor() as cursor:
         used = cursor.connection.info.get_parameters()
@@ -158,6 +159,7 @@ def test_each_connection_has_keepalives_and_the_server_looks_after_lost_clients(
                 assert cursor.fetchone()[0] in (value, "1min")
 
 
+@pytest.mark.usefixtures("direct")
 def test_the_url_decides_where_it_has_a_value_of_its_own(passing: Relay) -> None:
     url = passing.url(keepalives_idle="77", options="-c%20statement_timeout%3D1234")
     with Connection.connect(url, autocommit=True) as calling:

@@ -4,11 +4,12 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
 
-from jobsite.serving.threads import Threads
+from jobsite.lib.threads import Threads
 
 
 def run(most: int, use: Callable[[Threads], Awaitable[Any]]) -> Any:
@@ -61,3 +62,21 @@ def test_a_call_that_is_given_up_stops_no_other() -> None:
         return await threads.run(str, 7)
 
     assert run(1, give_up) == "7"
+
+
+def test_context_variables_of_the_caller_are_there_when_it_asks_for_them() -> None:
+    variable: ContextVar[str] = ContextVar("variable", default="none")
+
+    async def use(threads: Threads) -> list[str]:
+        variable.set("mine")
+        return [await threads.run_in_context(variable.get), await threads.run(variable.get)]
+
+    assert run(2, use) == ["mine", "none"]
+
+
+def test_a_call_that_is_started_and_fails_stops_no_other() -> None:
+    async def use(threads: Threads) -> str:
+        threads.start(divmod, 1, 0)
+        return await threads.run(str, 7)
+
+    assert run(1, use) == "7"

@@ -8,6 +8,7 @@ CAUSES = {
     "waiting": "jobs wait too long",
     "failing": "jobs fail more often than usual",
     "refused": "new jobs are refused",
+    "schedule_missed": "moments of a schedule were missed",
     "unswept": "the sweep has not run",
 }
 
@@ -15,7 +16,7 @@ CAUSES = {
 class Migration(migrations.Migration):
     """Incidents may be about slots of bots that are lost to handlers that do not end."""
 
-    dependencies = [("alerts", "0009_refused")]
+    dependencies = [("alerts", "0013_schedule_missed")]
 
     operations = [
         migrations.RemoveConstraint("incident", "incident_cause_valid"),

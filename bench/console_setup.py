@@ -1,0 +1,110 @@
+"""Fill a database as a large site has it: a thousand kinds, ten thousand bots, half of them unwell, and many jobs."""
+
+from bench.database import Server
+
+#: The jobs that are pending and held beside the finished ones; each bot holds as many.
+PENDING, HELD = 100_000, 20_000
+
+_BEFORE = """
+    INSERT INTO jobs_jobkind (name, when_silent, when_overdue)
+    SELECT 'kind-' || to_char(n, 'FM0000'), 'flag', 'flag' FROM generate_series(0, {kinds} - 1) AS n;
+    INSERT INTO bots_bot (name, kinds, last_seen_at, status, token_prefix)
+    SELECT 'robot-' || to_char(n, 'FM00000'), '{{}}', now(), 'busy', '' FROM generate_series(1, {bots}) AS n
+"""
+#: Few kinds have most of the jobs. In order of time and of ids, over thirty days.
+_JOBS = """
+    INSERT INTO jobs_job (kind_id, payload, status, attempt, claimed_at, started_at, heartbeat_at, finished_at,
+                          created_at, run_at, result, finished_by_id, error, key)
+    SELECT 'kind-' || to_char(floor({kinds} * power(random(), 3)), 'FM0000'), jsonb_build_object('customer', n % 900),
+           status, 1, t, t, t, t + interval '1 second', t, t, '{{"ok": true}}',
+           CASE WHEN status = 'succeeded' THEN first + floor(random() * {bots})::bigint END,
+           CASE WHEN status = 'failed' THEN 'ConnectionError: connection refused' ELSE '' END,
+           CASE WHEN n % 10 = 0 THEN 'key-' || n END
+    FROM (SELECT n, now() - interval '5 minutes' - interval '30 days' * (1 - n / {finished}::double precision) AS t,
+                 CASE WHEN n % 100 < 97 THEN 'succeeded' WHEN n % 100 < 99 THEN 'failed' ELSE 'cancelled' END AS status
+          FROM generate_series(1, {finished}) AS n) moments,
+         (SELECT min(id) AS first FROM bots_bot WHERE name LIKE 'robot-%') bots;
+    INSERT INTO jobs_job (kind_id, payload, priority, run_at)
+    SELECT 'kind-' || to_char(floor({kinds} * power(random(), 3)), 'FM0000'), '{{}}', 5 * (n % 20 = 0)::integer,
+           now() + CASE WHEN n % 10 = 0 THEN interval '1 day' ELSE interval '-4 minutes' END * random()
+    FROM generate_series(1, {pending}) AS n;
+    INSERT INTO jobs_job (kind_id, payload, status, attempt, claimed_by_id, claimed_at, started_at, heartbeat_at,
+                          deadline_at, created_at, run_at)
+    SELECT 'kind-' || to_char(floor({kinds} * power(random(), 3)), 'FM0000'), '{{}}', 'processing', 1,
+           first + n % {bots}, t, t, CASE WHEN unwell THEN t ELSE now() + interval '1 hour' END,
+           now() + interval '6 hours', t, t
+    FROM (SELECT n, n % 2 = 0 AND n <= {bots} AS unwell,
+                 now() - CASE WHEN n % 4 = 0 THEN interval '10 minutes' ELSE interval '3 minutes' END AS t
+          FROM generate_series(1, {held}) AS n) moments,
+         (SELECT min(id) AS first FROM bots_bot WHERE name LIKE 'robot-%') bots
+"""
+_AFTER = """
+    UPDATE bots_bot b
+    SET stuck_job_id = j.id, health_checked_at = now(),
+        health_status = CASE WHEN j.heartbeat_at < now() - interval '6 minutes' THEN 'unhealthy'
+                             ELSE 'potentially_stuck' END,
+        health_reason = 'silent for 6 m on ' || j.kind_id || ' job ' || j.id || ', limit 2 m'
+    FROM jobs_job j WHERE j.claimed_by_id = b.id AND j.heartbeat_at < now();
+    INSERT INTO jobs_jobevent (job_id, attempt, verb, from_status, to_status, bot_id, actor, by, reason, at, detail)
+    SELECT id, 1, CASE WHEN status = 'failed' THEN 'fail' WHEN id % 3 = 0 THEN 'expire' ELSE 'release' END,
+           'processing', CASE WHEN status = 'failed' THEN 'failed' ELSE 'pending' END, finished_by_id,
+           CASE WHEN status = 'failed' THEN 'bot' WHEN id % 3 = 0 THEN 'sweep' WHEN id % 50 = 1 THEN 'operator'
+                ELSE 'bot' END, 'olga', 'silent for 6 m on job ' || id, finished_at,
+           jsonb_build_object('claimed_at', claimed_at)
+    FROM jobs_job WHERE status = 'failed' OR (status = 'succeeded' AND id % 11 = 0)
+"""
+#: What the sweep would have added up of it.
+_ROLLUP = """
+    INSERT INTO jobs_jobrollup (span, start, kind, bot, succeeded, expired, released, handed_back, leases_ended, waits,
+                                waited, ran)
+    SELECT s.span, s.start, s.kind, s.bot, sum(succeeded), sum(expired), sum(released), sum(back), count(*), count(*),
+           count(*) / 10.0, count(*)
+    FROM (SELECT kind_id AS kind, finished_by_id AS bot, finished_at AS at, 1 AS succeeded, 0 AS expired, 0 AS released,
+                 0 AS back
+          FROM jobs_job WHERE status = 'succeeded'
+          UNION ALL
+          SELECT j.kind_id, e.bot_id, e.at, 0, (e.verb = 'expire')::integer,
+                 (e.verb = 'release' AND e.actor = 'operator')::integer,
+                 (e.verb = 'release' AND e.actor = 'bot')::integer
+          FROM jobs_jobevent e JOIN jobs_job j ON j.id = e.job_id WHERE e.verb IN ('release', 'expire')) ended
+    CROSS JOIN LATERAL (VALUES
+        ('minute', date_trunc('minute', at), kind, 0::bigint, interval '3 hours'),
+        ('minute', date_trunc('minute', at), '', 0, interval '3 hours'),
+        ('quarter', date_bin('15 minutes', at, 'epoch'), kind, 0, interval '2 days'),
+        ('quarter', date_bin('15 minutes', at, 'epoch'), '', 0, interval '2 days'),
+        ('hour', date_trunc('hour', at, 'UTC'), kind, 0, interval '95 days'),
+        ('hour', date_trunc('hour', at, 'UTC'), '', 0, interval '95 days'),
+        ('bot_hour', date_trunc('hour', at, 'UTC'), kind, bot, interval '50 hours'),
+        ('bot_day', date_trunc('day', at, 'UTC'), kind, bot, interval '95 days')
+    ) AS s(span, start, kind, bot, keep)
+    WHERE now() - at < s.keep
+    GROUP BY 1, 2, 3, 4;
+    INSERT INTO jobs_rollupstate (id, added_until) VALUES (1, date_trunc('minute', now()))
+    ON CONFLICT (id) DO UPDATE SET added_until = EXCLUDED.added_until
+"""
+
+
+def fill(server: Server, name: str, *, finished: int, kinds: int, bots: int) -> None:
+    """Write the rows. Indexes of jobs are built after them, which takes a fraction of the time."""
+    count = {"finished": finished, "kinds": kinds, "bots": bots, "pending": PENDING, "held": max(HELD, bots)}
+    with server.connect(name) as connection:
+        indexes = connection.execute(
+            """
+            SELECT indexname, indexdef FROM pg_indexes
+            WHERE tablename = 'jobs_job'
+              AND indexname NOT IN (SELECT conname FROM pg_constraint WHERE conrelid = 'jobs_job'::regclass)
+            """
+        ).fetchall()
+        # Without this, foreign keys are checked row by row. Those of these rows are valid.
+        connection.execute("SET session_replication_role = replica")
+        connection.execute("SET maintenance_work_mem = '512MB'")
+        connection.execute("SET synchronous_commit = off")
+        connection.execute(_BEFORE.format(**count).encode())
+        for index, _ in indexes:
+            connection.execute(f'DROP INDEX "{index}"'.encode())
+        connection.execute(_JOBS.format(**count).encode())
+        for _, definition in indexes:
+            connection.execute(definition.encode())
+        for text in (_AFTER, _ROLLUP):
+            connection.execute(text.encode())
+    server.settle(name)

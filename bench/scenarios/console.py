@@ -1,0 +1,47 @@
+"""Measure every page and list call beside two million finished jobs of a thousand kinds and ten thousand bots."""
+
+import json
+import subprocess
+import sys
+from argparse import ArgumentParser, Namespace
+from typing import Any
+
+from bench import console_setup, jobsite_server
+from bench.contenders import Bench
+from bench.figures import median
+from bench.places import ROOT
+from bench.tables import Table
+
+ABOUT = "every page and list call at 2 million jobs, 1 000 kinds and 10 000 bots, 5 000 of them unwell"
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The scenario's options."""
+    parser.add_argument("--finished", type=int, default=2_000_000, help="finished jobs (default: %(default)s)")
+    parser.add_argument("--kinds", type=int, default=1000, help="kinds (default: %(default)s)")
+    parser.add_argument("--bots", type=int, default=10_000, help="bots, half of them unwell (default: %(default)s)")
+    parser.add_argument("--repeat", type=int, default=5, help="calls of each (default: %(default)s)")
+
+
+def run(bench: Bench, options: Namespace) -> dict[str, Any]:
+    """Measure; `pages` are the seconds of each call, by name, and `slowest` the greatest median."""
+    with bench.server.database("bench_console", jobsite_server.TEMPLATE) as name:
+        console_setup.fill(
+            bench.server, name, finished=options.finished, kinds=options.kinds, bots=options.bots
+        )  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-m", "bench.console_calls", str(options.repeat)],
+            env=jobsite_server.environment(bench.server.url(name)), cwd=ROOT, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+    if done.returncode:
+        raise RuntimeError(f"The pages could not be measured:\n{done.stderr[-3000:]}")
+    pages = json.loads(done.stdout.splitlines()[-1])
+    return {"pages": pages, "slowest": max(median(took) for took in pages.values())}
+
+
+def tables(result: dict[str, Any]) -> list[Table]:
+    """Tabulate the pages, the slowest first."""
+    ranked = sorted(result["pages"].items(), key=lambda page: -median(page[1]))
+    rows = [[name, *(f"{value * 1000:.0f} ms" for value in (median(took), max(took)))] for name, took in ranked]
+    return [Table("Pages and list calls", ["", "median", "most"], rows)]

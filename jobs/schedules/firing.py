@@ -1,0 +1,254 @@
+"""Fire schedules: one at a time, in short transactions, each with the job, its occurrence and the next moment.
+
+Any number of processes may do this at once: a schedule that one of them has locked is left out by the others. Nothing
+is remembered between two moments, and the time is the database's alone (docs/decisions/0023-schedules.md).
+"""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import partial
+from time import monotonic
+from typing import Any, NamedTuple, TypeVar
+
+import structlog
+from django.db import OperationalError, transaction
+from django.db.models import QuerySet
+from django.db.models.expressions import RawSQL
+from django.db.models.functions import Now
+
+from jobs.enqueue.insert import enqueue_within
+from jobs.enqueue.new_job import NewJob
+from jobs.enqueue.scheduled import enqueue_scheduled
+from jobs.errors import TooManyPending
+from jobs.models import Schedule, ScheduleOccurrence
+from jobs.schedules import ledger
+from jobs.schedules.models import DUE_AT
+from jobs.schedules.plan import ON_TIME, Policy, Step, plan
+from jobs.states import CatchUp, Fate, Overlap
+from jobs.turns import notifications
+from jobsite.lib import outcomes
+
+T = TypeVar("T")
+log = structlog.stdlib.get_logger("jobsite.jobs")
+
+#: Seconds until a schedule with a fault is tried again, and those of a kind whose row, or a job's, stayed locked.
+PAUSE_AFTER_FAULT, PAUSE_AFTER_LOCK = 60.0, 5.0
+#: Schedules that are read at once.
+BATCH = 100
+#: What a schedule is after its pause.
+RESUMED: dict[str, Any] = {"paused": False, "paused_until": None, "pause_reason": ""}
+
+
+class Firing:
+    """Fires what is due. It remembers only what it could not fire a moment ago, so that this does not stop the rest."""
+
+    def __init__(self) -> None:
+        #: Until when schedules, and kinds, are left out.
+        self._schedules: dict[int, float] = {}
+        self._kinds: dict[str, float] = {}
+
+    def fire_due(self) -> None:
+        """Fire every schedule that is due now, and what has waited for the end of a job."""
+        while self._round():
+            pass
+        for schedule in self._without_faulty(ledger.with_ready_to_start().defer("payload")):
+            self._settle(Schedule.objects.filter(pk=schedule.pk), schedule)
+
+    def _round(self) -> bool:
+        """Fire each schedule that is due once. Returns whether any has more to do than one transaction may take."""
+        tried, passed, more = set[int](), set[int](), False
+        while batch := _due(self._without_faulty(Schedule.objects.exclude(pk__in=passed))):
+            made, settled = Counter[str](), set[str]()
+            for schedule in batch:
+                if self._is_left_out(schedule):
+                    continue
+                if schedule.pk not in tried and (simple := self._guarded(schedule, partial(_simple, schedule))):
+                    tried.add(schedule.pk)
+                    fired = self._fire(schedule, simple.next_at)
+                    made[schedule.kind] += bool(fired)
+                    if fired is not False or schedule.kind in settled:
+                        continue
+                # Of a kind that is new the first creates it, and the others are simple.
+                settled.add(schedule.kind)
+                complete = self._settle(Schedule.objects.due().filter(pk=schedule.pk), schedule)
+                if not complete:
+                    passed.add(schedule.pk)
+                    more = more or complete is False
+            notifications.announce(made)
+        return more
+
+    def _fire(self, schedule: Schedule, next_at: datetime | None) -> bool | None:
+        """Fire a schedule in one statement. Returns whether that was possible; None: there was a fault."""
+        version = _annotated(schedule, "version")
+        return self._guarded(schedule, partial(enqueue_scheduled, schedule.pk, version, schedule.kind, next_at))
+
+    def _settle(self, schedules: QuerySet[Schedule], schedule: Schedule) -> bool | None:
+        """Decide what is due of a schedule. Returns whether that was all; None: it is locked, or had a fault."""
+
+        def settle_one() -> bool | None:
+            with transaction.atomic():
+                now = locked(schedules, skip_locked=True)
+                return None if now is None else settle_part(now)
+
+        return self._guarded(schedule, settle_one)
+
+    def _guarded(self, schedule: Schedule, act: Callable[[], T | None]) -> T | None:
+        """Do this. A fault of this schedule is logged, and it is left out for a while: all of its kind after a lock."""
+        try:
+            return act()
+        except Exception as error:
+            if isinstance(error, outcomes.ERRORS) and not outcomes.nothing_done(error):
+                raise
+            log.exception(f"schedule {schedule.name} could not be fired", schedule=schedule.name)
+            if isinstance(error, OperationalError):
+                self._kinds[schedule.kind] = monotonic() + PAUSE_AFTER_LOCK
+            else:
+                self._schedules[schedule.pk] = monotonic() + PAUSE_AFTER_FAULT
+            return None
+
+    def _is_left_out(self, schedule: Schedule) -> bool:
+        until = max(self._schedules.get(schedule.pk, 0.0), self._kinds.get(schedule.kind, 0.0))
+        return until > monotonic()
+
+    def _without_faulty(self, schedules: QuerySet[Schedule]) -> QuerySet[Schedule]:
+        now = monotonic()
+        if faulty := [pk for pk, until in self._schedules.items() if until > now]:
+            schedules = schedules.exclude(pk__in=faulty)
+        if kinds := [kind for kind, until in self._kinds.items() if until > now]:
+            schedules = schedules.exclude(kind__in=kinds)
+        return schedules
+
+
+def _due(schedules: QuerySet[Schedule]) -> list[Schedule]:
+    """Some of these that are due, the longest due first, in no order: so two processes are seldom at the same one."""
+    version = RawSQL('"jobs_schedule"."xmin"::text', ())
+    due = schedules.defer("payload").alias(due_at=DUE_AT).filter(due_at__lte=Now())
+    rows: list[Schedule] = [*due.annotate(locked_at=Now(), version=version).order_by(DUE_AT, "pk")[:BATCH]]
+    random.shuffle(rows)
+    return rows
+
+
+class Simple(NamedTuple):
+    """What there is to know of a schedule that has one moment that is due, on time, and may get a job at once."""
+
+    next_at: datetime | None
+
+
+def _simple(schedule: Schedule) -> Simple | None:
+    due, now = schedule.next_at, _annotated(schedule, "locked_at")
+    if schedule.paused or schedule.overlap == Overlap.QUEUE or due is None or not now - ON_TIME <= due <= now:
+        return None
+    following = schedule.timing.next_after(due)
+    return Simple(following) if following is None or following > now else None
+
+
+def _annotated(schedule: Schedule, annotation: str) -> Any:
+    return getattr(schedule, annotation)
+
+
+def locked(schedules: QuerySet[Schedule], *, skip_locked: bool = False) -> Schedule | None:
+    """Lock the first of these until the end of the transaction. Its `locked_at` is the database's time."""
+    return schedules.annotate(locked_at=Now()).select_for_update(no_key=True, skip_locked=skip_locked).first()
+
+
+def settle(schedule: Schedule) -> None:
+    """Decide all that is due of a locked schedule, as it is now."""
+    while not settle_part(schedule):
+        pass
+
+
+def settle_part(schedule: Schedule) -> bool:
+    """Decide what is due of a locked schedule, as far as one transaction may. Returns whether that was all."""
+    now: datetime = _annotated(schedule, "locked_at")
+    planned = plan(schedule.timing, _policy(schedule), schedule.next_at, now)
+    changed: dict[str, Any] = {"next_at": planned.next_at} if planned.next_at != schedule.next_at else {}
+    if planned.pause_is_over:
+        changed |= RESUMED
+    for name, value in changed.items():
+        setattr(schedule, name, value)
+    if schedule.overlap == Overlap.QUEUE or not planned.steps:
+        _start_waiting(schedule)
+    rows: list[ScheduleOccurrence] = []
+    for step in planned.steps:
+        if not step.wants_job:
+            one = ledger.row(schedule, step.due.first, step.fate, step.reason)
+            one.until_at, one.count = step.due.last, step.due.count
+            rows.append(one)
+    rows += _with_jobs(schedule, [step for step in planned.steps if step.wants_job])
+    ledger.write(schedule, rows)
+    if changed:
+        Schedule.objects.filter(pk=schedule.pk).update(**changed)
+    return planned.is_complete(now)
+
+
+def _policy(schedule: Schedule) -> Policy:
+    return Policy(
+        CatchUp(schedule.catch_up), schedule.catch_up_within, schedule.paused, schedule.paused_until,
+        schedule.pause_reason,
+    )  # fmt: skip
+
+
+def make_jobs(
+    schedule: Schedule, moments: Sequence[datetime], fates: Sequence[Fate], *, refuse: bool = False
+) -> list[ScheduleOccurrence]:
+    """Add a job for each of these moments. Returns their rows, with another fate where there is no new job.
+
+    With `refuse` TooManyPending when they are refused.
+    """
+    new = [
+        NewJob(
+            schedule.kind, schedule.payload, schedule.priority, key=schedule.key, schedule=schedule.name,
+            scheduled_for=at,
+        )
+        for at in moments
+    ]  # fmt: skip
+    try:
+        jobs = enqueue_within(new)
+    except TooManyPending as error:
+        if refuse:
+            raise
+        of = f"{error.extra['kind']} jobs" if error.extra["kind"] else "jobs of all kinds"
+        return [ledger.row(schedule, at, Fate.MISSED, f"Refused: too many {of} are pending.") for at in moments]
+    return [
+        ledger.row(schedule, at, wanted, job=job)
+        if created
+        else ledger.row(schedule, at, Fate.SKIPPED, f"Job {job} has its key {schedule.key}.", job)
+        for at, wanted, (job, created) in zip(moments, fates, jobs, strict=True)
+    ]
+
+
+def _with_jobs(schedule: Schedule, steps: Sequence[Step]) -> list[ScheduleOccurrence]:
+    """Make the jobs that the overlap rule allows. Returns the rows of all these steps."""
+    if not steps:
+        return []
+    blocking = None if schedule.overlap == Overlap.ALLOW else ledger.unfinished_job(schedule)
+    free = len(steps) if schedule.overlap == Overlap.ALLOW or schedule.key else 1
+    now, later = (steps[:0], steps) if blocking else (steps[:free], steps[free:])
+    rows = make_jobs(schedule, [s.due.first for s in now], [s.fate for s in now]) if now else []
+    if later:
+        blocking = blocking or rows[-1].job_id
+        rows += _held_up(schedule, [step.due.first for step in later], blocking)
+    return rows
+
+
+def _held_up(schedule: Schedule, moments: Sequence[datetime], job: int | None) -> list[ScheduleOccurrence]:
+    """The rows of occurrences that would overlap with this job of the same schedule."""
+    rest, rows = list(moments), []
+    reason = f"Job {job} of this schedule has not ended."
+    if schedule.overlap == Overlap.QUEUE:
+        if ledger.waiting_row(schedule) is None:
+            rows = [ledger.row(schedule, rest.pop(0), Fate.WAITING, f"Waits for job {job} to end.", job)]
+        reason = f"Job {job} of this schedule has not ended, and another moment waits."
+    return rows + [ledger.row(schedule, at, Fate.SKIPPED, reason, job) for at in rest]
+
+
+def _start_waiting(schedule: Schedule) -> None:
+    """Make the job of the occurrence that waits, if no job of the schedule is unfinished any more."""
+    waits = None if schedule.paused else ledger.waiting_row(schedule)
+    if waits is None or ledger.unfinished_job(schedule) is not None:
+        return
+    (done,) = make_jobs(schedule, [waits.due_at], [Fate.ENQUEUED])
+    reason = done.reason or f"Waited for job {waits.job_id} to end."
+    ScheduleOccurrence.objects.filter(pk=waits.pk).update(fate=done.fate, job=done.job_id, reason=reason, at=Now())
