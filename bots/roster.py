@@ -92,7 +92,12 @@ def _change(verb: Act, bots: QuerySet[Bot], by: Who, reason: str = "", **fields:
         changed = Bot.objects.filter(pk__in=[bot.pk for bot in rows]).update(**fields)
         # The database's clock has no value here: the entry's own moment is it.
         after = {name: _shown(value) for name, value in fields.items() if not isinstance(value, Now)}
-        audit.record(verb, [audit.subject(bot, before[bot.pk], after) for bot in rows], by=by, reason=reason)
+        subjects = []
+        for bot in rows:
+            same = {name for name, value in after.items() if before[bot.pk][name] == value}
+            sides = [{n: v for n, v in side.items() if n not in same} for side in (before[bot.pk], after)]
+            subjects.append(audit.subject(bot, *sides))
+        audit.record(verb, subjects, by=by, reason=reason)
     return changed
 
 
