@@ -24,7 +24,7 @@ from jobs.turns import idle
 from jobsite.lib import outcomes
 from jobsite.lib.cursor_page import CursorPage
 from jobsite.lib.errors import Invalid, NotFound
-from jobsite.lib.params import bot_id_in, only_known
+from jobsite.lib.params import bot_id_in, takes
 
 router = Router(auth=people_only, tags=["Fleet"])
 
@@ -56,15 +56,15 @@ def find(bot_id: int) -> Bot:
 
 
 @router.get("/bots", response=schemas.BotsOut)
+@takes("status", "health", "limit", "cursor")
 def bots(request: HttpRequest) -> Any:
     """Bots in the order they were registered. Filters: `status`, `health`; `limit` and `cursor` page."""
     require(request, "bots.view_bot")
-    only_known(request, ("status", "health", "limit", "cursor"))
     selected = Bot.objects.order_by("id")
     for name, column, choices in (("status", "status", BotStatus), ("health", "health_status", HealthStatus)):
         if value := request.GET.get(name):
             if value not in choices.values:
-                raise Invalid(f"{name}: one of {', '.join(choices.values)}.")
+                raise Invalid.about(name, f"one of {', '.join(choices.values)}.")
             selected = selected.filter(**{column: value})
     page = CursorPage.from_request(request)
     rows, next_cursor = page.cut(page.oldest_first(selected)[: page.reads])
@@ -85,18 +85,18 @@ def register(request: HttpRequest, data: schemas.BotIn) -> Any:
     except IntegrityError:
         raise NameTaken(f"name: there is a bot called {data.name!r} already.") from None
     except ValidationError as error:
-        raise Invalid("; ".join(f"{f}: {' '.join(m)}" for f, m in error.message_dict.items())) from None
+        raise Invalid.about_fields(error.message_dict) from None
     return Status(201, bot_out(bot) | {"token": token})
 
 
 @router.get("/bots/{bot_id}", response=schemas.OneBotOut)
+@takes("wait")
 def bot(request: HttpRequest, bot_id: str) -> Any:
     """One bot, with its instances. `wait=idle` holds the call open, for 30 s at most, until the bot holds no job."""
     require(request, "bots.view_bot")
-    only_known(request, ("wait",))
     wait = request.GET.get("wait")
     if wait not in (None, "idle"):
-        raise Invalid("wait: only `idle`.")
+        raise Invalid.about("wait", "only `idle`.")
     bot = find(bot_id_in(bot_id))
     if wait:
         idle.wait(bot.pk)

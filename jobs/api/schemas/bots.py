@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from bots.models import MAX_CLAIM, NAME_LENGTH
 from bots.states import BotStatus, HealthStatus
-from jobs.api.schemas.fields import MAX_KINDS, Identity, Instance, Kind, Lease, Moment, SlotsIn
+from jobs.api.schemas.fields import MAX_KINDS, Identity, Instance, Kind, Lease, Moment, SlotsIn, Version
 from jobs.api.schemas.jobs import JobOut, ReasonIn
 from jobsite.lib.params import Input
 
@@ -28,7 +28,7 @@ class PauseIn(InstanceIn):
 
 
 class BotHeartbeatIn(Input):
-    version: str | None = Field(None, max_length=100)
+    version: Version | None = None
     holds: list[Lease] | None = Field(
         None, max_length=MAX_HOLDS, description="The leases that the process works on: the answer names those it lost."
     )
@@ -40,9 +40,9 @@ class HelloIn(Input):
     identity: Identity | None = Field(
         None, description="What stays the same when the process is started again. Older instances of it are replaced."
     )
-    host: str = Field("", max_length=100)
+    host: Version = ""
     pid: int | None = Field(None, ge=0, le=2**31 - 1)
-    version: str | None = Field(None, max_length=100)
+    version: Version | None = None
     alone: bool = Field(
         True,
         description="Without `identity`. `true`: it is empty, for a bot of one process; `false`: the instance's name.",
