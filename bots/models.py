@@ -16,6 +16,7 @@ from django.db.models.functions import Coalesce, Now
 from bots.acts import READ, SCOPES, Act, Via, about
 
 # Django finds the models of an app in its one module, wherever they are written.
+from bots.instances import Instance, paused_now  # noqa: F401
 from bots.login.models import Identity, Login, SecondFactor  # noqa: F401
 from bots.states import UNWELL, BotStatus, HealthStatus
 from jobsite.lib.names import check_kind, check_name
@@ -33,13 +34,17 @@ class BotQuerySet(models.QuerySet["Bot"]):
         """Bots that are not healthy."""
         return self.filter(health_status__in=UNWELL)
 
+    def paused(self) -> "BotQuerySet":
+        """Bots that are paused at this moment by the database's clock."""
+        return self.filter(paused_now())
+
     def unseen(self, within: timedelta) -> "BotQuerySet":
         """Bots that have not called for longer than `within` by the database's clock."""
         return self.alias(seen=Coalesce("last_seen_at", "created_at")).filter(seen__lt=Now() - within)
 
 
 class Bot(models.Model):
-    """One worker. Several processes may share one (see `POST /hello`)."""
+    """One worker. Each of its processes is an instance (see `POST /hello`)."""
 
     name = models.CharField(max_length=NAME_LENGTH, unique=True)
     status = models.CharField(max_length=20, choices=BotStatus, default=BotStatus.IDLE, db_default=BotStatus.IDLE)
@@ -66,6 +71,9 @@ class Bot(models.Model):
         help_text=f"How many jobs it may hold at once. Empty: as many as it asks for, at most {MAX_CLAIM} a call.",
     )
     paused = models.BooleanField(default=False, db_default=False, help_text="A paused bot gets no new jobs.")
+    # From this moment on it gets jobs again, and a sweep ends its pause. NULL: until somebody resumes it.
+    paused_until = models.DateTimeField(null=True, blank=True, editable=False)
+    pause_reason = models.TextField(blank=True, default="", db_default="", editable=False)
     expected = models.BooleanField(
         default=True,
         db_default=True,
@@ -74,9 +82,11 @@ class Bot(models.Model):
     version = models.CharField(max_length=100, blank=True, default="", db_default="")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
-    # The instance of a bot with one process (`POST /hello`); empty when several processes share it.
+    # The current instance of the empty identity: only one process of it gets jobs (`POST /hello` with `alone`).
     instance = models.CharField(max_length=100, blank=True, default="", db_default="", editable=False)
-    restart_requested_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # When its instances last changed in what claims must know. A turn that locks it with another moment than it read
+    # before reads them again.
+    instances_changed_at = models.DateTimeField(null=True, blank=True, editable=False)
     # Set when its jobs expired too often; cleared_at is the moment from which expiries count again.
     quarantined_at = models.DateTimeField(null=True, blank=True, editable=False)
     quarantine_reason = models.TextField(blank=True, default="", db_default="", editable=False)

@@ -19,6 +19,9 @@ from bots.audit import COMMAND, Who
 from bots.models import ApiKey, Bot
 from jobsite.lib import outcomes
 
+#: The fields of a pause, where there is none.
+NOT_PAUSED: dict[str, Any] = {"paused": False, "paused_until": None, "pause_reason": ""}
+
 
 @transaction.atomic
 def register(
@@ -47,14 +50,26 @@ def revoke(bots: QuerySet[Bot], *, by: Who = COMMAND) -> int:
     return _change(Act.REVOKE, bots.exclude(token_digest=None), by, token_digest=None, token_prefix="")
 
 
-def pause(bots: QuerySet[Bot], *, by: Who = COMMAND, reason: str = "") -> int:
-    """Pause these bots: they get no new jobs and finish those they hold. Returns how many were not paused before."""
-    return _change(Act.PAUSE, bots.filter(paused=False), by, reason, paused=True)
+def pause(bots: QuerySet[Bot], *, until: datetime | None = None, by: Who = COMMAND, reason: str = "") -> int:
+    """Pause these bots: they get no new jobs, until that moment if there is one, and finish those they hold.
+
+    Returns how many that changed.
+    """
+    fields = {"paused": True, "paused_until": until, "pause_reason": reason}
+    return _change(Act.PAUSE, bots.exclude(**fields), by, reason, **fields)
 
 
 def resume(bots: QuerySet[Bot], *, by: Who = COMMAND, reason: str = "") -> int:
     """Resume these bots: they get new jobs. Returns how many were paused."""
-    return _change(Act.RESUME, bots.filter(paused=True), by, reason, paused=False)
+    return _change(Act.RESUME, bots.filter(paused=True), by, reason, **NOT_PAUSED)
+
+
+@transaction.atomic
+def end_pauses() -> None:
+    """Resume the bots whose pause has ended by itself. Those that are locked are left to the next time."""
+    over = Bot.objects.filter(paused=True, paused_until__lte=Now()).order_by("pk")
+    free = list(over.select_for_update(no_key=True, skip_locked=True).values_list("pk", flat=True))
+    Bot.objects.filter(pk__in=free).update(**NOT_PAUSED)
 
 
 def expect(bots: QuerySet[Bot], expected: bool, *, by: Who = COMMAND, reason: str = "") -> int:
@@ -77,7 +92,12 @@ def _change(verb: Act, bots: QuerySet[Bot], by: Who, reason: str = "", **fields:
         changed = Bot.objects.filter(pk__in=[bot.pk for bot in rows]).update(**fields)
         # The database's clock has no value here: the entry's own moment is it.
         after = {name: _shown(value) for name, value in fields.items() if not isinstance(value, Now)}
-        audit.record(verb, [audit.subject(bot, before[bot.pk], after) for bot in rows], by=by, reason=reason)
+        subjects = []
+        for bot in rows:
+            same = {name for name, value in after.items() if before[bot.pk][name] == value}
+            sides = [{n: v for n, v in side.items() if n not in same} for side in (before[bot.pk], after)]
+            subjects.append(audit.subject(bot, *sides))
+        audit.record(verb, subjects, by=by, reason=reason)
     return changed
 
 

@@ -38,7 +38,7 @@ class LeaseLost(JobsiteError):
 
 
 class InstanceReplaced(JobsiteError):
-    """A newer process of the same bot has called hello with `alone`; this one must stop."""
+    """A newer instance of its identity has called hello, or it called goodbye itself; this one must stop."""
 
     code, status, title = "instance_replaced", 409, "A newer process of this bot has taken over"
 

@@ -11,16 +11,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, F, Max, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import F, Max, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from alerts.incidents import failure_rate
 from alerts.models import Incident
 from alerts.states import GATHERED, Cause, Severity
 from bots.health import UNHEALTHY_AT
+from bots.instances import Instance
 from bots.models import Bot
 from bots.states import BotStatus, HealthStatus
 from jobs import lifecycle, transitions
+from jobs.lists import takers
 from jobs.models import Job, JobEvent, JobKind, JobRollup
 from jobs.states import Actor, Span
 from jobs.stats import counts, rollup
@@ -33,6 +35,7 @@ from jobsite.lib.planner import any_of
 BOTS_IN_TITLE, BOTS_IN_REASON = 3, 5
 #: The period whose failures are judged, and the period before it that they are compared with.
 RECENT, BASELINE = timedelta(minutes=15), timedelta(days=1)
+NOBODY = "no bot takes this kind"
 #: Failures are critical from this share on.
 CRITICAL_SHARE = 0.5
 
@@ -71,7 +74,7 @@ def detect(now: datetime, open_ones: Sequence[Incident], missing: Iterable[int],
     """
     found = stuck(kind) + waiting(now, kind) + failing(now, open_ones, kind)
     if kind is None:
-        found += quarantined() + down(now, missing)
+        found += quarantined() + down(now, missing) + slots_lost()
     return found
 
 
@@ -171,6 +174,17 @@ def down(now: datetime, missing: Iterable[int]) -> list[Finding]:
     return [Finding(Cause.DOWN, "", severity, _title(bots, "down"), counts + _reasons(bots), "", bots)]
 
 
+def slots_lost() -> list[Finding]:
+    """Find bots with slots that are lost to handlers which were asked to stop and did not. Returns one finding."""
+    seen = Instance.objects.seen(settings.BOT_DOWN_AFTER).order_by().values_list("bot__name", "bot")
+    rows = seen.annotate(lost=Sum("slots_lost"), all=Sum("slots")).filter(lost__gt=0).order_by("bot__name")
+    bots = [AffectedBot(name, pk, f"{lost} of {slots} slots hang in handlers") for name, pk, lost, slots in rows]
+    if not bots:
+        return []
+    reason = f"{_reasons(bots)}. Each was asked to stop and is still running; a restart frees the slots."
+    return [Finding(Cause.SLOTS_LOST, "", Severity.WARNING, _title(bots, "short of slots"), reason, "", bots)]
+
+
 def _last_seen(bots: QuerySet[Bot]) -> dict[int, tuple[str, datetime]]:
     return {pk: (name, last) for pk, name, last in bots.values_list("pk", "name", "last_seen_at") if last}
 
@@ -219,31 +233,19 @@ def waiting(now: datetime, kind: str | None = None) -> list[Finding]:
     # A job that went back to pending keeps its place in the queue, and so its `run_at`. Its wait began when it did.
     events = JobEvent.objects.filter(job__in=[job for job, _, _ in late.values()]).order_by().values_list("job")
     returned = dict(events.annotate(last=Max("at")))
-    takers = _count_takers(late)
     return [
-        _waiting(name, job, age, limit, takers[name])
+        _waiting(name, job, age, limit, takers.takers(name))
         for name, (job, since, limit) in sorted(late.items())
         if (age := now - max(since, returned.get(job, since))) > limit
     ]
 
 
-def _waiting(kind: str, job: int, age: timedelta, limit: timedelta, takers: tuple[int, int]) -> Finding:
+def _waiting(kind: str, job: int, age: timedelta, limit: timedelta, bots: dict[str, int]) -> Finding:
     severity = Severity.CRITICAL if age >= UNHEALTHY_AT * limit else Severity.WARNING
-    takes, ready = takers
-    bots = (
-        f"{takes} bot{'s' if takes != 1 else ''} take this kind, {ready} ready" if takes else "no bot takes this kind"
-    )
-    reason = f"Job {job} has been due for {words(age)}, limit {words(limit)}; {bots}."
+    takes = bots["all"]
+    who = f"{takes} bot{'s' if takes != 1 else ''} take this kind, {bots['ready']} ready"
+    reason = f"Job {job} has been due for {words(age)}, limit {words(limit)}; {who if takes else NOBODY}."
     return Finding(Cause.WAITING, kind, severity, f"{kind} jobs wait too long", reason, kind)
-
-
-def _count_takers(kinds: Iterable[str]) -> dict[str, tuple[int, int]]:
-    """For each kind: how many bots take it, and how many of those are ready to work."""
-    ready = Q(paused=False, quarantined_at=None) & ~Q(status=BotStatus.DOWN)
-    rows = Bot.objects.order_by().values_list("kinds")
-    groups = list(rows.annotate(all=Count("pk"), ready=Count("pk", filter=ready)))
-    taking = {kind: [(n, ready) for takes, n, ready in groups if not takes or kind in takes] for kind in kinds}
-    return {kind: (sum(n for n, _ in rows), sum(ready for _, ready in rows)) for kind, rows in taking.items()}
 
 
 def failing(now: datetime, open_ones: Sequence[Incident] = (), kind: str | None = None) -> list[Finding]:

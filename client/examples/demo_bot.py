@@ -105,7 +105,7 @@ def read_options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--root", type=Path, default=Path(), help="the directory of checksum and wordcount's files")
     parser.add_argument("--concurrency", type=int, default=1, help="jobs at a time (default: %(default)s)")
     parser.add_argument("--slow", type=float, default=0.0, metavar="SECONDS", help="take about this long for a job")
-    parser.add_argument("--grace", type=float, default=10.0, metavar="SECONDS", help="for running jobs when stopped")
+    parser.add_argument("--grace", type=float, default=3.0, metavar="SECONDS", help="for running jobs when stopped")
     parser.add_argument("--shared", action="store_true", help="several processes use this token at the same time")
     fate = parser.add_mutually_exclusive_group()
     fate.add_argument(

@@ -8,7 +8,7 @@ from .api import Client
 from .bot import EXIT_REFUSED, EXIT_REPLACED, EXIT_RESTART, EXIT_STOPPED, Bot
 from .errors import Cancelled, GiveUp, InstanceReplaced, JobsiteError, LeaseLost, Unauthorized, Unavailable
 from .job import Job
-from .messages import Claim, ClaimedJob, Completed, Exchange, Failed, Heartbeat, Orders, Rejected, Renewal
+from .messages import Claim, ClaimedJob, Completed, Exchange, Failed, Heartbeat, Orders, Rejected, Renewal, Slots
 
 __all__ = [
     "EXIT_REFUSED",
@@ -32,6 +32,7 @@ __all__ = [
     "Orders",
     "Rejected",
     "Renewal",
+    "Slots",
     "Unauthorized",
     "Unavailable",
 ]

@@ -3,28 +3,34 @@
 `Bot` is built on this; producers and scripts use it directly.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
-from .errors import JobsiteError, parse_time
+from .errors import parse_time
 from .messages import (
     Claim,
     Completed,
     Exchange,
     Failed,
     Heartbeat,
+    Holds,
     JobId,
     Orders,
     Renewal,
+    Slots,
+    batches,
+    claim_body,
     claimed,
     completed_body,
     failed_body,
     given,
     heartbeat_body,
+    json_object,
     orders,
+    pairs,
     rejected,
+    slots_body,
 )
 from .schedules import ScheduleCalls
 
@@ -50,29 +56,41 @@ class Client(ScheduleCalls):
         self,
         instance: str,
         *,
+        identity: str | None = None,
+        host: str | None = None,
+        pid: int | None = None,
         version: str | None = None,
-        alone: bool = True,
-        holds: Iterable[tuple[JobId, int]] | None = None,
+        kinds: Sequence[str] | None = None,
+        holds: Holds = None,
+        slots: Slots | None = None,
         retry_for: float | None = None,
     ) -> dict[str, Any]:
         """Register a new instance of this bot. Its ID, `instance` (≤ 100 characters), is sent with every later call.
 
-        With `alone`, jobs that earlier instances of the bot still hold are released at once. `holds` is for a process
+        What older instances of the `identity` still hold is released at once. Without one it is empty, for a bot of one
+        process. `kinds`: what it will claim; the answer has `warnings` of what it cannot get. `holds` is for a process
         that goes on after a lost answer: it keeps these leases, `(job, attempt)`, and all others are released. A newer
         process is not replaced by that: InstanceReplaced.
         """
-        leases = None if holds is None else [list(lease) for lease in holds]
+        leases = None if holds is None else list(holds)
         if leases is None:
             self.instance = instance
-        body = given(instance=instance, version=version or None, alone=alone, holds=leases)
-        reply = _object(self.call("POST", "hello", body, retry_for=retry_for))
+        body = given(instance=instance, identity=identity, host=host, pid=pid, version=version or None)
+        body |= given(kinds=None if kinds is None else list(kinds), holds=leases) | slots_body(slots)
+        reply = json_object(self.call("POST", "hello", body, retry_for=retry_for))
         self.instance = instance
         return reply
 
-    def bot_heartbeat(self, version: str | None = None) -> Orders:
-        """Send a heartbeat of the bot. Returns the operators' orders."""
-        reply = _object(self.call("POST", "heartbeat", given(version=version or None), retry_for=0))
-        return Orders(**orders(reply))
+    def goodbye(self, *, timeout: float | None = None, retry_for: float | None = None) -> dict[str, Any]:
+        """End this instance: all that it holds is released at once, and its claims get nothing, open ones neither."""
+        body = {"instance": self.instance}
+        return json_object(self.call("POST", "goodbye", body, timeout=timeout, retry_for=retry_for))
+
+    def bot_heartbeat(self, version: str | None = None, *, holds: Holds = None, slots: Slots | None = None) -> Orders:
+        """Send a heartbeat of the process. Returns the operators' orders, and which leases of `holds` it has lost."""
+        body = given(version=version or None, holds=None if holds is None else list(holds)) | slots_body(slots)
+        reply = json_object(self.call("POST", "heartbeat", body, retry_for=0))
+        return Orders(lost=pairs(reply, "lost"), cancel=pairs(reply, "cancel"), **orders(reply))
 
     # --- A bot about its jobs -------------------------------------------------------------------------------------
 
@@ -83,17 +101,18 @@ class Client(ScheduleCalls):
         kinds: Sequence[str] | None = None,
         wait: float | None = None,
         start: bool = True,
+        slots: Slots | None = None,
         retry_for: float | None = None,
     ) -> Claim:
         """Claim up to `limit` due jobs of these kinds (None: any). Returns fewer, or none, if there are not so many.
 
         `wait`: seconds of a long poll, at most 30. With `start` False the jobs are only claimed, and `start()` reports
-        later that work on them began.
+        later that work on them began. `slots`: the room of this process, for operators to see.
         """
-        body = _claim_body(limit, kinds, wait, start)
+        body = claim_body(limit, kinds, wait, start) | slots_body(slots)
         timeout = self._timeout + (wait or 0)
         reply = self.ask("POST", "claim", body, repeatable=False, timeout=timeout, retry_for=retry_for)
-        body = _object(reply.body)
+        body = json_object(reply.body)
         return Claim(jobs=claimed(body), retry_after=reply.retry_after, **orders(body))
 
     def exchange(
@@ -106,6 +125,7 @@ class Client(ScheduleCalls):
         kinds: Sequence[str] | None = None,
         wait: float | None = None,
         start: bool = True,
+        slots: Slots | None = None,
         retry_for: float | None = None,
     ) -> Exchange:
         """Send reports (at most 1000 of each sort) in one call, with a claim if `limit` is not 0.
@@ -119,11 +139,11 @@ class Client(ScheduleCalls):
             completed=[completed_body(report) for report in completed] or None,
             failed=[failed_body(report) for report in failed] or None,
             heartbeats=[heartbeat_body(heartbeat) for heartbeat in heartbeats] or None,
-            claim=_claim_body(limit, kinds, wait, start) if limit else None,
-        )
+            claim=claim_body(limit, kinds, wait, start) if limit else None,
+        ) | slots_body(slots)
         timeout = self._timeout + (wait or 0)
         reply = self.ask("POST", "exchange", body, repeatable=not limit, timeout=timeout, retry_for=retry_for)
-        answer = _object(reply.body)
+        answer = json_object(reply.body)
         return Exchange(
             accepted=list(answer.get("accepted") or ()),
             rejected=rejected(answer),
@@ -142,7 +162,7 @@ class Client(ScheduleCalls):
     ) -> Renewal:
         """Renew a lease; `progress` is 0–100, `note` at most 500 characters. Not retried: the next one follows soon."""
         body = given(attempt=attempt, progress=progress, note=note)
-        reply = _object(self.call("POST", f"jobs/{job_id}/heartbeat", body, retry_for=0))
+        reply = json_object(self.call("POST", f"jobs/{job_id}/heartbeat", body, retry_for=0))
         return Renewal(
             deadline_at=parse_time(reply.get("deadline_at")),
             cancel=reply.get("cancel") is True,
@@ -166,7 +186,7 @@ class Client(ScheduleCalls):
         return self._report(job_id, "release", {"attempt": attempt}, retry_for)
 
     def _report(self, job_id: JobId, verb: str, body: dict[str, Any], retry_for: float | None = None) -> dict[str, Any]:
-        return _object(self.call("POST", f"jobs/{job_id}/{verb}", body, retry_for=retry_for))
+        return json_object(self.call("POST", f"jobs/{job_id}/{verb}", body, retry_for=retry_for))
 
     # --- Producers ------------------------------------------------------------------------------------------------
 
@@ -194,7 +214,7 @@ class Client(ScheduleCalls):
             key=key,
             max_attempts=max_attempts,
         )
-        return _object(self.call("POST", "jobs", body, repeatable=key is not None))
+        return json_object(self.call("POST", "jobs", body, repeatable=key is not None))
 
     def enqueue_bulk(self, jobs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         """Put many jobs, each of the form of `POST /jobs`, in the queue: `{created, existing, ids}`.
@@ -202,9 +222,9 @@ class Client(ScheduleCalls):
         They go in batches of up to 10 000, each batch entirely or not at all.
         """
         total: dict[str, Any] = {"created": 0, "existing": 0, "ids": []}
-        for batch in _batches(jobs, BULK_LIMIT):
+        for batch in batches(jobs, BULK_LIMIT):
             repeatable = all(job.get("key") is not None for job in batch)
-            reply = _object(self.call("POST", "jobs/bulk", {"jobs": batch}, repeatable=repeatable, timeout=60))
+            reply = json_object(self.call("POST", "jobs/bulk", {"jobs": batch}, repeatable=repeatable, timeout=60))
             total["created"] += reply.get("created", 0)
             total["existing"] += reply.get("existing", 0)
             total["ids"] += reply.get("ids", [])
@@ -212,14 +232,11 @@ class Client(ScheduleCalls):
 
     def job(self, job_id: JobId) -> dict[str, Any]:
         """One job, with everything the server knows of it."""
-        return _object(self.call("GET", f"jobs/{job_id}"))
+        return json_object(self.call("GET", f"jobs/{job_id}"))
 
     def jobs(self, **filters: str | int) -> dict[str, Any]:
-        """One page of jobs, as the server gives it.
-
-        Filters: `status`, `kind`, `key` with its `kind`, `bot`, and `cursor` for later pages.
-        """
-        return _object(self.call("GET", "jobs", params=filters))
+        """One page of jobs. Filters: `status`, `kind`, `key` with its `kind`, `bot`, and `cursor` for later pages."""
+        return json_object(self.call("GET", "jobs", params=filters))
 
     def events(self, job_id: JobId) -> Any:
         """The history of one job, as the server gives it."""
@@ -248,45 +265,36 @@ class Client(ScheduleCalls):
 
     def bots(self, **filters: str | int) -> dict[str, Any]:
         """One page of bots, as the server gives it."""
-        return _object(self.call("GET", "bots", params=filters))
+        return json_object(self.call("GET", "bots", params=filters))
 
-    def bot(self, bot_id: JobId) -> dict[str, Any]:
-        """One bot."""
-        return _object(self.call("GET", f"bots/{bot_id}"))
+    def bot(self, bot_id: JobId, *, wait_idle: bool = False) -> dict[str, Any]:
+        """One bot. With `wait_idle` the server answers when it holds no job, or after 30 s."""
+        params = {"wait": "idle"} if wait_idle else None
+        return json_object(self.call("GET", f"bots/{bot_id}", params=params, timeout=60.0 if wait_idle else None))
 
-    def pause_bot(self, bot_id: JobId) -> dict[str, Any]:
-        """Pause this bot: it gets no new jobs."""
-        return self._order(f"bots/{bot_id}/pause")
+    def pause_bot(
+        self,
+        bot_id: JobId,
+        *,
+        reason: str | None = None,
+        until: datetime | None = None,
+        instance: str | None = None,
+    ) -> dict[str, Any]:
+        """Pause this bot, or one instance of it: it gets no new jobs. `until` needs a time zone."""
+        moment = None if until is None else until.isoformat()
+        return self._order(f"bots/{bot_id}/pause", reason=reason, until=moment, instance=instance)
 
-    def resume_bot(self, bot_id: JobId) -> dict[str, Any]:
-        """Resume this bot."""
-        return self._order(f"bots/{bot_id}/resume")
+    def resume_bot(self, bot_id: JobId, *, instance: str | None = None) -> dict[str, Any]:
+        """Resume this bot, or one instance of it."""
+        return self._order(f"bots/{bot_id}/resume", instance=instance)
 
-    def restart_bot(self, bot_id: JobId) -> dict[str, Any]:
-        """Release this bot's jobs, and ask it to restart at its next call."""
-        return self._order(f"bots/{bot_id}/restart")
+    def restart_bot(self, bot_id: JobId, *, instance: str | None = None) -> dict[str, Any]:
+        """Release the jobs of this bot, or of one instance, and ask it to restart."""
+        return self._order(f"bots/{bot_id}/restart", instance=instance)
 
     def stuck(self) -> dict[str, Any]:
         """Everything that is stuck now: `{jobs, bots, summary}`."""
-        return _object(self.call("GET", "stuck"))
+        return json_object(self.call("GET", "stuck"))
 
     def _order(self, path: str, **fields: Any) -> dict[str, Any]:
-        return _object(self.call("POST", path, given(**fields), repeatable=False))
-
-
-def _claim_body(limit: int, kinds: Sequence[str] | None, wait: float | None, start: bool) -> dict[str, Any]:
-    return given(limit=limit, kinds=None if kinds is None else list(kinds), wait=wait or None, start=start)
-
-
-def _object(reply: object) -> dict[str, Any]:
-    if reply is None:
-        return {}
-    if not isinstance(reply, dict):
-        raise JobsiteError("The answer is not a JSON object; is this a Jobsite server?")
-    return reply
-
-
-def _batches(jobs: Iterable[Mapping[str, Any]], size: int) -> Iterator[list[Mapping[str, Any]]]:
-    rest = iter(jobs)
-    while batch := list(islice(rest, size)):
-        yield batch
+        return json_object(self.call("POST", path, given(**fields), repeatable=False))

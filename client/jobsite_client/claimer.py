@@ -21,15 +21,9 @@ log = logging.getLogger("jobsite_client")
 
 # Seconds of a long poll.
 WAIT = 20.0
-# The same for a bot with several processes, which cannot cancel a claim when it stops and must wait for the answer.
-WAIT_SHARED = 4.0
 # Seconds between claims of a paused bot.
 PAUSED_EVERY = 5.0
 LONGEST_OUTAGE_WAIT = 15.0
-# Seconds to cancel an open claim: see `Claimer.cancel_open_claim`.
-CANCEL_CLAIM_WITHIN = 2.0
-# A kind without jobs.
-NO_KIND = "jobsite-client/none"
 
 
 class Claimer(threading.Thread):
@@ -47,7 +41,7 @@ class Claimer(threading.Thread):
         *,
         kinds: Sequence[str],
         poll_every: float,
-        alone: bool,
+        identity: str,
         version: str,
         greeted: Callable[[], None],
         on_ending: Callable[[Ending], None],
@@ -57,16 +51,14 @@ class Claimer(threading.Thread):
         self._leases = leases
         self._handback = handback
         self._kinds = kinds
-        self._wait = WAIT if alone else WAIT_SHARED
         self._poll = Backoff(first=0.05, longest=poll_every)
         self._trouble = Backoff(first=min(0.5, poll_every), longest=LONGEST_OUTAGE_WAIT)
         self._poll_every = poll_every
-        self._alone = alone
+        self._identity = identity
         self._version = version
         self._greeted = greeted
         self._on_ending = on_ending
         self._ending = threading.Event()
-        self._asking = False
         self._paused = False
 
     def end(self) -> None:
@@ -86,18 +78,23 @@ class Claimer(threading.Thread):
     def _hello(self, holds: list[tuple[JobId, int]] | None = None) -> bool:
         """Call hello until the server answers. False: stop.
 
-        With a new instance ID, so that the server refuses what an older claim may still ask for. A bot with several
-        processes cannot do that, and keeps the ID with which its jobs were claimed.
+        With a new instance ID, so that the server refuses what an older claim may still ask for.
         """
-        before = self._client.instance
-        instance = new_instance() if self._alone or before is None else before
+        instance = new_instance()
         while not self._ending.is_set():
             try:
-                reply = self._client.hello(instance, version=self._version, alone=self._alone, holds=holds, retry_for=0)
+                reply = self._client.hello(
+                    instance,
+                    identity=self._identity,
+                    host=host_name(),
+                    pid=os.getpid(),
+                    version=self._version,
+                    kinds=self._kinds,
+                    holds=holds,
+                    slots=self._leases.slots(),
+                    retry_for=0,
+                )
             except JobsiteError as error:
-                if holds is not None and error.status == 422:
-                    log.warning("This server is too old to give lost jobs back; they expire. %s", error.detail)
-                    return True
                 if not isinstance(error, Unavailable) and (error.status or 0) < 500:
                     why = ending_for(error, self._client.instance)
                     self._on_ending(why or Ending(EXIT_REFUSED, f"The server refused this bot: {error.detail}"))
@@ -106,6 +103,9 @@ class Claimer(threading.Thread):
                 self._ending.wait(self._trouble.next(getattr(error, "retry_after", None)))
             else:
                 log.info("Said hello as %s; kinds: %s.", instance, ", ".join(self._kinds))
+                if holds is None:
+                    for warning in reply.get("warnings") or ():
+                        log.warning("%s", warning)
                 self._trouble.reset()
                 if reply.get("restart"):
                     self._on_ending(RESTART)
@@ -122,9 +122,8 @@ class Claimer(threading.Thread):
     def _claim_once(self, room: int) -> float:
         """Claim once, for the reserved room. Returns the seconds to wait before the next claim."""
         began = time.monotonic()
-        self._asking = True
         try:
-            claim = self._client.claim(room, kinds=self._kinds, wait=self._wait, retry_for=0)
+            claim = self._client.claim(room, kinds=self._kinds, wait=WAIT, slots=self._leases.slots(), retry_for=0)
         except Unavailable as error:
             if error.maybe_done:
                 self._leases.lose(room)
@@ -140,8 +139,6 @@ class Claimer(threading.Thread):
             elif not self._ending.is_set():
                 log.error("The server refused a claim, will try again: %s", error.detail)
             return self._trouble.next()
-        finally:
-            self._asking = False
         self._trouble.reset()
         receive_jobs(self._leases, self._handback, room, claim.jobs)
         if claim.restart:
@@ -154,37 +151,19 @@ class Claimer(threading.Thread):
             log.info("An operator paused this bot." if claim.paused else "This bot is no longer paused.")
         # The server may ask for a pause between long polls. Claims sent along with reports do not wait at the server.
         asked = spread(claim.retry_after or 0.0)
-        if claim.jobs or took >= self._wait / 2:
+        if claim.jobs or took >= WAIT / 2:
             self._poll.reset()
             return asked
         # Answered at once: an old server, too many long polls, or no jobs for this bot at present.
         return max(jittered(max(self._poll_every, PAUSED_EVERY)) if claim.paused else self._poll.next(), asked)
 
-    # --- The end --------------------------------------------------------------------------------------------------
-
-    def cancel_open_claim(self) -> None:
-        """Cancel a claim still under way at the server, so that the bot gets no jobs after it has stopped.
-
-        Call it after everything has been handed back. A hello with a new instance ID makes the server refuse the old
-        instance's claims and release their jobs. It must not replace a newer process, so first a claim of a kind
-        without jobs checks that there is none.
-        """
-        if not (self._alone and self._asking):
-            return
-        canceller = threading.Thread(target=self._cancel_open_claim, name="jobsite-cancel-claim", daemon=True)
-        canceller.start()
-        canceller.join(CANCEL_CLAIM_WITHIN)
-
-    def _cancel_open_claim(self) -> None:
-        try:
-            self._client.claim(1, kinds=[NO_KIND], retry_for=0)
-            self._client.hello(new_instance(), version=self._version, retry_for=0)
-        except JobsiteError as error:
-            log.info("A claim was still under way at the end, and could not be called off. %s", error.detail)
-
 
 def new_instance() -> str:
     """Generate a unique instance ID for this process."""
-    # It is sent in a header, so it must be ASCII. The random part makes it unique; the rest is for people.
-    host = socket.gethostname().encode("ascii", "ignore").decode()[:40]
-    return f"{host}-{os.getpid()}-{secrets.token_hex(6)}"
+    # The random part makes it unique; the rest is for people.
+    return f"{host_name()[:40]}-{os.getpid()}-{secrets.token_hex(6)}"
+
+
+def host_name() -> str:
+    """The name of this host, or pod. It is sent in a header, so it must be ASCII."""
+    return socket.gethostname().encode("ascii", "ignore").decode()[:100]

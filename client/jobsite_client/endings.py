@@ -6,7 +6,7 @@ from .errors import InstanceReplaced, JobsiteError, Unauthorized
 
 # Stopped in order, by a signal or by `Bot.stop()`.
 EXIT_STOPPED = 0
-# An operator asked the bot to restart: its supervisor should start it again.
+# An operator asked the bot to restart, or all its slots are lost: its supervisor should start it again.
 EXIT_RESTART = 75
 # Another process of the same bot took over: starting this one again would replace that one.
 EXIT_REPLACED = 76
@@ -22,6 +22,9 @@ class Ending:
     why: str
 
 
+NO_SLOT_LEFT = Ending(
+    EXIT_RESTART, "No slot is left: each handler was told to stop and is still running. Start the process again."
+)
 RESTART = Ending(EXIT_RESTART, "An operator asked this bot to restart.")
 
 

@@ -97,6 +97,10 @@ class GiveUp(Exception):
     """Raised by a handler: this job can never succeed, so it fails at once, without further attempts."""
 
 
+class HandlerFailed(Exception):
+    """A handler failed in a process of its own: its traceback there, or how the process ended."""
+
+
 class Cancelled(Exception):
     """Raised by `Job.check()`: the lease is gone, the handler should stop. Nothing is reported."""
 

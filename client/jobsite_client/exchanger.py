@@ -4,11 +4,11 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from .api import Client
-from .backoff import Backoff, jittered, spread
-from .endings import EXIT_REPLACED, RESTART, Ending, ending_for
+from .backoff import Backoff, spread
+from .endings import EXIT_REPLACED, NO_SLOT_LEFT, RESTART, Ending, ending_for
 from .errors import JobsiteError, LeaseLost, Unavailable
 from .handback import HandBack
 from .job import Job
@@ -22,14 +22,17 @@ log = logging.getLogger("jobsite_client")
 
 # Seconds between checks for due heartbeats.
 TICK = 0.5
-# Seconds between heartbeats of the bot itself while it has no reports.
-BOT_EVERY = 30.0
+# Seconds between heartbeats of the process itself, and while it works on jobs: so soon it learns that a lease is lost.
+BOT_EVERY, WORKING_EVERY = 30.0, 5.0
 # The longest wait while the server is away.
 LONGEST_OUTAGE_WAIT = 5.0
 # After so many failures in a row, reports are sent one by one: a single one may make the server fail.
 FAILURES_BEFORE_SINGLY = 4
 # Seconds to send reports one by one to a server without exchanges, before trying an exchange again.
 SINGLY_FOR = 300.0
+
+# The most leases of one heartbeat.
+HOLDS_LIMIT = 10_000
 
 
 def receive_jobs(leases: Leases, handback: HandBack, promised: int, claimed: Sequence[ClaimedJob]) -> None:
@@ -58,6 +61,7 @@ class Exchanger(threading.Thread):
         *,
         kinds: Sequence[str],
         heartbeat_every: float | None,
+        timeouts: Mapping[str, float],
         version: str,
         on_ending: Callable[[Ending], None],
         done: Callable[[], None],
@@ -68,6 +72,7 @@ class Exchanger(threading.Thread):
         self._outbox = outbox
         self._handback = handback
         self._kinds = kinds
+        self._timeouts = timeouts
         self._version = version
         self._on_ending = on_ending
         self._done = done
@@ -80,8 +85,8 @@ class Exchanger(threading.Thread):
         self._singly_until = 0.0
         self._tick = min(TICK, heartbeat_every or TICK)
         self._next_tick = time.monotonic() + self._tick
-        self._bot_every = heartbeat_every or BOT_EVERY
-        self._bot_due = time.monotonic() + self._bot_every
+        self._heartbeat_every = heartbeat_every
+        self._bot_sent = time.monotonic()
 
     def end(self) -> None:
         """Stop sending."""
@@ -106,8 +111,26 @@ class Exchanger(threading.Thread):
             self._send_singly(batch.reports, heartbeats)
         elif batch.reports or heartbeats:
             self._exchange(batch, heartbeats)
-        if not batch.reports and now >= self._bot_due:
-            self._send_bot_heartbeat()
+        self._watch()
+        working = [job for job in self._leases.running() if not job.lost]
+        if now >= self._bot_sent + (self._heartbeat_every or (WORKING_EVERY if working else BOT_EVERY)):
+            self._send_bot_heartbeat(working)
+
+    def _watch(self) -> None:
+        """Stop handlers that run for too long, and end the process when each of its slots is lost to one that hangs."""
+        for job in self._leases.running():
+            within = self._timeouts.get(job.kind)
+            if within and job.begun_at is not None and not job.timed_out and time.monotonic() > job.begun_at + within:
+                job.timed_out = f"It ran longer than its time-out of {within:g} s."
+                job.stop(job.timed_out)
+        for job in self._leases.hung():
+            if not job.lost:
+                job.lost = True
+                log.error("%s: its handler does not stop, and its slot is lost. The job is given up.", job)
+                self._handback.give([job])
+        slots = self._leases.slots()
+        if slots.lost and slots.lost == slots.all:
+            self._on_ending(NO_SLOT_LEFT)
 
     # --- By exchange ----------------------------------------------------------------------------------------------
 
@@ -121,6 +144,7 @@ class Exchanger(threading.Thread):
                 heartbeats=[heartbeat.message for heartbeat in heartbeats],
                 limit=promised,
                 kinds=self._kinds,
+                slots=self._leases.slots(),
                 retry_for=0,
             )
         except Unavailable as error:
@@ -209,10 +233,11 @@ class Exchanger(threading.Thread):
         except Exception:
             log.exception("%s: the report could not be made; the job will expire.", report.job)
 
-    def _send_bot_heartbeat(self) -> None:
-        self._bot_due = time.monotonic() + jittered(self._bot_every)
+    def _send_bot_heartbeat(self, working: Sequence[Job]) -> None:
+        self._bot_sent = time.monotonic()
+        holds = [(job.id, job.attempt) for job in working[:HOLDS_LIMIT]]
         try:
-            orders = self._client.bot_heartbeat(self._version)
+            orders = self._client.bot_heartbeat(self._version, holds=holds or None, slots=self._leases.slots())
         except Unavailable as error:
             log.warning("The bot's own heartbeat did not arrive, will try again. %s", error.detail)
         except JobsiteError as error:
@@ -221,6 +246,9 @@ class Exchanger(threading.Thread):
             else:
                 log.error("The bot: the server refused a heartbeat: %s", error.detail)
         else:
+            for job in working:
+                if (job.id, job.attempt) in orders.lost:
+                    self._pulse.lost(job, cancelled=(job.id, job.attempt) in orders.cancel)
             if orders.restart:
                 self._on_ending(RESTART)
 

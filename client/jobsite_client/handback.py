@@ -1,4 +1,4 @@
-"""Hand jobs back unfinished: at shutdown, and when a claim is answered after it."""
+"""Hand jobs back unfinished: at shutdown, when a claim is answered after it, and when a handler does not stop."""
 
 import logging
 import threading
@@ -56,7 +56,10 @@ class HandBack:
 
     def _one(self, job: Job) -> None:
         try:
-            self._client.release(job.id, job.attempt, retry_for=TRY_FOR)
+            if job.timed_out:
+                self._client.fail(job.id, job.attempt, job.timed_out, retry_for=TRY_FOR)
+            else:
+                self._client.release(job.id, job.attempt, retry_for=TRY_FOR)
         except LeaseLost as error:
             log.info("%s: no need to hand it back, %s.", job, error.explain())
         except JobsiteError as error:

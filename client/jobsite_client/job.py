@@ -21,6 +21,7 @@ class Job:
     """
 
     def __init__(self, claimed: ClaimedJob) -> None:
+        self.claimed = claimed
         self.id: JobId = claimed.id
         self.kind: str = claimed.kind
         self.attempt: int = claimed.attempt
@@ -41,6 +42,11 @@ class Job:
         self.beat_at = time.monotonic()
         self.beat_due: float | None = None
         self.lease_for = 0.0
+        # By the monotonic clock: when a worker began it, and when its handler was asked to stop.
+        self.begun_at: float | None = None
+        self.stopped_at: float | None = None
+        # What to report if it was stopped because it took too long.
+        self.timed_out = ""
         self._lock = threading.Lock()
         self._news: tuple[int, str | None] | None = None
 
@@ -72,7 +78,12 @@ class Job:
             self.lost = self.lost or lost
             if not self.cancelled.is_set():
                 self.cancelled_because = because
+                self.stopped_at = time.monotonic()
                 self.cancelled.set()
+
+    def stopped_for(self) -> float:
+        """Seconds since its handler was asked to stop; 0 if it was not."""
+        return 0.0 if self.stopped_at is None else time.monotonic() - self.stopped_at
 
     def take_news(self) -> tuple[int, str | None] | None:
         """The progress not sent yet, which counts as sent from now on."""

@@ -7,7 +7,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 
 from .job import Job
-from .messages import JobId
+from .messages import JobId, Slots
 
 # The most jobs the server gives for one claim.
 CLAIM_LIMIT = 1000
@@ -16,16 +16,18 @@ CLAIM_LIMIT = 1000
 class Leases:
     """Jobs that wait for a worker, are worked on, or have ended and are not reported yet. Thread-safe.
 
-    A job takes up room, of which there is `capacity`, until its handler has ended: longer than a lost lease, because
-    nothing can stop a thread from outside. Room is reserved for a claim until it is answered, so that two claims under
-    way never ask for the same room.
+    There is room for `slots` jobs and `prefetch` more. A job takes it up until its handler has ended: longer than a
+    lost lease, because nothing can stop a thread from outside. Room is reserved for a claim until it is answered, so
+    that two claims under way never ask for the same room.
 
     If a claim's answer is lost, the bot may hold jobs that it does not know (`unknown`). A hello with what it does know
     releases them, while no other claim is under way. Until then no job is claimed.
     """
 
-    def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
+    def __init__(self, slots: int, prefetch: int = 0, grace: float = 0.0) -> None:
+        self._slots = slots
+        self._capacity = slots + prefetch
+        self._grace = grace
         self._jobs: set[Job] = set()
         self._finished: set[Job] = set()
         self._todo: SimpleQueue[Job] = SimpleQueue()
@@ -103,7 +105,9 @@ class Leases:
 
     def begin(self) -> Job:
         """Wait for the next job for a worker, and return it."""
-        return self._todo.get()
+        job = self._todo.get()
+        job.begun_at = time.monotonic()
+        return job
 
     @property
     def waiting(self) -> int:
@@ -141,6 +145,15 @@ class Leases:
         """The jobs whose handler has not ended, including those whose lease was lost."""
         with self._changed:
             return list(self._jobs - self._finished)
+
+    def hung(self) -> list[Job]:
+        """The jobs whose handler was asked to stop longer than `grace` ago and has not ended: their slots are lost."""
+        return [job for job in self.running() if job.begun_at is not None and job.stopped_for() > self._grace]
+
+    def slots(self) -> Slots:
+        """The room of this process. A lost slot is not free until its handler ends."""
+        lost = len(self.hung())
+        return Slots(self._slots, max(self._slots - max(len(self.running()), lost), 0), lost)
 
     def wait_until_reported(self, seconds: float) -> bool:
         """Wait up to `seconds` until no report is outstanding. Returns whether there is none."""

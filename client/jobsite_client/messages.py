@@ -1,13 +1,16 @@
 """Requests to the server and its answers, as dataclasses. Pure."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from .errors import JobsiteError, parse_time, problem
 
 JobId = int | str
+# Leases that a process knows of: (job, attempt).
+Holds = Iterable[tuple[JobId, int]] | None
 
 
 # --- Reports in an exchange ---------------------------------------------------------------------------------------
@@ -40,6 +43,15 @@ class Heartbeat:
     attempt: int
     progress: int | None = None
     note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """Room for jobs in a process. A slot is lost when its handler was asked to stop and does not end."""
+
+    all: int
+    free: int
+    lost: int
 
 
 # --- Answers ------------------------------------------------------------------------------------------------------
@@ -109,10 +121,15 @@ class Renewal:
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """Orders of operators to this bot: take no new jobs (`paused`), restart (`restart`)."""
+    """Orders of operators to this process: take no new jobs (`paused`), restart (`restart`).
+
+    `lost`: the leases, `(job, attempt)`, that it no longer has; `cancel`: those of them whose jobs were cancelled.
+    """
 
     paused: bool
     restart: bool
+    lost: list[tuple[JobId, int]]
+    cancel: list[tuple[JobId, int]]
 
 
 # --- From and to JSON ---------------------------------------------------------------------------------------------
@@ -121,6 +138,14 @@ class Orders:
 def given(**fields: Any) -> dict[str, Any]:
     """The fields that have a value. The server uses its defaults for the others."""
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def claim_body(limit: int, kinds: Sequence[str] | None, wait: float | None, start: bool) -> dict[str, Any]:
+    return given(limit=limit, kinds=None if kinds is None else list(kinds), wait=wait or None, start=start)
+
+
+def slots_body(slots: Slots | None) -> dict[str, Any]:
+    return {} if slots is None else {"slots": asdict(slots)}
 
 
 def completed_body(report: Completed) -> dict[str, Any]:
@@ -138,6 +163,11 @@ def heartbeat_body(heartbeat: Heartbeat) -> dict[str, Any]:
 def orders(reply: Mapping[str, Any]) -> dict[str, bool]:
     """`paused` and `restart` of any answer that has them."""
     return {"paused": reply.get("paused") is True, "restart": reply.get("restart") is True}
+
+
+def pairs(reply: Mapping[str, Any], name: str) -> list[tuple[JobId, int]]:
+    """Leases in an answer: `[job, attempt]` each."""
+    return [(job, attempt) for job, attempt in reply.get(name) or ()]
 
 
 def claimed(reply: Mapping[str, Any]) -> list[ClaimedJob]:
@@ -168,3 +198,19 @@ def rejected(reply: Mapping[str, Any]) -> list[Rejected]:
         )
         for entry in reply.get("rejected") or ()
     ]
+
+
+def json_object(reply: object) -> dict[str, Any]:
+    """An answer that is a JSON object, or none."""
+    if reply is None:
+        return {}
+    if not isinstance(reply, dict):
+        raise JobsiteError("The answer is not a JSON object; is this a Jobsite server?")
+    return reply
+
+
+def batches(jobs: Iterable[Mapping[str, Any]], size: int) -> Iterator[list[Mapping[str, Any]]]:
+    """Split into lists of at most `size`."""
+    rest = iter(jobs)
+    while batch := list(islice(rest, size)):
+        yield batch

@@ -102,3 +102,9 @@ class Pulse:
         # The job's own report ends the lease, too. If the lease was lost before, the report gets the same error.
         if not heartbeat.job.reporting:
             log.warning("%s: the lease was lost, %s. The handler was told to stop.", heartbeat.job, why)
+
+    def lost(self, job: Job, *, cancelled: bool) -> None:
+        """Tell the handler that its lease was lost, of which the heartbeat of the process tells no more."""
+        why = "an operator cancelled the job" if cancelled else "it was released or it expired"
+        job.stop(f"The lease was lost: {why}.", lost=True)
+        log.warning("%s: the lease was lost, %s. The handler was told to stop.", job, why)

@@ -4,10 +4,10 @@ import logging
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from .errors import Cancelled, GiveUp
+from .errors import Cancelled, GiveUp, HandlerFailed
 from .job import Job
 from .leases import Leases
 from .messages import Completed, Failed
@@ -22,16 +22,14 @@ Handler = Callable[[Job], Any]
 class Worker(threading.Thread):
     """Runs the jobs in `leases` until the process ends; reports go to `outbox`.
 
-    `done` is called after a job that is not to be reported, when it is out of `leases`.
+    `handle` runs a job's handler. `done` is called after a job that is not to be reported, when it is out of `leases`.
     """
 
-    def __init__(
-        self, leases: Leases, outbox: Outbox, handlers: Mapping[str, Handler], *, done: Callable[[], None]
-    ) -> None:
+    def __init__(self, leases: Leases, outbox: Outbox, handle: Handler, *, done: Callable[[], None]) -> None:
         super().__init__(name="jobsite-worker", daemon=True)
         self._leases = leases
         self._outbox = outbox
-        self._handlers = handlers
+        self._handle = handle
         self._done = done
 
     def run(self) -> None:
@@ -53,14 +51,18 @@ class Worker(threading.Thread):
         """Run the handler. None: there is nothing to report."""
         began = time.monotonic()
         try:
-            result = self._handlers[job.kind](job)
+            result = self._handle(job)
             size = _size(result)
         except Cancelled:
+            if job.timed_out and not job.lost:
+                return self._failed(job, job.timed_out, time.monotonic() - began, retry=True)
             log.info("%s: stopped unfinished. %s", job, job.cancelled_because)
             return None
         except GiveUp as error:
             why = str(error).strip() or "The handler gave up and did not say why."
             return self._failed(job, why, time.monotonic() - began, retry=False)
+        except HandlerFailed as error:
+            return self._failed(job, str(error), time.monotonic() - began, retry=True)
         except BaseException as error:
             return self._failed(job, _trace(error), time.monotonic() - began, retry=True)
         # Also when the lease is known to be lost: the server keeps a late result for the operators to see.

@@ -20,8 +20,8 @@ from jobs.stats import bot_record
 from jobsite.lib.admin import count_of
 from jobsite.lib.badges import NONE
 
-#: The most held jobs, and last jobs and events, on a bot's page.
-HELD_SHOWN, LAST_SHOWN = 100, 10
+#: The most held jobs, last jobs and events, and instances, on a bot's page.
+HELD_SHOWN, LAST_SHOWN, INSTANCES_SHOWN = 100, 10, 20
 #: The buttons on a bot's page: `(action, label, method for the permission)`. Those that do not apply are greyed out.
 BUTTONS = (
     ("release_held", "Release its jobs", "has_release_permission"),
@@ -96,6 +96,7 @@ class HoldingBotAdmin(BotAdmin):
             extra |= {
                 "title": bot.name,
                 "held_jobs": held,
+                "instances": list(bot.instances.newest_first()[:INSTANCES_SHOWN]),
                 "last_jobs": list(bot_record.last_jobs(bot)[:LAST_SHOWN]),
                 "last_events": payloads.events_for(
                     request.user, JobEvent.objects.filter(bot=bot).order_by("-at").defer("detail")[:LAST_SHOWN]

@@ -9,9 +9,10 @@ from django.http import HttpRequest
 
 from bots.acts import READ
 from bots.auth import bearer, current, recognise
+from bots.instances import INSTANCE_LENGTH
 from bots.models import ApiKey, Bot
 from jobs import lifecycle
-from jobs.api.schemas.fields import INSTANCE_LENGTH
+from jobs.lifecycle import By
 from jobsite.lib import log_context, outcomes
 from jobsite.lib.addresses import client_address
 from jobsite.lib.errors import Forbidden, Invalid, Unauthorized
@@ -132,3 +133,20 @@ def instance_of(request: HttpRequest) -> str:
     if len(instance) > INSTANCE_LENGTH or header_fault(instance):
         raise Invalid.about("Bot-Instance", f"at most {INSTANCE_LENGTH} printable ASCII characters.")
     return instance
+
+
+def by_of(request: HttpRequest) -> By:
+    """The bot behind a request that came in by `bots_only`, with its instance, as who acts."""
+    return By.bot(bot_of(request), instance_of(request))
+
+
+def orders_of(request: HttpRequest) -> dict[str, bool]:
+    """What operators want of the bot's instance behind a request that is refused; empty for other callers."""
+    caller = getattr(request, "auth", None)
+    if not isinstance(caller, Bot):
+        return {}
+    try:
+        return lifecycle.orders(caller, instance_of(request))
+    except (Invalid, *outcomes.ERRORS):
+        # The refusal goes out all the same.
+        return {"paused": caller.paused, "restart": False}

@@ -10,6 +10,7 @@ from ninja import Body, Router, Status
 from bots import roster
 from bots.acts import Act
 from bots.audit import caller as audited
+from bots.instances import Instance
 from bots.models import Bot
 from bots.states import BotStatus, HealthStatus
 from jobs import lifecycle
@@ -19,6 +20,7 @@ from jobs.api.jobs import job_out
 from jobs.errors import NameTaken
 from jobs.lifecycle import By
 from jobs.models import Job
+from jobs.turns import idle
 from jobsite.lib import outcomes
 from jobsite.lib.cursor_page import CursorPage
 from jobsite.lib.errors import Invalid, NotFound
@@ -26,6 +28,8 @@ from jobsite.lib.params import bot_id_in, takes
 
 router = Router(auth=people_only, tags=["Fleet"])
 
+#: The most instances that the answer of one bot lists.
+MAX_INSTANCES = 100
 #: The most stuck jobs and bots one answer lists; the summary counts them all.
 MAX_STUCK = 1000
 
@@ -34,7 +38,7 @@ def bot_out(bot: Bot) -> dict[str, Any]:
     """A bot as `BotOut`."""
     fields = (
         "id", "name", "status", "health_status", "health_reason", "last_seen_at", "kinds", "capacity", "expected",
-        "paused", "version", "created_at",
+        "paused", "paused_until", "pause_reason", "version", "created_at",
     )  # fmt: skip
     return {name: getattr(bot, name) for name in fields} | {
         "stuck_job": bot.stuck_job_id,
@@ -85,11 +89,25 @@ def register(request: HttpRequest, data: schemas.BotIn) -> Any:
     return Status(201, bot_out(bot) | {"token": token})
 
 
-@router.get("/bots/{bot_id}", response=schemas.BotOut)
+@router.get("/bots/{bot_id}", response=schemas.OneBotOut)
+@takes("wait")
 def bot(request: HttpRequest, bot_id: str) -> Any:
-    """One bot."""
+    """One bot, with its instances. `wait=idle` holds the call open, for 30 s at most, until the bot holds no job."""
     require(request, "bots.view_bot")
-    return bot_out(find(bot_id_in(bot_id)))
+    wait = request.GET.get("wait")
+    if wait not in (None, "idle"):
+        raise Invalid.about("wait", "only `idle`.")
+    bot = find(bot_id_in(bot_id))
+    if wait:
+        idle.wait(bot.pk)
+        bot = find(bot.pk)
+    listed = bot.instances.newest_first()[:MAX_INSTANCES]
+    return bot_out(bot) | {"instances": [_instance_out(instance) for instance in listed]}
+
+
+def _instance_out(instance: Instance) -> dict[str, Any]:
+    fields = set(schemas.InstanceOut.model_fields) - {"restart"}
+    return {name: getattr(instance, name) for name in fields} | {"restart": instance.restart_requested_at is not None}
 
 
 @router.post("/bots/{bot_id}/expect", response=schemas.BotChangeOut)
@@ -104,34 +122,52 @@ def expect(request: HttpRequest, bot_id: str, data: schemas.ExpectIn) -> Any:
 
 
 @router.post("/bots/{bot_id}/pause", response=schemas.BotChangeOut)
-def pause(request: HttpRequest, bot_id: str, data: schemas.ReasonIn = Body(default_factory=schemas.ReasonIn)) -> Any:
-    """No new jobs for this bot; it finishes what it holds."""
+def pause(request: HttpRequest, bot_id: str, data: schemas.PauseIn = Body(default_factory=schemas.PauseIn)) -> Any:
+    """No new jobs for this bot, or for one of its instances, perhaps until a moment; it finishes what it holds."""
     require(request, "bots.pause_bot", scope=Act.PAUSE)
-    bot = find(bot_id_in(bot_id))
-    changed = roster.pause(Bot.objects.filter(pk=bot.pk), by=audited(request), reason=data.reason)
-    return _changed(bot, "paused", f"Bot {bot.name} gets no new jobs" + ("." if changed else "; it was paused before."))
+    bot, by, until, reason = find(bot_id_in(bot_id)), audited(request), data.until, data.reason
+    if data.instance is None:
+        changed = roster.pause(Bot.objects.filter(pk=bot.pk), until=until, by=by, reason=reason)
+    else:
+        changed = lifecycle.pause_instance(bot, data.instance, until=until, by=By.operator(by), reason=reason)
+    message = f"{_named(bot, data)} gets no new jobs" + ("." if changed else "; it was paused before.")
+    return _changed(bot, "paused", message)
 
 
 @router.post("/bots/{bot_id}/resume", response=schemas.BotChangeOut)
-def resume(request: HttpRequest, bot_id: str, data: schemas.ReasonIn = Body(default_factory=schemas.ReasonIn)) -> Any:
-    """New jobs again for this bot, and an end to its quarantine."""
+def resume(
+    request: HttpRequest, bot_id: str, data: schemas.InstanceIn = Body(default_factory=schemas.InstanceIn)
+) -> Any:
+    """New jobs again for this bot, and an end to its quarantine; or new jobs for one of its instances."""
     require(request, "bots.pause_bot", scope=Act.RESUME)
-    bot = find(bot_id_in(bot_id))
-    with transaction.atomic(), outcomes.before_commit():
-        roster.resume(Bot.objects.filter(pk=bot.pk), by=audited(request), reason=data.reason)
-        roster.clear_quarantine(Bot.objects.filter(pk=bot.pk), by=audited(request), reason=data.reason)
-    return _changed(bot, "resumed", f"Bot {bot.name} gets new jobs.")
+    bot, by = find(bot_id_in(bot_id)), audited(request)
+    if data.instance is not None:
+        lifecycle.resume_instance(bot, data.instance, by=By.operator(by), reason=data.reason)
+    else:
+        with transaction.atomic(), outcomes.before_commit():
+            roster.resume(Bot.objects.filter(pk=bot.pk), by=by, reason=data.reason)
+            roster.clear_quarantine(Bot.objects.filter(pk=bot.pk), by=by, reason=data.reason)
+    return _changed(bot, "resumed", f"{_named(bot, data)} gets new jobs.")
 
 
 @router.post("/bots/{bot_id}/restart", response=schemas.BotChangeOut)
-def restart(request: HttpRequest, bot_id: str, data: schemas.ReasonIn = Body(default_factory=schemas.ReasonIn)) -> Any:
-    """Release what this bot holds and tell it, at its next call, to start again."""
+def restart(
+    request: HttpRequest, bot_id: str, data: schemas.InstanceIn = Body(default_factory=schemas.InstanceIn)
+) -> Any:
+    """Release what this bot holds, or one of its instances, and tell it to start again."""
     require(request, "bots.restart_bot", scope=Act.RESTART)
     bot, by = find(bot_id_in(bot_id)), By.operator(audited(request))
-    _, changes = lifecycle.restart(Bot.objects.filter(pk=bot.pk), by=by, reason=data.reason)
+    if data.instance is not None and not bot.instances.current().filter(name=data.instance).exists():
+        raise NotFound(f"Bot {bot.name} has no current instance {data.instance!r}.")
+    these = Bot.objects.filter(pk=bot.pk)
+    _, changes = lifecycle.restart(these, by=by, reason=data.reason, instance=data.instance)
     released = [change.id for change in changes]
-    message = f"Bot {bot.name} will be told to restart; {len(released)} jobs were released."
+    message = f"{_named(bot, data)} will be told to restart; {len(released)} jobs were released."
     return _changed(bot, "restarting", message) | {"released": released}
+
+
+def _named(bot: Bot, data: schemas.InstanceIn) -> str:
+    return f"Bot {bot.name}" if data.instance is None else f"Instance {data.instance} of bot {bot.name}"
 
 
 def _changed(bot: Bot, status: str, message: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from bots.audit import caller as audited
 from bots.models import NAME_LENGTH, Bot
 from jobs import lifecycle, payloads
 from jobs.api import schemas
-from jobs.api.auth import bot_of, either, enqueuer, key_of, people_only, require, user_of
+from jobs.api.auth import bot_of, by_of, either, enqueuer, key_of, people_only, require, user_of
 from jobs.bounds import KEY_LENGTH
 from jobs.enqueue import insert, refusals
 from jobs.enqueue.new_job import JobIn
@@ -136,9 +136,9 @@ def release(
     if isinstance(caller, Bot):
         if data.attempt is None:
             raise Invalid.about("attempt", "a bot names the attempt it gives back.")
-        outcome = lifecycle.hand_back([Report(number, data.attempt)], by=By.bot(caller), reason=data.reason)
+        outcome = lifecycle.hand_back([Report(number, data.attempt)], by=by_of(request), reason=data.reason)
         outcome.raise_error(number)
-        return {"status": "released", "job_id": number, "attempt": data.attempt}
+        return {"status": "released", "job_id": number, "attempt": data.attempt, **outcome.orders}
     if data.attempt is not None:
         raise Invalid.about("attempt", "only a bot names an attempt; an operator releases whoever holds the job.")
     return _operate(request, Verb.RELEASE, lifecycle.release, number, data.reason)

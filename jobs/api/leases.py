@@ -8,8 +8,9 @@ from ninja import Body, Router
 
 from jobs import lifecycle
 from jobs.api import schemas
-from jobs.api.auth import bot_of, bots_only, instance_of
-from jobs.lifecycle import By, Report
+from jobs.api.auth import bot_of, bots_only, by_of, instance_of
+from jobs.lifecycle import Report
+from jobs.lists import takers
 from jobsite.lib import log_context
 from jobsite.lib.params import job_id_in
 from jobsite.lib.strict_json import check_json
@@ -27,27 +28,26 @@ def _lease(job_id: str, data: schemas.LeaseIn) -> int:
 def start(request: HttpRequest, job_id: str, data: schemas.LeaseIn) -> Any:
     """Begin to work on a job that was claimed with `start: false`."""
     report = Report(_lease(job_id, data), data.attempt)
-    return _renewed(request, *lifecycle.start([report], by=By.bot(bot_of(request))))
+    return _renewed(*lifecycle.start([report], by=by_of(request)))
 
 
 @router.post("/jobs/{job_id}/heartbeat", response=schemas.RenewedOut)
 def heartbeat(request: HttpRequest, job_id: str, data: schemas.HeartbeatIn) -> Any:
     """Renew the lease, with progress and a note if you like. `409 lease_lost` means: stop working on it."""
     report = Report(_lease(job_id, data), data.attempt, progress=data.progress, note=data.note)
-    return _renewed(request, *lifecycle.heartbeat([report], by=By.bot(bot_of(request))))
+    return _renewed(*lifecycle.heartbeat([report], by=by_of(request)))
 
 
-def _renewed(request: HttpRequest, leases: list[lifecycle.Renewed], outcome: lifecycle.Outcome) -> dict[str, Any]:
+def _renewed(leases: list[lifecycle.Renewed], outcome: lifecycle.Outcome) -> dict[str, Any]:
     for job_id in outcome.rejected:
         outcome.raise_error(job_id)
     (lease,) = leases
-    restart = lifecycle.take_restart(bot_of(request), instance_of(request))
     return {
         "job_id": lease.id,
         "attempt": lease.attempt,
         "status": lease.status,
         "deadline_at": lease.deadline_at,
-        "restart": restart,
+        **outcome.orders,
     }
 
 
@@ -56,52 +56,66 @@ def complete(request: HttpRequest, job_id: str, data: schemas.CompleteIn) -> Any
     """The job is done. Saying so twice is fine; saying so too late is `409 lease_lost`, and the result is kept."""
     check_json(data.result, "result", settings.MAX_RESULT_BYTES)
     report = Report(_lease(job_id, data), data.attempt, result=data.result)
-    return _reported("succeeded", report, lifecycle.complete([report], by=By.bot(bot_of(request))))
+    return _reported("succeeded", report, lifecycle.complete([report], by=by_of(request)))
 
 
 @router.post("/jobs/{job_id}/fail", response=schemas.ReportOut)
 def fail(request: HttpRequest, job_id: str, data: schemas.FailIn) -> Any:
     """The attempt failed. The job is tried again after a backoff while attempts are left, unless `retry` is false."""
     report = Report(_lease(job_id, data), data.attempt, error=data.error, retry=data.retry)
-    return _reported("failed", report, lifecycle.fail([report], by=By.bot(bot_of(request))))
+    return _reported("failed", report, lifecycle.fail([report], by=by_of(request)))
 
 
 def _reported(status: str, report: Report, outcome: lifecycle.Outcome) -> dict[str, Any]:
     outcome.raise_error(report.id)
-    return {"status": status, "job_id": report.id, "attempt": report.attempt}
+    return {"status": status, "job_id": report.id, "attempt": report.attempt, **outcome.orders}
 
 
 @router.post("/heartbeat", response=schemas.BotHeartbeatOut)
 def bot_heartbeat(
     request: HttpRequest, data: schemas.BotHeartbeatIn = Body(default_factory=schemas.BotHeartbeatIn)
 ) -> Any:
-    """The bot itself is alive. It renews no lease: each job needs its own heartbeat."""
-    bot = bot_of(request)
-    lifecycle.see(bot, version=data.version, always=True)
-    return {"paused": bot.paused, "restart": lifecycle.take_restart(bot, instance_of(request))}
+    """The bot's process is alive. With `holds` the answer names the leases that it has lost.
+
+    It renews no lease: each job needs its own heartbeat.
+    """
+    bot, holds = bot_of(request), data.holds
+    row = lifecycle.attend(bot, instance_of(request), version=data.version, always=holds is None, slots=_slots(data))
+    lost, cancelled = lifecycle.lost_leases(bot, holds) if holds else ([], [])
+    return {"paused": row.paused, "restart": row.restart, "lost": lost, "cancel": cancelled}
+
+
+def _slots(data: schemas.BotHeartbeatIn | schemas.HelloIn) -> tuple[int, int] | None:
+    return None if data.slots is None else data.slots.kept
 
 
 @router.post("/hello", response=schemas.HelloOut)
 def hello(request: HttpRequest, data: schemas.HelloIn) -> Any:
-    """A bot process starts. With `alone`, what its earlier lives still held goes back to the queue at once.
+    """A bot's process starts. What older instances of its identity still hold goes back to the queue at once.
 
     With `holds`, all that the process does not name goes back: it was given, and the answer was lost.
     """
     bot = bot_of(request)
-    changes = lifecycle.hello(
-        bot,
-        instance=data.instance,
-        version=data.version,
-        alone=data.alone,
-        holds=data.holds,
-        before=instance_of(request),
-    )
+    given = data.model_dump(exclude={"kinds", "slots"})
+    changes = lifecycle.hello(bot, **given, slots=_slots(data), before=instance_of(request))
     return {
         "bot_id": bot.pk,
         "name": bot.name,
         "instance": data.instance,
+        "kinds": bot.kinds,
+        "capacity": bot.capacity,
         "released": [change.id for change in changes],
-        "paused": bot.paused,
+        "warnings": takers.warnings(bot, data.kinds),
+        "paused": lifecycle.orders(bot, data.instance)["paused"],
         # A process that starts has been restarted; one that goes on has not.
-        "restart": data.holds is not None and bot.restart_requested_at is not None,
+        "restart": data.holds is not None and lifecycle.take_restart(bot, data.instance),
     }
+
+
+@router.post("/goodbye", response=schemas.GoodbyeOut)
+def goodbye(request: HttpRequest, data: schemas.GoodbyeIn) -> Any:
+    """A bot's process ends. All that it holds goes back to the queue, and it gets nothing more."""
+    bot = bot_of(request)
+    changes = lifecycle.goodbye(bot, data.instance)
+    released = [change.id for change in changes]
+    return {"instance": data.instance, "released": released} | lifecycle.orders(bot, data.instance)

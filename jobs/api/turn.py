@@ -17,12 +17,11 @@ from pydantic_core import to_json
 
 from bots import tokens
 from bots.auth import bearer, digest_of
-from bots.models import Bot
+from bots.instances import INSTANCE_LENGTH
 from jobs import lifecycle
 from jobs.api import schemas
 from jobs.api.auth import bots_only, instance_of
 from jobs.api.runners import InThread, Runner, in_thread
-from jobs.api.schemas.fields import INSTANCE_LENGTH
 from jobs.errors import LeaseLost
 from jobs.lifecycle import ClaimRequest, TurnRow
 from jobs.turns import waiting
@@ -170,16 +169,16 @@ async def respond(turn: Turn, runner: Runner) -> TurnResponse:
     log_context.bind(_digest=digest)
     reports, ask = ({}, data) if isinstance(data, schemas.ClaimIn) else (_reports(data), data.claim)
     wanted = ClaimRequest(ask.limit, ask.kinds, ask.start) if ask else None
-    row = await runner.take(lifecycle.turn_request(digest, wanted, reports, instance=instance))
+    slots = None if data.slots is None else data.slots.kept
+    row = await runner.take(lifecycle.turn_request(digest, wanted, reports, instance=instance, slots=slots))
     log_context.bind(bot=row.name, bot_id=row.bot)
     headers, last = {"Content-Type": "application/json; charset=utf-8"}, row
     if ask and wanted and ask.wait and not row.n:
         last, waited = await _wait(turn, row, wanted, ask.wait, runner)
         if not waited:
             headers["Retry-After"] = str(waiting.RETRY_AFTER)
-    restart = last.restart and await runner.call(_take_restart, digest, instance)
     head = _report_results(data, row) if isinstance(data, schemas.ExchangeIn) else ""
-    orders = f'"paused": {_json(last.paused)}, "restart": {_json(restart)}'
+    orders = f'"paused": {_json(last.paused)}, "restart": {_json(last.restart)}'
     body = f'{{{head}"jobs": {last.jobs}, {orders}}}'.encode()
     return TurnResponse(200, "OK", headers, body)
 
@@ -207,17 +206,9 @@ async def _wait(turn: Turn, row: TurnRow, wanted: ClaimRequest, seconds: float, 
 
     kinds = None if row.kinds is None else tuple(row.kinds)
     with log_context.waiting():
-        found, waited = await waiting.poll(claim_again, kinds, seconds, row.bot, runner.woken())
+        woken = runner.woken()
+        found, waited = await waiting.poll(claim_again, kinds, seconds, row.bot, woken, turn.instance)
     return found or row, waited
-
-
-def _take_restart(digest: bytes, instance: str) -> bool:
-    try:
-        bot = Bot.objects.filter(token_digest=digest).first()
-    except outcomes.ERRORS:
-        # The turn was committed: its answer goes out. It is asked to restart once more.
-        return True
-    return bot is not None and lifecycle.take_restart(bot, instance)
 
 
 def _report_results(data: schemas.ExchangeIn, row: TurnRow) -> str:

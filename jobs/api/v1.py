@@ -14,6 +14,7 @@ from ninja.renderers import JSONRenderer
 from ninja.responses import NinjaJSONEncoder
 
 from jobs.api import audit, bots, bulk, deletion, jobs, leases, schedules, turn
+from jobs.api.auth import orders_of
 from jobsite.lib import problems
 from jobsite.lib.clock import moment
 from jobsite.lib.params import refuses_unknown
@@ -77,7 +78,7 @@ api = Api(
     renderer=Renderer(),
     docs=Docs(),
 )
-problems.register(api)
+problems.register(api, also=orders_of)
 api.add_decorator(refuses_unknown)
 # Bots' calls first: their paths and the others' do not overlap, except for release, which is shared.
 api.add_router("", turn.router)

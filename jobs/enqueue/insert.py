@@ -18,7 +18,7 @@ from jobs.enqueue.new_job import NewJob as NewJob  # what producers hand to `enq
 from jobs.enqueue.statements import SQL, run
 from jobs.errors import TooManyPending
 from jobs.models import Job, JobKind
-from jobs.turns import waiting
+from jobs.turns import notifications
 from jobsite.lib import outcomes
 from jobsite.lib.clock import database_now
 
@@ -73,7 +73,7 @@ def enqueue_one(new: NewJob) -> tuple[Job, bool]:
     """
     job = _retry_deadlocks(lambda: _insert_one(new))
     if job is not None:
-        waiting.announce({new.kind: int(new.run_at is None)})
+        notifications.announce({new.kind: int(new.run_at is None)})
         return job, True
 
     def write(kinds: Kinds) -> tuple[tuple[Job, bool], Mapping[str, int]]:
@@ -86,7 +86,7 @@ def enqueue_one(new: NewJob) -> tuple[Job, bool]:
 def enqueue_within(new: Sequence[NewJob]) -> list[tuple[int, bool]]:
     """Add a few jobs in the caller's transaction, which goes on if they are refused. Returns what `enqueue` does."""
     jobs, due = _insert_few(new, _lock_kinds(sorted({job.kind for job in new})))
-    waiting.announce(due)
+    notifications.announce(due)
     return jobs
 
 
@@ -171,7 +171,7 @@ def _insert(kinds: Collection[str], write: Callable[[Kinds], tuple[T, Mapping[st
     """
     with transaction.atomic(), outcomes.before_commit():
         result, due = write(_lock_kinds(sorted(kinds)))
-        waiting.announce(due)
+        notifications.announce(due)
     return result
 
 

@@ -7,25 +7,29 @@ ones: at each commit PostgreSQL checks the rows that new events and `stuck_job` 
 chooses, and this check waits for a plain `FOR UPDATE` but not for these. Only `retention` takes that: it deletes rows.
 
 By bots: take_turn (`turn`), and as turns with one report (`reports`): claim, start, heartbeat, complete, fail,
-hand_back. Of a bot's process (`processes`): hello, see, restart, take_restart. By operators and the sweep (`moves`):
-release, cancel, retry, accept, prioritise, expire, give_up, flag. Of bots (`holders`): regrade, quarantine, mark_down.
-Of the sweep: check_leases, schedule_checks (`leases`). What deletes jobs (`retention`): prune, and delete by operators.
+hand_back. Of a bot's instances (`processes`): hello, goodbye, attend, see, lost_leases, take_restart. What operators
+want of these (`orders`): restart, pause_instance, resume_instance. By operators and the sweep (`moves`): release,
+cancel, retry, accept, prioritise, expire, give_up, flag. Of bots (`holders`): regrade, quarantine, mark_down. Of the
+sweep: check_leases, schedule_checks (`leases`). What deletes (`retention`): prune, prune_instances, and delete by
+operators.
 """
 
 from jobs.lifecycle.holders import Health, holding, lock_bots, mark_down, quarantine, regrade, regrade_locked
 from jobs.lifecycle.late import refusals
 from jobs.lifecycle.leases import LeaseCheck, check_leases, schedule_checks
 from jobs.lifecycle.moves import accept, cancel, expire, flag, give_up, prioritise, release, retry
-from jobs.lifecycle.processes import hello, restart, see, take_restart
+from jobs.lifecycle.orders import orders, pause_instance, restart, resume_instance
+from jobs.lifecycle.processes import attend, goodbye, hello, lost_leases, see, take_restart
 from jobs.lifecycle.reports import claim, complete, fail, hand_back, heartbeat, start
-from jobs.lifecycle.retention import delete, prune
+from jobs.lifecycle.retention import delete, prune, prune_instances
 from jobs.lifecycle.turn import TurnRequest, TurnRow, take_turn, take_turn_on_loop, turn_request
 from jobs.lifecycle.values import SWEEP, By, Change, Claimed, ClaimRequest, Outcome, Renewed, Report
 
 __all__ = [
     "SWEEP", "By", "Change", "ClaimRequest", "Claimed", "Health", "LeaseCheck", "Outcome", "Renewed", "Report",
-    "TurnRequest", "TurnRow", "accept", "cancel", "check_leases", "claim", "complete", "delete", "expire", "fail",
-    "flag", "give_up", "hand_back", "heartbeat", "hello", "holding", "lock_bots", "mark_down", "prioritise", "prune",
-    "quarantine", "refusals", "regrade", "regrade_locked", "release", "restart", "retry", "schedule_checks", "see",
-    "start", "take_restart", "take_turn", "take_turn_on_loop", "turn_request",
+    "TurnRequest", "TurnRow", "accept", "attend", "cancel", "check_leases", "claim", "complete", "delete", "expire",
+    "fail", "flag", "give_up", "goodbye", "hand_back", "heartbeat", "hello", "holding", "lock_bots", "lost_leases",
+    "mark_down", "orders", "pause_instance", "prioritise", "prune", "prune_instances", "quarantine", "refusals",
+    "regrade", "regrade_locked", "release", "restart", "resume_instance", "retry", "schedule_checks", "see", "start",
+    "take_restart", "take_turn", "take_turn_on_loop", "turn_request",
 ]  # fmt: skip

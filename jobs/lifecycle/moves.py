@@ -13,7 +13,7 @@ from jobs.lifecycle.statements import run
 from jobs.lifecycle.values import By, Change
 from jobs.states import JobStatus, Verb
 from jobs.transitions import Counted
-from jobs.turns import waiting
+from jobs.turns import notifications
 from jobsite.lib import outcomes
 
 
@@ -112,4 +112,4 @@ def _move(verb: Verb, job_ids: Iterable[int], by: By, reason: str, **params: Any
 
 def announce_pending(changes: Iterable[Change]) -> None:
     """Announce jobs that are pending and due to waiting claims, which poll for jobs that are due later."""
-    waiting.announce(Counter(c.kind for c in changes if c.status == JobStatus.PENDING and c.due))
+    notifications.announce(Counter(c.kind for c in changes if c.status == JobStatus.PENDING and c.due))

@@ -17,7 +17,7 @@ def claim(
     """Claim the next due jobs for `bot`, at most `limit`: by priority, then by age.
 
     None for a paused or quarantined bot, none of a paused kind, only of kinds the bot takes, and never beyond its
-    capacity. InstanceReplaced when a newer process of the bot is alone.
+    capacity. InstanceReplaced when a newer instance has come in its place.
     """
     request = turn_request(bot.pk, ClaimRequest(limit, kinds, start), instance=instance)
     row = take_turn(request._replace(takes=tuple(bot.kinds)))
@@ -69,6 +69,7 @@ def _report(
 ) -> tuple[TurnRow, Outcome]:
     pairs = zip(reports, contents, strict=True)
     text = json.dumps([{"id": r.id, "attempt": r.attempt, **content} for r, content in pairs], allow_nan=False)
-    row = take_turn(turn_request(cast(int, by.bot_id), reports={verb: text}))
+    row = take_turn(turn_request(cast(int, by.bot_id), reports={verb: text}, instance=by.instance))
     rejected = refusals(row.name, row.refused)
-    return row, Outcome([report.id for report in reports if report.id not in rejected], rejected)
+    accepted = [report.id for report in reports if report.id not in rejected]
+    return row, Outcome(accepted, rejected, row.paused, row.restart)

@@ -1,13 +1,16 @@
-"""Delete jobs: old finished ones, and those that somebody selected."""
+"""Delete jobs, old finished ones and those that somebody selected, and instances that are not seen any more."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
+from django.db.models.functions import Now
 
 from bots import audit
 from bots.acts import Act
+from bots.instances import KEPT_FOR, Instance
 from jobs.lifecycle.statements import run
 from jobs.lifecycle.values import By
 from jobs.models import Job, JobQuerySet
@@ -46,3 +49,13 @@ def delete(jobs: JobQuerySet, *, by: By, reason: str, selected: Mapping[str, Any
             )
             audit.record(Act.DELETE, [subject], by=by.who, reason=reason)
     return len(ids)
+
+
+@transaction.atomic
+def prune_instances(most: int = 1000) -> int:
+    """Delete instances that were last seen longer ago than they are kept, and hold no job. Returns how many."""
+    holds = Job.objects.filter(claimed_by=OuterRef("bot"), instance=OuterRef("name"))
+    old = Instance.objects.exclude(Exists(holds)).filter(last_seen_at__lt=Now() - KEPT_FOR)
+    # One that is locked is in use. Nothing is waited for: turns lock several, in an order of their own.
+    free = list(old.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)[:most])
+    return Instance.objects.filter(pk__in=free).delete()[0]

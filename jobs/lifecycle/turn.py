@@ -20,7 +20,7 @@ from jobs.lifecycle.holders import regrade
 from jobs.lifecycle.late import log_turn
 from jobs.lifecycle.statements import SQL
 from jobs.lifecycle.values import ClaimRequest
-from jobs.turns import waiting
+from jobs.turns import notifications
 from jobs.turns.combining import Combiner, RetryAlone
 from jobs.turns.frontier import Frontiers, Position, Search
 from jobsite.lib import refusals
@@ -41,6 +41,9 @@ DEADLOCK_PAUSE = 0.05
 SENT_AGAIN = ("other_kinds", "stuck")
 #: How many turns with a larger claim are executed at once: with others in parallel each only takes longer.
 LARGE_AT_ONCE = 4
+
+#: How many slots an instance has, and how many of them are lost.
+Slots = tuple[int, int]
 
 UNKNOWN_TOKEN = "This token is unknown or was revoked."  # noqa: S105  a message
 
@@ -92,14 +95,15 @@ def turn_request(
     claim: ClaimRequest | None = None,
     reports: Mapping[str, str] | None = None,
     *,
-    instance: str = "",
+    instance: str | None = "",
     version: str | None = None,
     always: bool = False,
+    slots: Slots | None = None,
 ) -> TurnRequest:
-    """Build a turn of the bot with this token's digest, or this id.
+    """Build a turn of the bot with this token's digest, or this id, and of this instance; None: of no process.
 
     `reports` are JSON lists, checked before, under their verbs: `complete`, `fail`, `release`, `start`, `heartbeat`.
-    `always`: write that the bot was seen, however lately it was.
+    `always`: write that the bot was seen, however lately it was. `slots`: how many its process has, and has lost.
     """
     digest = who if isinstance(who, bytes) else None
     parts = [f'"digest":"{digest.hex()}"' if digest is not None else f'"bot":{who!r}']
@@ -109,6 +113,8 @@ def turn_request(
     parts.append(f'"instance":{json.dumps(instance)}')
     if version is not None:
         parts.append(f'"version":{json.dumps(version)}')
+    if slots is not None:
+        parts.append(f'"slots":[{slots[0]},{slots[1]}]')
     if always:
         parts.append('"always":true')
     asked = None if claim is None or claim.kinds is None else tuple(sorted(set(claim.kinds)))
@@ -119,8 +125,8 @@ def turn_request(
 def take_turn(request: TurnRequest) -> TurnRow:
     """Execute a bot's turn in one transaction: the valid reports, then the claim.
 
-    Unauthorized for an unknown token, InstanceReplaced when it claims and a newer process of the bot is alone: then
-    nothing was done. Unavailable when a row that it needs stays locked.
+    Unauthorized for an unknown token, InstanceReplaced when it claims and a newer instance has come in its place, or
+    its own has ended: then nothing was done. Unavailable when a row that it needs stays locked.
     """
     return _concluded(request, _send(request))
 
@@ -146,18 +152,23 @@ def _concluded(request: TurnRequest, row: TurnRow | None) -> TurnRow:
     if row is None:
         raise Unauthorized(UNKNOWN_TOKEN)
     if row.outcome == "replaced":
-        raise replaced(row.name, row.instance, json.loads(request.text)["instance"])
+        mine = json.loads(request.text)["instance"]
+        raise replaced(row.name, row.instance, mine, paused=row.paused, restart=row.restart)
     if row.changes or row.refused:
         log_turn(row.bot, row.name, row.changes, row.refused)
     if row.changes:
-        waiting.announce(Counter(change["kind"] for change in json.loads(row.changes) if change.get("due")))
+        notifications.announce(Counter(change["kind"] for change in json.loads(row.changes) if change.get("due")))
     return row
 
 
-def replaced(name: str, newer: str, mine: str) -> InstanceReplaced:
-    """Return the refusal of an instance of the bot `name` in whose place a newer one has come."""
+def replaced(name: str, newer: str, mine: str, **orders: bool) -> InstanceReplaced:
+    """Return the refusal of an instance of the bot `name` in whose place a newer one has come, or that has ended."""
+    if not newer:
+        return InstanceReplaced(
+            f"This process of bot {name}, {mine!r}, called goodbye. It gets no more jobs.", **orders
+        )
     return InstanceReplaced(
-        f"Bot {name} was started again as {newer!r}, alone. This process, {mine!r}, gets no more jobs."
+        f"Bot {name} was started again as {newer!r}. This process, {mine!r}, gets no more jobs.", **orders
     )
 
 

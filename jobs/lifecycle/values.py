@@ -16,12 +16,16 @@ from jobsite.lib.errors import NotFound
 
 @dataclass(frozen=True)
 class By:
-    """The actor: an operator (by user name), a bot, or the sweep. `who` is the operator, as the audit log has it."""
+    """The actor: an operator (by user name), a bot, or the sweep. `who` is the operator, as the audit log has it.
+
+    `instance`: which of the bot's; None: no process of it.
+    """
 
     actor: Actor
     name: str
     bot_id: int | None = None
     who: Who = COMMAND
+    instance: str | None = None
 
     @classmethod
     def operator(cls, who: Who | AbstractBaseUser) -> "By":
@@ -30,8 +34,8 @@ class By:
         return cls(Actor.OPERATOR, who.name, who=who)
 
     @classmethod
-    def bot(cls, bot: Bot) -> "By":
-        return cls(Actor.BOT, bot.name, bot.pk)
+    def bot(cls, bot: Bot, instance: str | None = None) -> "By":
+        return cls(Actor.BOT, bot.name, bot.pk, instance=instance)
 
 
 SWEEP = By(Actor.SWEEP, "sweep_stuck")
@@ -82,10 +86,20 @@ class Renewed:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of a bot's reports: accepted leases (now, or by the same report before), and errors of the others."""
+    """The result of a bot's reports: accepted leases (now, or by the same report before), and errors of the others.
+
+    `paused` and `restart`: what operators want of the instance.
+    """
 
     accepted: list[int]
     rejected: dict[int, LeaseLost | NotFound]
+    paused: bool
+    restart: bool
+
+    @property
+    def orders(self) -> dict[str, bool]:
+        """What operators want, as every answer to a bot has it."""
+        return {"paused": self.paused, "restart": self.restart}
 
     def raise_error(self, job_id: int) -> None:
         """Raise the error of this report, if it has one."""

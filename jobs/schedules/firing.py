@@ -27,7 +27,7 @@ from jobs.schedules import ledger
 from jobs.schedules.models import DUE_AT
 from jobs.schedules.plan import ON_TIME, Policy, Step, plan
 from jobs.states import CatchUp, Fate, Overlap
-from jobs.turns import waiting
+from jobs.turns import notifications
 from jobsite.lib import outcomes
 
 T = TypeVar("T")
@@ -76,7 +76,7 @@ class Firing:
                 if not complete:
                     passed.add(schedule.pk)
                     more = more or complete is False
-            waiting.announce(made)
+            notifications.announce(made)
         return more
 
     def _fire(self, schedule: Schedule, next_at: datetime | None) -> bool | None:

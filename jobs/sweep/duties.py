@@ -1,6 +1,7 @@
 """What follows every sweep, in this order: fire schedules, add up what ended, delete what is old, record the sweep."""
 
 from bots.login import attempts
+from jobs import lifecycle
 from jobs.models import SweepRun
 from jobs.schedules import ledger
 from jobs.schedules.firing import Firing
@@ -21,6 +22,7 @@ def follow_up(swept: Swept, *, full: bool) -> None:
         swept.pruned = retention.prune()
         ledger.prune()
         attempts.prune()
+        lifecycle.prune_instances()
         _record(swept)
 
 

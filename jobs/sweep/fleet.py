@@ -8,6 +8,7 @@ from datetime import datetime
 
 from django.conf import settings
 
+from bots import roster
 from bots.models import Bot
 from bots.states import BotStatus, HealthStatus
 from jobs import lifecycle
@@ -18,11 +19,12 @@ from jobsite.lib.planner import any_of
 
 
 def sweep_bots(swept: Swept, began: datetime) -> None:
-    """Regrade bots that are not healthy, and set bots down that were not seen for long."""
+    """Regrade bots that are not healthy, end pauses that are over, and set bots down that were not seen for long."""
     outdated = run("outdated", began=began, run_within=settings.DEFAULT_RUN_WITHIN)
     for ids in in_batches(row["id"] for row in outdated):
         changes = lifecycle.regrade(Bot.objects.stuck().filter(any_of("pk", ids)), wait=False)
         swept.recovered += sum(after == HealthStatus.NORMAL for _, after in changes.values())
+    roster.end_pauses()
     unseen = Bot.objects.unseen(settings.BOT_DOWN_AFTER).exclude(status=BotStatus.DOWN)
     for ids in in_batches(unseen.order_by("pk").values_list("pk", flat=True)):
         lifecycle.mark_down(unseen.filter(any_of("pk", ids)))

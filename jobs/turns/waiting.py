@@ -1,6 +1,6 @@
 """Long poll: hold claims open until there is a job. One listener for each process; a waiter holds no connection.
 
-After the transaction of a statement that makes jobs pending, one NOTIFY follows (`announce`): nothing that is
+After the transaction of a statement that makes jobs pending, one NOTIFY follows (`notifications`): nothing that is
 committed depends on it. Every process listens on a connection of its own and wakes as many waiters as there are new
 jobs, the longest waiting first; a waiter that gets a job wakes the next, so no notification wakes all of them. Once a
 second one waiter of each set of kinds is woken to search for jobs that have become due, and for those whose
@@ -15,76 +15,39 @@ import socket
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 
 import psycopg
 from django.conf import settings
-from django.db import DatabaseError, connection, transaction
-from psycopg.errors import InsufficientPrivilege, ProgramLimitExceeded
+from django.db import DatabaseError, InterfaceError, connection
+from psycopg.errors import InsufficientPrivilege
+from psycopg_pool import PoolTimeout
 
+from bots.instances import Instance
+from jobs.turns.notifications import ANY_KIND, LISTEN, RECALLS
 from jobs.turns.woken import Woken, WokenThread
-from jobsite.lib import outcomes, site
+from jobsite.lib import site
 from jobsite.lib.connections.connection import Connection
-from jobsite.lib.db import fetch
 
 logger = logging.getLogger(__name__)
 
-CHANNEL = "jobsite_pending"
-LISTEN = f"LISTEN {CHANNEL}"
 #: Seconds between the searches for jobs that have become due.
 POLL_INTERVAL = 1.0
 #: Seconds after which the listener asks whether the server is still there.
 ASK_INTERVAL = 5.0
 #: How many waiters, each of another set of kinds, are woken for such a search.
 MAX_POLLERS = 50
-#: NOTIFY carries less than 8 000 bytes. When the kinds do not fit, the notification is for `ANY_KIND`.
-MAX_PAYLOAD_BYTES = 7000
 #: Seconds after which a client should try again when there is no room for another waiter.
 RETRY_AFTER = 2
-#: Stands for every kind in a notification.
-ANY_KIND = ""
-
-
-def announce(pending: Mapping[str, int]) -> None:
-    """Notify all processes, once the transaction has committed, of how many jobs of each kind are newly due.
-
-    Raises nothing: the jobs are there, and who waits looks for them within a second.
-    """
-    counts = {kind: n for kind, n in pending.items() if n > 0}
-    if not counts:
-        return
-    if connection.in_atomic_block:
-        transaction.on_commit(lambda: _notify(counts), robust=True)
-    else:
-        _notify(counts)
-
-
-def _notify(counts: Mapping[str, int]) -> None:
-    text = json.dumps(counts, separators=(",", ":"))
-    if len(text.encode()) > MAX_PAYLOAD_BYTES:
-        text = json.dumps({ANY_KIND: sum(counts.values())})
-    try:
-        try:
-            fetch("SELECT pg_notify($1, $2)", [CHANNEL, text])
-        except DatabaseError as error:
-            if not isinstance(error.__cause__, ProgramLimitExceeded):
-                raise
-            # The queue is full. PostgreSQL removes what everybody has read when it is asked for its use, and not at a
-            # notification that finds no room.
-            fetch("SELECT pg_notification_queue_usage()", [])
-            fetch("SELECT pg_notify($1, $2)", [CHANNEL, text])
-    except outcomes.ERRORS as error:
-        # Somebody listens and never reads, or the connection was lost.
-        logger.warning("new jobs were not announced, and waiting claims find them within a second: %s", error)
 
 
 class _Waiter:
-    """One call that waits for jobs of these kinds; None: of any. `bot` is whose call it is."""
+    """One call that waits for jobs of these kinds; None: of any. `bot` and `instance` are whose call it is."""
 
-    def __init__(self, kinds: tuple[str, ...] | None, bot: int | None, woken: Woken) -> None:
-        self.kinds, self.bot, self.woken = kinds, bot, woken
+    def __init__(self, kinds: tuple[str, ...] | None, bot: int | None, woken: Woken, instance: str) -> None:
+        self.kinds, self.bot, self.woken, self.instance = kinds, bot, woken, instance
 
     def takes(self, kind: str) -> bool:
         return self.kinds is None or kind == ANY_KIND or kind in self.kinds
@@ -104,10 +67,10 @@ class Waiters:
         return len(self._waiting)
 
     def enter(
-        self, kinds: tuple[str, ...] | None, bot: int | None = None, woken: Woken | None = None
+        self, kinds: tuple[str, ...] | None, bot: int | None = None, woken: Woken | None = None, instance: str = ""
     ) -> _Waiter | None:
         """Add a waiter. None: too many wait already, in all or of this bot, or the server is shutting down."""
-        waiter = _Waiter(kinds, bot, woken or WokenThread())
+        waiter = _Waiter(kinds, bot, woken or WokenThread(), instance)
         with self._lock:
             if self._closed or len(self._waiting) >= settings.MAX_WAITERS:
                 return None
@@ -148,6 +111,28 @@ class Waiters:
                 asleep = (w for w in self._waiting if not w.woken.is_set() and w.takes(kind))
                 for waiter, _ in zip(asleep, range(n), strict=False):
                     waiter.woken.set()
+
+    def recall(self, bots: Collection[int], instances: Collection[tuple[int, str]] = ()) -> None:
+        """Wake all waiters of these bots, and of these instances, each with its bot."""
+        with self._lock:
+            for waiter in self._waiting:
+                if waiter.bot in bots or (waiter.bot, waiter.instance) in instances:
+                    waiter.woken.set()
+
+    def recall_missed(self) -> None:
+        """Wake the waiters whose instances have ended or are to restart: no notification comes, or one was lost."""
+        with self._lock:
+            waiting = {(waiter.bot, waiter.instance) for waiter in self._waiting if waiter.bot is not None}
+        if not waiting:
+            return
+        of_these = Instance.objects.filter(bot__in={bot for bot, _ in waiting}, name__in={name for _, name in waiting})
+        recalled = of_these.exclude(ended_at=None, restart_requested_at=None)
+        try:
+            self.recall((), set(recalled.values_list("bot", "name")))
+        except (DatabaseError, InterfaceError, PoolTimeout) as error:
+            logger.warning("cannot see which waiting claims are to end, asking again in a second: %s", error)
+        finally:
+            connection.close()
 
     def wake_pollers(self) -> None:
         """Wake the longest waiting of each set of kinds. One that finds nothing goes to the end of the queue."""
@@ -191,6 +176,7 @@ class Waiters:
                 logger.warning("cannot listen for new jobs, looking once a second instead: %s", error)
                 time.sleep(POLL_INTERVAL)
                 self.wake_pollers()
+                self.recall_missed()
 
     def _poll(self) -> None:
         """Search once a second: through a pooler no notification comes."""
@@ -199,11 +185,13 @@ class Waiters:
         while not self._closed:
             time.sleep(POLL_INTERVAL)
             self.wake_pollers()
+            self.recall_missed()
 
     def _receive(self, listening: Connection) -> None:
         listening.execute(LISTEN)
         # For notifications that were sent before LISTEN.
         self.wake_pollers()
+        self.recall_missed()
         polled = asked = time.monotonic()
         while not self._closed:
             if time.monotonic() - asked >= ASK_INTERVAL:
@@ -211,11 +199,18 @@ class Waiters:
                 asked = time.monotonic()
                 listening.execute(LISTEN)
             for notification in listening.notifies(timeout=POLL_INTERVAL / 4, stop_after=1):
-                with suppress(ValueError, AttributeError):
-                    self.wake({str(kind): int(n) for kind, n in json.loads(notification.payload).items()})
+                self._notified(notification)
             if time.monotonic() - polled >= POLL_INTERVAL:
                 polled = time.monotonic()
                 self.wake_pollers()
+
+    def _notified(self, notification: psycopg.Notify) -> None:
+        with suppress(ValueError, AttributeError, TypeError):
+            sent = json.loads(notification.payload)
+            if notification.channel == RECALLS:
+                self.recall(frozenset(sent))
+            else:
+                self.wake({str(kind): int(n) for kind, n in sent.items()})
 
 
 def _address() -> dict[str, Any]:
@@ -265,6 +260,7 @@ async def poll(
     seconds: float,
     bot: int | None = None,
     woken: Woken | None = None,
+    instance: str = "",
 ) -> tuple[Result | None, bool]:
     """Claim now and after each notification, until that is final, the time is over, or the client has hung up.
 
@@ -273,7 +269,7 @@ async def poll(
     """
     end = time.monotonic() + seconds
     woken = woken or WokenThread()
-    waiter = waiters.enter(kinds, bot, woken)
+    waiter = waiters.enter(kinds, bot, woken, instance)
     if waiter is None:
         woken.close()
         return None, False

@@ -18,6 +18,8 @@ from jobsite.lib.bodies import CALLS, is_stream, read_whole, take_whole
 log = structlog.stdlib.get_logger(__name__)
 
 PREFIX = CALLS
+#: Problems that say something of the caller, too: the call was read, and refused.
+ALSO = (409, 422)
 #: The detail of a fault of the server. Nothing can be promised: it may come after a commit.
 FAILED = (
     "Something went wrong here, and the log has it. Whether this was carried out is not known. Repeat a report, or a "
@@ -60,16 +62,20 @@ def invalid(details: list[dict[str, Any]]) -> errors.Invalid:
     return errors.Invalid("; ".join(f"{e['field'][:200]}: {e['message']}" for e in named), errors=named)
 
 
-def register(api: NinjaAPI) -> None:
-    """Make `api` answer errors with problems."""
+def register(api: NinjaAPI, also: Callable[[HttpRequest], dict[str, Any]]) -> None:
+    """Make `api` answer errors with problems. `also`: further members of the problems with a status of `ALSO`."""
 
     @api.exception_handler(errors.JobsiteError)
     def _(request: HttpRequest, exc: errors.JobsiteError) -> HttpResponse:
+        if exc.status in ALSO:
+            exc.extra = also(request) | exc.extra
         return problem(exc)
 
     @api.exception_handler(ValidationError)
     def _(request: HttpRequest, exc: ValidationError) -> HttpResponse:
-        return problem(invalid(exc.errors))
+        error = invalid(exc.errors)
+        error.extra |= also(request)
+        return problem(error)
 
     @api.exception_handler(HttpError)
     def _(request: HttpRequest, exc: HttpError) -> HttpResponse:

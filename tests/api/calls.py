@@ -8,6 +8,7 @@ from django.http import HttpResponse
 from django.test import Client
 
 from alerts.models import Incident, IncidentNote
+from bots.instances import Instance
 from bots.models import ApiKey, AuditEntry, Bot
 from jobs.models import Job, JobEvent, JobKind, Schedule, ScheduleOccurrence
 
@@ -47,6 +48,7 @@ CALLS = [
     Call("POST", "/exchange", (), {}),
     Call("POST", "/heartbeat", (), {}),
     Call("POST", "/hello", (), {"instance": "first"}),
+    Call("POST", "/goodbye", (), {"instance": "first"}),
     Call("POST", "/jobs/{job_id}/start", (), _REPORT),
     Call("POST", "/jobs/{job_id}/heartbeat", (), _REPORT),
     Call("POST", "/jobs/{job_id}/complete", (), _REPORT),
@@ -110,5 +112,5 @@ def rows() -> list[list[dict[str, Any]]]:
     """All that a call might change, but for the moments at which somebody was last seen."""
     seen = {"last_seen_at", "last_used_at", "last_used_from"}
     of_jobs = (Job, JobEvent, JobKind, Schedule, ScheduleOccurrence)
-    models = (*of_jobs, Bot, ApiKey, Incident, IncidentNote, AuditEntry)
+    models = (*of_jobs, Bot, Instance, ApiKey, Incident, IncidentNote, AuditEntry)
     return [[{k: v for k, v in r.items() if k not in seen} for r in m.objects.order_by("pk").values()] for m in models]

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from bots.models import AuditEntry, Bot
-from jobs.models import Job, JobEvent
+from jobs.models import Job
 from jobs.states import JobStatus
 from tests.cast import enqueue_one, take_one
 from tests.far_side import an_incident
@@ -220,18 +220,5 @@ def test_a_hello_that_was_cut_in_the_middle_is_repeated(proxy: Proxy, ada_calls:
     cut.wait()
     assert (answer.status_code, answer.json()["code"]) == (503, "outcome_unknown")
     assert "Call hello again" in answer.json()["detail"]
-    ada.refresh_from_db()
-    assert (ada.instance, lease.job.claimed_by) == ("first", ada)
+    assert ([i.name for i in ada.instances.exclude(name="")], lease.job.claimed_by) == (["first"], ada)
     assert ada_calls.post("/hello", json={"instance": "first"}).json()["released"] == [lease.id]
-
-
-def test_a_restart_that_cannot_be_written_down_does_not_cost_the_jobs_of_a_claim(
-    proxy: Proxy, ada_calls: httpx.Client, olga_calls: httpx.Client, ada: Bot
-) -> None:
-    assert olga_calls.post(f"/bots/{ada.pk}/restart", json={}).status_code == 200
-    job = enqueue_one()
-    cut = proxy.cut(b'UPDATE "bots_bot"', done=False)
-    answer = ada_calls.post("/claim", json={})
-    cut.wait()
-    assert ([given["id"] for given in answer.json()["jobs"]], answer.json()["restart"]) == ([job.pk], True)
-    assert not JobEvent.objects.exists()

@@ -26,6 +26,12 @@ sys.path.append(str(EXAMPLES))
 either_way = pytest.mark.parametrize("server", [True, False], ids=["exchange", "single"], indirect=True)
 
 
+def handed_back(server: FakeServer, job: int) -> bool:
+    """Whether the bot gave this job back: by its goodbye or, where the server takes none, by itself."""
+    released = [call.body for call in server.of(f"jobs/{job}/release")]
+    return len(server.of("goodbye")) == 1 and released == ([] if server.takes_goodbye else [{"attempt": 1}])
+
+
 @pytest.fixture
 def server(request: pytest.FixtureRequest) -> Iterator[FakeServer]:
     server = FakeServer(exchanges=getattr(request, "param", True))

@@ -17,7 +17,7 @@ CLAIM = {"limit", "kinds", "wait", "start"}
 
 def faults(body: dict[str, Any]) -> list[str]:
     """What is wrong with the body of an exchange: one sentence for each fault, which names the field."""
-    wrong = [f"{name}: no such field" for name in set(body) - set(SORTS) - {"claim"}]
+    wrong = [f"{name}: no such field" for name in set(body) - set(SORTS) - {"claim", "slots"}]
     seen: set[Any] = set()
     for sort, (_, fields) in SORTS.items():
         reports = body.get(sort, ())

@@ -83,7 +83,10 @@ class FakeServer:
         self.lease_seconds = 60.0
         self.waiters = 100 if exchanges else 0
         self.waiting = 0
-        self.instance = ""
+        #: The instance of each identity, the identity of each, and those that have said goodbye.
+        self.current: dict[str, str] = {}
+        self.known: dict[str, str] = {}
+        self.gone: set[str] = set()
         self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
         self._exchanges = exchanges
         self._stopping = False
@@ -143,6 +146,8 @@ class FakeServer:
                 return self._exchange(call)
             if call.path == "claim":
                 return self._claim(call)
+            if call.path == "goodbye" and not self.takes_goodbye:
+                return refusal(404, "not_found", "There is nothing here.")
             return Answer(self._ordinary(call))
 
     def _hear(self, call: Call) -> None:
@@ -159,7 +164,11 @@ class FakeServer:
         if call.path.startswith("jobs/") and call.path.endswith("/heartbeat"):
             return {"cancel": False, "deadline_at": self._deadline(), "restart": self.restart}
         if call.path == "hello":
-            self.instance = call.body["instance"] if call.body.get("alone", True) else ""
+            self.current[call.body.get("identity", "")] = call.body["instance"]
+            self.known[call.body["instance"]] = call.body.get("identity", "")
+        if call.path == "goodbye":
+            self.gone.add(call.body["instance"])
+            self._changed.notify_all()
         return {"status": "ok", "paused": self.paused, "restart": self.restart}
 
     def _deadline(self) -> str:
@@ -174,7 +183,7 @@ class FakeServer:
         self.waiting += 1
         while True:
             # A newer process may have come meanwhile.
-            if self.instance and call.headers.get("Bot-Instance", self.instance) != self.instance:
+            if self._replaced(call):
                 break
             kinds = call.body.get("kinds")
             jobs = [job for job in self.pending if kinds is None or job["kind"] in kinds]
@@ -184,13 +193,18 @@ class FakeServer:
             self._changed.wait(left)
         self.waiting -= 1
         self._changed.notify_all()
-        if self.instance and call.headers.get("Bot-Instance", self.instance) != self.instance:
+        if self._replaced(call):
             return refusal(409, "instance_replaced")
         jobs = [] if self.paused else jobs[: call.body.get("limit", 1)]
         self.pending = [job for job in self.pending if job not in jobs]
         answer = {"jobs": [{**job, "deadline_at": self._deadline()} for job in jobs]}
         answer |= {"paused": self.paused, "restart": self.restart}
         return Answer(answer, headers={"Retry-After": "1"} if busy and not jobs else {})
+
+    def _replaced(self, call: Call) -> bool:
+        instance = call.headers.get("Bot-Instance", "")
+        newest = self.current.get(self.known.get(instance, ""), instance)
+        return instance in self.gone or (bool(instance) and newest != instance)
 
     # --- Exchanges ------------------------------------------------------------------------------------------------
 
@@ -221,6 +235,11 @@ class FakeServer:
             return claimed
         restart = told["restart"] or claimed.body["restart"]
         return Answer(told | claimed.body | {"restart": restart}, headers=claimed.headers)
+
+    @property
+    def takes_goodbye(self) -> bool:
+        """Whether it knows that call: a server of old does not."""
+        return self._exchanges
 
     @staticmethod
     def _is_about_one(planned: Answer) -> bool:

@@ -29,7 +29,32 @@ def test_a_heartbeat_is_sent_while_a_job_runs(server: FakeServer, run_bot: RunBo
 
 def test_the_bot_itself_sends_heartbeats_with_its_version(server: FakeServer, run_bot: RunBot) -> None:
     run_bot({"sum": lambda job: None}, version="2.1")
-    assert server.wait_for("heartbeat")[0].body == {"version": "2.1"}
+    slots = {"all": 1, "free": 1, "lost": 0}
+    assert server.wait_for("heartbeat")[0].body == {"version": "2.1", "slots": slots}
+
+
+def test_the_process_says_what_it_works_on_and_the_handler_hears_that_it_was_cancelled(
+    server: FakeServer, run_bot: RunBot
+) -> None:
+    stopped, release = threading.Event(), threading.Event()
+    why: list[str] = []
+
+    def watches(job: Job) -> None:
+        assert job.cancelled.wait(DEADLINE)
+        why.append(job.cancelled_because)
+        stopped.set()
+        job.check()
+
+    kept, job = server.add_job("slow"), server.add_job("watched")
+    run_bot({"slow": lambda job: release.wait(DEADLINE), "watched": watches}, concurrency=2)
+    both = [[kept, 1], [job, 1]]
+    server.wait_for("heartbeat", where=lambda call: sorted((call.body or {}).get("holds", ())) == both)
+    server.answers["heartbeat"] = [Answer({"lost": [[job, 1]], "cancel": [[job, 1]], "paused": False})]
+    assert stopped.wait(DEADLINE)
+    assert why == ["The lease was lost: an operator cancelled the job."]
+    server.wait_for("heartbeat", where=lambda call: (call.body or {}).get("holds") == [[kept, 1]])
+    assert not server.of(f"jobs/{job}/fail")
+    release.set()
 
 
 def test_progress_and_its_note_go_out_with_a_heartbeat(server: FakeServer, run_bot: RunBot) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from jobsite_client import EXIT_STOPPED, Client, bot, claimer
+from jobsite_client import EXIT_STOPPED, Client, claimer
 
 from .conftest import Running
 from .fake_server import DEADLINE, Answer, FakeServer, refusal
@@ -108,11 +108,7 @@ def test_a_claims_answer_tells_when_to_come_again(server: FakeServer) -> None:
 
 
 @pytest.mark.parametrize("alone", [True, False])
-def test_a_bot_that_waits_stops_promptly(
-    server: FakeServer, run_bot: RunBot, monkeypatch: pytest.MonkeyPatch, alone: bool
-) -> None:
-    monkeypatch.setattr(claimer, "WAIT_SHARED", 1.0)
-    monkeypatch.setattr(bot, "WAIT_SHARED", 1.0)
+def test_a_bot_that_waits_stops_promptly(server: FakeServer, run_bot: RunBot, alone: bool) -> None:
     running = run_bot({"sum": lambda job: None}, grace=600, alone=alone)
     server.wait_until(lambda: server.waiting == 1)
     began = time.monotonic()
@@ -124,39 +120,11 @@ def test_the_claim_that_a_stopped_bot_leaves_behind_gets_nothing(server: FakeSer
     running = run_bot({"sum": lambda job: None})
     server.wait_until(lambda: server.waiting == 1)
     assert running.stop() == EXIT_STOPPED
-    hellos = server.wait_for("hello", times=2)
-    assert hellos[0].body["instance"] != hellos[1].body["instance"]
+    (goodbye,) = server.of("goodbye")
+    assert goodbye.body == {"instance": goodbye.headers["Bot-Instance"]}
     server.add_job("sum")
     server.wait_until(lambda: server.waiting == 0)
     assert len(server.pending) == 1
-
-
-def test_a_bot_that_was_replaced_while_it_waited_does_not_throw_out_its_successor_at_its_end(
-    server: FakeServer, run_bot: RunBot
-) -> None:
-    held_open = threading.Event()
-    server.answers["claim"] = [Answer(after=held_open)]
-    running = run_bot({"sum": lambda job: None})
-    server.wait_for("claim")
-    with Client(server.url, "t") as successor:
-        successor.hello("successor")
-    assert running.stop() == EXIT_STOPPED
-    held_open.set()
-    assert server.instance == "successor"
-    assert len(server.of("hello")) == 2
-
-
-def test_a_shared_bots_last_claim_is_waited_for_and_what_it_brings_goes_back(
-    server: FakeServer, run_bot: RunBot
-) -> None:
-    running = run_bot({"sum": lambda job: None}, alone=False)
-    server.wait_until(lambda: server.waiting == 1)
-    running.bot.stop()
-    server.wait_until(lambda: running.bot.stopping)
-    job = server.add_job("sum")
-    assert running.ended() == EXIT_STOPPED
-    assert len(server.of(f"jobs/{job}/release")) == 1
-    assert len(server.of("hello")) == 1
 
 
 def test_a_revoked_token_ends_a_bot_that_waited(server: FakeServer, run_bot: RunBot) -> None:

@@ -1,13 +1,15 @@
 """A bot's life on the server: hello, pause, restart, being replaced, being refused."""
 
+import os
 import threading
 from collections.abc import Callable
 
 import pytest
 
-from jobsite_client import EXIT_REFUSED, EXIT_REPLACED, EXIT_RESTART, EXIT_STOPPED, Job, bot, claimer
+from jobsite_client import EXIT_REFUSED, EXIT_REPLACED, EXIT_RESTART, EXIT_STOPPED, Bot, Job, bot, claimer
+from jobsite_client.claimer import host_name
 
-from .conftest import Running, either_way
+from .conftest import Running, either_way, handed_back
 from .fake_server import DEADLINE, Answer, FakeServer, refusal
 
 pytestmark = either_way
@@ -21,7 +23,8 @@ def test_a_bot_says_hello_and_then_names_its_instance_with_every_call(server: Fa
     hello = server.calls[0]
     assert hello.path == "hello"
     instance = hello.body["instance"]
-    assert hello.body == {"instance": instance, "version": "1.2", "alone": True}
+    about = {"instance": instance, "identity": host_name(), "host": host_name(), "pid": os.getpid(), "version": "1.2"}
+    assert hello.body == about | {"kinds": ["sum"], "slots": {"all": 1, "free": 1, "lost": 0}}
     assert 0 < len(instance) <= 100
     assert {call.headers["Bot-Instance"] for call in server.calls} == {instance}
 
@@ -31,7 +34,23 @@ def test_each_process_has_an_instance_of_its_own(server: FakeServer, run_bot: Ru
     run_bot({"sum": lambda job: None}, alone=False)
     hellos = server.wait_for("hello", times=2)
     assert len({call.body["instance"] for call in hellos}) == 2
-    assert [call.body["alone"] for call in hellos] == [False, False]
+    assert len({call.body["identity"] for call in hellos}) == 2
+
+
+def test_a_process_may_have_an_identity_that_stays(server: FakeServer, run_bot: RunBot) -> None:
+    run_bot({"sum": lambda job: None}, identity="pod-1")
+    assert server.wait_for("hello")[0].body["identity"] == "pod-1"
+    with pytest.raises(ValueError, match="not both"):
+        Bot(server.url, "t", {"sum": lambda job: None}, identity="pod-1", alone=False)
+
+
+def test_what_the_server_warns_of_is_logged(
+    server: FakeServer, run_bot: RunBot, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.answers["hello"] = [Answer({"warnings": ["No job of kind smu has ever been enqueued."]})]
+    run_bot({"smu": lambda job: None})
+    server.wait_for("claim")
+    assert "No job of kind smu" in caplog.text
 
 
 def test_a_bot_waits_for_a_server_that_is_not_there_yet(server: FakeServer, run_bot: RunBot) -> None:
@@ -64,11 +83,12 @@ def test_jobs_of_a_claim_whose_answer_was_lost_go_back_by_a_new_hello(server: Fa
     server.wait_for("claim", where=lambda call: call.headers["Bot-Instance"] == hellos[1].body["instance"])
 
 
-def test_a_shared_bot_keeps_its_name_when_it_says_what_it_holds(server: FakeServer, run_bot: RunBot) -> None:
+def test_a_process_keeps_its_identity_when_it_says_what_it_holds(server: FakeServer, run_bot: RunBot) -> None:
     server.answers["claim"] = [Answer(drop=True)]
     run_bot({"sum": lambda job: None}, alone=False)
     first, again = server.wait_for("hello", times=2)
-    assert again.body == first.body | {"holds": []}
+    assert again.body == first.body | {"instance": again.body["instance"], "holds": []}
+    assert again.body["instance"] != first.body["instance"]
     server.wait_for("claim", times=2)
 
 
@@ -98,19 +118,6 @@ def test_a_claim_that_the_server_certainly_refused_needs_no_hello(server: FakeSe
     assert len(server.of("hello")) == 1
 
 
-def test_with_a_server_of_old_lost_jobs_expire_and_the_bot_goes_on(
-    server: FakeServer, run_bot: RunBot, caplog: pytest.LogCaptureFixture
-) -> None:
-    server.answers["claim"] = [Answer(drop=True)]
-    server.answers["hello"] = [Answer({}), refusal(422, "invalid", "holds: Extra inputs are not permitted")]
-    run_bot({"sum": lambda job: None})
-    server.wait_for("claim", times=2)
-    job = server.add_job("sum")
-    server.wait_for(f"jobs/{job}/complete")
-    assert "they expire" in caplog.text
-    assert len({call.headers["Bot-Instance"] for call in server.of("claim")}) == 1
-
-
 def test_an_order_to_restart_may_come_with_the_second_hello(server: FakeServer, run_bot: RunBot) -> None:
     server.answers["claim"] = [Answer(drop=True)]
     server.answers["hello"] = [Answer({}), Answer({"restart": True})]
@@ -138,7 +145,7 @@ def test_a_restart_hands_back_and_exits_with_75(server: FakeServer, run_bot: Run
     assert running.ended() == EXIT_RESTART
     if by != "heartbeat":
         # The bot's own heartbeat may be answered before there is a job at all.
-        assert [call.body for call in server.of(f"jobs/{job}/release")] == [{"attempt": 1}]
+        assert handed_back(server, job)
     if by == "job's heartbeat":
         # A job that came with the order to restart may be handed back before its handler has begun.
         assert stopped.wait(DEADLINE)
@@ -173,6 +180,7 @@ def test_a_claim_that_arrives_while_stopping_is_handed_back(
 ) -> None:
     monkeypatch.setattr(bot, "LAST_ANSWER", DEADLINE)
     monkeypatch.setattr(bot, "HAND_BACK_WITHIN", DEADLINE)
+    server.answers["goodbye"] = [Answer()]
     asked, answer = threading.Event(), threading.Event()
     ordinary = server.reply
 

@@ -117,7 +117,9 @@ def test_no_more_is_claimed_than_there_are_free_threads(server: FakeServer, run_
 def test_only_kinds_with_a_handler_are_claimed(server: FakeServer, run_bot: RunBot) -> None:
     run_bot({"sum": lambda job: None, "divide": lambda job: None})
     claim = server.wait_for("claim")[0].body
-    assert claim == {"limit": 1, "kinds": ["divide", "sum"], "start": True, "wait": WAIT}
+    assert claim == {"limit": 1, "kinds": ["divide", "sum"], "start": True, "wait": WAIT} | {
+        "slots": {"all": 1, "free": 1, "lost": 0}
+    }
 
 
 def test_integers_of_any_length_reach_the_handler_exactly(server: FakeServer, run_bot: RunBot) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from .conftest import Running, either_way
-from .fake_server import DEADLINE, FakeServer, lease_lost
+from .conftest import Running, either_way, handed_back
+from .fake_server import DEADLINE, FakeServer, lease_lost, refusal
 
 pytestmark = either_way
 StartDemo = Callable[..., "subprocess.Popen[str]"]
@@ -23,7 +23,7 @@ def test_a_job_is_handed_back_on_sigterm(server: FakeServer, start_demo: StartDe
     process.send_signal(number)
     output, _ = process.communicate(timeout=DEADLINE)
     assert process.returncode == 0, output
-    assert [call.body for call in server.of(f"jobs/{job}/release")] == [{"attempt": 1}]
+    assert handed_back(server, job)
     assert not server.of(f"jobs/{job}/complete")
     assert not server.of(f"jobs/{job}/fail")
     assert "handed back" in output
@@ -53,7 +53,7 @@ def test_a_second_signal_ends_the_grace(server: FakeServer, start_demo: StartDem
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=DEADLINE)
     assert process.returncode == 0, output
-    assert len(server.of(f"jobs/{job}/release")) == 1
+    assert handed_back(server, job)
 
 
 def test_an_idle_bot_stops_at_once(server: FakeServer, start_demo: StartDemo) -> None:
@@ -66,6 +66,8 @@ def test_an_idle_bot_stops_at_once(server: FakeServer, start_demo: StartDemo) ->
 
 def test_a_job_lost_before_the_hand_back_is_no_error(server: FakeServer, start_demo: StartDemo) -> None:
     job = server.add_job("sum", SUM)
+    server.answers["goodbye"] = [refusal(503, "unavailable")]
+    server.sticky.add("goodbye")
     server.answers[f"jobs/{job}/release"] = [lease_lost()]
     process = start_demo("--slow", "600", "--grace", "0.1")
     server.wait_for(f"jobs/{job}/heartbeat")
@@ -82,4 +84,4 @@ def test_a_restart_ends_the_process_with_75(server: FakeServer, start_demo: Star
     server.restart = True
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 75, output
-    assert len(server.of(f"jobs/{job}/release")) == 1
+    assert handed_back(server, job)

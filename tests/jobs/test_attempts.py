@@ -88,7 +88,8 @@ def test_the_api_gives_the_whole_number(second: Lease, client: Client, olga_key:
     body = {"attempt": second.attempt, "result": 1}
     url = f"/api/v1/jobs/{second.id}/complete"
     answer = client.post(url, body, content_type="application/json", **bearer)
-    assert answer.json() == {"status": "succeeded", "job_id": second.id, "attempt": second.attempt}
+    expected = {"status": "succeeded", "job_id": second.id, "attempt": second.attempt}
+    assert answer.json() == expected | {"paused": False, "restart": False}
 
 
 def test_the_api_refuses_what_a_restore_has_undone(second: Lease, client: Client, bob_token: str) -> None:

@@ -1,12 +1,13 @@
 """What bots and operators send and get about bots, and about what is stuck."""
 
 from datetime import datetime
+from typing import Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from bots.models import MAX_CLAIM, NAME_LENGTH
 from bots.states import BotStatus, HealthStatus
-from jobs.api.schemas.fields import MAX_KINDS, Instance, Kind, Lease, Version
+from jobs.api.schemas.fields import MAX_KINDS, Identity, Instance, Kind, Lease, Moment, SlotsIn, Version
 from jobs.api.schemas.jobs import JobOut, ReasonIn
 from jobsite.lib.params import Input
 
@@ -18,17 +19,53 @@ class ExpectIn(ReasonIn):
     expected: bool
 
 
+class InstanceIn(ReasonIn):
+    instance: Identity | None = Field(None, description="Only this instance of the bot.")
+
+
+class PauseIn(InstanceIn):
+    until: Moment | None = Field(None, description="When the pause ends by itself.")
+
+
 class BotHeartbeatIn(Input):
     version: Version | None = None
+    holds: list[Lease] | None = Field(
+        None, max_length=MAX_HOLDS, description="The leases that the process works on: the answer names those it lost."
+    )
+    slots: SlotsIn | None = None
 
 
 class HelloIn(Input):
     instance: Instance
+    identity: Identity | None = Field(
+        None, description="What stays the same when the process is started again. Older instances of it are replaced."
+    )
+    host: Version = ""
+    pid: int | None = Field(None, ge=0, le=2**31 - 1)
     version: Version | None = None
-    alone: bool = True
+    alone: bool = Field(
+        True,
+        description="Without `identity`. `true`: it is empty, for a bot of one process; `false`: the instance's name.",
+    )
     holds: list[Lease] | None = Field(
         None, max_length=MAX_HOLDS, description="For a process that goes on: the leases it knows of."
     )
+    slots: SlotsIn | None = None
+    kinds: list[Kind] | None = Field(
+        None,
+        max_length=MAX_KINDS,
+        description="The kinds it is going to claim: the answer warns of those it cannot get.",
+    )
+
+    @model_validator(mode="after")
+    def _one_identity(self) -> Self:
+        if self.identity is not None and not self.alone:
+            raise ValueError("give `identity` or `alone: false`, and not both")
+        return self
+
+
+class GoodbyeIn(Input):
+    instance: Instance
 
 
 class BotIn(Input):
@@ -38,18 +75,52 @@ class BotIn(Input):
     expected: bool = True
 
 
-class BotHeartbeatOut(BaseModel):
+class OrdersOut(BaseModel):
+    """What operators want of an instance. Every answer to a bot has it."""
+
     paused: bool
     restart: bool
 
 
-class HelloOut(BaseModel):
+class BotHeartbeatOut(OrdersOut):
+    lost: list[tuple[int, int]] = Field(description="Of `holds`, the leases that are no longer this bot's.")
+    cancel: list[tuple[int, int]] = Field(description="Of these, those whose jobs an operator has cancelled.")
+
+
+class HelloOut(OrdersOut):
     bot_id: int
     name: str
     instance: str
+    kinds: list[str] = Field(description="The kinds that the bot may take; an empty list: any.")
+    capacity: int | None
     released: list[int]
-    paused: bool
+    warnings: list[str]
+
+
+class GoodbyeOut(OrdersOut):
+    instance: str
+    released: list[int]
+
+
+class InstanceOut(BaseModel):
+    """One process of a bot. The name is empty for processes that never call hello."""
+
+    name: str
+    identity: str
+    host: str
+    pid: int | None
+    version: str
+    started_at: datetime
+    last_seen_at: datetime
+    asked_kinds: list[str] | None
+    slots: int | None
+    slots_lost: int
+    ended_at: datetime | None
+    replaced_by: str
     restart: bool
+    paused: bool
+    paused_until: datetime | None
+    pause_reason: str
 
 
 class BotOut(BaseModel):
@@ -64,10 +135,16 @@ class BotOut(BaseModel):
     capacity: int | None
     expected: bool
     paused: bool
+    paused_until: datetime | None
+    pause_reason: str
     quarantined: bool
     quarantine_reason: str
     version: str
     created_at: datetime
+
+
+class OneBotOut(BotOut):
+    instances: list[InstanceOut]
 
 
 class NewBotOut(BotOut):

@@ -6,17 +6,23 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from bots.models import MAX_CLAIM
-from jobs.api.schemas.fields import ERROR_LENGTH, MAX_KINDS, Attempt, JobId, Kind
+from jobs.api.schemas.fields import ERROR_LENGTH, MAX_KINDS, Attempt, JobId, Kind, SlotsIn
 from jobs.bounds import NOTE_LENGTH
 from jobs.states import JobStatus
 from jobsite.lib.params import Input
 
 
-class ClaimIn(Input):
+class ExchangeClaimIn(Input):
+    """The claim of an exchange."""
+
     limit: int = Field(1, ge=1, le=MAX_CLAIM)
     kinds: list[Kind] | None = Field(None, max_length=MAX_KINDS)
     wait: float = Field(0, ge=0, le=30, description="Seconds to hold the call open until there is a job.")
     start: bool = True
+
+
+class ClaimIn(ExchangeClaimIn):
+    slots: SlotsIn | None = None
 
 
 class LeaseIn(Input):
@@ -55,7 +61,8 @@ class ExchangeIn(Input):
     completed: list[CompleteItem] = Field(default_factory=list, max_length=MAX_CLAIM)
     failed: list[FailItem] = Field(default_factory=list, max_length=MAX_CLAIM)
     heartbeats: list[HeartbeatItem] = Field(default_factory=list, max_length=MAX_CLAIM)
-    claim: ClaimIn | None = None
+    claim: ExchangeClaimIn | None = None
+    slots: SlotsIn | None = None
 
 
 class LeaseOut(BaseModel):
@@ -107,6 +114,7 @@ class RenewedOut(BaseModel):
     status: JobStatus
     cancel: bool = False
     deadline_at: datetime
+    paused: bool
     restart: bool
 
 
@@ -114,3 +122,5 @@ class ReportOut(BaseModel):
     status: str
     job_id: int
     attempt: int
+    paused: bool
+    restart: bool

@@ -1,27 +1,26 @@
 /* Locked bots: the rows of the known turns' bots, locked by id, and what each may have now. `odd`: what has changed since
-the look-up, or that the bot is stuck on a job. */
-SELECT array_agg(CASE WHEN b.odd IN ('revoked', 'replaced') THEN 0 ELSE b.want END) AS wants,
+the look-up, or that the bot is stuck on a job; `moved`: its instances have. */
+SELECT array_agg(CASE WHEN b.odd = 'revoked' THEN 0 ELSE b.want END) AS wants,
            array_agg(b.status) AS statuses, array_agg(b.due AND b.odd IS DISTINCT FROM 'revoked') AS due,
-           array_agg(b.paused) AS paused,
-           array_agg(b.restart) AS restarts, array_agg(b.odd) AS odd, bool_or(b.limited) AS limited,
+           array_agg(b.paused) AS paused, array_agg(b.odd) AS odd, bool_or(b.limited) AS limited,
+           bool_or(b.moved) AS moved,
            CASE WHEN cardinality(bots) = 1 THEN min(b.kinds) ELSE bot_kinds END AS kinds
     INTO locked
     FROM (
-        SELECT b.id, b.status, b.paused, b.kinds::text[], b.capacity IS NOT NULL AS limited,
-               b.restart_requested_at IS NOT NULL AS restart,
+        SELECT b.id, b.status, {paused} OR t.halted AS paused, b.kinds::text[], b.capacity IS NOT NULL AS limited,
+               t.want > 0 AND b.instances_changed_at IS DISTINCT FROM t.changed_at AS moved,
                CASE
                    WHEN t.digest IS NOT NULL AND b.token_digest IS DISTINCT FROM t.digest THEN 'revoked'
-                   WHEN t.want > 0 AND b.instance <> '' AND t.instance <> '' AND b.instance <> t.instance
-                       THEN 'replaced'
                    WHEN t.reports AND b.stuck_job_id IS NOT NULL THEN 'stuck'
                END AS odd,
-               CASE WHEN b.paused OR b.quarantined_at IS NOT NULL
+               CASE WHEN {paused} OR t.halted OR b.quarantined_at IS NOT NULL OR t.restart
                          OR (b.kinds::text[] <> bot_kinds AND cardinality(bots) > 1)
                     THEN 0 ELSE t.want END AS want,
                t.always OR b.last_seen_at IS NULL OR b.last_seen_at < statement_timestamp() - seen_every
                    OR (b.health_status <> 'normal' AND (b.stuck_job_id IS NULL OR t.reports)) AS due
-        FROM unnest(bots, known.digests, instances, known.wants, known.always, known.reporting)
-            AS t(id, digest, instance, want, always, reports)
+        FROM unnest(bots, known.digests, known.wants, known.always, known.reporting, known.restarts, known.halted,
+                    known.changed_at)
+            AS t(id, digest, want, always, reports, restart, halted, changed_at)
         JOIN bots_bot b ON b.id = t.id
         ORDER BY b.id
         FOR NO KEY UPDATE OF b

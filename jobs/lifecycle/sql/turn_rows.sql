@@ -6,14 +6,14 @@ FOR i IN 1 .. cardinality(bots) LOOP
         bot := bots[i];
         name := known.names[i];
         outcome := 'done';
-        IF locked.odd[i] = 'replaced' AND NOT known.reporting[i] THEN
+        IF newer[i] IS NOT NULL AND NOT known.reporting[i] THEN
             outcome := 'replaced';
-            instance := (SELECT b.instance FROM bots_bot b WHERE b.id = bots[i]);
         END IF;
+        instance := newer[i];
         takes := CASE WHEN locked.kinds <> bot_kinds THEN array_to_json(locked.kinds)::text END;
         room := wants[i] > 0;
         paused := locked.paused[i];
-        restart := locked.restarts[i];
+        restart := known.restarts[i];
         -- A turn with `grades` is alone: what held is its own.
         grade := COALESCE(locked.odd[i] = 'stuck', false) AND held + COALESCE(cardinality(done_ids), 0) > 0;
         jobs := COALESCE(texts[i], '[]');

@@ -168,6 +168,5 @@ def test_a_bot_is_restarted_from_the_list_of_bots(client, olga, ada, held_by):
     url = reverse("admin:bots_bot_changelist")
     said = client.post(url, {"action": "restart", "_selected_action": [ada.pk]}, follow=True).content.decode()
     assert "1 bot will be asked to restart. Released 1 job." in said
-    ada.refresh_from_db()
-    assert ada.restart_requested_at is not None
+    assert ada.instances.get().restart_requested_at is not None
     assert lease.job.status == JobStatus.PENDING

@@ -72,6 +72,24 @@ def test_a_pending_job_whose_bots_cannot_take_it_says_how_many_for_each_reason(a
     )
 
 
+def test_bots_that_may_take_it_and_ask_for_other_kinds_do_not_count(ada, bob):
+    job = enqueue_one()
+    lifecycle.claim(ada, kinds=["divide"])
+    roster.pause(Bot.objects.filter(pk=bob.pk))
+    assert why(job) == ("None of the bots that take its kind can take a job now: 1 paused, 1 asking for other kinds.")
+    # One of its processes asks for it.
+    lifecycle.hello(ada, instance="second", identity="pod-2")
+    lifecycle.claim(ada, kinds=["divide", "sum"], instance="second")
+    assert takers.takers("sum")["ready"] == 1
+
+
+def test_what_a_bot_asked_for_that_is_not_seen_any_more_does_not_count(ada):
+    job = enqueue_one()
+    lifecycle.claim(ada, kinds=["divide"])
+    ada.instances.update(last_seen_at=timezone.now() - timedelta(hours=1))
+    assert said(job, "bots") == ["1 take its kind: 1 can take a job now, 1 of them idle"]
+
+
 def test_a_bot_below_its_capacity_can_take_one_more(ada):
     Bot.objects.filter(pk=ada.pk).update(capacity=2)
     take_one(ada)

@@ -67,21 +67,19 @@ def test_hello_is_a_sign_of_life_with_a_version(ada: Bot) -> None:
     Bot.objects.filter(pk=ada.pk).update(status=BotStatus.DOWN)
     lifecycle.hello(ada, instance="first", version="1.2")
     ada.refresh_from_db()
-    assert (ada.status, ada.version, ada.instance) == (BotStatus.IDLE, "1.2", "first")
+    assert (ada.status, ada.version) == (BotStatus.IDLE, "1.2")
+    first = ada.instances.get()
+    assert (first.name, first.identity, first.version, first.ended_at) == ("first", "", "1.2", None)
     assert ada.last_seen_at is not None
 
 
 def test_a_restart_that_was_asked_for_is_answered_by_hello(ada: Bot, olga: User) -> None:
     lifecycle.hello(ada, instance="first")
     lifecycle.restart(Bot.objects.filter(pk=ada.pk), by=By.operator(olga))
-    ada.refresh_from_db()
     # It says hello when it starts, so it is told at every call until it does.
-    assert lifecycle.take_restart(ada, instance="first")
-    ada.refresh_from_db()
-    assert lifecycle.take_restart(ada, instance="first")
+    assert [lifecycle.orders(ada, "first")["restart"] for _ in range(2)] == [True, True]
     lifecycle.hello(ada, instance="second")
-    ada.refresh_from_db()
-    assert not lifecycle.take_restart(ada, instance="second")
+    assert not lifecycle.orders(ada, "second")["restart"]
 
 
 def test_a_bot_that_says_hello_beside_others_of_its_processes_stays_stuck_on_what_they_hold(ada: Bot) -> None:

@@ -61,8 +61,7 @@ def test_it_may_say_the_same_hello_twice(ada: Bot) -> None:
     lifecycle.hello(ada, instance="first")
     for _ in range(2):
         lifecycle.hello(ada, instance="second", holds=[], before="first")
-    ada.refresh_from_db()
-    assert ada.instance == "second"
+    assert [i.name for i in ada.instances.current()] == ["second"]
 
 
 def test_a_lease_is_named_by_job_and_attempt(ada: Bot) -> None:

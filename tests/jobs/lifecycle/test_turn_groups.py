@@ -246,7 +246,8 @@ def test_a_token_that_was_revoked(group: Group, others: Others, ada: Bot, bob: B
 
 def test_a_process_that_was_replaced(group: Group, others: Others, ada: Bot, bob: Bot, sizes: list[int]) -> None:
     lease = take_one(ada)
-    plant(lease.id, "UPDATE bots_bot SET instance = ''newer'' WHERE name IN (''ada'', ''bob'')")
+    newer = "instance = ''newer'', instances_changed_at = clock_timestamp()"
+    plant(lease.id, f"UPDATE bots_bot SET {newer} WHERE name IN (''ada'', ''bob'')")
     requests = ask(ada, complete=[named(lease)], instance="old"), ask(bob, instance="old")
     reports, claims, *fine = group(*requests, *others.requests)
     row = reports.result(PATIENCE)

@@ -382,3 +382,14 @@ def test_a_second_batch_does_not_read_again_what_the_first_deleted(
     assert retention.prune() == 500
     assert since[0] is None
     assert all(since[1:])
+
+
+def test_instances_go_a_week_after_they_were_last_seen_unless_they_hold_a_job(ada: Bot) -> None:
+    for name in ("old and gone", "old and holding", "young"):
+        lifecycle.hello(ada, instance=name, identity=name)
+    enqueue_one()
+    lifecycle.claim(ada, instance="old and holding")
+    lifecycle.goodbye(ada, "old and gone")
+    ada.instances.exclude(name="young").update(last_seen_at=timezone.now() - timedelta(days=8))
+    sweep()
+    assert set(ada.instances.values_list("name", flat=True)) == {"old and holding", "young"}

@@ -13,7 +13,7 @@ from bots.models import Bot
 from jobs import lifecycle
 from jobs.lifecycle import SWEEP
 from jobs.models import Job, JobKind
-from jobs.turns import waiting
+from jobs.turns import notifications
 from tests.api.calls import send
 from tests.cast import Lease, take_one
 
@@ -54,7 +54,7 @@ def full(direct: None) -> Iterator[None]:
 
 def test_it_is_full(full: None) -> None:
     with connection.cursor() as cursor, pytest.raises(OperationalError, match="too many notifications"):
-        cursor.execute("SELECT pg_notify(%s, '{}')", [waiting.CHANNEL])
+        cursor.execute("SELECT pg_notify(%s, '{}')", [notifications.PENDING])
 
 
 @pytest.fixture

@@ -29,8 +29,9 @@ from jobs.enqueue import insert
 from jobs.enqueue.new_job import NewJob
 from jobs.lifecycle import By
 from jobs.models import JobKind
-from jobs.turns import waiting
-from jobs.turns.waiting import ANY_KIND, Waiters
+from jobs.turns import notifications, waiting
+from jobs.turns.notifications import ANY_KIND
+from jobs.turns.waiting import Waiters
 from tests.api.calls import send
 from tests.cast import bot_named, database_url, enqueue_one, take_one
 from tests.served import served
@@ -110,6 +111,30 @@ def test_one_bot_does_not_hold_every_place(line: Waiters, settings: Any) -> None
     assert line.enter(None, 1) is not None
 
 
+def test_all_waiters_of_a_recalled_bot_are_woken_and_those_of_an_instance(line: Waiters) -> None:
+    waiters = [line.enter(None, bot, instance=name) for bot, name in ((1, "a"), (1, "b"), (2, "a"), (2, "b"))]
+    line.recall({1}, {(2, "b")})
+    assert woken(waiters) == [True, True, False, True]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_where_no_notification_comes_those_are_woken_whose_instances_ended_or_must_restart(
+    line: Waiters, ada: Bot, bob: Bot, olga: User
+) -> None:
+    for name in ("ended", "current"):
+        lifecycle.hello(ada, instance=name, identity=name)
+    lifecycle.hello(bob, instance="current", identity="current")
+    waiters = [
+        line.enter(None, bot.pk, instance=name) for bot, name in ((ada, "ended"), (ada, "current"), (bob, "current"))
+    ]
+    lifecycle.goodbye(ada, "ended")
+    line.recall_missed()
+    assert woken(waiters) == [True, False, False]
+    lifecycle.restart(Bot.objects.filter(pk=bob.pk), by=By.operator(olga))
+    line.recall_missed()
+    assert woken(waiters) == [True, False, True]
+
+
 # --- What it is to bots -------------------------------------------------------------------------------------------
 
 
@@ -141,11 +166,11 @@ def test_a_bot_that_would_get_nothing_whatever_came_does_not_wait(client: Client
 
 @pytest.fixture
 def calls(live_server: Any) -> Iterator[Any]:
-    """`calls(token, path, body)`: a call on its way, in a thread of its own."""
+    """`calls(token, path, body, **headers)`: a call on its way, in a thread of its own."""
     with ThreadPoolExecutor(16) as pool:
 
-        def call(token: str, path: str, body: dict[str, Any]) -> Any:
-            headers = {"Authorization": f"Bearer {token}"}
+        def call(token: str, path: str, body: dict[str, Any], **more: str) -> Any:
+            headers = {"Authorization": f"Bearer {token}", **more}
             url = f"{live_server.url}/api/v1{path}"
             return pool.submit(httpx.post, url, headers=headers, json=body, timeout=60)
 
@@ -233,11 +258,11 @@ def test_what_failed_is_news_when_it_is_due_at_once(
     JobKind.objects.filter(name="sum").update(backoff=timedelta(seconds=backoff))
     failed = {"attempt": lease.attempt, "error": "x"}
     with psycopg.connect(database_url(), autocommit=True) as listening:
-        listening.execute(f"LISTEN {waiting.CHANNEL}")
+        listening.execute(f"LISTEN {notifications.PENDING}")
         body = {"failed": [{"id": lease.id} | failed]} if call == "/exchange" else failed
         assert send(client, ada_token, "POST", call.format(lease.id), body).status_code == 200
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_notify(%s, 'the end')", [waiting.CHANNEL])
+            cursor.execute("SELECT pg_notify(%s, 'the end')", [notifications.PENDING])
         heard = list(itertools.takewhile(lambda text: text != "the end", (n.payload for n in listening.notifies())))
     assert [json.loads(text) in news for text in heard] == [True] * bool(news)
 
@@ -253,7 +278,7 @@ def test_who_was_there_before_the_listener_looks_when_it_has_begun_to_listen(mon
     waiting.waiters.close()
     # So that the listener sees that it is over.
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, '{}')", [waiting.CHANNEL])
+        cursor.execute("SELECT pg_notify(%s, '{}')", [notifications.PENDING])
 
 
 @pytest.mark.django_db(transaction=True)
@@ -284,6 +309,39 @@ def test_a_token_that_is_not_good_any_more_gets_no_job_though_it_waited(
     assert (said.status_code, said.json()["jobs"], said.json()["paused"]) == (200, [], act == "pause")
     job.refresh_from_db()
     assert job.status == "pending"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("end", ["goodbye", "newer", "restart"])
+def test_the_claim_of_an_instance_that_ends_or_must_restart_is_answered_while_another_waits_on(
+    calls: Any, ada: Bot, ada_token: str, olga: User, end: str
+) -> None:
+    lifecycle.hello(ada, instance="first", identity="pod-1")
+    answer = calls(ada_token, "/claim", {"wait": 30}, **{"Bot-Instance": "first"})
+    waits(1)
+    if end == "goodbye":
+        lifecycle.goodbye(ada, "first")
+    elif end == "newer":
+        lifecycle.hello(ada, instance="second", identity="pod-1")
+    else:
+        lifecycle.restart(Bot.objects.filter(pk=ada.pk), by=By.operator(olga))
+    said = answer.result(PATIENCE)
+    assert (said.status_code, said.json()["jobs"], said.json()["restart"]) == (200, [], end == "restart")
+    assert "Retry-After" not in said.headers
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_goodbye_ends_a_claim_that_waits_at_another_web_process(ada: Bot, ada_token: str) -> None:
+    lifecycle.hello(ada, instance="first")
+    with served() as server, ThreadPoolExecutor(1) as pool:
+        url, headers = f"http://127.0.0.1:{server.port}/api/v1/claim", {"Authorization": f"Bearer {ada_token}"}
+        headers["Bot-Instance"] = "first"
+        answer = pool.submit(httpx.post, url, headers=headers, json={"wait": 30}, timeout=60)
+        until(lambda: listeners() == 1)
+        assert not answer.done()
+        lifecycle.goodbye(ada, "first")
+        # Either it waited, or it was still on its way.
+        assert answer.result(PATIENCE).status_code in (200, 409)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -2,9 +2,9 @@
 --
 -- `turns` is a JSON list, each turn as `known_turns.sql` reads it. Several are turns of different bots that came at
 -- the same time and ask for the same kinds; `bot_kinds` are those that the caller expects them to take. `outcome` is
--- `done`, or why nothing of a turn was done: `replaced` (a newer process of the bot is alone), `other_kinds` (the bot
--- takes other kinds than expected: send it alone), `stuck` (send it with `grades`, and grade the bot in the same
--- transaction).
+-- `done`, or why nothing of a turn was done: `replaced` (a newer instance has come in its place, or it called goodbye),
+-- `other_kinds` (the bot takes other kinds than expected: send it alone), `stuck` (send it with `grades`, and grade the
+-- bot in the same transaction).
 -- Each statement in a VOLATILE function sees what was committed before *it* began: so the jobs that a bot holds can be
 -- counted under the bot's lock.
 CREATE OR REPLACE FUNCTION jobs_turns(
@@ -34,6 +34,7 @@ AS $function$
 DECLARE
     known record;
     locked record;
+    again record;
     part record;
     bots bigint[]; -- One entry for each known turn, by the ids of their bots; so in the next arrays.
     instances text[];
@@ -42,6 +43,7 @@ DECLARE
     counts integer[];
     texts text[];
     versions text[];
+    newer text[]; -- In whose place a newer instance has come since the look-up: its name, empty where it just ended.
     refusals text[];
     -- The reports that held, but for completions, and what they changed.
     done_turns integer[];
@@ -60,16 +62,7 @@ DECLARE
     i integer := 1;
 BEGIN
     {known_turns}
-    IF known.others IS NOT NULL THEN
-        RETURN QUERY SELECT o.turn, o.outcome, o.bot, o.name, o.instance, o.takes, NULL::text[], false, false, false,
-                            false, '[]', 0, NULL, NULL, NULL::integer, NULL::integer, NULL::double precision, NULL,
-                            NULL::integer, NULL, NULL::bigint
-        FROM jsonb_to_recordset(known.others)
-            AS o(turn integer, outcome text, bot bigint, name text, instance text, takes text);
-    END IF;
-    IF known.turns IS NULL THEN
-        RETURN;
-    END IF;
+    {others}
     bots := known.bots;
     instances := known.instances;
     starting := known.starting;
@@ -103,6 +96,9 @@ BEGIN
 
     {locked_bots}
     wants := locked.wants;
+    IF locked.moved THEN
+        {instances_again}
+    END IF;
     counts := array_fill(0, ARRAY[cardinality(wants)]);
     IF 0 <> ANY (wants) THEN
         {jobs_claimed}
@@ -113,6 +109,9 @@ BEGIN
             versions := ARRAY(SELECT turns->(t.turn - 1)->>'version' FROM unnest(known.turns) AS t(turn));
         END IF;
         touched := jobs_touch_bots(bots, false, locked.due, counts, versions);
+    END IF;
+    IF true = ANY (known.stale) THEN
+        {instances_seen}
     END IF;
     {turn_rows}
 END
