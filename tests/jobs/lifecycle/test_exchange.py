@@ -33,7 +33,7 @@ Turn = Callable[..., HttpResponse]
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Every test here that uses it runs with bodies that the entry reads, and with bodies that Django reads."""
     if request.param == "django":
-        monkeypatch.setattr(api, "answer", lambda environ: None)
+        monkeypatch.setattr(api, "read", lambda environ: None)
     return str(request.param)
 
 

@@ -68,7 +68,7 @@ def test_each_shape_has_its_answers_and_leaves_its_rows(
     name: str, read_by: str, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if read_by == "Django":
-        monkeypatch.setattr(turn, "answer", lambda environ: None)
+        monkeypatch.setattr(turn, "read", lambda environ: None)
     answers, rows = run(name)
     for answer in answers:
         shown = answer.pop("headers")
