@@ -68,7 +68,8 @@ lock: $(VENV)/.dev ## Write requirements*.txt from requirements*.in: every packa
 		--generate-hashes --no-annotate --universal --python-version 3.11 $$name.in -o $$name.txt || exit 1; done
 
 clean: ## Remove what the other commands made: environment, database, caches.
-	rm -rf .venv .venv-newer .postgres .run .static .bench .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .venv-newer .postgres .run .static .bench .mypy_cache .ruff_cache .pytest_cache \
+		.import_linter_cache .hypothesis
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -16,7 +16,7 @@ from bots.audit import caller as audited
 from jobs.api.auth import people_only, require
 from jobsite.lib import errors
 from jobsite.lib.cursor_page import CursorPage
-from jobsite.lib.params import Input, id_in, only_known
+from jobsite.lib.params import Input, id_in, takes
 
 router = Router(auth=people_only, tags=["Incidents"])
 
@@ -25,10 +25,13 @@ MAX_ROWS = 1000
 
 
 class IncidentOut(BaseModel):
+    """`kinds`: of an incident about many. `clear_since`: its cause is gone since then; it resolves if that lasts."""
+
     id: int
     status: IncidentStatus
     cause: Cause
     kind: str
+    kinds: list[str]
     severity: Severity
     title: str
     reason: str
@@ -38,6 +41,7 @@ class IncidentOut(BaseModel):
     acknowledged_at: datetime | None
     acknowledged_by: str
     resolved_at: datetime | None
+    clear_since: datetime | None
 
 
 class IncidentBotOut(BaseModel):
@@ -93,14 +97,14 @@ def find(incident_id: str) -> Incident:
 
 
 @router.get("/incidents", response=IncidentsOut)
+@takes("status", "limit", "cursor")
 def listed(request: HttpRequest) -> Any:
     """Incidents, the newest first. Filter: `status`; `limit` and `cursor` page."""
     require(request, "alerts.view_incident")
-    only_known(request, ("status", "limit", "cursor"))
     incidents = Incident.objects.order_by("-id")
     if status := request.GET.get("status"):
         if status not in IncidentStatus.values:
-            raise errors.Invalid(f"status: one of {', '.join(IncidentStatus.values)}.")
+            raise errors.Invalid.about("status", f"one of {', '.join(IncidentStatus.values)}.")
         incidents = incidents.of_status(IncidentStatus(status))
     page = CursorPage.from_request(request)
     rows, next_cursor = page.cut(page.newest_first(incidents)[: page.reads])

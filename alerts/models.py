@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 from alerts.states import SECRET_PREFIX, Cause, DeliveryStatus, IncidentStatus, Moment, Severity, Way
 from bots.models import NAME_LENGTH, Bot
 from jobs.bounds import MAX_DURATION
-from jobsite.lib.names import check_name
+from jobsite.lib.names import check_kind, check_name
 
 #: Order of urgency: open and unacknowledged, open, resolved; critical before warning.
 URGENCY = Case(
@@ -54,11 +54,14 @@ class Incident(models.Model):
     """A problem that needs a human, from when it opens until it resolves. Written by `alerts.incidents` alone."""
 
     cause = models.CharField(max_length=20, choices=Cause)
-    # What it concerns within its cause: a kind, or empty for the whole installation. At most one open incident for each
-    # pair of cause and `about`.
+    # What it concerns within its cause: a kind, `GATHERED` for many, or empty for the whole installation. At most one
+    # open incident for each pair of cause and `about`.
     about = models.CharField(max_length=NAME_LENGTH, blank=True, default="", db_default="")
     # The kind it concerns, if any; channels filter by it.
     kind = models.CharField(max_length=NAME_LENGTH, blank=True, default="", db_default="")
+    # The kinds it concerns now where they are many, and those of which channels were notified.
+    kinds = ArrayField(models.CharField(max_length=NAME_LENGTH), default=list, db_default=[], blank=True)
+    announced = ArrayField(models.CharField(max_length=NAME_LENGTH), default=list, db_default=[], blank=True)
     severity = models.CharField(max_length=10, choices=Severity)
     #: One line: the problem. Changes as the incident does.
     title = models.CharField(max_length=300)
@@ -169,7 +172,7 @@ class Channel(models.Model):
     secret = models.CharField(max_length=100, default=new_secret, blank=True, editable=False)
     enabled = models.BooleanField(default=True, db_default=True)
     min_severity = models.CharField("minimum severity", max_length=10, choices=Severity, default=Severity.WARNING)
-    kinds = ArrayField(models.CharField(max_length=NAME_LENGTH), default=list, blank=True)
+    kinds = ArrayField(models.CharField(max_length=NAME_LENGTH, validators=[check_kind]), default=list, blank=True)
     bots = ArrayField(models.CharField(max_length=NAME_LENGTH), default=list, blank=True)
     after = models.DurationField(
         "delay",
@@ -221,8 +224,9 @@ class Channel(models.Model):
         return self.name
 
     def clean(self) -> None:
-        """Check the name."""
-        check_name(self.name)
+        """Check the name of a new channel. Its form checks another one."""
+        if self._state.adding:
+            check_name(self.name)
 
     @property
     def state(self) -> str:

@@ -4,6 +4,8 @@ from django.db.models import TextChoices
 
 #: How a webhook's secret begins, if it signs by Standard Webhooks.
 SECRET_PREFIX = "whsec_"  # noqa: S105  a prefix, no secret
+#: What an incident about many kinds has in `about`. No kind can be called so.
+GATHERED = "*"
 
 
 class Cause(TextChoices):
@@ -24,6 +26,10 @@ class Severity(TextChoices):
 
     WARNING = "warning", "warning"
     CRITICAL = "critical", "critical"
+
+
+#: The order of severities.
+SEVERITY_RANK = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 class IncidentStatus(TextChoices):

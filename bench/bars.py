@@ -75,8 +75,8 @@ BARS = [
     Bar("A snapshot held open for 500 000 jobs, against without", "snapshot", 0.8, _ratio("batch")),
     Bar("10 million finished rows, against an empty table", "size", 0.9, _ratio("finished")),
     Bar("Bulk enqueue, against the best peer", "enqueue", 2.0, _ratio("best peer")),
-    Bar("Idle pickup with 200 bots waiting, median", "pickup", 5, _pickup("p50"), "ms", most=True),
-    Bar("Idle pickup with 200 bots waiting, 99th percentile", "pickup", 25, _pickup("p99"), "ms", most=True),
+    Bar("Idle pickup with 1 000 bots waiting, median", "pickup", 5, _pickup("p50"), "ms", most=True),
+    Bar("Idle pickup with 1 000 bots waiting, 99th percentile", "pickup", 25, _pickup("p99"), "ms", most=True),
     Bar("A sweep of 20 000 due jobs among 100 000 held", "sweep", 2, lambda r: r["seconds"], "s", most=True),
     Bar(
         "All connections to the database ended every 2 s, against undisturbed", "terminated", 0.5, lambda r: r["ratio"]

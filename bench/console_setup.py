@@ -1,4 +1,4 @@
-"""Fill a database as a large site has it: a thousand kinds, ten thousand bots, half of them unwell, and many jobs."""
+"""Fill a database as a large site has it: a thousand kinds, ten thousand bots, half of them stuck, and many jobs."""
 
 from bench.database import Server
 

@@ -21,7 +21,7 @@ from bench.places import LOGS, ROOT
 
 TEMPLATE = "bench_jobsite_template"
 #: Bots with a token; the pickup scenario needs the most.
-BOTS = 400
+BOTS = 3000
 KIND = "noop"
 #: Preload jobs with defaults for all but the kind.
 FILL = "INSERT INTO jobs_job (kind_id, payload) SELECT 'noop', '{}' FROM generate_series(1, %d)"

@@ -1,6 +1,6 @@
 """The base of admin pages whose forms change something: the audit log has each change, in place of the admin's own."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import nullcontext
 from typing import Any, NamedTuple
 
@@ -15,7 +15,8 @@ from django.template.response import TemplateResponse
 from bots import audit
 from bots.acts import Act
 from bots.models import AuditEntry
-from jobsite.lib.admin import GuardedActions
+from jobsite.lib.admin import GuardedActions, checks_names
+from jobsite.lib.names import fault
 
 #: The most entries on an object's page.
 ENTRIES_SHOWN = 300
@@ -35,6 +36,20 @@ class AuditedAdmin(GuardedActions):
     adds_by_verb = False
     #: Whether what is done to a list is one transaction: for the admin's own action, which deletes.
     list_in_transaction = False
+
+    #: Fields that are names.
+    names: Collection[str] = ("name", "username", "first_name", "last_name")
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        return checks_names(super().get_form(request, obj, change=change, **kwargs), self.names)
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], add: bool = False, change: bool = False,
+        form_url: str = "", obj: Any = None,
+    ) -> HttpResponse:  # fmt: skip
+        # A name from before the rule stays, and is marked.
+        context["name_fault"] = next((why for name in self.names if (why := fault(getattr(obj, name, "") or ""))), "")
+        return super().render_change_form(request, context, add, change, form_url, obj)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         with transaction.atomic() if self.list_in_transaction else nullcontext():

@@ -15,7 +15,7 @@ from bots.audited_admin import AuditedAdmin
 from bots.models import ApiKey
 from jobsite.lib.admin import count_of
 from jobsite.lib.badges import NONE, age
-from jobsite.lib.clock import database_now
+from jobsite.lib.clock import check_usable, database_now
 
 #: What a new key is given.
 GIVEN = ["user", "name", "kinds", "verbs", "read_only", "expires_at"]
@@ -52,6 +52,7 @@ class KeyForm(forms.ModelForm):
     def clean_expires_at(self) -> Any:
         """Refuse a moment that has passed."""
         at = self.cleaned_data["expires_at"]
+        check_usable(at)
         if at is not None and at <= database_now():
             raise forms.ValidationError("This moment has passed. Give a later one, or none.")
         return at

@@ -163,6 +163,11 @@ class ApiKey(models.Model):
         label: Any = self.name or self.username
         return f"{self.prefix}… ({label})"
 
+    def clean(self) -> None:
+        """Check the name of a new key."""
+        if self._state.adding:
+            check_name(self.name)
+
     def beyond_scope(self, verb: str, kinds: Collection[str] | None) -> str:
         """Why this key may not do `verb` for jobs of these kinds, or an empty text. No kinds: it is not about jobs."""
         if self.read_only and verb != READ:

@@ -1,30 +1,34 @@
 """Errors about jobs and bots: the code, HTTP status and title of each. Pure."""
 
-from jobsite.lib.errors import JobsiteError
+from jobsite.lib.errors import Faulty, JobsiteError
 
 
-class NotReleasable(JobsiteError):
+class NotReleasable(Faulty):
     """Nobody holds the job, so it cannot be released."""
 
     code, status, title = "not_releasable", 400, "The job is not held"
+    field = "job_id"
 
 
-class NotCancellable(JobsiteError):
+class NotCancellable(Faulty):
     """The job has ended, so it cannot be cancelled."""
 
     code, status, title = "not_cancellable", 400, "The job has ended"
+    field = "job_id"
 
 
-class NotRetryable(JobsiteError):
+class NotRetryable(Faulty):
     """The job is not failed or cancelled, so it cannot be retried."""
 
     code, status, title = "not_retryable", 400, "The job cannot be retried"
+    field = "job_id"
 
 
-class NotAcceptable(JobsiteError):
+class NotAcceptable(Faulty):
     """The job is not pending, or no late result is kept for it."""
 
     code, status, title = "not_acceptable", 400, "There is no late result to accept"
+    field = "job_id"
 
 
 class LeaseLost(JobsiteError):

@@ -218,8 +218,10 @@ def _count(environ: WSGIEnvironment, status: int, began: float, context: dict[st
     seconds = max(0.0, time.perf_counter() - began - context.get("_waited", 0.0))
     method, route = environ["REQUEST_METHOD"], context.get("_route", UNMATCHED)
     metrics.observe(method if method in METHODS else "other", route, status, seconds)
-    if status == 401 or "bot" in context or "user" in context:
-        rates.learn(environ, valid=status != 401)
+    # A failure of ours says nothing of a token.
+    if status < 500:
+        known = "bot" in context or "user" in context
+        rates.learn(environ, valid=False if status == 401 else True if known else None)
     bad = status >= 400 and route not in probes.PATHS
     level = logging.ERROR if status >= 500 else logging.WARNING
     if (not bad and seconds < settings.SLOW_REQUEST.total_seconds()) or not log.isEnabledFor(level):

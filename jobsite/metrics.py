@@ -11,6 +11,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -64,6 +65,10 @@ _waiters = Gauge(
     "jobsite_waiters", "Calls that are held open for a job.", multiprocess_mode="livesum", registry=_registry
 )
 _waiters_limit = Gauge("jobsite_waiters_limit", "How many may be.", multiprocess_mode="livesum", registry=_registry)
+_sockets = Gauge(
+    "jobsite_open_sockets", "Connections of clients, and a few of the server's own.", multiprocess_mode="livesum",
+    registry=_registry,
+)  # fmt: skip
 _pool = Gauge(
     "jobsite_database_pool_connections", "Connections of the pools.", ["state"],
     multiprocess_mode="livesum", registry=_registry,
@@ -88,9 +93,10 @@ def observe(method: str, route: str, status: int, seconds: float) -> None:
 
 
 def sample() -> None:
-    """Set the gauges of this process: waiting calls and the pool."""
+    """Set the gauges of this process: waiting calls, connections and the pool."""
     _waiters.set(len(waiting.waiters))
     _waiters_limit.set(settings.MAX_WAITERS)
+    _sockets.set(_open_sockets())
     pool = connection.pool  # type: ignore[attr-defined]  # of Django's PostgreSQL backend
     stats = pool.get_stats()
     idle = stats.get("pool_available", 0)
@@ -98,6 +104,16 @@ def sample() -> None:
     _pool.labels("used").set(stats.get("pool_size", 0) - idle)
     _pool_limit.set(stats.get("pool_max", 0))
     _pool_waiting.set(pool.places.waiting + stats.get("requests_waiting", 0))
+
+
+def _open_sockets() -> int:
+    """How many sockets the process has open, where the system says so (Linux)."""
+    sockets = 0
+    for path in glob.glob("/proc/self/fd/*"):
+        # Closed since.
+        with suppress(OSError):
+            sockets += os.readlink(path).startswith("socket:")
+    return sockets
 
 
 def sample_for_ever() -> None:

@@ -9,6 +9,7 @@ from django.conf import settings
 
 from bots.auth import digest_of
 from jobsite import probes
+from jobsite.lib import bodies
 from jobsite.lib.addresses import client_address
 from jobsite.lib.buckets import Buckets
 from jobsite.lib.errors import TooMany
@@ -40,22 +41,35 @@ class Rates:
         if digest in self._valid:
             if self._tokens and (wait := self._tokens.take(digest, time.monotonic())):
                 raise TooMany(f"This token makes more than {self._per_token} calls a second.", wait)
-        elif self._addresses and (wait := self._addresses.take(client_address(environ), time.monotonic())):
+        elif wait := self._wait_of_address(environ, digest):
             raise TooMany(
                 f"Your address makes more than {self._per_address} calls a second without a valid token.", wait
             )
 
-    def learn(self, environ: WSGIEnvironment, *, valid: bool) -> None:
-        """Remember whether a call's token was valid."""
+    def _wait_of_address(self, environ: WSGIEnvironment, digest: bytes | None) -> int:
+        """Count the call of a stranger. One with a token is counted unless that proves valid (`learn`).
+
+        So a fleet behind one address, whose tokens this process has not seen, is not refused when the process starts.
+        """
+        if self._addresses is None:
+            return 0
+        counted = digest is None or bodies.REFUSED in environ
+        ask = self._addresses.take if counted else self._addresses.wait
+        return ask(client_address(environ), time.monotonic())
+
+    def learn(self, environ: WSGIEnvironment, *, valid: bool | None) -> None:
+        """Remember whether a call's token was valid. None: the call was answered without asking whose it is."""
         if self._off or (digest := digest_of(environ)) is None:
             return
-        if not valid:
-            self._valid.pop(digest, None)
-        elif digest not in self._valid:
-            with self._lock:
+        with self._lock:
+            if valid and digest not in self._valid:
                 self._valid[digest] = None
                 if len(self._valid) > MOST:
                     self._valid.popitem(last=False)
+            elif valid is False:
+                self._valid.pop(digest, None)
+        if not valid and self._addresses and digest not in self._valid:
+            self._addresses.take(client_address(environ), time.monotonic())
 
 
 rates = Rates(settings.RATE_PER_TOKEN, settings.RATE_PER_ADDRESS)

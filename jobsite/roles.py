@@ -19,8 +19,8 @@ _OPERATOR = (
 )  # fmt: skip
 _MANAGER = (
     *_OPERATOR,
-    "jobs.add_jobkind", "jobs.change_jobkind", "jobs.add_schedule", "jobs.change_schedule", "jobs.delete_schedule",
-    "bots.add_bot", "bots.change_bot", "bots.rotate_bot_token",
+    "jobs.delete_job", "jobs.add_jobkind", "jobs.change_jobkind", "jobs.add_schedule", "jobs.change_schedule",
+    "jobs.delete_schedule", "bots.add_bot", "bots.change_bot", "bots.rotate_bot_token",
     "bots.view_apikey", "bots.revoke_apikey", "bots.view_auditentry", "alerts.add_channel", "alerts.change_channel",
     "alerts.delete_channel", "alerts.test_channel",
 )  # fmt: skip

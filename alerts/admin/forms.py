@@ -8,6 +8,7 @@ from django.utils.html import format_html, format_html_join
 from alerts.delivery import addresses
 from alerts.models import Channel
 from alerts.states import Way
+from jobsite.lib.names import names_in, names_out
 
 _EXAMPLES = format_html_join("", "<li><code>{}</code></li>", ((example,) for example in addresses.EXAMPLES))
 _HELP = format_html(
@@ -15,6 +16,27 @@ _HELP = format_html(
     "https://github.com/caronc/apprise/wiki",
     _EXAMPLES,
 )
+
+
+class NamesField(forms.CharField):
+    """Names with commas between them. One that has a comma itself stands in quotes."""
+
+    def to_python(self, value: Any) -> Any:
+        if "\0" in str(value or ""):
+            raise forms.ValidationError("Use only characters that can be seen.")
+        try:
+            return value if isinstance(value, list) else names_in(value or "")
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from None
+
+    def prepare_value(self, value: Any) -> Any:
+        return names_out(value) if isinstance(value, list) else value
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        try:
+            return bool(list(initial or []) != self.to_python(data))
+        except forms.ValidationError:
+            return True
 
 
 class ChannelForm(forms.ModelForm):
@@ -27,6 +49,14 @@ class ChannelForm(forms.ModelForm):
         widget=forms.PasswordInput(attrs={"autocomplete": "off", "class": "vTextField"}),
     )
 
+    bots = NamesField(
+        label="Bots",
+        required=False,
+        widget=forms.TextInput(attrs={"class": "vTextField"}),
+        help_text='Comma-separated; a name with a comma in quotes: "ada, the first". Empty: all bots, and incidents '
+        "that concern no bot.",
+    )
+
     class Meta:
         model = Channel
         fields = [
@@ -37,7 +67,6 @@ class ChannelForm(forms.ModelForm):
             "way": "Type",
             "min_severity": "Minimum severity",
             "kinds": "Kinds",
-            "bots": "Bots",
             "after": "Delay",
             "again_every": "Repeat every",
             "quiet_from": "Quiet hours start",
@@ -47,7 +76,6 @@ class ChannelForm(forms.ModelForm):
         help_texts = {
             "name": "Name shown to operators, such as “On call” or “Team chat”.",
             "kinds": "Comma-separated. Empty: all kinds, and incidents that concern no kind.",
-            "bots": "Comma-separated. Empty: all bots, and incidents that concern no bot.",
             "after": "Notify only if the incident is still open after this time, such as 0:10:00 for ten minutes.",
             "again_every": "Send a reminder at this interval, such as 1:00:00, until someone acknowledges the "
             "incident. Empty: no reminders.",

@@ -82,7 +82,7 @@ class IncidentAdmin(AuditedAdmin):
 
     @admin.display(description="kind", ordering="kind")
     def shown_kind(self, incident: Incident) -> str:
-        return incident.kind or NONE
+        return incident.kind or (count_of(len(incident.kinds), "kind") if incident.kinds else NONE)
 
     @admin.display(description="opened", ordering="opened_at")
     def opened(self, incident: Incident) -> str:

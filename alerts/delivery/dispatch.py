@@ -8,6 +8,7 @@ wait for the network.
 import json
 import time
 import uuid
+from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
@@ -90,6 +91,7 @@ class _SendRun:
         self.until = time.monotonic() + run_time.total_seconds()
         self.pool = ThreadPoolExecutor(timing.MAX_CHANNELS_AT_ONCE, thread_name_prefix="send")
         self.workers: dict[int, WorkerProcess] = {}
+        self.started = Counter[int]()
         self.running: dict[Future[SendResult], outbox.Ready] = {}
 
     def __enter__(self) -> "_SendRun":
@@ -119,12 +121,13 @@ class _SendRun:
                 self._record({future for future in self.running if future.done()}, go_on=True)
 
     def _send_next(self, channel: int) -> None:
-        """Start the channel's next delivery, or release the channel if there is none or no time left."""
-        in_time = time.monotonic() < self.until
-        ready = outbox.next_of(channel, self.sender, self.skipped) if in_time else None
+        """Start the channel's next delivery, or release the channel: there is none, no time left, or it had enough."""
+        may_send = time.monotonic() < self.until and self.started[channel] < timing.MAX_PER_RUN
+        ready = outbox.next_of(channel, self.sender, self.skipped) if may_send else None
         if ready is None:
             self._release(channel)
             return
+        self.started[channel] += 1
         worker = self.workers.setdefault(channel, WorkerProcess(ready.channel.way))
         timestamp = int(ready.channel.now.timestamp())  # type: ignore[attr-defined]
         message = messages.refresh_links(ready.delivery.message)
@@ -165,12 +168,13 @@ def _send(
         body = json.dumps({"id": id} | message | {"moment": str(moment)}, ensure_ascii=False)
         headers = signing.headers(channel.secret, timestamp, body, id)
         return worker.post(url=channel.address, headers=headers, body=body)
+    clean = messages.cleaner(channel.address)
     critical = message["incident"]["severity"] == Severity.CRITICAL
     level = "info" if message["test"] else LEVELS.get(moment, "failure" if critical else "warning")
     return worker.notify(
         address=channel.address,
-        title=messages.subject(message, moment),
-        body=messages.text(message, moment, id),
+        title=messages.subject(message, moment, clean),
+        body=messages.text(message, moment, id, clean),
         level=level,
         id=id,
     )

@@ -5,6 +5,7 @@ refreshed when it is sent. Texts for people are made from the object. It is a pu
 changed or removed.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,9 +17,12 @@ from alerts.models import Incident
 from alerts.states import Cause, Moment, Severity
 from jobsite.lib.badges import exact
 from jobsite.lib.durations import words
+from jobsite.lib.plain_text import in_chat, one_line
 
 #: How many bots a notification names.
 BOTS_NAMED = 10
+#: How many kinds of an incident about many it lists.
+KINDS_NAMED = 100
 #: The longest subject.
 SUBJECT_LENGTH = 150
 
@@ -83,32 +87,44 @@ def build_test(now: datetime, by: str) -> dict[str, Any]:
 
 
 def _incident_fields(incident: Incident) -> dict[str, Any]:
-    fields = ("state", "cause", "about", "kind", "severity", "title", "reason", "acknowledged_by")
+    fields = ("state", "cause", "about", "kind", "kinds", "severity", "title", "reason", "acknowledged_by")
     times = ("opened_at", "acknowledged_at", "resolved_at")
     values: dict[str, Any] = {"id": incident.pk} | {name: getattr(incident, name) for name in fields}
+    values["kinds"] = values["kinds"][:KINDS_NAMED]
     return values | {name: _iso(getattr(incident, name)) for name in times}
 
 
 # --- Text --------------------------------------------------------------------------------------------------------
 
 
-def subject(message: dict[str, Any], moment: Moment) -> str:
+#: Makes a text from strangers safe for a receiver.
+Clean = Callable[[object], str]
+#: Services that show text as it is. All others may make mentions and links of it.
+MAIL = ("mailto", "mailtos")
+
+
+def cleaner(address: str) -> Clean:
+    """What makes text from strangers safe for the receiver at this address."""
+    return one_line if address.partition("://")[0].strip().lower() in MAIL else in_chat
+
+
+def subject(message: dict[str, Any], moment: Moment, clean: Clean = one_line) -> str:
     """One line: `OPENED, critical: 3 bots are stuck`."""
     incident = message["incident"]
     word = "TEST" if message["test"] else moment.upper()
     severity = "" if moment == Moment.RESOLVED or message["test"] else f", {incident['severity']}"
-    line = " ".join(f"{word}{severity}: {incident['title']}".split())
+    line = f"{word}{severity}: {clean(' '.join(incident['title'].split()))}"
     return line if len(line) <= SUBJECT_LENGTH else line[: SUBJECT_LENGTH - 1] + "…"
 
 
-def text(message: dict[str, Any], moment: Moment, id: str) -> str:
-    """The body as plain text, for mail and chat. `id`: the delivery's id."""
+def text(message: dict[str, Any], moment: Moment, id: str, clean: Clean = one_line) -> str:
+    """The body as plain text, for mail and chat. `id`: the delivery's id. `clean`: see `cleaner`."""
     incident = message["incident"]
     paragraphs = [
         _when(message, moment),
-        incident["reason"].strip(),
-        _bots(message, moment),
-        _acknowledged(incident, moment),
+        clean(incident["reason"].strip()),
+        _bots(message, moment, clean),
+        _acknowledged(incident, moment, clean),
         _links(incident, message["test"]),
         f"Delivery {id}. If you get it twice, it is the same one.",
     ]
@@ -127,12 +143,12 @@ def _when(message: dict[str, Any], moment: Moment) -> str:
     return f"Since {exact(opened)}, for {lasted} now."
 
 
-def _bots(message: dict[str, Any], moment: Moment) -> str:
+def _bots(message: dict[str, Any], moment: Moment, clean: Clean) -> str:
     lines = []
     for bot in message["bots"]:
         job = f", job {bot['job']}" if bot["job"] else ""
-        why = f": {' '.join(bot['reason'].split())}" if bot["reason"] else ""
-        lines.append(f"- {bot['name']}{job}{why}")
+        why = f": {clean(bot['reason'])}" if bot["reason"] else ""
+        lines.append(f"- {clean(bot['name'])}{job}{why}")
         # When the incident is resolved, the bot has recovered and may still be working on the job.
         if bot["release_url"] and moment != Moment.RESOLVED:
             lines.append(f"  Release it: {bot['release_url']}")
@@ -145,10 +161,10 @@ def _bots(message: dict[str, Any], moment: Moment) -> str:
     return "\n".join(lines)
 
 
-def _acknowledged(incident: dict[str, Any], moment: Moment) -> str:
+def _acknowledged(incident: dict[str, Any], moment: Moment, clean: Clean) -> str:
     if not incident["acknowledged_by"] or moment == Moment.RESOLVED:
         return ""
-    return f"{incident['acknowledged_by']} has acknowledged it."
+    return f"{clean(incident['acknowledged_by'])} has acknowledged it."
 
 
 def _links(incident: dict[str, Any], test: bool) -> str:

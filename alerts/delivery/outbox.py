@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Count, F, Max, Q, QuerySet, Value
+from django.db.models.expressions import Case, When
 from django.db.models.functions import Coalesce, Now
 
 from alerts.delivery import channels, messages, timing
@@ -101,7 +102,7 @@ def _wants(channel: Channel, incident: Incident, bots: set[str]) -> bool:
     order = list(Severity)
     return (
         order.index(Severity(incident.severity)) >= order.index(Severity(channel.min_severity))
-        and (not channel.kinds or incident.kind in channel.kinds)
+        and (not channel.kinds or not {incident.kind, *incident.kinds}.isdisjoint(channel.kinds))
         and (not channel.bots or bool(bots.intersection(channel.bots)))
     )
 
@@ -113,6 +114,14 @@ def _add(rows: list[Delivery]) -> int:
     inserted = Delivery.objects.filter(uid__in=[row.uid for row in rows])
     Delivery.objects.bulk_create(rows, ignore_conflicts=True)
     return inserted.count()
+
+
+#: The order in which a channel's due notifications are sent. Those of one incident stay in theirs.
+URGENT_FIRST = Case(
+    When(moment=Moment.AGAIN, then=Value(2)),
+    When(incident__severity=Severity.CRITICAL, then=Value(0)),
+    default=Value(1),
+)
 
 
 # --- Choose the next delivery ---------------------------------------------------------------------------------------
@@ -148,7 +157,8 @@ def next_of(channel: int, sender: UUID, skipped: Skipped) -> Ready | None:
             owner = rows.filter(pk=channel, sender=sender, enabled=True).first()
             if owner is None or site.state()[1] is not None:
                 return None
-            row = channels.due_deliveries().filter(channel=owner).select_related("incident").order_by("pk").first()
+            due = channels.due_deliveries().filter(channel=owner).select_related("incident")
+            row = due.order_by(URGENT_FIRST, "pk").first()
             if row is None:
                 return None
             why = _reason_to_drop(row)

@@ -17,6 +17,8 @@ LONGEST_PAUSE = timedelta(minutes=15)
 GIVE_UP_AFTER = timedelta(hours=24)
 #: How many channels one run sends to in parallel.
 MAX_CHANNELS_AT_ONCE = 8
+#: How many notifications one run sends to a channel, the urgent ones first. The next run sends the rest.
+MAX_PER_RUN = 20
 #: How long one run starts new deliveries. The next run sends the rest.
 RUN_TIME = timedelta(seconds=60)
 #: The same for the run after a single sweep. A try that has begun may still take its full time.

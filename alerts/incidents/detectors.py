@@ -5,24 +5,26 @@ that are not healthy and by the index on `last_seen_at`, kinds by steps in the i
 statistics.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from django.conf import settings
-from django.db.models import BigIntegerField, Count, F, Max, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import Count, F, Max, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from alerts.incidents import failure_rate
 from alerts.models import Incident
-from alerts.states import Cause, Severity
+from alerts.states import GATHERED, Cause, Severity
 from bots.health import UNHEALTHY_AT
 from bots.models import Bot
 from bots.states import BotStatus, HealthStatus
-from jobs import lifecycle
+from jobs import lifecycle, transitions
 from jobs.models import Job, JobEvent, JobKind, JobRollup
 from jobs.states import Actor, Span
 from jobs.stats import counts, rollup
+from jobs.transitions import ENDING
 from jobsite.lib import proportions
 from jobsite.lib.durations import words
 from jobsite.lib.planner import any_of
@@ -37,12 +39,13 @@ CRITICAL_SHARE = 0.5
 
 @dataclass(frozen=True)
 class AffectedBot:
-    """A bot that a finding concerns. `job_id`: the job it is stuck on, if any."""
+    """A bot that a finding concerns. `job_id`: the job it is stuck on, if any, or was until the sweep `ended` that."""
 
     name: str
     bot_id: int
     reason: str
     job_id: int | None = None
+    ended: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,9 @@ class Finding:
     reason: str
     kind: str = ""
     bots: list[AffectedBot] = field(default_factory=list)
-    usual: dict[str, int] = field(default_factory=dict)
+    usual: dict[str, Any] = field(default_factory=dict)
+    #: The kinds that it concerns, where they are many.
+    kinds: tuple[str, ...] = ()
 
 
 def detect(now: datetime, open_ones: Sequence[Incident], missing: Iterable[int], *, kind: str | None) -> list[Finding]:
@@ -84,28 +89,42 @@ def stuck(kind: str | None = None) -> list[Finding]:
     Leaves out bots that hold no job and are quarantined or may be absent: they block no work.
     """
     # An expiry ends the lease and keeps the bot's health. The bot's last event by the sweep names the job.
-    ended = JobEvent.objects.filter(bot=OuterRef("pk"), actor=Actor.SWEEP).order_by("-at")
-    about = Coalesce("stuck_job_id", Subquery(ended.values("job_id")[:1]), output_field=BigIntegerField())
-    not_healthy = Bot.objects.stuck().annotate(about=about)
+    ended = JobEvent.objects.filter(bot=OuterRef("pk"), actor=Actor.SWEEP, verb__in=ENDING).order_by("-at")
+    of_end = {f"ended_{name}": Subquery(ended.values(name)[:1]) for name in ("job", "verb", "at")}
+    not_healthy = Bot.objects.stuck().annotate(**of_end)
     not_healthy = not_healthy.filter(lifecycle.holding() | ~(may_be_absent() | Q(quarantined_at__isnull=False)))
-    rows = list(not_healthy.order_by("name").values_list("name", "pk", "health_status", "health_reason", "about"))
-    if not rows:
-        return []
-    kinds = dict(Job.objects.filter(any_of("pk", {row[4] for row in rows if row[4]})).values_list("pk", "kind_id"))
+    columns = ("health_status", "name", "pk", "health_reason", "stuck_job_id", *of_end)
+    rows = not_healthy.order_by("name").values_list(*columns)
+    found = [(_unwell(*row), health) for health, *row in rows]
+    jobs = {bot.job_id for bot, _ in found if bot.job_id}
+    kinds = dict(Job.objects.filter(any_of("pk", jobs)).values_list("pk", "kind_id")) if jobs else {}
     by_kind: dict[str, list[tuple[AffectedBot, str]]] = {}
-    for name, pk, health, reason, job in rows:
-        by_kind.setdefault(kinds.get(job, ""), []).append((AffectedBot(name, pk, reason, job), health))
+    for bot, health in found:
+        by_kind.setdefault(kinds.get(bot.job_id or 0, ""), []).append((bot, health))
     return [_stuck(name, group) for name, group in by_kind.items() if kind is None or name == kind]
+
+
+def _unwell(
+    name: str, pk: int, reason: str, stuck_job: int | None, job: int | None, verb: str, at: datetime | None
+) -> AffectedBot:
+    if stuck_job is not None or at is None:
+        return AffectedBot(name, pk, reason, stuck_job)
+    return AffectedBot(name, pk, f"{reason}; job {job} {transitions.past(verb)} at {_when(at)}", job, ended=True)
 
 
 def _stuck(kind: str, group: list[tuple[AffectedBot, str]]) -> Finding:
     bots = [seen for seen, _ in group]
     unhealthy = sum(health == HealthStatus.UNHEALTHY for _, health in group)
-    job = f"{kind or 'unknown'} job"
-    where = f"stuck on a {job}" if len(bots) == 1 else f"stuck on {job}s"
+    still = [bot for bot in bots if not bot.ended]
+    job, one = f"{kind or 'unknown'} job", len(still or bots) == 1
+    state = f"stuck on a {job}" if one else f"stuck on {job}s"
+    if not still:
+        state = f"without the {job} it hung on" if one else f"without the {job}s they hung on"
     counts = f"{unhealthy} of {len(bots)} unhealthy. " if len(bots) > 1 else ""
+    if still and len(still) < len(bots):
+        counts += f"{len(bots) - len(still)} without the job they hung on. "
     severity = Severity.CRITICAL if unhealthy else Severity.WARNING
-    return Finding(Cause.STUCK, kind, severity, _title(bots, where), counts + _reasons(bots), kind, bots)
+    return Finding(Cause.STUCK, kind, severity, _title(still or bots, state), counts + _reasons(bots), kind, bots)
 
 
 def quarantined() -> list[Finding]:
@@ -163,12 +182,17 @@ def _when(moment: datetime) -> str:
 def _title(bots: list[AffectedBot], state: str) -> str:
     if len(bots) == 1:
         return f"{bots[0].name} is {state}"
-    names = ", ".join(bot.name for bot in bots[:BOTS_IN_TITLE])
-    more = f" and {len(bots) - BOTS_IN_TITLE} more" if len(bots) > BOTS_IN_TITLE else ""
-    return _cut_title(f"{len(bots)} bots are {state}: {names}{more}")
+    return cut_title(f"{len(bots)} bots are {state}: {name_list([bot.name for bot in bots], BOTS_IN_TITLE)}")
 
 
-def _cut_title(title: str) -> str:
+def name_list(names: Collection[str], limit: int = 10) -> str:
+    """Join the first `limit` names for a sentence, and count the rest."""
+    joined = ", ".join(list(names)[:limit])
+    return f"{joined} and {len(names) - limit} more" if len(names) > limit else joined
+
+
+def cut_title(title: str) -> str:
+    """Cut a title to the length that an incident's may have."""
     limit = Incident._meta.get_field("title").max_length or 0
     return title if len(title) <= limit else title[: limit - 1] + "…"
 
@@ -227,7 +251,7 @@ def failing(now: datetime, open_ones: Sequence[Incident] = (), kind: str | None 
 
     Usual is the rate of the day before; for an open incident, of the day before it opened.
     """
-    usual = {i.about: proportions.Share(**i.usual) for i in open_ones if i.cause == Cause.FAILING and i.usual}
+    usual = {name: proportions.Share(**counts) for name, counts in _usual(open_ones)}
     since = _rolled_up_until(now) - RECENT
     lately = _rates(JobRollup.objects.filter(span=Span.MINUTE, start__gte=since), [kind] if kind else None)
     suspects = {name for name, rate in lately.items() if rate.failed >= failure_rate.MIN_FAILED} - set(usual)
@@ -244,6 +268,13 @@ def failing(now: datetime, open_ones: Sequence[Incident] = (), kind: str | None 
     return found
 
 
+def _usual(open_ones: Sequence[Incident]) -> Iterator[tuple[str, dict[str, int]]]:
+    """The counts from before each kind's failures, of open incidents."""
+    for incident in open_ones:
+        if incident.cause == Cause.FAILING and incident.usual:
+            yield from incident.usual.items() if incident.about == GATHERED else [(incident.about, incident.usual)]
+
+
 def _rolled_up_until(now: datetime) -> datetime:
     """The end of the last minute in the statistics: shortly before now, or long ago if no sweep runs."""
     return min(now, rollup.added_until() or now)
@@ -257,7 +288,7 @@ def _rates(rows: QuerySet[JobRollup], kinds: Iterable[str] | None) -> dict[str, 
 
 def _failing(kind: str, lately: proportions.Share, past: proportions.Share) -> Finding:
     severity = Severity.CRITICAL if lately.share >= CRITICAL_SHARE else Severity.WARNING
-    title = _cut_title(f"{kind} jobs fail more often than usual: {lately.share * 100:.0f} %")
+    title = cut_title(f"{kind} jobs fail more often than usual: {lately.share * 100:.0f} %")
     reason = f"{lately} failed in the last {words(RECENT)}; on the day before: {past}."
     usual = {"failed": past.failed, "ended": past.ended}
     return Finding(Cause.FAILING, kind, severity, title, reason, kind, usual=usual)

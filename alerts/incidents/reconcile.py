@@ -1,6 +1,5 @@
 """Open, change and resolve incidents to match the detectors' findings."""
 
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -11,13 +10,13 @@ from django.db.models import Q, QuerySet
 from psycopg.errors import LockNotAvailable
 
 from alerts.delivery import outbox
-from alerts.incidents import detectors, folding, refused, schedule_missed, sweep_late
+from alerts.incidents import detectors, folding, gathered, refused, schedule_missed, sweep_late
 from alerts.incidents import notes as incidents_notes
-from alerts.incidents.detectors import Finding
+from alerts.incidents.detectors import Finding, name_list
 from alerts.incidents.members import Members
 from alerts.incidents.sweep_late import SweepStatus
 from alerts.models import Incident, IncidentNote
-from alerts.states import Cause, Moment, Severity
+from alerts.states import GATHERED, SEVERITY_RANK, Cause, Moment, Severity
 from jobsite.lib import refusals
 from jobsite.lib.durations import words
 from jobsite.lib.locks import Lock, try_lock
@@ -28,13 +27,12 @@ log = structlog.stdlib.get_logger(__name__)
 LOCK_TIMEOUT = "5s"
 #: How many times the clear time doubles at most, for a cause that returns repeatedly.
 MAX_DOUBLINGS = 5
-SEVERITY_RANK = {Severity.WARNING: 0, Severity.CRITICAL: 1}
 #: Causes that concern one kind, so that a sweep of one kind can judge them.
 CAUSES_OF_A_KIND = (Cause.STUCK, Cause.WAITING, Cause.FAILING, Cause.REFUSED)
 #: The fields of an incident that are written when they changed.
 WRITTEN_FIELDS = (
     "severity", "title", "reason", "changed_at", "state", "acknowledged_at", "acknowledged_by", "resolved_at",
-    "clear_since", "reopened", "back_at", "noted_event",
+    "clear_since", "reopened", "back_at", "noted_event", "usual", "kinds", "announced",
 )  # fmt: skip
 
 
@@ -55,6 +53,7 @@ class Reconciliation:
     def notify(self, incident: Incident, moment: Moment) -> None:
         """Notify the channels of this change, once everything else has been written."""
         incident.changed_at = self.now
+        incident.announced = sorted({*incident.announced, *incident.kinds})
         self.notifications.append((incident, moment))
 
 
@@ -74,7 +73,10 @@ def reconcile(*, kind: str | None = None, before: SweepStatus | None = None) -> 
         findings = detectors.detect(now, open_ones, members.ids_of(Cause.DOWN), kind=kind)
         findings += refused.detect(now, kind)
         if kind is None:
-            findings += schedule_missed.detect() + sweep_late.detect_gap(before)
+            findings += schedule_missed.detect()
+            findings = gathered.gather(findings, open_ones, locked) + sweep_late.detect_gap(before)
+        else:
+            findings = gathered.without_gathered(findings, kind)
         findings = [finding for finding in findings if (finding.cause, finding.about) not in locked]
         return _apply(Reconciliation(now), open_ones, findings, members)
 
@@ -175,6 +177,8 @@ def _open(run: Reconciliation, finding: Finding, members: Members) -> Incident:
         title=finding.title,
         reason=finding.reason,
         usual=finding.usual,
+        kinds=list(finding.kinds),
+        announced=sorted(finding.kinds),
         opened_at=run.now,
         changed_at=run.now,
     )
@@ -192,6 +196,7 @@ def _reopen(run: Reconciliation, incident: Incident, finding: Finding, members: 
     incident.back_at = run.now
     incident.state += 1
     incident.title, incident.reason = finding.title, finding.reason
+    _set_kinds(incident, finding)
     incident.severity = _worst(incident.severity, finding.severity)
     incident.acknowledged_at, incident.acknowledged_by = None, ""
     members.update(incident, finding.bots)
@@ -203,6 +208,8 @@ def _reopen(run: Reconciliation, incident: Incident, finding: Finding, members: 
 def _update(run: Reconciliation, incident: Incident, finding: Finding, members: Members) -> None:
     rose = SEVERITY_RANK[finding.severity] > SEVERITY_RANK[Severity(incident.severity)]
     incident.title, incident.reason, incident.clear_since = finding.title, finding.reason, None
+    _set_kinds(incident, finding)
+    new_kinds = sorted(set(incident.kinds) - set(incident.announced))
     joined, left = members.update(incident, finding.bots)
     for names, change in ((joined, "Joined"), (left, "Recovered")):
         if names:
@@ -211,12 +218,20 @@ def _update(run: Reconciliation, incident: Incident, finding: Finding, members: 
         run.note(incident, f"From {incident.severity} to {finding.severity}: {finding.reason}")
         incident.severity = finding.severity
     too_soon = run.now - incident.changed_at < settings.INCIDENT_WORSE_EVERY
-    if rose or (members.has_unannounced(incident) and not too_soon):
+    if rose or ((new_kinds or members.has_unannounced(incident)) and not too_soon):
         incident.state += 1
+        if new_kinds:
+            run.note(incident, f"Kinds joined: {name_list(new_kinds)}.")
         if incident.acknowledged_at is not None:
             run.note(incident, f"Got worse after {incident.acknowledged_by} acknowledged it; open again.")
             incident.acknowledged_at, incident.acknowledged_by = None, ""
         run.notify(incident, Moment.WORSE)
+
+
+def _set_kinds(incident: Incident, finding: Finding) -> None:
+    """Set the kinds of an incident about many, and what is usual for each."""
+    if incident.about == GATHERED:
+        incident.kinds, incident.usual = list(finding.kinds), finding.usual
 
 
 def _clear(run: Reconciliation, incident: Incident, members: Members) -> None:
@@ -246,9 +261,3 @@ def clear_time(incident: Incident) -> timedelta:
 
 def _worst(one: str, other: str) -> Severity:
     return max(Severity(one), Severity(other), key=lambda severity: SEVERITY_RANK[severity])
-
-
-def name_list(names: Collection[str], limit: int = 10) -> str:
-    """Join the first `limit` names for a sentence, and count the rest."""
-    joined = ", ".join(list(names)[:limit])
-    return f"{joined} and {len(names) - limit} more" if len(names) > limit else joined

@@ -12,14 +12,14 @@ from bench.figures import median
 from bench.places import ROOT
 from bench.tables import Table
 
-ABOUT = "every page and list call at 2 million jobs, 1 000 kinds and 10 000 bots, 5 000 of them unwell"
+ABOUT = "every page and list call at 2 million jobs, 1 000 kinds and 10 000 bots, 5 000 of them stuck"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """The scenario's options."""
     parser.add_argument("--finished", type=int, default=2_000_000, help="finished jobs (default: %(default)s)")
     parser.add_argument("--kinds", type=int, default=1000, help="kinds (default: %(default)s)")
-    parser.add_argument("--bots", type=int, default=10_000, help="bots, half of them unwell (default: %(default)s)")
+    parser.add_argument("--bots", type=int, default=10_000, help="bots, half of them stuck (default: %(default)s)")
     parser.add_argument("--repeat", type=int, default=5, help="calls of each (default: %(default)s)")
 
 

@@ -1,8 +1,10 @@
 """Measure idle pickup: many bots wait with long polls, and jobs come one at a time."""
 
 import asyncio
+import time
 from argparse import ArgumentParser, Namespace
 from typing import Any
+from urllib.request import urlopen
 
 from bench import jobsite_server, waiting
 from bench.contenders import Bench
@@ -10,12 +12,14 @@ from bench.figures import figure, percentile, size
 from bench.jobsite_server import Site
 from bench.tables import Table
 
-ABOUT = "from the enqueueing of a job to its arrival at one of 200 waiting bots"
+#: How often /readyz is asked while the bots wait.
+PROBES = 100
+ABOUT = "from the enqueueing of a job to its arrival at one of 1 000 waiting bots"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """The scenario's options."""
-    parser.add_argument("--bots", type=int, default=200, help="bots that wait (default: %(default)s)")
+    parser.add_argument("--bots", type=int, default=1000, help="bots that wait (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=500, help="jobs, one at a time (default: %(default)s)")
     parser.add_argument("--pause", type=float, default=0.02, help="seconds between them (default: %(default)s)")
     parser.add_argument("--wait", type=float, default=30, help="how long a bot's call may wait (default: %(default)s)")
@@ -39,6 +43,7 @@ def run(bench: Bench, options: Namespace) -> dict[str, Any]:
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
             )
             figures["idle_cpu"] = await _cores(bench, site, 5)
+            figures["probes"] = _spread([await asyncio.to_thread(_probe, site.url) for _ in range(PROBES)])
 
         work = waiting.watch(
             site.port, tokens, bench.fleet.key,
@@ -63,6 +68,14 @@ def run(bench: Bench, options: Namespace) -> dict[str, Any]:
     }
 
 
+def _probe(url: str) -> float:
+    """Seconds until a new connection has its answer of /readyz."""
+    began = time.monotonic()
+    with urlopen(f"{url}/readyz") as answer:
+        answer.read()
+    return time.monotonic() - began
+
+
 async def _cores(bench: Bench, site: Site, seconds: float) -> dict[str, float | None]:
     server, database = site.cpu(), bench.server.cpu()
     await asyncio.sleep(seconds)
@@ -85,6 +98,7 @@ def tables(result: dict[str, Any]) -> list[Table]:
         [label, *(_ms(result[key][share]) for share in ("p50", "p90", "p99", "max"))]
         for key, label in (("from_answer", "from the answer to the enqueueing"), ("from_sending", "from its sending"))
     ]
+    rows.append(["/readyz while they wait", *(_ms(result["probes"][share]) for share in ("p50", "p90", "p99", "max"))])
     title = f"Idle pickup: {result['arrived']} of {result['jobs']} jobs at {result['bots']} waiting bots"
     notes = []
     if result["early"]:

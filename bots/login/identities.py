@@ -10,7 +10,7 @@ from django.db import transaction
 from bots import audit
 from bots.acts import Act
 from bots.login.models import Identity
-from jobsite.lib.strict_json import unkeepable
+from jobsite.lib.names import fault
 
 #: Why an entry of the audit log is there, where somebody only logged in.
 REASON = "single sign-on"
@@ -62,7 +62,7 @@ def _named(identity: Identity) -> dict[str, str]:
 
 def _new_person(claims: Mapping[str, Any]) -> User:
     name = str(claims.get(settings.OIDC_USERNAME_CLAIM) or "")
-    if not name or len(name) > 150 or unkeepable(name) or not name.isprintable():
+    if not name or len(name) > 150 or fault(name):
         raise NotAllowed(f"The provider does not give a usable name ({settings.OIDC_USERNAME_CLAIM}).")
     user, created = User.objects.get_or_create(username=name, defaults={"email": str(claims.get("email") or "")[:254]})
     if not created:

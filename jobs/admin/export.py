@@ -17,6 +17,7 @@ from jobs.admin.job_list import asked_filter
 from jobs.admin.upload import BATCH_SIZE
 from jobs.lists.job_list import JobFilter
 from jobs.models import Job
+from jobsite.lib.plain_text import in_cell
 from jobsite.lib.reads import bounded
 
 #: The columns of an export.
@@ -82,5 +83,4 @@ def _cell(name: str, value: Any) -> Any:
         return json.dumps(value, ensure_ascii=False)
     if hasattr(value, "isoformat"):
         return value.isoformat()
-    # A spreadsheet would run text that begins like a formula.
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+    return in_cell(value) if isinstance(value, str) else value

@@ -26,8 +26,8 @@ class KindList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        spreads = series.spreads()
         self.result_list = list(self.result_list)
+        spreads = series.outcomes([kind.name for kind in self.result_list])
         for kind in self.result_list:
             kind.spread = spreads.get(kind.name)
 

@@ -1,6 +1,7 @@
 """The form to add a job by hand."""
 
 import json
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -12,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from jobs.enqueue.refusals import recorded
 from jobs.errors import TooManyPending
 from jobs.models import Job
+from jobsite.lib.clock import check_usable
 from jobsite.lib.errors import JobsiteError
 from jobsite.lib.strict_json import check_json, loads
 
@@ -62,6 +64,12 @@ class NewJobForm(forms.ModelForm):
         """Default to the kind's value."""
         given, kind = self.cleaned_data.get("max_attempts"), self.cleaned_data.get("kind")
         return given or (kind.max_attempts if kind else 1)
+
+    def clean_run_at(self) -> datetime | None:
+        """Refuse a moment that not every time zone has."""
+        at: datetime | None = self.cleaned_data.get("run_at")
+        check_usable(at)
+        return at
 
     def clean_key(self) -> str | None:
         """Store an empty key as None."""

@@ -30,6 +30,7 @@ from jobs.states import Fate
 from jobsite.lib.admin import count_of
 from jobsite.lib.badges import FAMILIES, NONE, badge, exact, local
 from jobsite.lib.charts import strip
+from jobsite.lib.clock import is_usable
 from jobsite.lib.errors import Invalid
 from jobsite.lib.zones import names
 
@@ -267,8 +268,8 @@ def _until(request: HttpRequest) -> datetime | None:
         at = parse_datetime(text)
     except ValueError:
         at = None
-    if at is None:
-        raise Invalid("until: a day and a time.")
+    if at is None or not is_usable(at):
+        raise Invalid.about("until", "a day and a time.")
     return timezone.make_aware(at) if timezone.is_naive(at) else at
 
 

@@ -14,7 +14,7 @@ from jobs.api.auth import people_only, require
 from jobs.lists.audit import about_job
 from jobsite.lib.cursor_page import CursorPage
 from jobsite.lib.errors import Invalid
-from jobsite.lib.params import moment_in, only_known, text_in
+from jobsite.lib.params import period_in, takes, text_in
 
 router = Router(auth=people_only, tags=["Audit"])
 
@@ -48,11 +48,11 @@ class AuditOut(BaseModel):
 
 
 @router.get("/audit", response=AuditOut)
+@takes(*TEXTS, *CHOICES, "since", "until", "limit", "cursor")
 def audit(request: HttpRequest) -> Any:
     """The audit log, newest first. Filters: `by`, `key`, `verb`, `via`, `object` (`bot`, `job`, `kind`, `key`,
     `channel`, `user` …) with `object_id`, `since`, `until`, `request_id`; `limit` and `cursor` page."""
     require(request, "bots.view_auditentry")
-    only_known(request, (*TEXTS, *CHOICES, "since", "until", "limit", "cursor"))
     entries = AuditEntry.objects.filter(_asked(request)).order_by("-id")
     page = CursorPage.from_request(request)
     rows, next_cursor = page.cut(page.newest_first(entries)[: page.reads])
@@ -64,7 +64,7 @@ def _asked(request: HttpRequest) -> Q:
     for name, choices in CHOICES.items():
         if value := request.GET.get(name):
             if value not in choices.values:
-                raise Invalid(f"{name}: one of {', '.join(choices.values)}.")
+                raise Invalid.about(name, f"one of {', '.join(choices.values)}.")
             found &= Q(**{name: value})
     texts = {name: text_in(request, name, 200) for name in TEXTS}
     if texts["object"] == "job" and texts["object_id"]:
@@ -73,8 +73,9 @@ def _asked(request: HttpRequest) -> Q:
     for name, text in texts.items():
         if text:
             found &= Q(**{TEXTS[name]: text})
-    for name, lookup in (("since", "at__gte"), ("until", "at__lt")):
-        if (at := moment_in(request, name)) is not None:
+    since, until = period_in(request)
+    for lookup, at in (("at__gte", since), ("at__lt", until)):
+        if at is not None:
             found &= Q(**{lookup: at})
     return found
 

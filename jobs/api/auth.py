@@ -130,5 +130,5 @@ def instance_of(request: HttpRequest) -> str:
     """The name of the bot's instance, from the header `Bot-Instance`; empty when it sends none."""
     instance = request.headers.get("Bot-Instance", "").strip()
     if len(instance) > INSTANCE_LENGTH or header_fault(instance):
-        raise Invalid(f"Bot-Instance: at most {INSTANCE_LENGTH} printable ASCII characters.")
+        raise Invalid.about("Bot-Instance", f"at most {INSTANCE_LENGTH} printable ASCII characters.")
     return instance

@@ -22,7 +22,7 @@ from jobs.models import Job
 from jobsite.lib import outcomes
 from jobsite.lib.cursor_page import CursorPage
 from jobsite.lib.errors import Invalid, NotFound
-from jobsite.lib.params import bot_id_in, only_known
+from jobsite.lib.params import bot_id_in, takes
 
 router = Router(auth=people_only, tags=["Fleet"])
 
@@ -52,15 +52,15 @@ def find(bot_id: int) -> Bot:
 
 
 @router.get("/bots", response=schemas.BotsOut)
+@takes("status", "health", "limit", "cursor")
 def bots(request: HttpRequest) -> Any:
     """Bots in the order they were registered. Filters: `status`, `health`; `limit` and `cursor` page."""
     require(request, "bots.view_bot")
-    only_known(request, ("status", "health", "limit", "cursor"))
     selected = Bot.objects.order_by("id")
     for name, column, choices in (("status", "status", BotStatus), ("health", "health_status", HealthStatus)):
         if value := request.GET.get(name):
             if value not in choices.values:
-                raise Invalid(f"{name}: one of {', '.join(choices.values)}.")
+                raise Invalid.about(name, f"one of {', '.join(choices.values)}.")
             selected = selected.filter(**{column: value})
     page = CursorPage.from_request(request)
     rows, next_cursor = page.cut(page.oldest_first(selected)[: page.reads])
@@ -81,7 +81,7 @@ def register(request: HttpRequest, data: schemas.BotIn) -> Any:
     except IntegrityError:
         raise NameTaken(f"name: there is a bot called {data.name!r} already.") from None
     except ValidationError as error:
-        raise Invalid("; ".join(f"{f}: {' '.join(m)}" for f, m in error.message_dict.items())) from None
+        raise Invalid.about_fields(error.message_dict) from None
     return Status(201, bot_out(bot) | {"token": token})
 
 

@@ -1,5 +1,6 @@
-"""Enqueue jobs in bulk: one JSON body, or a stream of NDJSON."""
+"""Enqueue jobs in bulk: one JSON body, or a stream of NDJSON or CSV."""
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.db import connection
@@ -10,11 +11,13 @@ from bots.acts import Act
 from jobs.api import schemas
 from jobs.api.auth import enqueuer, people_only, require, require_still
 from jobs.enqueue import insert, refusals
+from jobs.enqueue.csv_file import read_csv
 from jobs.enqueue.files import BadFile, BadLine, read_ndjson
 from jobs.enqueue.load import Loaded, load
+from jobs.enqueue.new_job import NewJob
 from jobsite.lib import errors
-from jobsite.lib.bodies import NDJSON, UNLESS_NDJSON, is_ndjson, lines_of
-from jobsite.lib.params import MAX_ID, integer, only_known
+from jobsite.lib.bodies import CSV, NDJSON, UNLESS_STREAM, Readable, content_type, is_stream, lines_of
+from jobsite.lib.params import MAX_ID, integer, takes
 
 router = Router(auth=people_only, tags=["Jobs"])
 
@@ -24,17 +27,22 @@ QUERY = [
     {
         "name": "bad",
         "in": "query",
-        "description": "NDJSON only. `refuse`: a bad line, and nothing is enqueued. `skip`: the others are.",
+        "description": "NDJSON and CSV only. `refuse`: a bad line, and nothing is enqueued. `skip`: the others are.",
         "schema": {"type": "string", "enum": ["refuse", "skip"], "default": "refuse"},
     },
     {
         "name": "count",
         "in": "query",
-        "description": "NDJSON only. How many jobs there are; nothing is enqueued when it is another number.",
+        "description": "NDJSON and CSV only. How many jobs there are; nothing is enqueued when it is another number.",
         "schema": {"type": "integer", "minimum": 1},
     },
 ]
-LINES = {NDJSON[0]: {"schema": {"type": "string", "description": "A job as in `jobs`, one each line."}}}
+LINES = {
+    NDJSON[0]: {"schema": {"type": "string", "description": "A job as in `jobs`, one each line."}},
+    CSV[0]: {"schema": {"type": "string", "description": "The names of fields, then a job each line."}},
+}
+#: The charsets of CSV. A file says by its first bytes which of them it is.
+CHARSETS = ("", "utf-8", "utf8", "us-ascii", "utf-16")
 
 
 @router.post(
@@ -43,19 +51,21 @@ LINES = {NDJSON[0]: {"schema": {"type": "string", "description": "A job as in `j
     exclude_unset=True,
     openapi_extra={"parameters": QUERY, "requestBody": {"content": LINES}},
 )
-def enqueue_bulk(request: HttpRequest, data: schemas.BulkIn = UNLESS_NDJSON) -> Any:
-    """Add up to 10 000 jobs, all or none; as NDJSON any number. `ids` are in the order given, existing jobs included.
+@takes("bad", "count")
+def enqueue_bulk(request: HttpRequest, data: schemas.BulkIn = UNLESS_STREAM) -> Any:
+    """Add up to 10 000 jobs, all or none; as NDJSON or CSV any number. `ids` are in the order given, existing jobs
+    included.
 
-    With `Content-Type: application/x-ndjson` the body is one job a line. It is read as it comes, and enqueued when it
-    has come whole.
+    With `Content-Type: application/x-ndjson` the body is one job a line; with `text/csv` a line names the fields, and
+    each further one is a job. It is read as it comes, and enqueued when it has come whole.
     """
     require(request, "jobs.add_job", scope=Act.ENQUEUE, kinds=())
-    only_known(request, ("bad", "count"))
-    if is_ndjson(request):
+    if is_stream(request.META):
         with refusals.recorded(*enqueuer(request)):
             return Status(201, _stream(request))
     if request.GET:
-        raise errors.Invalid(f"{next(iter(request.GET))}: this is for NDJSON (Content-Type: {NDJSON[0]}).")
+        message = f"this is for NDJSON and CSV (Content-Type: {NDJSON[0]} or {CSV[0]})."
+        raise errors.Invalid.about(next(iter(request.GET)), message)
     require(request, "jobs.add_job", scope=Act.ENQUEUE, kinds={job.kind for job in data.jobs})
     with refusals.recorded(*enqueuer(request)):
         rows = insert.enqueue([job.to_new() for job in data.jobs])
@@ -66,7 +76,7 @@ def enqueue_bulk(request: HttpRequest, data: schemas.BulkIn = UNLESS_NDJSON) -> 
 def _stream(request: HttpRequest) -> dict[str, Any]:
     bad = request.GET.get("bad", "refuse")
     if bad not in ("refuse", "skip"):
-        raise errors.Invalid("bad: refuse or skip.")
+        raise errors.Invalid.about("bad", "refuse or skip.")
     count = integer(request, "count", 0, MAX_ID)
     lines = lines_of(request, counted=count > 0)
     if not connection.in_atomic_block:
@@ -76,7 +86,7 @@ def _stream(request: HttpRequest) -> dict[str, Any]:
     def still_allowed(created: int, kinds: set[str]) -> None:
         require_still(request, "jobs.add_job", scope=Act.ENQUEUE, kinds=kinds)
 
-    jobs, skip = read_ndjson(lines), bad == "skip"
+    jobs, skip = _reader(request)(lines), bad == "skip"
     try:
         loaded = load(jobs, skip_bad=skip, max_ids=schemas.MAX_BULK, count=count or None, before_commit=still_allowed)
     except BadFile as error:
@@ -87,6 +97,18 @@ def _stream(request: HttpRequest) -> dict[str, Any]:
     if bad == "skip":
         out |= {"bad": loaded.bad, "errors": [_bad_line(line) for line in loaded.bad_lines]}
     return out
+
+
+def _reader(request: HttpRequest) -> Callable[[Readable], Iterator[NewJob | BadLine]]:
+    """Return what reads jobs from this body: the same as reads a file in the console and by the command."""
+    if content_type(request.META) not in CSV:
+        return read_ndjson
+    charset = str((request.content_params or {}).get("charset", "")).lower()
+    if charset not in CHARSETS:
+        raise errors.BadRequest(
+            f"Content-Type: the charset {charset[:40]} is not read; send CSV as UTF-8.", field="Content-Type"
+        )
+    return read_csv
 
 
 def _bad_line(line: BadLine) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from jobs.states import HELD, JobStatus, Verb
 from jobs.transitions import OPERATIONS
 from jobsite.lib.cursor_page import CursorPage
 from jobsite.lib.errors import Invalid, NotFound
-from jobsite.lib.params import job_id_in, only_known, text_in
+from jobsite.lib.params import job_id_in, takes, text_in
 
 router = Router(auth=people_only, tags=["Jobs"])
 shared = Router(auth=either, tags=["Jobs"])
@@ -68,17 +68,17 @@ def enqueue(request: HttpRequest, data: JobIn) -> Any:
 
 
 @router.get("/jobs", response=schemas.JobsOut)
+@takes("status", "kind", "key", "bot", "limit", "cursor")
 def jobs(request: HttpRequest) -> Any:
     """Jobs, newest first. Filters: `status`, `kind`, `key` (with its `kind`), `bot` (who holds it: id or name); `limit`
     and `cursor` page."""
-    only_known(request, ("status", "kind", "key", "bot", "limit", "cursor"))
     kind = text_in(request, "kind", NAME_LENGTH)
     kinds = [kind] if kind else key_of(request).kinds
     user = require(request, "jobs.view_job", kinds=kinds)
     found, statuses = Job.objects.all(), JobStatus.values
     if status := request.GET.get("status"):
         if status not in JobStatus.values:
-            raise Invalid(f"status: one of {', '.join(JobStatus.values)}.")
+            raise Invalid.about("status", f"one of {', '.join(JobStatus.values)}.")
         statuses = [status]
     if bot := text_in(request, "bot", NAME_LENGTH):
         by_id = bot.isascii() and bot.isdigit() and len(bot) <= 18
@@ -87,7 +87,7 @@ def jobs(request: HttpRequest) -> Any:
     page = CursorPage.from_request(request)
     if key := text_in(request, "key", KEY_LENGTH):
         if not kind:
-            raise Invalid("key: name its kind as well; another kind may have a job with the same key.")
+            raise Invalid.about("key", "name its kind as well; another kind may have a job with the same key.")
         # The index of keys finds it; with the status or an order PostgreSQL might take another.
         one = found.select_related("claimed_by").filter(kind=kind, key=key)
         return {"jobs": [job_out(job, user) for job in one if job.status in statuses], "next_cursor": None}
@@ -135,12 +135,12 @@ def release(
     caller: Any = bot_of(request)
     if isinstance(caller, Bot):
         if data.attempt is None:
-            raise Invalid("attempt: a bot names the attempt it gives back.")
+            raise Invalid.about("attempt", "a bot names the attempt it gives back.")
         outcome = lifecycle.hand_back([Report(number, data.attempt)], by=By.bot(caller), reason=data.reason)
         outcome.raise_error(number)
         return {"status": "released", "job_id": number, "attempt": data.attempt}
     if data.attempt is not None:
-        raise Invalid("attempt: only a bot names an attempt; an operator releases whoever holds the job.")
+        raise Invalid.about("attempt", "only a bot names an attempt; an operator releases whoever holds the job.")
     return _operate(request, Verb.RELEASE, lifecycle.release, number, data.reason)
 
 

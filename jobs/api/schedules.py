@@ -20,7 +20,7 @@ from jobs.schedules.models import NAME_PATTERN, NAME_RULE
 from jobs.states import Fate
 from jobsite.lib.cursor_page import CursorPage
 from jobsite.lib.errors import Invalid, NotFound
-from jobsite.lib.params import moment_in, only_known
+from jobsite.lib.params import period_in, takes
 
 router = Router(auth=people_only, tags=["Schedules"])
 
@@ -59,9 +59,9 @@ def _find(request: HttpRequest, name: str, permission: str, **scope: Any) -> Sch
 
 
 @router.get("/schedules", response=schemas.SchedulesOut)
+@takes("limit", "cursor")
 def schedules(request: HttpRequest) -> Any:
     """Schedules in the order in which they were made; `limit` and `cursor` page."""
-    only_known(request, ("limit", "cursor"))
     kinds = key_of(request).kinds
     user = require(request, "jobs.view_schedule", kinds=kinds)
     found = Schedule.objects.order_by("id")
@@ -96,7 +96,7 @@ def put(request: HttpRequest, name: str, data: definition.ScheduleIn) -> Any:
     permissions = ("jobs.add_schedule", "jobs.change_schedule")
     require(request, *permissions, scope=Act.CHANGE, kinds=[data.kind])
     if not re.match(NAME_PATTERN, name) or len(name) > NAME_LENGTH:
-        raise Invalid(f"name: {NAME_RULE}")
+        raise Invalid.about("name", NAME_RULE)
     before = Schedule.objects.filter(name=name).first()
     if before is not None:
         require(request, *permissions, scope=Act.CHANGE, kinds=[before.kind])
@@ -149,17 +149,17 @@ def skip(request: HttpRequest, name: str, data: schemas.ReasonIn = Body(default_
 
 
 @router.get("/schedules/{name}/occurrences", response=schemas.OccurrencesOut)
+@takes("fate", "since", "until", "limit", "cursor")
 def occurrences(request: HttpRequest, name: str) -> Any:
     """What became of its moments, the last decided first. Filters: `fate`, `since`, `until`; `limit`, `cursor` page."""
-    only_known(request, ("fate", "since", "until", "limit", "cursor"))
     found = _find(request, name, "jobs.view_schedule").occurrences.order_by("-id")
     if fate := request.GET.get("fate"):
         if fate not in Fate.values:
-            raise Invalid(f"fate: one of {', '.join(Fate.values)}.")
+            raise Invalid.about("fate", f"one of {', '.join(Fate.values)}.")
         found = found.filter(fate=fate)
-    for parameter, lookup in (("since", "until_at__gte"), ("until", "due_at__lt")):
-        if (at := moment_in(request, parameter)) is not None:
-            found = found.filter(**{lookup: at})
+    since, until = period_in(request)
+    found = found if since is None else found.filter(until_at__gte=since)
+    found = found if until is None else found.filter(due_at__lt=until)
     page = CursorPage.from_request(request)
     rows, next_cursor = page.cut(page.newest_first(found)[: page.reads])
     return {"occurrences": [occurrence_out(row) for row in rows], "next_cursor": next_cursor}

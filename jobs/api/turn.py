@@ -113,6 +113,9 @@ def read(environ: WSGIEnvironment) -> Turn | None:
     adapter = _BODIES.get(environ["PATH_INFO"])
     if adapter is None or environ["REQUEST_METHOD"] != "POST" or not _well_addressed(environ):
         return None
+    if environ.get("QUERY_STRING"):
+        # Neither call has parameters: Django refuses them.
+        return None
     digest, instance = digest_of(environ), environ.get("HTTP_BOT_INSTANCE", "").strip()
     if digest is None or bearer(environ["HTTP_AUTHORIZATION"]).startswith(tokens.KEY_PREFIX):
         return None
@@ -154,8 +157,7 @@ def check(data: schemas.ExchangeIn, *, results: bool = True) -> None:
     for name in REPORTS.values():
         for i, item in enumerate(getattr(data, name)):
             if item.id in seen:
-                message = f"job {item.id} is named twice"
-                raise Invalid(f"{name}[{i}].id: {message}", errors=[{"field": f"{name}[{i}].id", "message": message}])
+                raise Invalid.about(f"{name}[{i}].id", f"job {item.id} is named twice")
             seen.add(item.id)
     for i, done in enumerate(data.completed if results else ()):
         check_json(done.result, f"completed[{i}].result", settings.MAX_RESULT_BYTES)

@@ -13,9 +13,10 @@ from ninja.parser import Parser
 from ninja.renderers import JSONRenderer
 from ninja.responses import NinjaJSONEncoder
 
-from jobs.api import audit, bots, bulk, jobs, leases, schedules, turn
+from jobs.api import audit, bots, bulk, deletion, jobs, leases, schedules, turn
 from jobsite.lib import problems
 from jobsite.lib.clock import moment
+from jobsite.lib.params import refuses_unknown
 from jobsite.lib.strict_json import loads
 
 
@@ -77,11 +78,13 @@ api = Api(
     docs=Docs(),
 )
 problems.register(api)
+api.add_decorator(refuses_unknown)
 # Bots' calls first: their paths and the others' do not overlap, except for release, which is shared.
 api.add_router("", turn.router)
 api.add_router("", leases.router)
 api.add_router("", jobs.shared)
 api.add_router("", bulk.router)
+api.add_router("", deletion.router)
 api.add_router("", jobs.router)
 api.add_router("", bots.router)
 api.add_router("", audit.router)

@@ -58,7 +58,9 @@ def load(
         for job in jobs:
             rows.add(job)
         if count not in (None, loaded.lines):
-            raise BadRequest(f"{loaded.lines} jobs came, and {count} were announced. Nothing was enqueued.")
+            raise BadRequest(
+                f"{loaded.lines} jobs came, and {count} were announced. Nothing was enqueued.", field="count"
+            )
         if loaded.bad and not skip_bad:
             if fast_source:
                 transaction.set_rollback(True)

@@ -17,11 +17,10 @@ from pydantic_core import PydanticCustomError
 
 from bots.models import NAME_LENGTH
 from jobs.bounds import KEY_LENGTH, MAX_ATTEMPTS_LIMIT, PRIORITY_LIMIT
+from jobsite.lib.clock import YEARS, is_usable
 from jobsite.lib.names import KIND_PATTERN
 from jobsite.lib.strict_json import first_fault, is_small_and_plain, unkeepable
 
-#: Times outside these years cannot be represented in every time zone.
-YEARS = (1970, 9000)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
 #: An offset of hours alone, as in ISO 8601 and in PostgreSQL's output. Pydantic wants the minutes.
 _SHORT_OFFSET = re.compile(r":\d\d(?:[.,]\d+)?[+-]\d\d\Z")
@@ -45,7 +44,7 @@ def _iso_time(value: Any) -> Any:
 
 
 def _within_years(moment: datetime) -> datetime:
-    if not YEARS[0] < moment.year < YEARS[1]:
+    if not is_usable(moment):
         raise PydanticCustomError("year", "Use a time between the years {0} and {1}", {"0": YEARS[0], "1": YEARS[1]})
     return moment.astimezone(UTC)
 

@@ -4,12 +4,12 @@ A verb takes a set of jobs and returns what it changed. Its whole condition is i
 rows that it returns are what changed; nothing is read first and saved later. Locks are always taken in the order jobs
 (by id), then bots; a claim locks its bot first, which is safe because it never waits for a job. Locks are `NO KEY`
 ones: at each commit PostgreSQL checks the rows that new events and `stuck_job` refer to, in an order that nobody
-chooses, and this check waits for a plain `FOR UPDATE` but not for these. Only `prune` takes that: it deletes the rows.
+chooses, and this check waits for a plain `FOR UPDATE` but not for these. Only `retention` takes that: it deletes rows.
 
 By bots: take_turn (`turn`), and as turns with one report (`reports`): claim, start, heartbeat, complete, fail,
 hand_back. Of a bot's process (`processes`): hello, see, restart, take_restart. By operators and the sweep (`moves`):
 release, cancel, retry, accept, prioritise, expire, give_up, flag. Of bots (`holders`): regrade, quarantine, mark_down.
-Of the sweep: check_leases, schedule_checks (`leases`), prune (`retention`).
+Of the sweep: check_leases, schedule_checks (`leases`). What deletes jobs (`retention`): prune, and delete by operators.
 """
 
 from jobs.lifecycle.holders import Health, holding, lock_bots, mark_down, quarantine, regrade, regrade_locked
@@ -18,14 +18,14 @@ from jobs.lifecycle.leases import LeaseCheck, check_leases, schedule_checks
 from jobs.lifecycle.moves import accept, cancel, expire, flag, give_up, prioritise, release, retry
 from jobs.lifecycle.processes import hello, restart, see, take_restart
 from jobs.lifecycle.reports import claim, complete, fail, hand_back, heartbeat, start
-from jobs.lifecycle.retention import prune
+from jobs.lifecycle.retention import delete, prune
 from jobs.lifecycle.turn import TurnRequest, TurnRow, take_turn, take_turn_on_loop, turn_request
 from jobs.lifecycle.values import SWEEP, By, Change, Claimed, ClaimRequest, Outcome, Renewed, Report
 
 __all__ = [
     "SWEEP", "By", "Change", "ClaimRequest", "Claimed", "Health", "LeaseCheck", "Outcome", "Renewed", "Report",
-    "TurnRequest", "TurnRow", "accept", "cancel", "check_leases", "claim", "complete", "expire", "fail", "flag",
-    "give_up", "hand_back", "heartbeat", "hello", "holding", "lock_bots", "mark_down", "prioritise", "prune",
+    "TurnRequest", "TurnRow", "accept", "cancel", "check_leases", "claim", "complete", "delete", "expire", "fail",
+    "flag", "give_up", "hand_back", "heartbeat", "hello", "holding", "lock_bots", "mark_down", "prioritise", "prune",
     "quarantine", "refusals", "regrade", "regrade_locked", "release", "restart", "retry", "schedule_checks", "see",
     "start", "take_restart", "take_turn", "take_turn_on_loop", "turn_request",
 ]  # fmt: skip

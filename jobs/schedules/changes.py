@@ -97,7 +97,7 @@ def pause(name: str, *, until: datetime | None = None, reason: str = "", by: Who
     """Make no jobs until `until`, or until it is resumed. Moments in between are skipped."""
     with _locked(name) as schedule:
         if until is not None and until <= _now(schedule):
-            raise Invalid("until: a moment that is still to come.")
+            raise Invalid.about("until", "a moment that is still to come.")
         firing.settle(schedule)
         _set(schedule, Act.PAUSE, by, reason, paused=True, paused_until=until, pause_reason=reason)
     return schedule

@@ -1,4 +1,4 @@
-"""Update the health and status of bots in a sweep: regrade unwell ones whose grade may differ, set unseen ones down.
+"""Update the health and status of bots in a sweep: regrade stuck ones whose grade may differ, set unseen ones down.
 
 A bot that stays stuck on its job costs a look at that job. Its row is written when its grade changes, and for the
 figures in its reason when its job's age has grown by a ninth.

@@ -16,6 +16,7 @@ from psycopg_pool import PoolTimeout
 
 from jobsite.lib import log_context, permissions, refusals
 from jobsite.lib.errors import JobsiteError, MethodNotAllowed
+from jobsite.lib.plain_text import in_page
 from jobsite.lib.problems import PREFIX
 from jobsite.lib.strict_json import unkeepable
 
@@ -27,7 +28,10 @@ RETRY_AFTER = 5
 
 
 class ConsoleMiddleware:
-    """Refuse addresses that no page can have, and turn errors of the database and wrong methods into pages."""
+    """Refuse addresses that no page can have, and turn errors of the database and wrong methods into pages.
+
+    What strangers wrote acts on no page, whichever template shows it.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -41,6 +45,10 @@ class ConsoleMiddleware:
         response = self.get_response(request)
         if response.status_code == 405 and not request.path_info.startswith(PREFIX):
             return not_allowed(request, response)
+        if not response.streaming and response.get("Content-Type", "").startswith("text/html"):
+            shown = in_page(text := response.content.decode())
+            if shown != text:
+                response.content = shown.encode()
         return response
 
     def process_exception(self, request: HttpRequest, exc: Exception) -> HttpResponse | None:

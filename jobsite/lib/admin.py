@@ -1,6 +1,6 @@
 """Share base classes and texts among the admin pages of all apps."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from django.contrib import admin, messages
@@ -16,6 +16,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
 
+from jobsite.lib.names import fault
 from jobsite.lib.strict_json import unkeepable
 
 #: What the admin's filters append to the name of a field: any, one by date, and the date hierarchy.
@@ -25,6 +26,20 @@ FILTER_SUFFIXES, DATE_SUFFIXES, HIERARCHY_SUFFIXES = ("exact", "isnull"), ("gte"
 def count_of(n: int, singular: str, plural: str = "") -> str:
     """Format a count: `1 bot`, `2 bots`."""
     return f"{n} {singular if n == 1 else plural or singular + 's'}"
+
+
+def checks_names(form: Any, fields: Collection[str]) -> Any:
+    """The form with the rule of names for these fields where they are new. A name that is there may stay."""
+
+    def clean(self: Any) -> Any:
+        cleaned = super(checked, self).clean()
+        for name in fields:
+            if name in self.changed_data and (message := fault(self.cleaned_data.get(name) or "")):
+                self.add_error(name, message)
+        return cleaned
+
+    checked = type(form)(form.__name__, (form,), {"clean": clean, "__module__": form.__module__})
+    return checked
 
 
 class GuardedLookups(admin.ModelAdmin):

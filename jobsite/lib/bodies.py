@@ -17,8 +17,9 @@ from jobsite.lib import errors
 #: How much of a body that is too long is read and discarded. A client writes all of its body before it reads, so it
 #: would not see the answer if the connection were closed before. With more than this beyond the limit, it does not.
 SPARE_BYTES = 4 * 1024 * 1024
-#: The content types that mean one job a line.
+#: The content types that mean one job a line: as JSON, and as a table under a heading.
 NDJSON = ("application/x-ndjson", "application/ndjson")
+CSV = ("text/csv", "text/tab-separated-values")
 #: Under this name an environ says that `wsgi.input` has the body from its first to its last byte.
 WHOLE = "jobsite.body_is_whole"
 #: Under this name an environ has the error with which its request is to be refused.
@@ -27,16 +28,16 @@ REFUSED = "jobsite.refused"
 CALLS = "/api/"
 
 
-def is_ndjson(request: HttpRequest) -> bool:
-    """Say whether the body has one job a line."""
-    return is_stream(request.META)
+def content_type(environ: Mapping[str, Any]) -> str:
+    """Return the content type of the body, without its parameters."""
+    return str(environ.get("CONTENT_TYPE") or "").partition(";")[0].strip().lower()
 
 
 def is_stream(environ: Mapping[str, Any]) -> bool:
     """Say whether the body is read while it comes, because it may be larger than memory."""
     if not str(environ["PATH_INFO"]).endswith("/jobs/bulk"):
         return False
-    return str(environ.get("CONTENT_TYPE") or "").partition(";")[0].strip().lower() in NDJSON
+    return content_type(environ) in (*NDJSON, *CSV)
 
 
 def longest(environ: Mapping[str, Any]) -> int:
@@ -59,7 +60,7 @@ def announced(environ: Mapping[str, Any], most: int) -> int:
     try:
         length = int(environ.get("CONTENT_LENGTH") or 0)
     except ValueError:
-        raise errors.BadRequest("Content-Length is not a number.") from None
+        raise errors.BadRequest("Content-Length is not a number.", field="Content-Length") from None
     if length > most:
         raise errors.TooLarge(f"The body has {length} bytes; this call takes at most {most}.")
     return max(0, length)
@@ -176,7 +177,7 @@ def lines_of(request: HttpRequest, *, counted: bool) -> Readable:
     chunked, source = is_chunked(request.META), request.META["wsgi.input"]
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("gzip", "identity", ""):
-        raise errors.BadRequest("Content-Encoding: only gzip is understood.")
+        raise errors.BadRequest("Content-Encoding: only gzip is understood.", field="Content-Encoding")
     if chunked and encoding != "gzip" and not counted:
         raise errors.LengthRequired(
             "A body in chunks ends like a broken connection. Say how many jobs are in it (?count=…), send it with a "
@@ -190,14 +191,14 @@ def lines_of(request: HttpRequest, *, counted: bool) -> Readable:
 class _NotRead(BodyModel):
     @classmethod
     def get_request_data(cls, request: HttpRequest, api: Any, path_params: Any) -> Any:
-        if not is_ndjson(request):
+        if not is_stream(request.META):
             return super().get_request_data(request, api, path_params)
         # The only field, as a value that needs no validation.
         ((name, field),) = cls.model_fields.items()
         return {name: cast(Any, field.annotation).model_construct()}
 
 
-class _UnlessNdjson(Body):  # type: ignore[misc]  # ninja's own kinds of parameters are made in this way
+class _UnlessStream(Body):  # type: ignore[misc]  # ninja's own kinds of parameters are made in this way
     _model = _NotRead
 
     @classmethod
@@ -205,5 +206,5 @@ class _UnlessNdjson(Body):  # type: ignore[misc]  # ninja's own kinds of paramet
         return "body"
 
 
-#: A JSON body as a parameter. When the body is NDJSON, it is not read and the parameter is empty.
-UNLESS_NDJSON: Any = _UnlessNdjson(...)
+#: A JSON body as a parameter. When the body is a stream, it is not read and the parameter is empty.
+UNLESS_STREAM: Any = _UnlessStream(...)

@@ -21,10 +21,21 @@ class Buckets:
     def take(self, name: Hashable, now: float) -> int:
         """Take one call of `name`. Returns 0, or after how many seconds to try again."""
         with self._lock:
-            left, at = self._buckets.get(name, (self._burst, now))
-            left = min(self._burst, left + (now - at) * self._rate)
+            left = self._left(name, now)
             self._buckets[name] = (left - 1 if left >= 1 else left, now)
             self._buckets.move_to_end(name)
             if len(self._buckets) > self._most:
                 self._buckets.popitem(last=False)
+        return self._wait(left)
+
+    def wait(self, name: Hashable, now: float) -> int:
+        """Return what `take` would, and take nothing."""
+        with self._lock:
+            return self._wait(self._left(name, now))
+
+    def _left(self, name: Hashable, now: float) -> float:
+        left, at = self._buckets.get(name, (self._burst, now))
+        return min(self._burst, left + (now - at) * self._rate)
+
+    def _wait(self, left: float) -> int:
         return 0 if left >= 1 else max(1, math.ceil((1 - left) / self._rate))

@@ -2,7 +2,22 @@
 
 from datetime import UTC, datetime
 
+from django.core.exceptions import ValidationError
 from django.db import connection
+
+#: The years between which moments that people and programs give must be. Others exist not in every time zone.
+YEARS = (1970, 9000)
+
+
+def is_usable(at: datetime) -> bool:
+    """Say whether a moment that somebody gave can be stored, compared and shown in every time zone."""
+    return YEARS[0] < at.year < YEARS[1]
+
+
+def check_usable(at: datetime | None) -> None:
+    """Check a moment in a form or command. ValidationError for one that is not usable."""
+    if at is not None and not is_usable(at):
+        raise ValidationError(f"Use a time between the years {YEARS[0]} and {YEARS[1]}.")
 
 
 def database_now() -> datetime:

@@ -1,5 +1,6 @@
 """Define the errors that any call can end with: code, HTTP status and title of each. Pure."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
@@ -18,7 +19,18 @@ class JobsiteError(Exception):
         self.extra = extra
 
 
-class BadRequest(JobsiteError):
+class Faulty(JobsiteError):
+    """What was sent is not right, or not for now. `errors` lists `{field, message}`: about `field`, or those given."""
+
+    #: The field that the error is about, where none is named.
+    field = "body"
+
+    def __init__(self, detail: str, *, field: str = "", **extra: Any) -> None:
+        extra.setdefault("errors", [{"field": field or self.field, "message": detail}])
+        super().__init__(detail, **extra)
+
+
+class BadRequest(Faulty):
     """The body is not JSON in UTF-8."""
 
     code, status, title = "bad_request", 400, "The request cannot be read"
@@ -72,10 +84,21 @@ class TooLarge(JobsiteError):
     code, status, title = "too_large", 413, "Too large"
 
 
-class Invalid(JobsiteError):
-    """A field is missing, of the wrong type, too long or unknown. `errors` lists `{field, message}`."""
+class Invalid(Faulty):
+    """A field is missing, of the wrong type, too long or unknown."""
 
     code, status, title = "invalid", 422, "A field is not valid"
+
+    @classmethod
+    def about(cls, field: str, message: str) -> "Invalid":
+        """The error of one field, or of one parameter of a query."""
+        return cls.about_fields({field: [message]})
+
+    @classmethod
+    def about_fields(cls, faults: Mapping[str, Iterable[str]]) -> "Invalid":
+        """The error of these fields, each with its messages, as Django's forms and models have them."""
+        errors = [{"field": field, "message": " ".join(messages)} for field, messages in faults.items()]
+        return cls("; ".join(f"{error['field']}: {error['message']}" for error in errors), errors=errors)
 
 
 class TooMany(JobsiteError):
@@ -88,10 +111,11 @@ class TooMany(JobsiteError):
         self.retry_after = retry_after
 
 
-class TooSlow(JobsiteError):
+class TooSlow(Faulty):
     """The database took too long to find what was asked for. Ask for less."""
 
     code, status, title = "too_slow", 400, "This takes too long"
+    field = "query"
 
 
 class ServerError(JobsiteError):

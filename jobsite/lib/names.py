@@ -1,4 +1,7 @@
-"""Decide what a name may be: of bots, their processes, kinds, channels and keys, wherever it is entered."""
+"""Decide what a name may be: of bots, their processes, kinds, keys, channels and people, wherever it is entered."""
+
+import csv
+from collections.abc import Iterable
 
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
@@ -27,6 +30,23 @@ def check_name(text: str) -> None:
     """Check the field `name` of a model, in its `clean`. ValidationError for a name that may not be."""
     if message := fault(text):
         raise ValidationError({"name": message})
+
+
+def names_in(text: str) -> list[str]:
+    """Split a list of names at its commas. One that has a comma or a quote stands in quotes, as in CSV.
+
+    ValueError, as a sentence, for quotes that do not match.
+    """
+    try:
+        cells = next(csv.reader([text], skipinitialspace=True, strict=True), [])
+    except csv.Error:
+        raise ValueError('Close each quote: one name, "another, with a comma".') from None
+    return [name for cell in cells if (name := cell.strip())]
+
+
+def names_out(names: Iterable[str]) -> str:
+    """Write names as `names_in` reads them."""
+    return ", ".join(f'"{name.replace(chr(34), chr(34) * 2)}"' if set(name) & set(',"\r\n') else name for name in names)
 
 
 def header_fault(text: str) -> str:

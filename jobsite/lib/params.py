@@ -1,10 +1,14 @@
 """Check the values of a path and of a query."""
 
-from collections.abc import Collection
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import wraps
+from typing import Any, TypeVar
 
 from django.http import HttpRequest
 from django.utils.dateparse import parse_datetime
+from ninja.operation import Operation
+from ninja.utils import contribute_operation_callback
 from pydantic import BaseModel, ConfigDict
 
 from jobsite.lib import log_context
@@ -39,35 +43,75 @@ def bot_id_in(text: str) -> int:
     return id_in(text, "bot")
 
 
-def only_known(request: HttpRequest, known: Collection[str]) -> None:
-    """Raise Invalid if the query has a parameter that the call does not know."""
-    unknown = sorted(set(request.GET) - set(known))
-    if unknown:
-        name = unknown[0][:100]
-        raise Invalid(f"{name}: there is no such filter; there are {', '.join(known)}.")
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def takes(*names: str) -> Callable[[View], View]:
+    """Declare which parameters the query of a call of the API may have. All others are refused."""
+
+    def declare(view: View) -> View:
+        view.takes = names  # type: ignore[attr-defined]
+        contribute_operation_callback(view, document)
+        return view
+
+    def document(operation: Operation) -> None:
+        extra = operation.openapi_extra = dict(operation.openapi_extra or {})
+        described = list(extra.get("parameters", ()))
+        new = set(names) - {parameter["name"] for parameter in described}
+        text = {"in": "query", "schema": {"type": "string"}}
+        extra["parameters"] = described + [{"name": name, **text} for name in names if name in new]
+
+    return declare
+
+
+def refuses_unknown(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a call of the API: Invalid, before anything is done, for a parameter that it does not take."""
+    known: tuple[str, ...] = getattr(view, "takes", ())
+
+    @wraps(view)
+    def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        if unknown := sorted(set(request.GET) - set(known)):
+            there = f"there are {', '.join(known)}" if known else "this call has none"
+            raise Invalid.about(unknown[0][:100], f"there is no such parameter; {there}.")
+        return view(request, *args, **kwargs)
+
+    return wrapper
 
 
 def text_in(request: HttpRequest, name: str, most: int) -> str:
     """Read a text from the query; empty when there is none. Invalid, which names it, when it cannot be stored."""
     text = request.GET.get(name, "")
     if len(text) > most or "\0" in text:
-        raise Invalid(f"{name}: at most {most} characters, and no NUL.")
+        raise Invalid.about(name, f"at most {most} characters, and no NUL.")
     return text
 
 
 def moment_in(request: HttpRequest, name: str) -> datetime | None:
     """Read a moment in ISO 8601 with its offset from the query. Invalid, which names it, otherwise."""
-    text = request.GET.get(name)
+    text = request.GET.get(name, "")
+    # A plus sign that was not encoded arrives as a space.
+    return moment_of(text.replace(" ", "+", 1) if "T" in text else text, name)
+
+
+def period_in(request: HttpRequest) -> tuple[datetime | None, datetime | None]:
+    """Read `since` and `until` from the query. Invalid, which names one, for no moments, and for a wrong order."""
+    since, until = moment_in(request, "since"), moment_in(request, "until")
+    if since and until and until < since:
+        raise Invalid.about("until", "a time after `since`.")
+    return since, until
+
+
+def moment_of(text: str | None, name: str) -> datetime | None:
+    """Read a moment in ISO 8601 with its offset; None for an empty text. Invalid, which names `name`, otherwise."""
     if not text:
         return None
     try:
-        # A plus sign that was not encoded arrives as a space.
-        at = parse_datetime(text.replace(" ", "+", 1) if "T" in text else text)
+        at = parse_datetime(text)
         if at is not None and at.tzinfo is not None:
             return at.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    raise Invalid(f"{name}: a time in ISO 8601 with its offset, such as 2026-11-05T09:00:00Z.")
+    raise Invalid.about(name, "a time in ISO 8601 with its offset, such as 2026-11-05T09:00:00Z.")
 
 
 def integer(request: HttpRequest, name: str, default: int, most: int) -> int:
@@ -76,5 +120,5 @@ def integer(request: HttpRequest, name: str, default: int, most: int) -> int:
     if text is None or text == "":
         return default
     if not (text.isascii() and text.isdigit() and len(text) <= 19 and 1 <= int(text) <= most):
-        raise Invalid(f"{name}: a whole number from 1 to {most}.")
+        raise Invalid.about(name, f"a whole number from 1 to {most}.")
     return int(text)

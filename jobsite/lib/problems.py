@@ -153,7 +153,9 @@ class ApiMiddleware:
         if response.status_code == 405:
             return not_allowed(request, response)
         if response.status_code == 400:
-            return problem(errors.BadRequest("The request cannot be read. Check its Host header and its body."))
+            return problem(
+                errors.BadRequest("The request cannot be read. Check its Host header and its body.", field="Host")
+            )
         if response.status_code >= 500:
             return problem(errors.ServerError(FAILED))
         return response

@@ -40,7 +40,7 @@ def loads(text: bytes) -> Any:
         if fault is not None and fault.deep:
             raise BadRequest(f"The JSON is nested deeper than {MAX_DEPTH} levels.")
         if fault is not None:
-            raise _invalid(fault.place or "body", fault.message)
+            raise Invalid.about(fault.place or "body", fault.message)
     return value
 
 
@@ -86,7 +86,7 @@ def check_json(value: Any, field: str, max_bytes: int) -> None:
     fault = first_fault(value, max_bytes)
     if fault is not None:
         separator = "" if not fault.place or fault.place.startswith("[") else "."
-        raise _invalid(f"{field}{separator}{fault.place}", fault.message)
+        raise Invalid.about(f"{field}{separator}{fault.place}", fault.message)
 
 
 @dataclass(frozen=True)
@@ -96,10 +96,6 @@ class _Fault:
     place: str
     message: str
     deep: bool = False
-
-
-def _invalid(field: str, message: str) -> Invalid:
-    return Invalid(f"{field}: {message}", errors=[{"field": field, "message": message}])
 
 
 def _no_constant(name: str) -> Any:

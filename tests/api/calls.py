@@ -56,6 +56,7 @@ CALLS = [
     Call("POST", "/jobs/{job_id}/retry", ("jobs.retry_job",), {}, failed=True),
     Call("POST", "/jobs", ("jobs.add_job",), {"kind": "sum"}, 201),
     Call("POST", "/jobs/bulk", ("jobs.add_job",), {"jobs": [{"kind": "sum"}]}, 201),
+    Call("POST", "/jobs/delete", ("jobs.delete_job",), {"filter": {"kind": "sum", "status": "pending"}}),
     Call("GET", "/jobs", ("jobs.view_job",)),
     Call("GET", "/jobs/{job_id}", ("jobs.view_job",)),
     Call("GET", "/jobs/{job_id}/events", ("jobs.view_job",)),
@@ -100,6 +101,8 @@ def refused(answer: HttpResponse, status: int, code: str) -> dict[str, Any]:
     problem = answer.json()
     assert (problem["status"], problem["code"]) == (status, code), problem
     assert {"type", "title", "detail"} <= set(problem) and problem["title"] and problem["detail"]
+    if status in (400, 422):
+        assert problem["errors"] and all(error["field"] and error["message"] for error in problem["errors"]), problem
     return problem
 
 

@@ -29,6 +29,8 @@ REQUIRED = [call for call in POSTS if call.body]
 # --- What is wrong for each sort of field ---------------------------------------------------------------------
 
 HUGE = (2**31, 2**63, -(2**63) - 1, 10**100)
+#: What nothing is called: it cannot be seen, or changes the text around it.
+NO_NAMES = (" ", "\n", "a ", " a", "a\tb", "\x1b[2J", "a\x85b", "a\u202eb", "a\u200bb", "a\u00a0b")
 NO_CHARACTERS = ("a\0b", "\0", "\ud800", "b\udfffa")
 
 
@@ -84,10 +86,10 @@ WRONG: dict[str, dict[str, list[Any]]] = {
         + [[{"id": 1, "attempt": 1, "note": bad}] for bad in ("x" * (NOTE_LENGTH + 1), *NO_CHARACTERS)],
         "claim": [5, [], "all", {"limit": 0}, {"limit": MAX_CLAIM + 1}, {"wait": 31}, {"kinds": "sum"}, {"x": 1}],
     },
-    "POST /heartbeat": {"version": text(100, null=True)},
+    "POST /heartbeat": {"version": [*text(100, null=True), *NO_NAMES]},
     "POST /hello": {
         "instance": text(100, least=1),
-        "version": text(100, null=True),
+        "version": [*text(100, null=True), *NO_NAMES],
         "alone": YES_OR_NO,
         "holds": ["all", 5, {}, [1], [[]], [[1]], [[1, 2, 3]], [[1, 1]] * 10_001]
         + [[[bad, 1]] for bad in ("1", 1.5, True, None, 0, -1, 2**63, 10**100)]
@@ -113,8 +115,17 @@ WRONG: dict[str, dict[str, list[Any]]] = {
         "jobs": [None, 5, "a", {}, [], [5], [None], [[]], [{}], [{"kind": "sum"}] * (MAX_BULK + 1)]
         + [[{"kind": "sum"}, {"kind": bad}] for bad in KIND],
     },
+    "POST /jobs/delete": {
+        "filter": [None, 5, [], "sum", {}, {"kind": 5}, {"kind": [None]}, {"status": "lost"}, {"payload": []}, {"x": 1}]
+        + [{"key": [bad]} for bad in ("", "x" * (KEY_LENGTH + 1), *NO_CHARACTERS)]
+        + [{"created_before": bad} for bad in TIME],
+        "dry_run": YES_OR_NO,
+        "most": whole(1, 10_000),
+        "cursor": [5, "x", "", "-1", "9" * 19, "\0"],
+        **REASON,
+    },
     "POST /bots": {
-        "name": [*text(NAME_LENGTH, least=1), " ", "\n"],
+        "name": [*text(NAME_LENGTH, least=1), *NO_NAMES],
         "kinds": kind_names(),
         "capacity": whole(1, MAX_CLAIM, null=True),
         "expected": YES_OR_NO,

@@ -11,6 +11,7 @@ from jobsite import entry
 from jobsite.lib.buckets import Buckets
 from jobsite.rates import BURST_SECONDS, Rates
 from tests.api.calls import refused, send
+from tests.cast import bot_named
 from tests.served import served
 
 
@@ -66,13 +67,28 @@ def test_strangers_are_told_to_wait_and_bots_at_their_address_are_not(
 ) -> None:
     limited(0, 1)
     assert send(client, ada_token, "POST", "/claim", {}).status_code == 200
-    for n in range(BURST_SECONDS - 1):
+    for n in range(BURST_SECONDS):
         assert send(client, f"nobody-{n}", "POST", "/claim", {}).status_code == 401
     answer = send(client, "nobody", "POST", "/claim", {})
     refused(answer, 429, "too_many_requests")
     assert client.get("/admin/login/").status_code == 429
     assert send(client, ada_token, "POST", "/claim", {}).status_code == 200
     assert client.get("/livez").status_code == 200
+
+
+@pytest.mark.django_db
+def test_a_fleet_at_one_address_is_not_refused_when_the_process_starts(client: Client, limited: Any) -> None:
+    tokens = [str(bot_named(f"crawler-{n}").token) for n in range(BURST_SECONDS + 5)]  # type: ignore[attr-defined]
+    limited(0, 1)
+    assert {send(client, token, "POST", "/claim", {}).status_code for token in tokens} == {200}
+
+
+@pytest.mark.django_db
+def test_what_asks_for_no_token_is_counted_for_a_token_that_nobody_asked_about(client: Client, limited: Any) -> None:
+    limited(0, 1)
+    statuses = [send(client, "nobody", "GET", "/nowhere").status_code for _ in range(3 * BURST_SECONDS)]
+    assert statuses[0] == 404
+    assert 429 in statuses
 
 
 @pytest.mark.django_db

@@ -14,7 +14,7 @@ from django.utils.timezone import is_naive, make_aware
 from bots import roster
 from bots.acts import SCOPES
 from bots.models import ApiKey
-from jobsite.lib.clock import database_now
+from jobsite.lib.clock import check_usable, database_now
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -45,11 +45,13 @@ class Command(BaseCommand):
         given: dict[str, Any] = {"name": name, "kinds": kinds, "verbs": verbs, "read_only": read_only}
         given["expires_at"] = _moment(expires) if expires else None
         try:
-            ApiKey(**given).clean_fields(exclude=["user", "prefix", "digest"])
+            key = ApiKey(**given)
+            key.clean_fields(exclude=["user", "prefix", "digest"])
+            key.clean()
         except ValidationError as error:
             raise CommandError("; ".join(f"--{f}: {' '.join(m)}" for f, m in error.message_dict.items())) from None
-        _, key = roster.create_key(user, **given)
-        self.stdout.write(key)
+        _, text = roster.create_key(user, **given)
+        self.stdout.write(text)
 
 
 def _listed(groups: list[str]) -> list[str]:
@@ -69,7 +71,8 @@ def _moment(text: str) -> datetime:
             if parsed is None:
                 raise ValueError
             at = make_aware(parsed) if is_naive(parsed) else parsed
-    except (ValueError, OverflowError):
+        check_usable(at)
+    except (ValueError, OverflowError, ValidationError):
         raise CommandError("--expires: give a date (2027-01-31), a time (2027-01-31T12:00Z), or 90d or 12h.") from None
     if at <= now:
         raise CommandError("--expires: this moment has passed.")

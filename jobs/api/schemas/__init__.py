@@ -28,6 +28,8 @@ from jobs.api.schemas.jobs import (
     BulkIn,
     BulkOut,
     ChangeOut,
+    DeletedOut,
+    DeleteIn,
     EventOut,
     EventsOut,
     EvidenceOut,
@@ -68,7 +70,8 @@ from jobs.api.schemas.schedules import (
 __all__ = [
     "ERROR_LENGTH", "MAX_BULK", "MAX_KINDS", "Attempt", "BadLineOut", "BotChangeOut", "BotHeartbeatIn",
     "BotHeartbeatOut", "BotIn", "BotOut", "BotsOut", "BulkIn", "BulkOut", "ChangeOut", "ClaimIn", "ClaimOut",
-    "CompleteIn", "CompleteItem", "EventOut", "EventsOut", "EvidenceOut", "ExchangeIn", "ExchangeOut", "ExpectIn",
+    "CompleteIn", "CompleteItem", "DeleteIn", "DeletedOut",
+    "EventOut", "EventsOut", "EvidenceOut", "ExchangeIn", "ExchangeOut", "ExpectIn",
     "ExplainedOut", "FailIn", "FailItem", "HeartbeatIn", "HeartbeatItem", "HelloIn", "HelloOut", "JobId", "JobOut",
     "JobsOut", "Kind", "LeaseIn", "LeaseOut", "NewBotOut", "OccurrenceOut", "OccurrencesOut", "PauseScheduleIn",
     "PreviewOut", "Problem", "ReasonIn", "RejectedOut", "ReleaseIn", "RenewedOut", "ReportOut", "ScheduleChangeOut",

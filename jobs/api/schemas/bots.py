@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from bots.models import MAX_CLAIM, NAME_LENGTH
 from bots.states import BotStatus, HealthStatus
-from jobs.api.schemas.fields import MAX_KINDS, Instance, Kind, Lease
+from jobs.api.schemas.fields import MAX_KINDS, Instance, Kind, Lease, Version
 from jobs.api.schemas.jobs import JobOut, ReasonIn
 from jobsite.lib.params import Input
 
@@ -19,12 +19,12 @@ class ExpectIn(ReasonIn):
 
 
 class BotHeartbeatIn(Input):
-    version: str | None = Field(None, max_length=100)
+    version: Version | None = None
 
 
 class HelloIn(Input):
     instance: Instance
-    version: str | None = Field(None, max_length=100)
+    version: Version | None = None
     alone: bool = True
     holds: list[Lease] | None = Field(
         None, max_length=MAX_HOLDS, description="For a process that goes on: the leases it knows of."

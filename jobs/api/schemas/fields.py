@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from bots.models import NAME_LENGTH
-from jobsite.lib.names import KIND_PATTERN, header_fault
+from jobsite.lib.names import KIND_PATTERN, fault, header_fault
 from jobsite.lib.params import MAX_ID
 
 #: The most jobs one bulk call takes.
@@ -27,6 +27,13 @@ def _instance(text: str) -> str:
     return text
 
 
+def _name(text: str) -> str:
+    if message := fault(text):
+        raise PydanticCustomError("name", "{fault}", {"fault": message})
+    return text
+
+
+Version = Annotated[str, Field(max_length=100), AfterValidator(_name)]
 Instance = Annotated[str, Field(min_length=1, max_length=INSTANCE_LENGTH), AfterValidator(_instance)]
 Kind = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH, pattern=KIND_PATTERN.replace(r"\Z", "$"))]
 Attempt = Annotated[int, Field(ge=1, le=2**31 - 1, description="The attempt, as the claim gave it.")]

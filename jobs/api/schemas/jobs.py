@@ -1,15 +1,19 @@
 """What producers and operators send and get about jobs."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from django.conf import settings
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
-from jobs.api.schemas.fields import MAX_BULK, Attempt
+from jobs.api.schemas.fields import MAX_BULK, MAX_KINDS, Attempt, JobId, Kind
 from jobs.bounds import REASON_LENGTH
-from jobs.enqueue.new_job import JobIn
+from jobs.enqueue.new_job import JobIn, Key, Moment
 from jobs.states import JobStatus
+from jobsite.lib.names import names_in
 from jobsite.lib.params import Input
+from jobsite.lib.strict_json import first_fault
 
 
 class ReleaseIn(Input):
@@ -21,6 +25,53 @@ class ReleaseIn(Input):
 
 class ReasonIn(Input):
     reason: str = Field("", max_length=REASON_LENGTH)
+
+
+def _several(value: Any) -> Any:
+    # As in a query: `sum,mail`.
+    try:
+        return names_in(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise PydanticCustomError("names", "{fault}", {"fault": str(error)}) from None
+
+
+def _stored(value: Any) -> Any:
+    if fault := first_fault(value, settings.MAX_PAYLOAD_BYTES):
+        raise PydanticCustomError("json", "{fault}", {"fault": fault.message})
+    return value
+
+
+Status = Annotated[JobStatus, Field(strict=False)]
+
+
+class FilterIn(Input):
+    """Jobs by all of these conditions. Several values: a list, or with commas between."""
+
+    ids: list[JobId] = Field(default_factory=list, max_length=1000)
+    kind: Annotated[list[Kind], BeforeValidator(_several)] = Field(default_factory=list, max_length=MAX_KINDS)
+    status: Annotated[list[Status], BeforeValidator(_several)] = Field(default_factory=list, max_length=len(JobStatus))
+    key: Annotated[list[Key], BeforeValidator(_several)] = Field(default_factory=list, max_length=1000)
+    payload: Annotated[dict[str, Any], AfterValidator(_stored)] = Field(
+        default_factory=dict, description="What the payload contains."
+    )
+    created_before: Moment | None = None
+    finished_before: Moment | None = None
+
+
+class DeleteIn(ReasonIn):
+    filter: FilterIn
+    dry_run: bool = False
+    most: int = Field(1000, ge=1, le=10_000)
+    cursor: str | None = Field(None, pattern="^[0-9]{1,18}$")
+
+
+class DeletedOut(BaseModel):
+    """How many jobs were deleted, or would be, and how many were left since a bot holds them."""
+
+    deleted: int
+    held: int
+    dry_run: bool
+    next_cursor: str | None
 
 
 class BulkIn(Input):

@@ -1,6 +1,6 @@
--- Outdated: unwell bots that hold jobs and are to be graded again, by id: those that this sweep has not graded, unless
--- the job that each is stuck on still has the same grade, and was graded when its age was nine tenths of what it is.
--- Its age is that of the signal past its limit (bots/health.py), silent before overdue.
+-- Outdated: bots that are not healthy, hold jobs and are to be graded again, by id: those that this sweep has not
+-- graded, unless the job that each is stuck on still has the same grade, and was graded when its age was nine tenths of
+-- what it is. Its age is that of the signal past its limit (bots/health.py), silent before overdue.
 SELECT b.id
 FROM bots_bot b
 WHERE b.health_status IN ('potentially_stuck', 'unhealthy')

@@ -9,6 +9,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def _digest(options: dict[str, Any]) -> str:
     digest = hashlib.sha256(repr(settings.STORAGES["staticfiles"]).encode())
     digest.update(repr(sorted(options["ignore_patterns"])).encode())
     for finder in get_finders():
-        for name, storage in sorted(finder.list([]), key=lambda found: found[0]):
+        for name, storage in sorted(finder.list([]), key=itemgetter(0)):
             status = os.stat(storage.path(name))
             digest.update(f"{name}\0{storage.path(name)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
     return digest.hexdigest()

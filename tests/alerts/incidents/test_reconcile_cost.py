@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 #: A pass over a house in order: its transaction, its lock, and a question for each cause.
 CALM = 12
 #: A pass that opens an incident with all its bots, and one over it while it lasts.
-OPENING, LASTING = 27, 22
+OPENING, LASTING = 28, 23
 
 STUCK = """
     UPDATE bots_bot b
