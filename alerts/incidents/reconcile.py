@@ -164,7 +164,8 @@ def _resolved_recently(now: datetime, new: list[Finding]) -> dict[tuple[str, str
         about__in={finding.about for finding in new},
     )
     wanted = {(finding.cause, finding.about) for finding in new}
-    rows = sorted(_locked_by_us(recent)[0], key=lambda incident: (incident.resolved_at, incident.pk))
+    # One that somebody keeps locked stays as it is, and another opens.
+    rows = recent.order_by("resolved_at", "pk").select_for_update(no_key=True, skip_locked=True)
     return {(i.cause, i.about): i for i in rows if (i.cause, i.about) in wanted}
 
 

@@ -1,5 +1,6 @@
 """Through a PgBouncer in transaction mode everything works without a setting."""
 
+import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Iterator
@@ -122,5 +123,5 @@ def test_the_listener_polls(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
         waiter = waiting.waiters.enter(None)
         assert waiter is not None
         stack.callback(waiting.waiters.leave, waiter, got_job=False)
-        assert waiter.woken.wait(PATIENCE)
+        assert asyncio.run(waiter.woken.wait(PATIENCE))
     assert any("set LISTEN_DATABASE_URL" in line for line in lines)

@@ -1,5 +1,6 @@
 """A database that falls silent is noticed, on each connection; one that is only slow is waited for."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -176,7 +177,7 @@ def test_the_listener_notices_it(passing: Relay, impatient: None, monkeypatch: p
     waiter = waiting.waiters.enter(None)
     assert waiter is not None
     # It listens.
-    assert waiter.woken.wait(PATIENCE)
+    assert asyncio.run(waiter.woken.wait(PATIENCE))
     passing.fall_silent()
     assert noticed.wait(PATIENCE)
     passing.speak()
