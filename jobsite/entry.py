@@ -64,8 +64,7 @@ class Entry:
                 answer = in_thread(_take(environ, asked, InThread()))
             if answer is None:
                 return self._by_django(request, start_response)
-            request.answered(answer.status)
-            waiting.release_connection()
+            request.answered(answer.status, in_thread=True)
         status, headers, body = request.completed(answer)
         start_response(status, headers)
         return [body]
@@ -94,9 +93,7 @@ class Entry:
             return start_response(line, _completed(headers, request.asked), *failed)
 
         body = self._django(request.asked, start)
-        request.answered(status)
-        # As Django does at the end of a request.
-        waiting.release_connection()
+        request.answered(status, in_thread=True)
         return body
 
 
@@ -125,10 +122,13 @@ class _Request:
         self._place.__exit__(*error)
         self._logged.__exit__(*error)
 
-    def answered(self, status: int) -> None:
+    def answered(self, status: int, *, in_thread: bool = False) -> None:
         """Do what follows an answer. The call was carried out: its answer must go out, whatever fails here."""
         try:
             _count(self.asked, status, self._began, self._context)
+            if in_thread:
+                # As Django does at the end of a request.
+                waiting.release_connection()
         except Exception:
             log.exception("a request was answered, and could not be counted or logged")
 
@@ -163,13 +163,13 @@ def _completed(headers: list[tuple[str, str]], environ: WSGIEnvironment) -> list
     page = any(name.lower() == "content-type" and value.startswith("text/html") for name, value in headers)
     if not page:
         headers = [(name, value) for name, value in headers if name != POLICY]
-    return [*headers, *_missing(tuple([name for name, _ in headers]), turn.is_secure(environ), page)]
+    return [*headers, *_missing(tuple([name for name, _ in headers]), common_headers(turn.is_secure(environ), page))]
 
 
 @lru_cache(maxsize=1000)
-def _missing(names: tuple[str, ...], secure: bool, page: bool) -> tuple[tuple[str, str], ...]:
+def _missing(names: tuple[str, ...], common: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     given = {name.lower() for name in names}
-    return tuple([(name, value) for name, value in common_headers(secure, page) if name.lower() not in given])
+    return tuple([(name, value) for name, value in common if name.lower() not in given])
 
 
 @cache

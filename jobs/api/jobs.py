@@ -89,7 +89,7 @@ def jobs(request: HttpRequest) -> Any:
         if not kind:
             raise Invalid.about("key", "name its kind as well; another kind may have a job with the same key.")
         # The index of keys finds it; with the status or an order PostgreSQL might take another.
-        one = found.select_related("claimed_by").filter(kind=kind, key=key)
+        one = found.select_related("claimed_by").filter(kind=kind, key=key).order_by()
         return {"jobs": [job_out(job, user) for job in one if job.status in statuses], "next_cursor": None}
     selection = index_merge.select(found, statuses=statuses, kinds=kinds).between(before=page.cursor)
     ids = index_merge.ids(selection, page.reads)

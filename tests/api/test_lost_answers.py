@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from bots.models import AuditEntry, Bot
-from jobs.models import Job
+from jobs.models import Job, JobKind
 from jobs.states import JobStatus
 from tests.cast import enqueue_one, take_one
 from tests.far_side import an_incident
@@ -75,11 +75,12 @@ def test_a_new_job_whose_commit_was_not_answered_is_not_known_and_its_key_finds_
     assert Job.objects.count() == 1
 
 
-def test_a_new_job_that_was_lost_before_its_commit_is_not_there_and_the_answer_says_so(
+def test_whether_a_new_job_is_there_is_not_known_when_its_one_statement_has_no_answer(
     proxy: Proxy, olga_calls: httpx.Client
 ) -> None:
+    JobKind.objects.create(name="sum")
     cut = proxy.cut(b"INSERT INTO jobs_job ", done=False)
-    nothing_changed(olga_calls.post("/jobs", json={"kind": "sum"}))
+    not_known(olga_calls.post("/jobs", json={"kind": "sum"}))
     cut.wait()
     assert not Job.objects.exists()
 

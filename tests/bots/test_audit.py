@@ -25,7 +25,8 @@ def test_an_act_has_who_what_before_after_and_why(ada: Bot) -> None:
     entry = AuditEntry.objects.latest("id")
     assert (entry.by, entry.via, entry.key, entry.reason) == ("olga", "api", "jsk_abcdef", "too hot")
     assert (entry.verb, entry.object_type, entry.object_id, entry.object_name) == ("pause", "bot", str(ada.pk), "ada")
-    assert (entry.before, entry.after) == ({"paused": False}, {"paused": True})
+    assert entry.before == {"paused": False, "pause_reason": ""}
+    assert entry.after == {"paused": True, "pause_reason": "too hot"}
 
 
 @pytest.mark.django_db

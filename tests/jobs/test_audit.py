@@ -91,7 +91,8 @@ def test_the_log_is_read_newest_first_in_pages_by_filters(client: Client, ada: B
     assert [entry["verb"] for entry in rest["audit"]] == ["register"] and rest["next_cursor"] is None
     assert first["audit"][1] | {"id": 0, "at": ""} == {
         "id": 0, "at": "", "by": "olga", "via": "console", "key": "", "verb": "pause", "object": "bot",
-        "object_id": str(ada.pk), "object_name": "ada", "before": {"paused": False}, "after": {"paused": True},
+        "object_id": str(ada.pk), "object_name": "ada", "before": {"paused": False, "pause_reason": ""},
+        "after": {"paused": True, "pause_reason": "too hot"},
         "reason": "too hot", "request_id": "",
     }  # fmt: skip
 

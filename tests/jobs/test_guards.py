@@ -28,6 +28,8 @@ def run_sql(text: str, *params: object) -> None:
 
 def delete(row: Bot | JobKind) -> None:
     """As one would with psql: past Django's own rules."""
+    if isinstance(row, Bot):
+        run_sql("DELETE FROM bots_instance WHERE bot_id = %s", row.pk)
     run_sql(f"DELETE FROM {row._meta.db_table} WHERE {row._meta.pk.column} = %s", row.pk)
 
 

@@ -196,7 +196,7 @@ def test_a_sweep_with_nothing_due_reads_indexes_alone(history: Bot, fleet: None)
     with CaptureQueriesContext(connection) as queries:
         run.sweep()
     said = plans(queries)
-    assert len(said) == len(set(said)) == 6
+    assert len(said) == len(set(said)) == 7
     assert not re.search("Seq Scan on (jobs_job|jobs_jobevent|bots_bot) ", "".join(said.values()))
     assert sum("job_deadline" in text for text in said.values()) == 1
     assert sum("bot_unwell" in text for text in said.values()) == 3

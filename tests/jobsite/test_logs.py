@@ -24,6 +24,7 @@ from bots.models import ApiKey, Bot
 from jobs import lifecycle
 from jobs.api import bots, turn
 from jobs.lifecycle import By
+from jobs.turns import waiting
 from jobsite import entry, logs, metrics
 from jobsite.lib import log_context
 from tests.cast import enqueue_one, make_older, take_one
@@ -232,11 +233,18 @@ def test_a_claim_that_waits_for_jobs_is_not_slow(
     settings.SLOW_REQUEST = timedelta(microseconds=1)
     observed: list[float] = []
 
-    def an_hour(wait: Callable[[], Any]) -> Any:
-        log_context.bind(_waited=3600.0)
+    class AnHour:
+        def __enter__(self) -> None:
+            pass
+
+        def __exit__(self, *error: object) -> None:
+            log_context.bind(_waited=3600.0)
+
+    async def nothing_comes(*args: Any) -> Any:
         return None, True
 
-    monkeypatch.setattr(log_context, "waited", an_hour)
+    monkeypatch.setattr(log_context, "waiting", AnHour)
+    monkeypatch.setattr(waiting, "poll", nothing_comes)
     monkeypatch.setattr(metrics, "observe", lambda method, route, status, seconds: observed.append(seconds))
     assert post(client, "/claim", ada_token, {"wait": 30}).status_code == 200
     assert lines() == []

@@ -14,7 +14,7 @@ from jobs.enqueue.files import BadLine
 from jobs.enqueue.load import load
 from jobs.enqueue.new_job import NewJob
 from jobs.models import Job, JobKind
-from jobs.turns import waiting
+from jobs.turns import notifications
 from jobsite.lib.errors import BadRequest
 from tests.cast import enqueue_one
 
@@ -154,7 +154,7 @@ def test_who_waits_for_jobs_is_told_of_those_that_are_new_and_due(
     if known:
         JobKind.objects.create(name="other")
     told = Counter[str]()
-    monkeypatch.setattr(waiting, "announce", told.update)
+    monkeypatch.setattr(notifications, "announce", told.update)
     later = datetime(2090, 1, 1, tzinfo=UTC)
     jobs = [NewJob("other", n) for n in range(3)] + [NewJob("sum", 3), NewJob("other", 4, run_at=later)]
     loads(jobs)

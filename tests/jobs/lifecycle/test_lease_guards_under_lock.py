@@ -129,7 +129,8 @@ def _rotate(bot: Bot) -> None:
 
 
 def _replace(bot: Bot) -> None:
-    Bot.objects.filter(pk=bot.pk).update(instance="second")
+    Bot.objects.filter(pk=bot.pk).update(instance="second", instances_changed_at=Now())
+    bot.instances.filter(name="first").update(ended_at=Now(), replaced_by="second")
 
 
 REPLACED = {_revoke: (401, "unauthorized"), _rotate: (401, "unauthorized"), _replace: (409, "instance_replaced")}

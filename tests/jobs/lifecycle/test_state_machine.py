@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
 
@@ -86,7 +86,9 @@ class Lifecycle(RuleBasedStateMachine):
         assert outcome.accepted == [lease.id]
         if verb in ("complete", "fail", "give up", "hand_back"):
             model.said[number] = verb
-        if verb in ("start", "heartbeat"):
+        if verb == "heartbeat":
+            return
+        if verb == "start":
             model.status = "processing"
         elif verb == "complete":
             model.end("succeeded")
@@ -140,5 +142,9 @@ class Lifecycle(RuleBasedStateMachine):
 
 @pytest.mark.django_db
 def test_the_lifecycle_does_as_the_model_says() -> None:
-    how = settings(max_examples=12, stateful_step_count=25, deadline=None, derandomize=True, database=None)
+    # A failure is printed as it was found: to make it smaller takes minutes, since each step asks the database.
+    phases = (Phase.explicit, Phase.generate)
+    how = settings(
+        max_examples=12, stateful_step_count=25, deadline=None, derandomize=True, database=None, phases=phases
+    )
     run_state_machine_as_test(Lifecycle, settings=how)
