@@ -118,6 +118,7 @@ class Bot(models.Model):
             # write within its page (HOT) only while no index depends on it, not even by its condition.
             models.Index(name="bot_unwell", fields=["health_status"], condition=Q(health_status__in=UNWELL)),
             models.Index(Coalesce("last_seen_at", "created_at"), name="bot_unseen"),
+            models.Index(name="bot_pause_ends", fields=["paused_until"], condition=Q(paused_until__isnull=False)),
             models.Index(name="bot_quarantined", fields=["quarantined_at"], condition=Q(quarantined_at__isnull=False)),
         ]
 
