@@ -137,6 +137,53 @@ WRONG: dict[str, dict[str, list[Any]]] = {
     "POST /bots/{bot_id}/restart": REASON,
     "POST /incidents/{incident_id}/acknowledge": {"remark": text(REMARK_LENGTH)},
 }
+SLOTS = ["all", 5, [], {"all": 1}, {"all": -1, "free": 0, "lost": 0}, {"all": "1", "free": 0, "lost": 0}]
+HOLDS = ["all", 5, {}, [1], [[]], [[1]]]
+NAMED = [5, True, [], {}, "x" * (NAME_LENGTH + 1)]
+WHY = [5, True, [], "x" * (REASON_LENGTH + 1)]
+MOMENT = ["tomorrow", True, [], "2026-01-01", "2026-13-01T00:00:00Z"]
+TIMING = {
+    "cron": [5, True, [], "x" * 201],
+    "every": ["x", [], 0, -1, 1.5, 10**100],
+    "time_zone": [5, True, [], "x" * 65],
+    "starts_at": MOMENT,
+    "ends_at": MOMENT,
+}
+#: What the calls of instances and of schedules refuse.
+WRONG_TOO: dict[str, dict[str, list[Any]]] = {
+    "POST /bots/{bot_id}/pause": {"instance": NAMED, "until": MOMENT},
+    "POST /bots/{bot_id}/resume": {"instance": NAMED},
+    "POST /bots/{bot_id}/restart": {"instance": NAMED},
+    "POST /claim": {"slots": SLOTS},
+    "POST /exchange": {"slots": SLOTS},
+    "POST /goodbye": {"instance": [5, True, [], "", "x" * 101]},
+    "POST /heartbeat": {"holds": HOLDS, "slots": SLOTS},
+    "POST /hello": {
+        "host": [5, True, [], "x" * 101],
+        "identity": [5, True, [], "x" * 101],
+        "kinds": ["sum", 5, {"a": 1}, [""], [5]],
+        "pid": ["1", 1.5, True, [], -1, 2**31],
+        "slots": SLOTS,
+    },
+    "POST /schedules/preview": TIMING,
+    "POST /schedules/{name}/pause": {"reason": WHY, "until": MOMENT},
+    "POST /schedules/{name}/resume": {"reason": WHY},
+    "POST /schedules/{name}/run": {"reason": WHY},
+    "POST /schedules/{name}/skip": {"reason": WHY},
+    "PUT /schedules/{name}": TIMING
+    | {
+        "catch_up": ["x", 5, [], None],
+        "catch_up_within": ["x", [], -1, 10**100],
+        "key": [5, True, [], "", "x" * (KEY_LENGTH + 1)],
+        "kind": [5, None, [], "", "no spaces", "x" * (NAME_LENGTH + 1)],
+        "overlap": ["x", 5, [], None],
+        "payload": ["x" * site.MAX_PAYLOAD_BYTES],
+        "priority": whole(-PRIORITY_LIMIT, PRIORITY_LIMIT),
+    },
+}
+for name, fields in WRONG_TOO.items():
+    WRONG[name] = WRONG.get(name, {}) | fields
+
 FIELDS = [(name, field) for name, fields in WRONG.items() for field in fields]
 
 Send = Callable[..., HttpResponse]

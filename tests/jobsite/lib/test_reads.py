@@ -67,7 +67,8 @@ def test_no_thread_watches_what_the_connection_watches_itself(short: None) -> No
         assert set(threading.enumerate()) == before
 
 
-def test_the_shorter_of_both_limits_holds(short: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_shorter_of_both_limits_holds(db: None, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.READ_SECONDS = 30
     monkeypatch.setattr(limits, "MAX_SECONDS", 0.1)
     asks = places.held_by(places.Caller(places.Kind.PERSON))
     with asks, reads.bounded(), pytest.raises(OperationalError) as refused:

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from django.db import connection, transaction
 
+from jobs.api.runners import in_thread
 from jobs.attempts import LAST_EPOCH
 from jobs.models import Job
 from jobs.sweep.run import sweep
@@ -118,7 +119,7 @@ def test_the_connection_that_listens_for_jobs_compares(transactional_db: None) -
     waiter = line.enter(None)
     assert waiter is not None
     # It is woken when the connection listens.
-    assert line.wait(waiter, PATIENCE)
+    assert in_thread(line.wait(waiter, PATIENCE))
     line.leave(waiter, got_job=False)
     line.close()
     line.join()

@@ -1,6 +1,5 @@
 """Through a PgBouncer in transaction mode everything works without a setting."""
 
-import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import pytest
 from django.db import connection, transaction
 
 from bots.models import Bot
+from jobs.api.runners import in_thread
 from jobs.models import Job
 from jobs.states import JobStatus
 from jobs.turns import waiting
@@ -123,5 +123,5 @@ def test_the_listener_polls(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
         waiter = waiting.waiters.enter(None)
         assert waiter is not None
         stack.callback(waiting.waiters.leave, waiter, got_job=False)
-        assert asyncio.run(waiter.woken.wait(PATIENCE))
+        assert in_thread(waiter.woken.wait(PATIENCE))
     assert any("set LISTEN_DATABASE_URL" in line for line in lines)

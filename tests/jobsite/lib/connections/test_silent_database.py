@@ -1,6 +1,5 @@
 """A database that falls silent is noticed, on each connection; one that is only slow is waited for."""
 
-import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from django.test import Client
 from psycopg.errors import QueryCanceled
 
 from bots.models import Bot
+from jobs.api.runners import in_thread
 from jobs.turns import waiting
 from jobsite.lib.connections import connection as connections
 from jobsite.lib.connections import limits, places, silence
@@ -177,7 +177,7 @@ def test_the_listener_notices_it(passing: Relay, impatient: None, monkeypatch: p
     waiter = waiting.waiters.enter(None)
     assert waiter is not None
     # It listens.
-    assert asyncio.run(waiter.woken.wait(PATIENCE))
+    assert in_thread(waiter.woken.wait(PATIENCE))
     passing.fall_silent()
     assert noticed.wait(PATIENCE)
     passing.speak()
