@@ -36,8 +36,6 @@ def _check_token(environ: dict[str, Any]) -> None:
         auth.either(turn.Envelope(environ))
     except Exception as error:
         raise error_of(environ["REQUEST_METHOD"], environ["PATH_INFO"], error) from error
-    finally:
-        waiting.release_connection()
 
 
 application = Site(Entry(_django), frozenset(turn.PATHS), _check_token, frozenset(probes.PATHS), _begun)

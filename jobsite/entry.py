@@ -162,7 +162,7 @@ def _completed(headers: list[tuple[str, str]], environ: WSGIEnvironment) -> list
     """Add the headers that every answer has. What is no page gets a policy that allows nothing."""
     page = any(name.lower() == "content-type" and value.startswith("text/html") for name, value in headers)
     if not page:
-        headers = [(name, value) for name, value in headers if name != POLICY]
+        headers = [(name, value) for name, value in headers if name.lower() != POLICY.lower()]
     return [*headers, *_missing(tuple([name for name, _ in headers]), common_headers(turn.is_secure(environ), page))]
 
 

@@ -23,7 +23,7 @@ class Ending:
 
 
 NO_SLOT_LEFT = Ending(
-    EXIT_RESTART, "No slot is left: each handler was told to stop and is still running. Start the process again."
+    EXIT_RESTART, "No slot is left: each handler was asked to stop and is still running. Start the process again."
 )
 RESTART = Ending(EXIT_RESTART, "An operator asked this bot to restart.")
 

@@ -17,10 +17,13 @@ T = TypeVar("T")
 
 
 class Threads:
-    """Up to `most` threads, started when they are needed. Used by one event loop."""
+    """Up to `most` threads, started when they are needed. Used by one event loop.
 
-    def __init__(self, most: int, name: str) -> None:
-        self._most, self._name = most, name
+    `after` is called in the thread after each call, for what belongs to the thread.
+    """
+
+    def __init__(self, most: int, name: str, after: Callable[[], None] = lambda: None) -> None:
+        self._most, self._name, self._after = most, name, after
         self._queue: SimpleQueue[tuple[Context | None, Callable[..., Any], tuple[Any, ...], Any]] = SimpleQueue()
         #: Calls under way or queued, and threads. Both change on the event loop alone.
         self._calls, self._started = 0, 0
@@ -72,6 +75,9 @@ class Threads:
                 error = RuntimeError("StopIteration") if isinstance(raised, StopIteration) else raised
             except BaseException as raised:
                 error = RuntimeError(repr(raised))
+            # The call was made: its result counts, whatever fails now.
+            with suppress(Exception):
+                self._after()
             self._results.append((future, result, error, True))
             # Nothing of this call is to live until the next.
             del context, call, args, future, result, error

@@ -13,6 +13,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 from django.conf import settings
 
 from jobs.api.runners import OnLoop, Runner
+from jobs.turns.waiting import release_connection
 from jobsite.lib import bodies, errors
 from jobsite.lib.threads import Threads
 from jobsite.serving.answering import Channel, Receive, Response, Send, answer_of, until_gone
@@ -60,12 +61,12 @@ class Site:
     ) -> None:
         self._application, self._turns, self._check, self._begun = application, turns, check_token, begun
         # As many as may wait for the database: the pool gives connections to fewer.
-        self._turn_threads = Threads(settings.WEB_THREADS, "jobsite-turns")
+        self._turn_threads = Threads(settings.WEB_THREADS, "jobsite-turns", after=release_connection)
         self._threads = Threads(settings.WEB_THREADS, "jobsite-web")
         # Each has its own: one that waits for the database does not stop that which asks whether the process lives.
         self._probe_threads = {path: Threads(PROBE_THREADS, f"jobsite{path.replace('/', '-')}") for path in probes}
         self._refusing_threads = Threads(REFUSING_THREADS, "jobsite-refusing")
-        self._checking_threads = Threads(CHECKING_THREADS, "jobsite-checking")
+        self._checking_threads = Threads(CHECKING_THREADS, "jobsite-checking", after=release_connection)
         self._reader = Reader(self._check_token)
         self._streams: set[Stream] = set()
         self.loop: asyncio.AbstractEventLoop | None = None

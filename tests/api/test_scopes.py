@@ -17,7 +17,7 @@ PEOPLES = [call for call in CALLS if call.needs]
 NAMED = {"/jobs": "enqueue", "/jobs/bulk": "enqueue", "/bots": "register", "/schedules/preview": "change"}
 
 
-#: Of calls that are told by their method.
+#: Of calls whose method says which.
 METHODS = {"PUT": "change", "DELETE": "delete"}
 
 

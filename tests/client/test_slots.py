@@ -128,11 +128,11 @@ def test_handlers_run_in_processes_of_their_own_that_are_killed_when_they_do_not
     run_bot({kind: getattr(handlers, kind) for kind in kinds}, processes=1, timeout={"deaf": 0.1})
     (done,) = server.wait_for(f"jobs/{jobs['where']}/complete")
     assert done.body["result"] != os.getpid()
-    told = {kind: server.wait_for(f"jobs/{jobs[kind]}/fail")[0].body for kind in kinds[1:]}
-    assert "RuntimeError: the disk is full" in told["broken"]["error"]
-    assert (told["hopeless"]["error"], told["hopeless"]["retry"]) == ("There is no file.", False)
-    assert told["gone"]["error"] == "The process of the handler ended with exit code 9."
-    assert told["deaf"]["error"] == "It ran longer than its time-out of 0.1 s."
+    failed = {kind: server.wait_for(f"jobs/{jobs[kind]}/fail")[0].body for kind in kinds[1:]}
+    assert "RuntimeError: the disk is full" in failed["broken"]["error"]
+    assert (failed["hopeless"]["error"], failed["hopeless"]["retry"]) == ("There is no file.", False)
+    assert failed["gone"]["error"] == "The process of the handler ended with exit code 9."
+    assert failed["deaf"]["error"] == "It ran longer than its time-out of 0.1 s."
     # A process that was killed costs no slot.
     again = server.add_job("where")
     server.wait_for(f"jobs/{again}/complete")

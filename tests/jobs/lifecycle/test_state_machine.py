@@ -31,7 +31,7 @@ class Model:
     used: int = 0
     holder: int | None = None
     #: What ended each attempt, where a bot did.
-    said: dict[int, str] = field(default_factory=dict)
+    reported: dict[int, str] = field(default_factory=dict)
 
     def give_back(self, *, counted: bool) -> None:
         self.holder, self.used = None, self.used + counted
@@ -80,12 +80,12 @@ class Lifecycle(RuleBasedStateMachine):
         outcome = lease.fail(retry=False) if verb == "give up" else getattr(lease, verb)()
         model, number = self.models[lease.id], attempts.number(lease.attempt)
         if not (model.holder == lease.bot.pk and model.attempt == number):
-            said_before = model.said.get(number) == verb and verb in ("complete", "fail", "give up", "hand_back")
-            assert said_before or outcome.accepted == [], (verb, model)
+            repeated = model.reported.get(number) == verb and verb in ("complete", "fail", "give up", "hand_back")
+            assert repeated or outcome.accepted == [], (verb, model)
             return
         assert outcome.accepted == [lease.id]
         if verb in ("complete", "fail", "give up", "hand_back"):
-            model.said[number] = verb
+            model.reported[number] = verb
         if verb == "heartbeat":
             return
         if verb == "start":

@@ -325,9 +325,9 @@ def test_the_claim_of_an_instance_that_ends_or_must_restart_is_answered_while_an
         lifecycle.hello(ada, instance="second", identity="pod-1")
     else:
         lifecycle.restart(Bot.objects.filter(pk=ada.pk), by=By.operator(olga))
-    said = answer.result(PATIENCE)
-    assert (said.status_code, said.json()["jobs"], said.json()["restart"]) == (200, [], end == "restart")
-    assert "Retry-After" not in said.headers
+    got = answer.result(PATIENCE)
+    assert (got.status_code, got.json()["jobs"], got.json()["restart"]) == (200, [], end == "restart")
+    assert "Retry-After" not in got.headers
 
 
 @pytest.mark.django_db(transaction=True)

@@ -80,3 +80,19 @@ def test_a_call_that_is_started_and_fails_stops_no_other() -> None:
         return await threads.run(str, 7)
 
     assert run(1, use) == "7"
+
+
+def test_what_follows_a_call_is_done_in_its_thread_and_its_failure_stops_nothing() -> None:
+    ended: list[str] = []
+
+    def after() -> None:
+        ended.append(threading.current_thread().name)
+        raise ValueError
+
+    async def main() -> list[Any]:
+        threads = Threads(1, "test", after)
+        return await asyncio.gather(threads.run(str, 7), threads.run(int, "x"), return_exceptions=True)
+
+    with ThreadPoolExecutor(1) as own:
+        result, error = own.submit(asyncio.run, main()).result()
+    assert (result, type(error), ended) == ("7", ValueError, ["test-1"] * 2)
