@@ -8,7 +8,7 @@ from tests.jobsite.empty_database import empty_database
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BEFORE = ("bots", "0012_kinds_checked"), ("jobs", "0023_max_pending")
-AFTER = ("bots", "0015_restart_of_instances"), ("jobs", "0029_instances")
+AFTER = ("bots", "0016_restart_of_instances"), ("jobs", "0031_instances")
 
 HELD = """
     INSERT INTO jobs_job (kind_id, payload, status, attempt, claimed_by_id, instance, claimed_at, deadline_at)

@@ -4,6 +4,6 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("bots", "0014_instances"), ("jobs", "0029_instances")]
+    dependencies = [("bots", "0015_instances"), ("jobs", "0031_instances")]
 
     operations = [migrations.RemoveField("bot", "restart_requested_at")]

@@ -1,4 +1,8 @@
-"""Instances of bots: those of bots that are alone come over, and the restarts that were asked for."""
+"""Instances of bots: those of bots that are alone come over, and the restarts that were asked for.
+
+A pause of a bot, or of one of its instances, has a reason and may end by itself. There are few bots, so building the
+index of pauses takes a moment.
+"""
 
 import django.contrib.postgres.fields
 import django.db.models.deletion
@@ -17,15 +21,26 @@ GO_BACK = """
 """
 
 
+EMPTY = {"blank": True, "db_default": "", "default": ""}
+
+
 def text():
-    return models.CharField(blank=True, db_default="", default="", max_length=100)
+    return models.CharField(max_length=100, **EMPTY)
 
 
 class Migration(migrations.Migration):
-    dependencies = [("bots", "0021_validate_acts")]
+    dependencies = [("bots", "0014_validate_acts")]
 
     operations = [
         migrations.AddField("bot", "instances_changed_at", models.DateTimeField(blank=True, editable=False, null=True)),
+        migrations.AddField("bot", "paused_until", models.DateTimeField(blank=True, editable=False, null=True)),
+        migrations.AddField("bot", "pause_reason", models.TextField(editable=False, **EMPTY)),
+        migrations.AddIndex(
+            "bot",
+            models.Index(
+                fields=["paused_until"], condition=models.Q(("paused_until__isnull", False)), name="bot_pause_ends"
+            ),
+        ),
         migrations.CreateModel(
             "Instance",
             [
@@ -41,6 +56,11 @@ class Migration(migrations.Migration):
                     "asked_kinds",
                     django.contrib.postgres.fields.ArrayField(models.CharField(max_length=100), blank=True, null=True),
                 ),
+                ("slots", models.PositiveIntegerField(blank=True, null=True)),
+                ("slots_lost", models.PositiveIntegerField(db_default=0, default=0)),
+                ("paused", models.BooleanField(db_default=False, default=False)),
+                ("paused_until", models.DateTimeField(blank=True, null=True)),
+                ("pause_reason", models.TextField(**EMPTY)),
                 ("ended_at", models.DateTimeField(blank=True, null=True)),
                 ("replaced_by", text()),
                 ("restart_requested_at", models.DateTimeField(blank=True, null=True)),

@@ -16,7 +16,7 @@ CAUSES = {
 class Migration(migrations.Migration):
     """Incidents may be about slots of bots that are lost to handlers that do not end."""
 
-    dependencies = [("alerts", "0014_kinds_gathered")]
+    dependencies = [("alerts", "0013_kinds_gathered")]
 
     operations = [
         migrations.RemoveConstraint("incident", "incident_cause_valid"),

@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     atomic = False
 
-    dependencies = [("jobs", "0033_schedules")]
+    dependencies = [("jobs", "0029_schedules")]
 
     operations = [
         AddIndexConcurrently(

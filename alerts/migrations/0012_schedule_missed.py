@@ -15,7 +15,7 @@ CAUSES = {
 class Migration(migrations.Migration):
     """Incidents may be about schedules that were missed."""
 
-    dependencies = [("alerts", "0012_deliveries_without_lock")]
+    dependencies = [("alerts", "0011_deliveries_without_lock")]
 
     operations = [
         migrations.RemoveConstraint("incident", "incident_cause_valid"),

@@ -14,7 +14,7 @@ def kinds() -> ArrayField:
 class Migration(migrations.Migration):
     """An incident may be about many kinds."""
 
-    dependencies = [("alerts", "0013_schedule_missed")]
+    dependencies = [("alerts", "0012_schedule_missed")]
 
     operations = [
         migrations.AddField("incident", "kinds", kinds()),

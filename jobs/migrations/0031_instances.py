@@ -5,7 +5,7 @@ from pathlib import Path
 from django.db import migrations
 
 SQL = Path(__file__).parent / "sql"
-FUNCTIONS = (SQL / "0029_instances.sql").read_text(encoding="utf-8")
+FUNCTIONS = (SQL / "0031_instances.sql").read_text(encoding="utf-8")
 BEFORE = "".join(
     (SQL / name).read_text(encoding="utf-8") for name in ("0022_epochs.sql", "0027_notify_after_commit.sql")
 )
@@ -21,6 +21,6 @@ SHARED = """
 
 
 class Migration(migrations.Migration):
-    dependencies = [("jobs", "0034_job_of_schedule"), ("bots", "0014_instances")]
+    dependencies = [("jobs", "0030_job_of_schedule"), ("bots", "0015_instances")]
 
     operations = [migrations.RunSQL(SHARED, migrations.RunSQL.noop), migrations.RunSQL(FUNCTIONS, BEFORE)]
