@@ -43,8 +43,8 @@ def loaded() -> list[tuple[str, Any, int]]:
 def test_csv_as_programs_write_it_is_loaded(post: Post, body: str | bytes) -> None:
     answer = post(body)
     assert answer.status_code == 201, answer.content
-    loaded = answer.json()  # type: ignore[attr-defined]
-    assert (loaded["created"], loaded["existing"], len(loaded["ids"])) == (2, 0, 2)
+    counts = answer.json()  # type: ignore[attr-defined]
+    assert (counts["created"], counts["existing"], len(counts["ids"])) == (2, 0, 2)
     assert loaded() == [("sum", {"n": 1}, 5), ("mail", {}, 0)]
 
 
@@ -63,8 +63,8 @@ def test_bad_lines_are_named_and_nothing_is_loaded(post: Post) -> None:
 
 
 def test_told_to_skip_bad_lines_it_loads_the_others(post: Post) -> None:
-    loaded = post("kind,priority\nsum,1\nno such,2\n", "?bad=skip").json()  # type: ignore[attr-defined]
-    assert (loaded["created"], loaded["bad"], loaded["errors"][0]["line"]) == (1, 1, 3)
+    counts = post("kind,priority\nsum,1\nno such,2\n", "?bad=skip").json()  # type: ignore[attr-defined]
+    assert (counts["created"], counts["bad"], counts["errors"][0]["line"]) == (1, 1, 3)
 
 
 @pytest.mark.parametrize(
