@@ -13,7 +13,7 @@ _django = get_wsgi_application()
 
 from jobs.api import auth, turn  # noqa: E402  after the apps are loaded
 from jobs.schedules import thread  # noqa: E402
-from jobs.turns import waiting  # noqa: E402
+from jobs.turns import shutdown  # noqa: E402
 from jobsite import metrics, probes  # noqa: E402
 from jobsite.entry import Entry  # noqa: E402
 from jobsite.lib.problems import error_of  # noqa: E402
@@ -27,7 +27,7 @@ def _begun(site: Site) -> None:
         if site.loop is not None:
             site.loop.call_soon_threadsafe(site.stop)
 
-    waiting.answer_at_shutdown(also=stop)
+    shutdown.answer_at_shutdown(also=stop)
 
 
 def _check_token(environ: dict[str, Any]) -> None:

@@ -9,12 +9,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "jobsite.settings")
 _django = get_wsgi_application()
 
 from jobs.schedules import thread  # noqa: E402  after the apps are loaded
-from jobs.turns import waiting  # noqa: E402
+from jobs.turns import shutdown  # noqa: E402
 from jobsite import metrics  # noqa: E402
 from jobsite.entry import Entry  # noqa: E402
 
 application = Entry(_django)
 
-waiting.answer_at_shutdown()
+shutdown.answer_at_shutdown()
 metrics.sample_for_ever()
 thread.fire_for_ever()

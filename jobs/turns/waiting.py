@@ -9,9 +9,6 @@ notification was lost.
 
 import json
 import logging
-import os
-import signal
-import socket
 import threading
 import time
 from collections import Counter, deque
@@ -39,6 +36,8 @@ POLL_INTERVAL = 1.0
 ASK_INTERVAL = 5.0
 #: How many waiters, each of another set of kinds, are woken for such a search.
 MAX_POLLERS = 50
+#: The share of `WEB_THREADS` that calls which wait may hold, where they hold any: the others answer what does not wait.
+THREADS_SHARE = 0.8
 #: Seconds after which a client should try again when there is no room for another waiter.
 RETRY_AFTER = 2
 
@@ -76,6 +75,10 @@ class Waiters:
                 return None
             if bot is not None and self._of_bots[bot] >= settings.MAX_WAITERS_PER_BOT:
                 return None
+            if isinstance(waiter.woken, WokenThread):
+                threads = sum(isinstance(other.woken, WokenThread) for other in self._waiting)
+                if threads >= settings.WEB_THREADS * THREADS_SHARE:
+                    return None
             self._waiting.append(waiter)
             self._of_bots[bot] += 1
             if self._listener is None or not self._listener.is_alive():
@@ -222,33 +225,6 @@ def _address() -> dict[str, Any]:
 
 
 waiters = Waiters()
-
-
-def answer_at_shutdown(also: Callable[[], None] | None = None) -> None:
-    """Answer all waiting calls at SIGTERM and SIGINT, and call `also`. Call this in the server's main thread.
-
-    The server's own handlers stay: Python also writes the signal's number to a socket, from which a thread reads it.
-    An event loop that had such a socket before gets the number from the thread.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        return
-    reader, writer = socket.socketpair()
-    writer.setblocking(False)
-    before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-    args = (reader, writer, before, also)
-    threading.Thread(target=_close_at, args=args, name="jobsite-shutdown", daemon=True).start()
-
-
-def _close_at(reader: socket.socket, writer: socket.socket, before: int, also: Callable[[], None] | None) -> None:
-    # `writer` is kept open, so that its descriptor is not reused.
-    while numbers := reader.recv(16):
-        if before != -1:
-            with suppress(OSError):
-                os.write(before, numbers)
-        if {signal.SIGTERM, signal.SIGINT} & set(numbers):
-            waiters.close()
-            if also is not None:
-                also()
 
 
 Result = TypeVar("Result")

@@ -100,6 +100,12 @@ def test_no_more_wait_than_may_and_none_once_it_is_closed(line: Waiters, setting
     assert line.enter(None) is None
 
 
+def test_calls_that_hold_a_thread_leave_some_for_others(line: Waiters, settings: Any) -> None:
+    settings.MAX_WAITERS, settings.WEB_THREADS = 100, 5
+    waiters = [line.enter(None) for _ in range(5)]
+    assert [waiter is not None for waiter in waiters] == [True] * 4 + [False]
+
+
 def test_one_bot_does_not_hold_every_place(line: Waiters, settings: Any) -> None:
     settings.MAX_WAITERS, settings.MAX_WAITERS_PER_BOT = 3, 2
     first = line.enter(None, 1)
