@@ -1,5 +1,6 @@
 """Run a command's work in a loop: the pause, the signals, and messages about failures."""
 
+import logging
 import signal
 import threading
 from argparse import ArgumentTypeError
@@ -14,6 +15,7 @@ from jobsite.lib.plain_text import one_line
 
 #: Raised when the database cannot be reached or the connection is lost.
 DATABASE_AWAY = (OperationalError, InterfaceError)
+POOL_LOG = logging.getLogger("psycopg.pool")
 
 
 class Stopped(KeyboardInterrupt):
@@ -46,6 +48,8 @@ def run_repeatedly(command: BaseCommand, once: Callable[[], None], pause: float,
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         stopped.set()
+        # It warns of a connection that is returned in the midst of a statement, and here that is meant.
+        POOL_LOG.disabled = True
         raise Stopped
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -68,6 +72,7 @@ def run_repeatedly(command: BaseCommand, once: Callable[[], None], pause: float,
     except Stopped:
         return
     finally:
+        POOL_LOG.disabled = False
         for number, handler in before.items():
             signal.signal(number, handler)
 
