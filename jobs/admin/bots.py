@@ -39,7 +39,7 @@ class HoldingBotAdmin(BotAdmin):
     list_display = ["name", "shown_status", "shown_health", "stuck_on", "seen", "halted", "version"]
     list_select_related = ["stuck_job"]
     show_full_result_count = False
-    actions = [*BotAdmin.actions, "restart", "release_held"]
+    actions = [*BotAdmin.actions, "clear_quarantine", "restart", "release_held"]
 
     @admin.display(description="stuck on")
     def stuck_on(self, bot: Bot) -> str:
@@ -53,6 +53,11 @@ class HoldingBotAdmin(BotAdmin):
 
     def has_release_permission(self, request: HttpRequest) -> bool:
         return INTERVENTIONS["release"].allowed(request.user)
+
+    @admin.action(description="Clear quarantine", permissions=["pause"])
+    def clear_quarantine(self, request: HttpRequest, bots: QuerySet[Bot]) -> None:
+        done = lifecycle.clear_quarantine(bots, by=By.operator(audit.caller(request)))
+        self.message_user(request, f"Cleared the quarantine of {count_of(done, 'bot')}.")
 
     @admin.action(description="Restart: release their jobs, and ask them to restart", permissions=["restart"])
     def restart(self, request: HttpRequest, bots: QuerySet[Bot]) -> HttpResponse | None:
@@ -116,7 +121,7 @@ class HoldingBotAdmin(BotAdmin):
             "release_held": "" if holds else "it holds no jobs",
             "pause": "it is paused already" if bot.paused else "",
             "resume": "" if bot.paused else "it is not paused",
-            "clear_quarantine": "" if bot.quarantined_at else "it is not in quarantine",
+            "clear_quarantine": "" if bot.quarantines else "it is not in quarantine",
             "restart": "",
         }
         return [

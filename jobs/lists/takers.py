@@ -7,7 +7,7 @@ from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, 
 from django.db.models.expressions import Case, When
 from django.db.models.functions import Coalesce, Now
 
-from bots.instances import Instance
+from bots.instances import Instance, in_quarantine
 from bots.models import Bot
 from bots.states import BotStatus
 from jobs.models import Job, JobKind
@@ -30,7 +30,7 @@ def takers(kind: str) -> dict[str, int]:
     slots = seen.annotate(n=Sum(F("slots") - F("slots_lost"))).exclude(bot__in=_seen().filter(slots=None).values("bot"))
     busy = Q(slots__isnull=False, slots__lte=Coalesce(F("held"), 0))
     stands = Case(
-        When(quarantined_at__isnull=False, then=Value("quarantined")),
+        When(_in_quarantine(), then=Value("quarantined")),
         When(paused=True, then=Value("paused")),
         When(status=BotStatus.DOWN, then=Value("down")),
         When(_asks_for_others(kind), then=Value("asking_for_other_kinds")),
@@ -47,6 +47,11 @@ def takers(kind: str) -> dict[str, int]:
     ready = idle + counts.get("busy", 0)
     cannot = {name: counts.get(name, 0) for name in CANNOT}
     return {"all": sum(counts.values()), "ready": ready, "idle": idle, **cannot}
+
+
+def _in_quarantine() -> Q:
+    """Bots of which an instance is in quarantine, and none that is seen is not."""
+    return Q(in_quarantine()) & ~Q(Exists(_seen().filter(quarantined_at=None)))
 
 
 def _seen() -> QuerySet[Instance]:

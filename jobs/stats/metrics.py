@@ -90,14 +90,13 @@ def _bots() -> Iterator[Metric]:
         **{f"status_{value}": Count("pk", filter=Q(status=value)) for value in BotStatus.values},
         **{f"health_{value}": Count("pk", filter=Q(health_status=value)) for value in HealthStatus.values},
         paused=Count("pk", filter=Q(paused=True)),
-        quarantined=Count("pk", filter=Q(quarantined_at__isnull=False)),
     )
     by_status: dict[Labels, float] = {(value,): counted[f"status_{value}"] for value in BotStatus.values}
     yield gauge("jobsite_bots", "Bots by status.", ["status"], by_status)
     by_health: dict[Labels, float] = {(value,): counted[f"health_{value}"] for value in HealthStatus.values}
     yield gauge("jobsite_bots_health", "Bots by health.", ["health"], by_health)
     yield GaugeMetricFamily("jobsite_bots_paused", "Bots that are paused.", value=counted["paused"])
-    yield GaugeMetricFamily("jobsite_bots_quarantined", "Bots in quarantine.", value=counted["quarantined"])
+    yield GaugeMetricFamily("jobsite_bots_quarantined", "Bots in quarantine.", value=Bot.objects.quarantined().count())
 
 
 def _sweep() -> Iterator[Metric]:

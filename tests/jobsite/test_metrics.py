@@ -30,7 +30,7 @@ from jobs.stats import counts, rollup
 from jobs.sweep.run import sweep
 from jobsite import metrics
 from jobsite.models import Site
-from tests.cast import bot_named, enqueue_one, make_older, take_one
+from tests.cast import bot_named, enqueue_one, make_older, put_in_quarantine, take_one
 from tests.far_side import a_channel, an_incident
 from tests.served import served
 
@@ -143,7 +143,8 @@ def test_the_oldest_pending_job_is_told_and_a_paused_kind_has_none(scrape: Calla
 
 def test_bots_are_told_by_status_and_health(ada: Bot, bob: Bot, scrape: Callable[[], Callable[..., float]]) -> None:
     make_older(take_one(ada), 3)
-    Bot.objects.filter(pk=bob.pk).update(paused=True, quarantined_at=timezone.now())
+    Bot.objects.filter(pk=bob.pk).update(paused=True)
+    put_in_quarantine(bob)
     lifecycle.see(ada, always=True)
     sweep()
     value = scrape()
