@@ -6,13 +6,14 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import path, reverse
 from django.utils.html import format_html
 
 from bots import audit
 from bots.admin import BotAdmin
 from bots.models import Bot
 from jobs import lifecycle, payloads
+from jobs.admin import instances
 from jobs.admin.actions import INTERVENTIONS, asked, carry_out, confirmation
 from jobs.lifecycle import By
 from jobs.models import Job, JobEvent
@@ -20,8 +21,8 @@ from jobs.stats import bot_record
 from jobsite.lib.admin import count_of
 from jobsite.lib.badges import NONE
 
-#: The most held jobs, last jobs and events, and instances, on a bot's page.
-HELD_SHOWN, LAST_SHOWN, INSTANCES_SHOWN = 100, 10, 20
+#: The most held jobs, and last jobs and events, on a bot's page.
+HELD_SHOWN, LAST_SHOWN = 100, 10
 #: The buttons on a bot's page: `(action, label, method for the permission)`. Those that do not apply are greyed out.
 BUTTONS = (
     ("release_held", "Release its jobs", "has_release_permission"),
@@ -89,6 +90,14 @@ class HoldingBotAdmin(BotAdmin):
             return None
         return confirmation(self, request, INTERVENTIONS["release"], jobs, reverse("admin:bots_bot_changelist"))
 
+    def get_urls(self) -> Any:
+        act = path("<int:bot_id>/instance/", self.admin_site.admin_view(self.instance), name="bots_bot_instance")
+        return [act, *super().get_urls()]
+
+    def instance(self, request: HttpRequest, bot_id: int) -> HttpResponse:
+        """Pause, resume or restart one of its instances, or clear its quarantine."""
+        return instances.act(self, request, bot_id)
+
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -101,7 +110,7 @@ class HoldingBotAdmin(BotAdmin):
             extra |= {
                 "title": bot.name,
                 "held_jobs": held,
-                "instances": list(bot.instances.newest_first()[:INSTANCES_SHOWN]),
+                "instances": instances.listed(request, bot),
                 "last_jobs": list(bot_record.last_jobs(bot)[:LAST_SHOWN]),
                 "last_events": payloads.events_for(
                     request.user, JobEvent.objects.filter(bot=bot).order_by("-at").defer("detail")[:LAST_SHOWN]

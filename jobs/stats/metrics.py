@@ -4,12 +4,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import accumulate
 
-from django.db.models import Count, Q
+from django.conf import settings
+from django.db.models import Count, Exists, OuterRef, Q, Sum
+from django.db.models.functions import Coalesce
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from bots.instances import Instance
 from bots.models import Bot
 from bots.states import BotStatus, HealthStatus
-from jobs.models import JobKind, JobRollup, SweepRun
+from jobs.models import Job, JobKind, JobRollup, SweepRun
 from jobs.states import FINISHED, UNFINISHED, Actor
 from jobs.stats import counts, rollup
 from jobs.stats.counts import OTHER
@@ -56,6 +59,7 @@ def collect() -> Iterator[Metric]:
         "jobsite_counted_until_timestamp_seconds", "Until when the counters have counted.", rollup.added_until()
     )
     yield from _bots()
+    yield _slots()
     yield from _sweep()
 
 
@@ -97,6 +101,15 @@ def _bots() -> Iterator[Metric]:
     yield gauge("jobsite_bots_health", "Bots by health.", ["health"], by_health)
     yield GaugeMetricFamily("jobsite_bots_paused", "Bots that are paused.", value=counted["paused"])
     yield GaugeMetricFamily("jobsite_bots_quarantined", "Bots in quarantine.", value=Bot.objects.quarantined().count())
+
+
+def _slots() -> Metric:
+    seen = Instance.objects.seen(settings.BOT_DOWN_AFTER).filter(slots__isnull=False).order_by()
+    found = seen.aggregate(all=Coalesce(Sum("slots"), 0), lost=Coalesce(Sum("slots_lost"), 0))
+    of_job = seen.filter(bot=OuterRef("claimed_by"), name=OuterRef("instance"))
+    found["free"] = max(0, found["all"] - found["lost"] - Job.objects.held().filter(Exists(of_job)).count())
+    by_slot: dict[Labels, float] = {(slot,): found[slot] for slot in ("all", "free", "lost")}
+    return gauge("jobsite_slots", "Slots of bots that give them, those that have called lately.", ["slot"], by_slot)
 
 
 def _sweep() -> Iterator[Metric]:

@@ -155,6 +155,18 @@ def test_bots_are_told_by_status_and_health(ada: Bot, bob: Bot, scrape: Callable
     assert value("jobsite_bots_paused") == value("jobsite_bots_quarantined") == 1
 
 
+def test_slots_are_counted_of_bots_that_give_them(
+    ada: Bot, bob: Bot, scrape: Callable[[], Callable[..., float]]
+) -> None:
+    assert [scrape()("jobsite_slots", slot=slot) for slot in ("all", "free", "lost")] == [0, 0, 0]
+    take_one(bob)
+    lifecycle.hello(ada, instance="pod-1", identity="pod-1", slots=(4, 1))
+    enqueue_one()
+    lifecycle.claim(ada, instance="pod-1")
+    value = scrape()
+    assert [value("jobsite_slots", slot=slot) for slot in ("all", "free", "lost")] == [4, 2, 1]
+
+
 def test_the_last_sweep_is_told_and_before_the_first_it_was_in_1970(scrape: Callable[[], Callable[..., float]]) -> None:
     assert scrape()("jobsite_sweep_last_run_timestamp_seconds") == 0
     sweep()
