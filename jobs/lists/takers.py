@@ -26,8 +26,8 @@ def takers(kind: str) -> dict[str, int]:
     held = Job.objects.filter(claimed_by=OuterRef("pk")).order_by().values("claimed_by").annotate(n=Count("pk"))
     full = Q(capacity__isnull=False, held__gte=F("capacity"))
     # Of bots all of whose processes say how many slots they have.
-    seen = _seen().order_by().values("bot")
-    slots = seen.annotate(n=Sum(F("slots") - F("slots_lost"))).exclude(bot__in=_seen().filter(slots=None).values("bot"))
+    slots = _seen().order_by().values("bot").annotate(n=Sum(F("slots") - F("slots_lost")), known=Count("slots"))
+    slots = slots.filter(known=Count("pk"))
     busy = Q(slots__isnull=False, slots__lte=Coalesce(F("held"), 0))
     stands = Case(
         When(quarantined_at__isnull=False, then=Value("quarantined")),
