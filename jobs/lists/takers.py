@@ -53,8 +53,8 @@ def _groups(kinds: Collection[str]) -> QuerySet[Bot, tuple[Any, ...]]:
     held = Job.objects.filter(claimed_by=OuterRef("pk")).order_by().values("claimed_by").annotate(n=Count("pk"))
     full = Q(capacity__isnull=False, held__gte=F("capacity"))
     # Of bots all of whose processes say how many slots they have.
-    slots = _seen().order_by().values("bot").annotate(n=Sum(F("slots") - F("slots_lost")), known=Count("slots"))
-    slots = slots.filter(known=Count("pk"))
+    seen = _seen().order_by().values("bot")
+    slots = seen.annotate(n=Sum(F("slots") - F("slots_lost")), known=Count("slots")).filter(known=Count("pk"))
     first = Case(
         When(quarantined_at__isnull=False, then=Value("quarantined")),
         When(paused_now(), then=Value("paused")),
