@@ -103,17 +103,17 @@ def retire(channel: Channel, *, by: Who) -> bool:
     return True
 
 
-def unused(found: QuerySet[Channel]) -> QuerySet[Channel]:
+def unused(channels: QuerySet[Channel]) -> QuerySet[Channel]:
     """Those of these channels that have no delivery, and get none until the transaction ends."""
     # Who adds deliveries has this lock.
     wait_for_lock(Lock.RECONCILE)
-    return found.filter(deliveries=None)
+    return channels.filter(deliveries=None)
 
 
 @transaction.atomic
-def delete_unused(found: QuerySet[Channel]) -> None:
+def delete_unused(channels: QuerySet[Channel]) -> None:
     """Delete those of these channels that have no delivery."""
-    unused(found).delete()
+    unused(channels).delete()
 
 
 @contextmanager
