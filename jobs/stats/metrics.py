@@ -9,7 +9,7 @@ from django.db.models import Count, Exists, OuterRef, Q, Sum
 from django.db.models.functions import Coalesce
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from bots.instances import Instance
+from bots.instances import Instance, in_quarantine
 from bots.models import Bot
 from bots.states import BotStatus, HealthStatus
 from jobs.models import Job, JobKind, JobRollup, SweepRun
@@ -94,13 +94,14 @@ def _bots() -> Iterator[Metric]:
         **{f"status_{value}": Count("pk", filter=Q(status=value)) for value in BotStatus.values},
         **{f"health_{value}": Count("pk", filter=Q(health_status=value)) for value in HealthStatus.values},
         paused=Count("pk", filter=Q(paused=True)),
+        quarantined=Count("pk", filter=Q(in_quarantine())),
     )
     by_status: dict[Labels, float] = {(value,): counted[f"status_{value}"] for value in BotStatus.values}
     yield gauge("jobsite_bots", "Bots by status.", ["status"], by_status)
     by_health: dict[Labels, float] = {(value,): counted[f"health_{value}"] for value in HealthStatus.values}
     yield gauge("jobsite_bots_health", "Bots by health.", ["health"], by_health)
     yield GaugeMetricFamily("jobsite_bots_paused", "Bots that are paused.", value=counted["paused"])
-    yield GaugeMetricFamily("jobsite_bots_quarantined", "Bots in quarantine.", value=Bot.objects.quarantined().count())
+    yield GaugeMetricFamily("jobsite_bots_quarantined", "Bots in quarantine.", value=counted["quarantined"])
 
 
 def _slots() -> Metric:

@@ -32,7 +32,7 @@ class Expiry(NamedTuple):
     job: int
     kind: str
     bot: int
-    bot_name: str
+    holder_name: str
     instance: int
     name: str
     identity: str
@@ -45,7 +45,7 @@ class Expiry(NamedTuple):
 
     @property
     def holder(self) -> Holder:
-        return Holder(self.bot, self.identity, self.bot_name)
+        return Holder(self.bot, self.identity, self.holder_name)
 
 
 def lately(kinds: Collection[str] | None = None) -> list[Expiry]:

@@ -1,6 +1,7 @@
 /* Probed: instances in quarantine that have just been given a job, and those that have completed one that they got
 there. Claims that wait for the lock of such a bot read its instances again. */
-UPDATE bots_instance i
+IF known.probing THEN
+        UPDATE bots_instance i
         SET probe_level = i.probe_level + 1,
             probe_at = statement_timestamp() + LEAST(
                 {first_probe} * 2 ^ LEAST(i.probe_level + 1, {probe_doublings}), {longest_probe})
@@ -14,3 +15,4 @@ UPDATE bots_instance i
         WHERE i.bot_id = p.bot AND i.name = p.own AND j.status = 'succeeded' AND j.finished_by_id = p.bot
           AND j.instance = ANY (ARRAY[p.own, p.instance]) AND j.claimed_at > i.quarantined_at;
         UPDATE bots_bot b SET instances_changed_at = statement_timestamp() WHERE b.id = ANY (bots);
+    END IF;

@@ -25,7 +25,7 @@ WITH expired AS MATERIALIZED (
     FROM expired x
     WINDOW of_job AS (PARTITION BY x.job_id)
 )
-SELECT c.job_id AS job, c.kind_id AS kind, c.bot_id AS bot, b.name AS bot_name, c.instance, c.name, c.identity, c.at,
+SELECT c.job_id AS job, c.kind_id AS kind, c.bot_id AS bot, b.name AS holder_name, c.instance, c.name, c.identity, c.at,
        c.last_seen_at, c.fresh, c.free, c.elsewhere,
        NOT c.elsewhere AND (COALESCE(c.succeeded, false) OR (
            SELECT true FROM jobs_jobevent f
