@@ -45,8 +45,6 @@ class Migration(migrations.Migration):
         migrations.AddField("instance", "cleared_at", moment()),
         migrations.AddField("instance", "probe_at", moment()),
         migrations.AddField("instance", "probe_level", models.PositiveSmallIntegerField(db_default=0, default=0)),
-        migrations.RunSQL(NAMELESS, migrations.RunSQL.noop),
-        migrations.RunSQL(COME_OVER, GO_BACK),
         migrations.AddConstraint(
             "instance",
             models.CheckConstraint(
@@ -59,4 +57,7 @@ class Migration(migrations.Migration):
             "instance",
             models.Index(name="instance_quarantined", fields=["bot"], condition=Q(quarantined_at__isnull=False)),
         ),
+        # After the table is changed: it may not be while its foreign keys have rows to check.
+        migrations.RunSQL(NAMELESS, migrations.RunSQL.noop),
+        migrations.RunSQL(COME_OVER, GO_BACK),
     ]

@@ -226,6 +226,7 @@ def test_a_batch_finds_its_leases_by_their_keys_whatever_the_statistics_say(
 INSTANCES = """
     INSERT INTO bots_instance (bot_id, name, identity, last_seen_at) SELECT id, '', '', now() FROM bots_bot
 """
+TOKENS = "UPDATE bots_bot SET token_digest = decode(md5(name), 'hex')"
 EXPIRED = """
     INSERT INTO jobs_jobevent (job_id, attempt, verb, from_status, to_status, bot_id, actor, at, detail)
     SELECT j.id, 1, 'expire', 'processing', 'pending', (SELECT min(id) FROM bots_bot), 'sweep', now(), '{}'
@@ -252,7 +253,7 @@ def test_expiries_are_judged_from_the_index_of_what_expired_and_the_keys_of_its_
 
 def test_who_else_is_well_is_read_in_the_order_of_current_instances(history: Bot, fleet: None) -> None:
     with connection.cursor() as cursor:
-        for statement in (INSTANCES, "ANALYZE bots_instance"):
+        for statement in (INSTANCES, TOKENS, "ANALYZE bots_instance, bots_bot"):
             cursor.execute(statement)
     make_due(1)
     checks = lifecycle.check_leases(Job.objects.held().filter(deadline_at__lte=Now()))

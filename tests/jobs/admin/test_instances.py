@@ -44,8 +44,8 @@ def test_it_is_paused_and_resumed(client: Client, page: str, pod: Bot) -> None:
     assert states(pod) == {POD: "paused", "pod-2": ""}
     assert "gets new jobs." in press(client, pod, "resume")
     assert states(pod) == {POD: "", "pod-2": ""}
-    acts = AuditEntry.objects.order_by("pk").values_list("verb", "by", "after__instance")
-    assert list(acts) == [("pause", "olga", POD), ("resume", "olga", POD)]
+    acts = AuditEntry.objects.exclude(verb="register").order_by("pk")
+    assert list(acts.values_list("verb", "by", "after__instance")) == [("pause", "olga", POD), ("resume", "olga", POD)]
 
 
 def test_it_is_restarted_once_that_is_confirmed_and_only_its_jobs_are_released(
