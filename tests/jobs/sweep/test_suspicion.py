@@ -14,6 +14,7 @@ from jobs.sweep import verdicts
 from jobs.sweep.run import sweep
 from tests.cast import Lease, enqueue_one, make_older, put_in_quarantine, take_one
 from tests.jobs.sweep.later import time_passes
+from tests.race import in_order
 
 pytestmark = pytest.mark.django_db
 
@@ -115,6 +116,15 @@ def test_a_bot_in_quarantine_gets_one_job_when_its_probe_is_due(left_out):
     # It holds one: no other until that is over.
     time_passes(3601)
     assert lifecycle.claim(left_out, limit=3) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_claims_at_the_same_time_one_gets_the_probe(left_out):
+    for _ in range(2):
+        enqueue_one()
+    left_out.instances.update(probe_at=Now())
+    both = in_order(left_out, lambda: len(claim(left_out)), lambda: len(claim(left_out)))
+    assert both == (1, 0)
 
 
 def test_probes_come_ever_later_and_once_an_hour_at_last(left_out):
