@@ -162,7 +162,9 @@ BEGIN
                    i.id AS own_id, CASE WHEN i.quarantined_at IS NOT NULL THEN (
                         i.probe_at <= statement_timestamp()
                         AND (SELECT true FROM jobs_job j
-                             WHERE j.claimed_by_id = b.id AND j.instance = ANY (ARRAY[i.name, w.instance]) LIMIT 1) IS NULL
+                             WHERE j.claimed_by_id = b.id AND j.instance = ANY (ARRAY[i.name, w.instance])
+                               AND j.claimed_at > i.quarantined_at
+                             LIMIT 1) IS NULL
                     )::integer END AS probe, COALESCE(i.newer, CASE WHEN COALESCE(i.name, '') = '' AND w.instance <> b.instance AND w.instance <> ''
                                      THEN NULLIF(b.instance, '') END) AS newer,
                    COALESCE(i.restart_requested_at IS NOT NULL AND (i.name <> '' OR w.want > 0 OR NOT w.reports), false)
@@ -321,7 +323,9 @@ BEGIN
         SELECT w.want, w.place, CASE WHEN i.quarantined_at IS NOT NULL THEN (
                         i.probe_at <= statement_timestamp()
                         AND (SELECT true FROM jobs_job j
-                             WHERE j.claimed_by_id = b.id AND j.instance = ANY (ARRAY[i.name, w.instance]) LIMIT 1) IS NULL
+                             WHERE j.claimed_by_id = b.id AND j.instance = ANY (ARRAY[i.name, w.instance])
+                               AND j.claimed_at > i.quarantined_at
+                             LIMIT 1) IS NULL
                     )::integer END AS probe, COALESCE(i.newer, CASE WHEN COALESCE(i.name, '') = '' AND w.instance <> b.instance AND w.instance <> ''
                                      THEN NULLIF(b.instance, '') END) AS newer, i.paused IS TRUE AS halted,
                COALESCE(i.restart_requested_at IS NOT NULL AND i.name <> '', false) AS restart

@@ -150,9 +150,12 @@ def test_a_probe_that_succeeds_ends_the_quarantine(left_out):
     assert own.cleared_at is not None
 
 
-def test_what_it_held_before_does_not_end_it(ada):
+def test_what_it_held_before_is_no_probe_and_does_not_end_it(ada):
     lease = take_one(ada)
     put_in_quarantine(ada)
+    enqueue_one()
+    ada.instances.update(probe_at=Now())
+    assert len(claim(ada)) == 1
     lease.complete()
     assert Bot.objects.quarantined().exists()
 
