@@ -77,17 +77,18 @@ def hanging(expiries: Iterable[Expiry]) -> dict[str, list[Expiry]]:
     return shown
 
 
-def at_fault(kinds: Collection[str]) -> dict[int, SweepAction]:
-    """The quarantines that are due because of what expired of these kinds, by instance.
+def at_fault() -> dict[int, SweepAction]:
+    """The quarantines that are due because of what expired, by instance.
 
     Of an instance that has called since the first of so many expiries: one that has gone needs none. Only where another
     is well: one that hangs now and then is better than none.
     """
-    expiries = lately(kinds)
-    suspicious = {kind for kind, shown in hanging(expiries).items() if not all(one.elsewhere for one in shown)}
+    expiries = lately()
+    # Its jobs that ended elsewhere hung others as well.
+    of_kinds = {kind for kind, shown in hanging(expiries).items() if any(one.against for one in shown)}
     counted: dict[int, list[Expiry]] = {}
     for one in expiries:
-        if one.against and one.fresh and one.free and one.kind not in suspicious:
+        if one.against and one.fresh and one.free and one.kind not in of_kinds:
             counted.setdefault(one.instance, []).append(one)
     least = settings.QUARANTINE_EXPIRIES
     counted = {pk: mine for pk, mine in counted.items() if len(mine) >= least}
@@ -140,8 +141,8 @@ def judge(swept: Swept, kind: str | None = None) -> None:
         return
     with transaction.atomic():
         rows = to_judge().filter(any_of("pk", ids)).select_for_update(no_key=True, skip_locked=True)
-        mine = dict(rows.values_list("pk", "kind_id"))
-        actions = at_fault(set(mine.values()))
+        mine = list(rows.values_list("pk", flat=True))
+        actions = at_fault()
         lifecycle.quarantine({instance: action.reason for instance, action in actions.items()})
         lifecycle.judged(mine)
     swept.list_actions([*actions.values()])
@@ -149,4 +150,5 @@ def judge(swept: Swept, kind: str | None = None) -> None:
 
 def foresee(swept: Swept, kind: str | None = None) -> None:
     """List the quarantines that `judge` would begin."""
-    swept.actions += at_fault(set(to_judge(kind).order_by().values_list("kind_id", flat=True).distinct())).values()
+    if to_judge(kind).exists():
+        swept.actions += at_fault().values()

@@ -1,7 +1,7 @@
 /* Known turns: those whose bots are known, by the order in which bots are locked, one entry for each in every array.
 A turn is `{digest | bot, instance, limit, starts}`, each of its reports in a list under its verb (`complete`, `fail`,
-`release`, `start`, `heartbeat`), and where that is meant `slots` (all of its process, and those lost), `version`, `always` (write that the bot was seen, however
-lately it was) and `grades` (the caller grades the bot in this transaction). A turn without `instance` is of no
+`release`, `start`, `heartbeat`), and where that is meant `slots` (all of its process, and those lost), `version`,
+`always` (write that the bot was seen, however lately it was) and `grades` (the caller grades the bot in this transaction). A turn without `instance` is of no
 process. One of a process that has never called hello is of the instance without a name; `own` is the instance's name,
 `stale`: its row is to be written, `halted`: it is paused by itself, `probes`: what it may have in quarantine. */
 SELECT array_agg(t.turn) FILTER (WHERE t.fine) AS turns, array_agg(t.id) FILTER (WHERE t.fine) AS bots,

@@ -54,11 +54,11 @@ def quarantine_of(bot):
     return next((instance.why_quarantined for instance in bot.instances.quarantined()), None)
 
 
-def expire_under(bot, times, then=None, end="complete"):
+def expire_under(bot, times, then=None, end="complete", **fields):
     """So many of the bot's jobs expire, and then end under another, if there is one; their numbers."""
     numbers = []
     for _ in range(times):
-        lease = take_one(bot)
+        lease = take_one(bot, **fields)
         hang(lease)
         if then is not None:
             again = Lease(then, lease.id, claim_again(then, lease.job))
@@ -141,6 +141,11 @@ def test_the_same_job_that_expired_three_times_is_named_once(ada, bob):
     lifecycle.attend(ada, "")
     sweep()
     assert quarantine_of(ada) == f"jobs that others then did expired under it 3 times within 1 h: {job.pk} (3 times)"
+
+
+def test_those_of_several_kinds_count_together(ada, bob):
+    numbers = [*expire_under(ada, 2, bob), *expire_under(ada, 1, bob, kind="divide")]
+    assert quarantine_of(ada).endswith(f"within 1 h: {', '.join(map(str, numbers))}")
 
 
 def test_two_are_not_enough(ada, bob):

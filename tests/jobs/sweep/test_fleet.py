@@ -94,7 +94,7 @@ def test_bad_jobs_leave_no_bot_out(fleet: list[Process]) -> None:
         assert len(set(re.findall(r"eve|fay|gil|hal", named[1]))) >= 2
 
 
-def test_a_bad_bot_among_good_ones_is_found_and_let_in_again_when_it_is_mended(fleet: list[Process]) -> None:
+def test_a_bad_bot_among_good_ones_is_found_and_let_in_again_when_it_is_fixed(fleet: list[Process]) -> None:
     good, bad = jobs(100)
     assert work_off(fleet[1:], fleet[:1], bad) == {"eve"}
     assert left_out() == {"eve"}
