@@ -41,7 +41,7 @@ test-all: test ## The same again on Debian's PostgreSQL, through PgBouncer, and 
 	@$(MAKE) test PG=pgbouncer
 	@$(NEWER) -c 'import sys; sys.exit(sys.version_info < (3, 13))' || \
 		{ echo "There is no Python 3.13 as $(NEWER). Try: make test-all NEWER=/path/to/python3.13"; exit 1; }
-	@CHAOS_JOBS=5000 SCHEDULE_OCCURRENCES=10000 $(MAKE) test PG=system PYTHON="$(NEWER)" VENV=.venv-newer
+	@CHAOS_JOBS=5000 SCHEDULE_OCCURRENCES=10000 CONFORMANCE=1 $(MAKE) test PG=system PYTHON="$(NEWER)" VENV=.venv-newer
 
 # What its processes say of themselves, for /metrics; of this start alone.
 serve: export PROMETHEUS_MULTIPROC_DIR ?= .run/metrics-$(PORT)

@@ -1,6 +1,6 @@
 """The bot of this library that the conformance suite checks.
 
-    python -m jobsite_client.conformance -- python client/examples/conformance_bot.py
+python -m jobsite_client.conformance -- python client/examples/conformance_bot.py
 """
 
 import logging

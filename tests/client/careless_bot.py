@@ -1,4 +1,4 @@
-"""A bot of one thread that is right, and wrong in the way that its argument names. The conformance suite must see it."""
+"""A bot of one thread that is right, and wrong in the way that its argument names."""
 
 import json
 import os

@@ -138,7 +138,15 @@ def malformed(side: Side) -> None:
     side.call("claim", b"{")
     for body in ({}, {"instance": ""}, {"instance": 7}, {"instance": "a", "identity": "b", "alone": False}):
         side.call("hello", body)
-    for body in ({"limit": 0}, {"limit": "1"}, {"limit": True}, {"wait": 31}, {"kinds": ECHO}, {"new": 1}, {"limit": None}):
+    for body in (
+        {"limit": 0},
+        {"limit": "1"},
+        {"limit": True},
+        {"wait": 31},
+        {"kinds": ECHO},
+        {"new": 1},
+        {"limit": None},
+    ):
         side.call("claim", body)
     for body in ({}, {"attempt": 0}, {"attempt": "1"}, {"attempt": 1, "progress": 101}):
         side.call(f"jobs/{job}/heartbeat", body)

@@ -21,10 +21,10 @@ def text(longest: int, shortest: int = 0) -> Check:
     return check
 
 
-def number(least: float, most: float, *, whole: bool = True) -> Check:
+def number(least: float, most: float, *, integer: bool = True) -> Check:
     def check(field: str, value: Any) -> Iterator[tuple[str, str]]:
-        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
-            yield field, "a whole number is needed" if whole else "a number is needed"
+        if isinstance(value, bool) or not isinstance(value, int if integer else (int, float)):
+            yield field, "a whole number is needed" if integer else "a number is needed"
         elif not least <= value <= most:
             yield field, f"from {least} to {most}"
 
@@ -85,7 +85,7 @@ SLOTS = fields({name: number(0, 10_000) for name in ("all", "free", "lost")}, "a
 CLAIM = {
     "limit": number(1, 1000),
     "kinds": list_of(text(100, 1), 200),
-    "wait": number(0, 30, whole=False),
+    "wait": number(0, 30, integer=False),
     "start": yes_or_no,
 }
 REPORTS: dict[str, dict[str, Check]] = {
@@ -99,9 +99,9 @@ REPORTS: dict[str, dict[str, Check]] = {
 SORTS = {"completed": "complete", "failed": "fail", "heartbeats": "heartbeat"}
 
 
-def _report(verb: str, **more: Check) -> Check:
-    needed = ("attempt", *more, *(("error",) if verb == "fail" else ()))
-    return fields(REPORTS[verb] | more, *needed)
+def _report(verb: str, **besides: Check) -> Check:
+    needed = ("attempt", *besides, *(("error",) if verb == "fail" else ()))
+    return fields(REPORTS[verb] | besides, *needed)
 
 
 BODIES: dict[str, Check] = {

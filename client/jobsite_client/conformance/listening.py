@@ -72,8 +72,6 @@ def handler_for(server: Answering) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_PUT = do_PATCH = do_DELETE = do_POST
-
         def _chunks(self) -> bytes:
             data = b""
             while size := int(self.rfile.readline().split(b";")[0] or b"0", 16):
@@ -85,6 +83,8 @@ def handler_for(server: Answering) -> type[BaseHTTPRequestHandler]:
         def log_message(self, *args: Any) -> None:
             pass
 
+    for method in ("GET", "PUT", "PATCH", "DELETE"):
+        setattr(Handler, f"do_{method}", Handler.do_POST)
     return Handler
 
 

@@ -33,8 +33,8 @@ def reports(verb: str) -> Match:
 class Plan:
     """One misbehaviour, for the next `times` calls that match.
 
-    `carried_out`: the server does what is asked, and only then misbehaves; `match` has the answer, too. `refusal` is the answer, None a closed
-    connection; `empty` an answer without jobs, at once.
+    `carried_out`: the server does what is asked, and only then misbehaves; `match` gets the call with its answer.
+    `refusal` is the answer in its place, None a closed connection; `empty`: an answer without jobs, at once.
     """
 
     match: Match
@@ -96,5 +96,3 @@ class Misbehaviour:
                 plan.calls.append(call)
                 return plan
         return None
-
-

@@ -3,31 +3,32 @@
 import os
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 
 class Process:
-    """The bot's command, in a session of its own. Its output goes to a file."""
+    """The bot's command, in a session of its own. Its output goes to the file `output`."""
 
-    def __init__(self, command: Sequence[str], url: str, token: str) -> None:
+    def __init__(self, command: Sequence[str], url: str, token: str, output: Path) -> None:
         self._command = list(command)
         self._environment = os.environ | {"JOBSITE_URL": url, "JOBSITE_TOKEN": token, "PYTHONUNBUFFERED": "1"}
-        self._output = tempfile.TemporaryFile()
+        self._output = output
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it, or start it again."""
-        self._process = subprocess.Popen(
-            self._command,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=self._output,
-            stderr=self._output,
-            start_new_session=True,
-        )
+        with self._output.open("ab") as output:
+            self._process = subprocess.Popen(
+                self._command,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
 
     @property
     def exit_code(self) -> int | None:
@@ -59,12 +60,7 @@ class Process:
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
-    def close(self) -> None:
-        """Kill it, and drop its output."""
-        self.kill()
-        self._output.close()
-
     def last_lines(self, lines: int = 8) -> list[str]:
         """The end of its output."""
-        self._output.seek(max(self._output.seek(0, os.SEEK_END) - 4000, 0))
-        return self._output.read().decode(errors="replace").splitlines()[-lines:]
+        text = self._output.read_text(errors="replace") if self._output.exists() else ""
+        return text.splitlines()[-lines:]

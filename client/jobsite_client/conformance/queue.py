@@ -20,11 +20,11 @@ HELD, FINISHED = ("claimed", "processing"), ("succeeded", "failed", "cancelled")
 
 
 class Refused(Exception):
-    """The call is refused, with this status and code; `more` are further members of the problem."""
+    """The call is refused, with this status and code; `facts` are further members of the problem."""
 
-    def __init__(self, status: int, code: str, detail: str, **more: Any) -> None:
+    def __init__(self, status: int, code: str, detail: str, **facts: Any) -> None:
         super().__init__(detail)
-        self.status, self.code, self.detail, self.more = status, code, detail, more
+        self.status, self.code, self.detail, self.facts = status, code, detail, facts
 
 
 @dataclass

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import ThreadingHTTPServer
@@ -155,7 +156,7 @@ class Server:
     def _problem(self, call: Call, refused: Refused) -> None:
         code = refused.code
         head = {"type": f"/api/v1/docs#{code}", "title": TITLES[code], "status": refused.status}
-        call.answer = head | {"detail": refused.detail, "code": code} | refused.more
+        call.answer = head | {"detail": refused.detail, "code": code} | refused.facts
         if refused.status in (409, 422):
             call.answer |= self.queue.orders(call.instance)
         if isinstance(ended := call.answer.get("ended_at"), float):
@@ -254,7 +255,7 @@ class Server:
         return head | {"jobs": [], **self.queue.orders(call.instance)}
 
     def _rejected(self, item: dict[str, Any], refused: Refused) -> dict[str, Any]:
-        facts = dict.fromkeys(("ended_by", "ended_at", "reason", "verb")) | {"cancel": False} | refused.more
+        facts = dict.fromkeys(("ended_by", "ended_at", "reason", "verb")) | {"cancel": False} | refused.facts
         if isinstance(facts["ended_at"], float):
             facts["ended_at"] = self._moment(facts["ended_at"])
         facts.pop("job_id", None)
@@ -274,7 +275,5 @@ def _decoded(data: bytes) -> Any:
 
 
 def _hang_up(connection: socket.socket) -> None:
-    try:
+    with suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass

@@ -49,12 +49,11 @@ class Stopped(Exception):
 
 @dataclass(frozen=True)
 class Scenario:
-    """Something that happens to the bot. `quick`: it takes less than 5 s."""
+    """Something that happens to the bot."""
 
     name: str
     about: str
     play: Callable[["Trial"], None]
-    quick: bool
 
 
 class Trial:
@@ -181,7 +180,7 @@ def run(scenario: Scenario, command: Sequence[str]) -> Outcome:
     """Play a scenario with the bot that this command starts."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="jobsite-conformance-") as directory, Server() as server:
-        process = Process(command, server.url, server.token)
+        process = Process(command, server.url, server.token, Path(directory) / "output")
         work = Work(Path(directory) / "work", server.now)
         trial = Trial(server, process, work)
         try:
@@ -190,7 +189,6 @@ def run(scenario: Scenario, command: Sequence[str]) -> Outcome:
             process.kill()
             work.close()
             output = process.last_lines()
-            process.close()
         for rule, sentence in check(server.calls, server.queue):
             trial.blame(rule, sentence)
         for job, attempt in sorted(work.leases()):

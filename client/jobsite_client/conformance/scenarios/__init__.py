@@ -4,7 +4,5 @@ from ..trial import Scenario
 from . import ending, leases, network, orders
 
 SCENARIOS: dict[str, Scenario] = {
-    scenario.name: scenario
-    for module in (network, leases, orders, ending)
-    for scenario in module.SCENARIOS
+    scenario.name: scenario for module in (network, leases, orders, ending) for scenario in module.SCENARIOS
 }

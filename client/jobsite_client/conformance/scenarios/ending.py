@@ -30,6 +30,6 @@ def _expect_goodbye(trial: Trial) -> None:
 
 
 SCENARIOS = (
-    Scenario("sigterm", "SIGTERM comes during the work.", sigterm_at_work, quick=True),
-    Scenario("sigterm-idle", "SIGTERM comes while the bot waits for jobs, and a job at the same time.", sigterm_idle, True),
+    Scenario("sigterm", "SIGTERM comes during the work.", sigterm_at_work),
+    Scenario("sigterm-idle", "SIGTERM comes while the bot waits for jobs, and a job at the same time.", sigterm_idle),
 )

@@ -32,7 +32,9 @@ def _hold(trial: Trial, ahead: timedelta) -> None:
     lease = trial.wait_until_begun(job)
     trial.wait(SHORT + 2 + SOON, lambda: job.finished or len(job.given) > 1)
     expired = lease[1] in job.ended and job.ended[lease[1]].verb == "expire"
-    beats = [r.call.at for call in trial.server.calls for r in call.reports() if (r.verb, r.lease) == ("heartbeat", lease)]
+    beats = [
+        r.call.at for call in trial.server.calls for r in call.reports() if (r.verb, r.lease) == ("heartbeat", lease)
+    ]
     words = f"The lease of job {lease[0]} lasts {SHORT:g} s and expired: it had {len(beats)} heartbeats."
     trial.need(not expired, "lease-renewed", words)
     trial.wait_until_finished(job)
@@ -72,11 +74,10 @@ def second_attempt(trial: Trial) -> None:
         trial.expect(took > 3, "table-by-lease", words)
 
 
-
 SCENARIOS = (
-    Scenario("heartbeats", "A job takes longer than its lease lasts.", heartbeats, quick=False),
-    Scenario("clock-ahead", "The same, and the server's clock is 6 hours ahead.", clock_ahead, quick=False),
-    Scenario("clock-behind", "The same, and the server's clock is 6 hours behind.", clock_behind, quick=False),
-    Scenario("cancel", "An operator cancels a job of a long lease during the work.", cancel, quick=False),
-    Scenario("second-attempt", "A lease is released during the work, and the job given again.", second_attempt, False),
+    Scenario("heartbeats", "A job takes longer than its lease lasts.", heartbeats),
+    Scenario("clock-ahead", "The same, and the server's clock is 6 hours ahead.", clock_ahead),
+    Scenario("clock-behind", "The same, and the server's clock is 6 hours behind.", clock_behind),
+    Scenario("cancel", "An operator cancels a job of a long lease during the work.", cancel),
+    Scenario("second-attempt", "A lease is released during the work, and the job given again.", second_attempt),
 )

@@ -1,6 +1,7 @@
 """Answers are lost, refused or late, and the server goes away."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from ..calls import Call
 from ..misbehaviour import claims, claims_by_long_poll, gives, reports
@@ -8,7 +9,7 @@ from ..queue import ECHO, FAIL, Job, Lease
 from ..trial import SOON, Scenario, Trial
 
 # Anything that JSON has and programs get wrong.
-PAYLOAD = {"text": 'ä€😀\n"', "list": [None, True, 1.5, -3, []], "object": {"": {}}, "empty": None}
+PAYLOAD: dict[str, Any] = {"text": 'ä€😀\n"', "list": [None, True, 1.5, -3, []], "object": {"": {}}, "empty": None}
 # Seconds for which the server is away.
 OUTAGE = 3.0
 
@@ -61,7 +62,7 @@ def lost_claim(trial: Trial) -> None:
         words = f"hello named {call.body['holds']} in `holds`, and not {list(left_out)}, which the bot works on."
         trial.blame("holds-all", words)
     sent = [report for call in trial.server.calls for report in call.reports() if report.lease == unknown]
-    trial.expect(not sent, "attempt-sent", f"The bot reported on {list(unknown)}, of which no answer has told it.")
+    trial.expect(not sent, "attempt-sent", f"The bot reported on {list(unknown)}, which no answer has given it.")
 
 
 def _left_out_of_holds(trial: Trial, since: Call) -> Iterator[tuple[Call, Lease]]:
@@ -79,7 +80,7 @@ def busy(trial: Trial) -> None:
     refused = trial.server.plans.refuse(claims, 503, 2)
     trial.server.plans.refuse(reports("complete"), 429, 2)
     job = trial.server.add(ECHO, {"n": 3})
-    trial.wait_until_finished(job, rule="goes-on")
+    trial.wait_until_finished(job, rule="goes-on", within=SOON + 5)
     trial.expect_succeeded(job, {"n": 3})
     trial.expect(refused.over, "goes-on", "The bot made no claim.")
 
@@ -120,11 +121,11 @@ def _polls(trial: Trial) -> list[Call]:
 
 
 SCENARIOS = (
-    Scenario("work", "Jobs are done and reported, and answers have a field that is new.", ordinary_work, quick=True),
-    Scenario("lost-answer", "The answer to a report is lost.", lost_answer, quick=True),
-    Scenario("lost-claim", "The answer to a claim is lost, and it had given a job.", lost_claim, quick=False),
-    Scenario("busy", "A claim is refused with 503, a report with 429; both have `Retry-After`.", busy, quick=False),
-    Scenario("no-room", "A long poll is answered at once, without jobs and with `Retry-After`.", no_room, quick=False),
-    Scenario("outage", "The server drops all connections and is away for 3 s.", outage, quick=False),
-    Scenario("long-poll", "There is nothing to do for as long as a claim waits.", long_poll, quick=False),
+    Scenario("work", "Jobs are done and reported, and answers have a field that is new.", ordinary_work),
+    Scenario("lost-answer", "The answer to a report is lost.", lost_answer),
+    Scenario("lost-claim", "The answer to a claim is lost, and it had given a job.", lost_claim),
+    Scenario("busy", "A claim is refused with 503, a report with 429; both have `Retry-After`.", busy),
+    Scenario("no-room", "A long poll is answered at once, without jobs and with `Retry-After`.", no_room),
+    Scenario("outage", "The server drops all connections and is away for 3 s.", outage),
+    Scenario("long-poll", "There is nothing to do for as long as a claim waits.", long_poll),
 )
