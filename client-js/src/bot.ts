@@ -1,25 +1,17 @@
 /** `Bot` runs handlers: it claims jobs, sends heartbeats and reports, and stops in order. */
-import { randomBytes } from "node:crypto";
-import { hostname } from "node:os";
+import { once } from "node:events";
 import { Backoff, jittered, sleep, spread } from "./backoff.js";
 import { Client } from "./client.js";
-import { InstanceReplaced, JobsiteError, LeaseLost, Unauthorized, Unavailable } from "./errors.js";
+import { EXIT_REFUSED, EXIT_REPLACED, EXIT_STOPPED, NO_SLOT_LEFT, RESTART, endingFor, type Ending } from "./endings.js";
+import { JobsiteError, Unavailable } from "./errors.js";
 import { HeldJob, type Job } from "./job.js";
 import type { Claim, ClaimedJob, Lease, Orders, Slots } from "./messages.js";
+import { hostName, newInstance, toConsole, type Log } from "./names.js";
+import { Pulse } from "./pulse.js";
 import { Reporter } from "./reporter.js";
-
-/** Stopped in order, by a signal or by `stop()`. */
-export const EXIT_STOPPED = 0;
-/** An operator asked for a restart, or no slot is left: start the process again. */
-export const EXIT_RESTART = 75;
-/** A newer process of the same bot and identity took over: do not start this one again. */
-export const EXIT_REPLACED = 76;
-/** The server refuses this bot: a wrong token, or a wrong address. */
-export const EXIT_REFUSED = 77;
 
 /** What it returns is the result. What it throws fails the job, to be tried again; `GiveUp` fails it for good. */
 export type Handler = (job: Job) => unknown;
-export type Log = (level: "info" | "warn" | "error", message: string) => void;
 
 export interface BotOptions {
   /** Jobs at a time (1). */
@@ -40,26 +32,9 @@ export interface BotOptions {
   readonly client?: Client;
 }
 
-interface Ending {
-  readonly code: number;
-  readonly why: string;
-}
-
-const RESTART: Ending = { code: EXIT_RESTART, why: "An operator asked this bot to restart." };
-const NO_SLOT_LEFT: Ending = { code: EXIT_RESTART, why: "No slot is left: each handler was asked to stop and runs on." };
-
 /** Seconds of a long poll, and between claims of a paused bot. */
 const WAIT = 20;
 const PAUSED_EVERY = 5;
-/** Seconds between heartbeats of the process while it holds anything, and how many of them make one while it does not. */
-const WORKING_EVERY = 5;
-const IDLE_TICKS = 6;
-/** The bounds of the seconds between two heartbeats of a job, and their number without a usable deadline. */
-const SOONEST = 1;
-const LATEST = 30;
-const ORDINARY = 10;
-/** Seconds, at most, until a heartbeat that did not arrive is tried again. */
-const AGAIN_AFTER = 3;
 /** Seconds at the end: for the last reports, for goodbye, and for handlers to notice that they were asked to stop. */
 const REPORTS_WITHIN = 2;
 const GOODBYE_WITHIN = 2;
@@ -76,6 +51,7 @@ export class Bot {
   readonly #log: Log;
   readonly #running = new Set<HeldJob>();
   readonly #reporter: Reporter;
+  readonly #pulse: Pulse;
   readonly #trouble = new Backoff(0.5, 15);
   /** Aborted when the bot begins to stop; when it must stop at once; when it has ended. */
   readonly #stopping = new AbortController();
@@ -90,18 +66,21 @@ export class Bot {
       throw new TypeError("Give an identity, or alone: false for one of the process's own; not both.");
     }
     this.#concurrency = options.concurrency ?? 1;
-    if (!Number.isInteger(this.#concurrency) || this.#concurrency < 1) throw new TypeError("concurrency is at least 1.");
+    if (!Number.isInteger(this.#concurrency) || this.#concurrency < 1)
+      throw new TypeError("concurrency is at least 1.");
     this.#client = options.client ?? new Client(url, token);
     this.#handlers = handlers;
     this.#options = options;
     this.#grace = options.grace ?? 3;
     this.#identity = options.identity ?? (options.alone === false ? newInstance() : hostName());
     this.#log = options.log ?? toConsole;
-    this.#reporter = new Reporter(this.#client, this.#log, {
-      answered: (orders) => this.#obey(orders),
-      ends: (error) => this.#ends(error),
+    const events = {
+      answered: (orders: Orders) => this.#obey(orders),
+      ends: (error: unknown) => this.#ends(error),
       over: this.#over.signal,
-    });
+    };
+    this.#reporter = new Reporter(this.#client, this.#log, events);
+    this.#pulse = new Pulse(this.#client, this.#log, events, options);
   }
 
   /** Work until stopped. Returns the exit code: `process.exit(await bot.run())`. */
@@ -114,8 +93,13 @@ export class Bot {
     for (const signal of signals) process.on(signal, onSignal);
     try {
       const claiming = this.#claimAll();
-      void this.#beatForProcess();
-      await until(this.#stopping.signal);
+      void this.#pulse.ofProcess({
+        running: this.#running,
+        slots: () => this.#slots(),
+        lostAll: () => this.#end(NO_SLOT_LEFT),
+        until: this.#stopping.signal,
+      });
+      if (!this.#stopping.signal.aborted) await once(this.#stopping.signal, "abort");
       await this.#shutDown(claiming);
     } finally {
       for (const signal of signals) process.off(signal, onSignal);
@@ -221,7 +205,7 @@ export class Bot {
 
   async #work(job: HeldJob, leaseFor: number | undefined): Promise<void> {
     this.#running.add(job);
-    void this.#beat(job, leaseFor ?? this.#secondsTo(job.deadline_at));
+    void this.#pulse.ofJob(job, leaseFor);
     try {
       const handler = this.#handlers[job.kind];
       if (!handler) throw new Error(`This bot has no handler for ${job.kind}.`);
@@ -234,60 +218,6 @@ export class Bot {
     job.end();
     this.#running.delete(job);
     this.#notify();
-  }
-
-  async #beat(job: HeldJob, leaseFor: number): Promise<void> {
-    let every = this.#interval(leaseFor);
-    for (;;) {
-      await job.nextBeat(every);
-      if (job.ended || job.lost) return;
-      const news = job.takeNews();
-      try {
-        const renewal = await this.#client.heartbeat(job.id, job.attempt, news);
-        every = this.#interval(renewal.lease_for ?? this.#secondsTo(renewal.deadline_at));
-        this.#obey(renewal);
-      } catch (error) {
-        job.putBackNews(news);
-        if (this.#ends(error)) return;
-        if (error instanceof LeaseLost || (error as JobsiteError).status === 404) this.#lose(job, String(error));
-        every = Math.min(every, jittered(AGAIN_AFTER));
-      }
-    }
-  }
-
-  #interval(left: number): number {
-    return this.#options.heartbeatEvery ?? (left > 0 ? Math.min(Math.max(left / 3, SOONEST), LATEST) : ORDINARY);
-  }
-
-  #secondsTo(moment: string): number {
-    return Date.parse(moment) / 1000 - this.#client.serverNow();
-  }
-
-  #lose(job: HeldJob, why: string): void {
-    if (!job.ended && !job.lost) this.#log("warn", `${job.toString()}: the lease was lost. ${why}`);
-    job.stop(why);
-  }
-
-  /** The heartbeat of the process: so it learns of a cancel, a release or a restart while a handler works. */
-  async #beatForProcess(): Promise<void> {
-    for (let tick = 1; ; tick++) {
-      await sleep(WORKING_EVERY, this.#stopping.signal);
-      if (this.#stopping.signal.aborted) return;
-      const slots = this.#slots();
-      if (slots.lost === slots.all) this.#end(NO_SLOT_LEFT);
-      const working = [...this.#running].filter((job) => !job.lost);
-      if (working.length === 0 && tick % IDLE_TICKS) continue;
-      try {
-        const { version } = this.#options;
-        const body = { holds: working.map((job) => job.lease), slots, ...(version === undefined ? {} : { version }) };
-        const reply = await this.#client.botHeartbeat(body);
-        const lost = new Set(reply.lost.map(String));
-        for (const job of working) if (lost.has(String(job.lease))) this.#lose(job, "It was released or cancelled.");
-        this.#obey(reply);
-      } catch (error) {
-        if (!this.#ends(error)) this.#log("warn", `The heartbeat of the process did not arrive. ${String(error)}`);
-      }
-    }
   }
 
   #slots(): Slots {
@@ -304,15 +234,9 @@ export class Bot {
 
   /** Whether this error ends the whole bot. */
   #ends(error: unknown): boolean {
-    if (error instanceof Unauthorized) {
-      this.#end({ code: EXIT_REFUSED, why: `The server does not accept this bot's token: ${error.message}` });
-      return true;
-    }
-    if (error instanceof InstanceReplaced && error.instance === this.#client.instance) {
-      this.#end({ code: EXIT_REPLACED, why: "Another process of this bot and identity has taken over." });
-      return true;
-    }
-    return false;
+    const ending = endingFor(error, this.#client.instance);
+    if (ending) this.#end(ending);
+    return ending !== undefined;
   }
 
   #end(ending: Ending): void {
@@ -326,7 +250,10 @@ export class Bot {
   async #shutDown(claiming: Promise<void>): Promise<void> {
     const { code, why } = this.#ending as Ending;
     if (code === EXIT_STOPPED) {
-      await this.#within(this.#grace, () => this.#running.size + this.#reporter.jobs.size === 0 || this.#hurry.signal.aborted);
+      await this.#within(
+        this.#grace,
+        () => this.#running.size + this.#reporter.jobs.size === 0 || this.#hurry.signal.aborted,
+      );
     }
     if (code !== EXIT_REPLACED && code !== EXIT_REFUSED) await this.#sayGoodbye(why);
     for (const job of this.#running) job.stop(why);
@@ -367,24 +294,4 @@ export class Bot {
     this.#changed = [];
     for (const resolve of waiting) resolve();
   }
-}
-
-function until(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
-}
-
-/** The name of this host, or pod. It is sent in a header, so it must be ASCII. */
-function hostName(): string {
-  return hostname().replace(/[^\x21-\x7e]/g, "").slice(0, 100);
-}
-
-function newInstance(): string {
-  return `${hostName().slice(0, 40)}-${process.pid}-${randomBytes(6).toString("hex")}`;
-}
-
-function toConsole(level: "info" | "warn" | "error", message: string): void {
-  console[level](`${new Date().toISOString()} ${message}`);
 }

@@ -32,9 +32,9 @@ export type Tries = Pick<Ask, "retryFor" | "timeout" | "signal">;
 /**
  * Jobsite's API at `url`, called with a bot's token or a user's API key.
  *
- * Methods throw `Unauthorized` for a bad token, `Unavailable` when there was no answer for `retryFor` seconds, `LeaseLost`
- * and `InstanceReplaced` where they are about a lease, and `JobsiteError` for any other refusal. Reports, reading, and
- * enqueueing with a `key` are repeated; a claim only if the server certainly did not act on it.
+ * Methods throw `Unauthorized` for a bad token, `Unavailable` when there was no answer for `retryFor` seconds,
+ * `LeaseLost` and `InstanceReplaced` where they are about a lease, and `JobsiteError` for any other refusal. Reports,
+ * reading, and enqueueing with a `key` are repeated; a claim only if the server certainly did not act on it.
  */
 export class Client extends Transport {
   // --- A bot about itself ---------------------------------------------------------------------------------------

@@ -51,7 +51,11 @@ export class Unauthorized extends JobsiteError {
 export class InstanceReplaced extends JobsiteError {
   override readonly name = "InstanceReplaced";
 
-  constructor(message: string, problem: Problem, readonly instance: string | undefined) {
+  constructor(
+    message: string,
+    problem: Problem,
+    readonly instance: string | undefined,
+  ) {
     super(message, 409, "instance_replaced", problem);
   }
 }

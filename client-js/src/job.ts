@@ -66,7 +66,10 @@ export class HeldJob implements Job {
 
   progress(percent: number, note?: string): void {
     const rounded = Math.trunc(Math.min(Math.max(percent, 0), 100));
-    this.#news = { progress: rounded, ...(note === undefined ? {} : { note: note.replaceAll("\0", "").slice(0, NOTE_LIMIT) }) };
+    this.#news = {
+      progress: rounded,
+      ...(note === undefined ? {} : { note: note.replaceAll("\0", "").slice(0, NOTE_LIMIT) }),
+    };
     this.#wake();
   }
 

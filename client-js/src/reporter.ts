@@ -1,10 +1,11 @@
 /** Reports how jobs ended, each until it is answered. */
 import { Backoff, sleep } from "./backoff.js";
-import type { Log } from "./bot.js";
 import type { Client } from "./client.js";
+import type { BotEvents } from "./endings.js";
 import { GiveUp, JobsiteError, LeaseLost, Unavailable } from "./errors.js";
 import type { HeldJob } from "./job.js";
 import type { Orders } from "./messages.js";
+import type { Log } from "./names.js";
 
 /** Seconds to repeat a report through an outage. After that the lease has certainly expired. */
 const REPORT_FOR = 900;
@@ -15,15 +16,6 @@ const MOST_FAULTS = 4;
 /** Characters of an error: a little under what the server takes. */
 const ERROR_LIMIT = 60_000;
 
-export interface ReporterEvents {
-  /** An answer came. */
-  answered(orders: Orders): void;
-  /** Whether this error ends the whole bot. */
-  ends(error: unknown): boolean;
-  /** Aborted when nothing may be sent any more. */
-  over: AbortSignal;
-}
-
 export class Reporter {
   /** The jobs whose end is not reported yet. */
   readonly jobs = new Set<HeldJob>();
@@ -31,7 +23,7 @@ export class Reporter {
   constructor(
     private readonly client: Client,
     private readonly log: Log,
-    private readonly events: ReporterEvents,
+    private readonly events: BotEvents,
   ) {}
 
   /** Report success, or a failure where the server refuses the result. */
@@ -43,7 +35,8 @@ export class Reporter {
       return this.fail(job, new GiveUp(`The handler's result cannot be sent as JSON: ${String(error)}`));
     }
     const refused = await this.#report(job, () => this.client.complete(job.id, job.attempt, result, tries));
-    if (refused) await this.#failed(job, `The server refused the result: ${refused.message}`, (refused.status ?? 0) >= 500);
+    if (refused)
+      await this.#failed(job, `The server refused the result: ${refused.message}`, (refused.status ?? 0) >= 500);
   }
 
   /** Report what a handler has thrown. */

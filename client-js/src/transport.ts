@@ -41,9 +41,15 @@ export class Transport {
   #ahead = 0;
 
   constructor(url: string, token: string, options: ClientOptions = {}) {
-    const base = new URL(url.trim().replace(/\/+$/, "").replace(/\/api\/v1$/, ""));
+    const base = new URL(
+      url
+        .trim()
+        .replace(/\/+$/, "")
+        .replace(/\/api\/v1$/, ""),
+    );
     if (!["http:", "https:"].includes(base.protocol)) throw new TypeError(`Not the address of a server: ${url}`);
-    if (!/^[\x21-\x7e]+$/.test(token.trim())) throw new TypeError("The token is empty or has characters that none has.");
+    if (!/^[\x21-\x7e]+$/.test(token.trim()))
+      throw new TypeError("The token is empty or has characters that none has.");
     this.#base = `${base.href.replace(/\/+$/, "")}/api/v1/`;
     this.#token = token.trim();
     this.timeout = options.timeout ?? 10;
@@ -112,10 +118,20 @@ function read(response: Response, text: string, instance: string | undefined): u
   if (NOT_DONE.includes(status) || MAYBE_DONE.includes(status)) {
     const { code = "unavailable", detail = "" } = (body ?? {}) as Problem;
     const maybeDone = MAYBE_DONE.includes(status) || code === "outcome_unknown";
-    throw new Unavailable(`The server is not available (${status}). ${detail}`, maybeDone, retryAfter(response), status, code);
+    throw new Unavailable(
+      `The server is not available (${status}). ${detail}`,
+      maybeDone,
+      retryAfter(response),
+      status,
+      code,
+    );
   }
   if (status >= 300 && status < 400) {
-    throw new JobsiteError(`The server redirects to ${response.headers.get("Location")}: use that address.`, status, "redirect");
+    throw new JobsiteError(
+      `The server redirects to ${response.headers.get("Location")}: use that address.`,
+      status,
+      "redirect",
+    );
   }
   if (status >= 400) throw refusal(status, body, instance);
   if (body === undefined) throw new JobsiteError("The answer is not JSON; is this a Jobsite server?", status);

@@ -16,7 +16,10 @@ async function using(answers, use) {
 test("a report whose answer is lost is repeated as it is", () =>
   using({ "jobs/7/complete": [null, problem(502, ""), {}] }, async (client, server) => {
     await client.complete(7, 3, { n: 1 });
-    assert.deepEqual(server.calls.map((call) => call.body), Array(3).fill({ attempt: 3, result: { n: 1 } }));
+    assert.deepEqual(
+      server.calls.map((call) => call.body),
+      Array(3).fill({ attempt: 3, result: { n: 1 } }),
+    );
     assert.equal(server.calls[0].headers.authorization, "Bearer jsb_x");
   }));
 
@@ -32,10 +35,13 @@ test("outcome_unknown is a call that may have been carried out", () =>
   }));
 
 test("Retry-After is respected", () =>
-  using({ "jobs/7": [{ ...problem(429, "too_many_requests"), headers: { "Retry-After": "1" } }, {}] }, async (client, server) => {
-    await client.get(7);
-    assert.ok(server.calls[1].at - server.calls[0].at >= 990);
-  }));
+  using(
+    { "jobs/7": [{ ...problem(429, "too_many_requests"), headers: { "Retry-After": "1" } }, {}] },
+    async (client, server) => {
+      await client.get(7);
+      assert.ok(server.calls[1].at - server.calls[0].at >= 990);
+    },
+  ));
 
 test("a server that is not there did nothing", async () => {
   const server = await serve({});
@@ -54,21 +60,42 @@ test("a new job with a key is, and has only the fields that were given", () =>
   using({ jobs: [null, { id: 7 }] }, async (client, server) => {
     const runAt = new Date(Date.UTC(2030, 0, 2));
     assert.equal((await client.enqueue("sum", { n: 1 }, { key: "k", runAt })).id, 7);
-    assert.deepEqual(server.calls[1].body, { kind: "sum", payload: { n: 1 }, key: "k", run_at: "2030-01-02T00:00:00.000Z" });
+    assert.deepEqual(server.calls[1].body, {
+      kind: "sum",
+      payload: { n: 1 },
+      key: "k",
+      run_at: "2030-01-02T00:00:00.000Z",
+    });
   }));
 
 test("many jobs go in batches", () =>
-  using({ "jobs/bulk": [{ created: 9_999, existing: 1, ids: [1] }, { created: 1, existing: 0, ids: [2] }] }, async (client, server) => {
-    const total = await client.enqueueBulk(Array.from({ length: 10_001 }, (_, n) => ({ kind: "sum", key: String(n) })));
-    assert.deepEqual(total, { created: 10_000, existing: 1, ids: [1, 2] });
-    assert.deepEqual(server.calls.map((call) => call.body.jobs.length), [10_000, 1]);
-  }));
+  using(
+    {
+      "jobs/bulk": [
+        { created: 9_999, existing: 1, ids: [1] },
+        { created: 1, existing: 0, ids: [2] },
+      ],
+    },
+    async (client, server) => {
+      const total = await client.enqueueBulk(
+        Array.from({ length: 10_001 }, (_, n) => ({ kind: "sum", key: String(n) })),
+      );
+      assert.deepEqual(total, { created: 10_000, existing: 1, ids: [1, 2] });
+      assert.deepEqual(
+        server.calls.map((call) => call.body.jobs.length),
+        [10_000, 1],
+      );
+    },
+  ));
 
 test("a job is waited for until it has ended", () =>
-  using({ "jobs/7": [{ status: "pending" }, { status: "processing" }, { status: "succeeded", result: 3 }] }, async (client) => {
-    assert.equal((await client.wait(7)).result, 3);
-    assert.equal((await client.wait(7, { timeout: 0 })).status, "succeeded");
-  }));
+  using(
+    { "jobs/7": [{ status: "pending" }, { status: "processing" }, { status: "succeeded", result: 3 }] },
+    async (client) => {
+      assert.equal((await client.wait(7)).result, 3);
+      assert.equal((await client.wait(7, { timeout: 0 })).status, "succeeded");
+    },
+  ));
 
 test("a job that does not end in time is an error that names it", () =>
   using({ "jobs/7": [{ status: "pending" }] }, async (client) => {
@@ -90,7 +117,10 @@ test("refusals have their class, status and code", () =>
       client.instance = "a";
       await assert.rejects(client.claim(), (error) => error instanceof InstanceReplaced && error.instance === "a");
       await assert.rejects(client.claim(), Unauthorized);
-      await assert.rejects(client.claim(), (error) => error instanceof JobsiteError && error.status === 422 && error.code === "invalid");
+      await assert.rejects(
+        client.claim(),
+        (error) => error instanceof JobsiteError && error.status === 422 && error.code === "invalid",
+      );
     },
   ));
 

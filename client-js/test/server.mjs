@@ -13,7 +13,13 @@ export async function serve(answers) {
     request.on("end", async () => {
       const path = request.url.replace("/api/v1/", "");
       const text = Buffer.concat(parts).toString();
-      const call = { path, method: request.method, headers: request.headers, body: text ? JSON.parse(text) : undefined, at: performance.now() };
+      const call = {
+        path,
+        method: request.method,
+        headers: request.headers,
+        body: text ? JSON.parse(text) : undefined,
+        at: performance.now(),
+      };
       calls.push(call);
       for (const look of waiting) look();
       const planned = answers[path] ?? [{}];
@@ -21,8 +27,15 @@ export async function serve(answers) {
       if (typeof answer === "function") answer = await answer(call);
       if (answer === null) return request.socket.destroy();
       const { headers = {}, ...body } = answer;
-      response.writeHead(Number.isInteger(body.status) ? body.status : 200, { "Content-Type": "application/json", ...headers });
-      response.end(JSON.stringify(path === "claim" ? { jobs: [], ...ORDERS, ...body } : { warnings: [], lost: [], ...ORDERS, ...body }));
+      response.writeHead(Number.isInteger(body.status) ? body.status : 200, {
+        "Content-Type": "application/json",
+        ...headers,
+      });
+      response.end(
+        JSON.stringify(
+          path === "claim" ? { jobs: [], ...ORDERS, ...body } : { warnings: [], lost: [], ...ORDERS, ...body },
+        ),
+      );
     });
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -51,7 +64,18 @@ export async function serve(answers) {
 /** A job as a claim gives it. */
 export function job(id, kind = "sum", more = {}) {
   const at = new Date(Date.now() + 60_000).toISOString();
-  return { id, kind, attempt: 1, max_attempts: 3, payload: {}, priority: 0, key: null, run_at: at, deadline_at: at, ...more };
+  return {
+    id,
+    kind,
+    attempt: 1,
+    max_attempts: 3,
+    payload: {},
+    priority: 0,
+    key: null,
+    run_at: at,
+    deadline_at: at,
+    ...more,
+  };
 }
 
 export const problem = (status, code, more = {}) => ({ status, code, detail: `${code}.`, ...more });
