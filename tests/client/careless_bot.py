@@ -37,7 +37,7 @@ def call(path: str, body: dict[str, Any], tries: int = 8) -> Any:
                 return None
             time.sleep(float(error.headers["Retry-After"] or 0) if WRONG != "in a hurry" else 0.1)
         except OSError:
-            time.sleep(0.1 * 2**number)
+            time.sleep(0.1 if WRONG == "never waits longer" else 0.1 * 2**number)
     return None
 
 

@@ -65,6 +65,7 @@ MORE_FAULTS = [
     ("dies", "sigterm", "sigterm-holds-nothing"),
     ("one name", "killed", "hello-first"),
     ("in a hurry", "busy", "retry-after"),
+    ("never waits longer", "outage", "backs-off"),
     ("reports once", "lost-answer", "report-repeated"),
     ("tries for ever", "revoked", "stops-when-refused"),
     ("deaf", "sigterm", "sigterm-in-time"),

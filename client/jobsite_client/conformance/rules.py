@@ -19,6 +19,7 @@ RULES = {
     "report-repeated": "Repeat a report whose answer was lost, with the same attempt.",
     "goes-on": "Go on when the server is back.",
     "retry-after": "Wait for `Retry-After` before the same call is made again.",
+    "backs-off": "Wait longer after each try that fails.",
     "no-hammering": "Make at most 10 calls of one sort in a second.",
     "lease-renewed": "Renew each lease before its time is over, by the server's clock.",
     "stops-when-lost": "Stop the work on a lease within 7 s after it was lost.",

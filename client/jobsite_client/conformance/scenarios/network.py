@@ -10,8 +10,9 @@ from ..trial import SOON, Scenario, Trial
 
 # Anything that JSON has and programs get wrong.
 PAYLOAD: dict[str, Any] = {"text": 'ä€😀\n"', "list": [None, True, 1.5, -3, []], "object": {"": {}}, "empty": None}
-# Seconds for which the server is away.
+# Seconds for which the server is away, and the most tries in them: from 0.1 s doubling, in two threads, there are 10.
 OUTAGE = 3.0
+MOST_TRIES = 20
 
 
 def ordinary_work(trial: Trial) -> None:
@@ -98,6 +99,9 @@ def outage(trial: Trial) -> None:
     trial.server.go_down(OUTAGE)
     trial.wait(OUTAGE, lambda: False)
     trial.expect_to_run()
+    tries = sum(1 for call in trial.server.calls if call.sort == "connection")
+    words = f"The server was away for {OUTAGE:g} s, and the bot tried {tries} times to reach it."
+    trial.expect(tries <= MOST_TRIES, "backs-off", words)
     trial.wait_until_finished(job, rule="goes-on", within=SOON + 10)
     trial.expect((job.id, job.attempt) == lease, "report-repeated", f"{job} was claimed again as {job.attempt}.")
     last = trial.server.add(ECHO, {"n": 5})
