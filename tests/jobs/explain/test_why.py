@@ -16,7 +16,7 @@ from jobs.models import Job, JobKind
 from jobs.stats import learned
 from jobs.stats.times import FINE
 from jobs.sweep.run import sweep
-from tests.cast import bot_named, enqueue_one, make_older, take_one
+from tests.cast import bot_named, enqueue_one, make_older, put_in_quarantine, take_one
 from tests.jobs.schedules.rules import fire, jobs_of, off_for
 
 pytestmark = pytest.mark.django_db
@@ -66,7 +66,8 @@ def test_a_pending_job_whose_bots_cannot_take_it_says_how_many_for_each_reason(a
     roster.pause(Bot.objects.filter(pk__in=[ada.pk, bob.pk]))
     Bot.objects.filter(pk=emil.pk).update(status="down")
     # Paused as well, but in quarantine first.
-    Bot.objects.filter(pk__in=[fred.pk]).update(quarantined_at=timezone.now(), paused=True)
+    put_in_quarantine(fred)
+    roster.pause(Bot.objects.filter(pk=fred.pk))
     assert why(job) == (
         "None of the bots that take its kind can take a job now: 1 quarantined, 2 paused, 1 down, 1 at capacity."
     )

@@ -1,0 +1,7 @@
+/* Probe: how many jobs instance i of bot b may have in quarantine: one when its probe is due and it holds none; NULL
+where it is in none. */
+CASE WHEN i.quarantined_at IS NOT NULL THEN (
+                        i.probe_at <= statement_timestamp()
+                        AND (SELECT true FROM jobs_job j
+                             WHERE j.claimed_by_id = b.id AND j.instance = ANY (ARRAY[i.name, w.instance]) LIMIT 1) IS NULL
+                    )::integer END
