@@ -38,6 +38,8 @@ instance="$(uname -n)-$$-$(od -An -N6 -tx1 /dev/urandom | tr -d ' \n')"
 identity=$(uname -n)
 dir=$(mktemp -d)
 answer=$dir/answer head=$dir/head
+# In a file, and not in an argument: arguments are seen by everybody on this machine.
+printf 'Authorization: Bearer %s\nContent-Type: application/json\n' "$JOBSITE_TOKEN" >"$dir/headers"
 stopping='' lease='' job_pid='' curl_pid='' code=000
 trap 'kill $job_pid 2>/dev/null; rm -rf "$dir"' EXIT
 trap 'stopping=yes; kill $curl_pid 2>/dev/null' TERM INT
@@ -50,9 +52,9 @@ call() {
     : >"$answer"
     : >"$head"
     printf '%s' "$2" >"$dir/body"
-    curl -s -o "$answer" -D "$head" -w '%{http_code}' --max-time "${3:-10}" -H 'Content-Type: application/json' \
-        -H "Authorization: Bearer $JOBSITE_TOKEN" -H "Bot-Instance: $instance" \
-        --data-binary "@$dir/body" "$JOBSITE_URL/api/v1/$1" >"$dir/code" 2>/dev/null &
+    curl -s -o "$answer" -D "$head" -w '%{http_code}' --max-time "${3:-10}" \
+        -H "@$dir/headers" -H "Bot-Instance: $instance" --data-binary "@$dir/body" \
+        "$JOBSITE_URL/api/v1/$1" >"$dir/code" 2>/dev/null &
     curl_pid=$!
     # A signal ends `wait` early.
     while kill -0 "$curl_pid" 2>/dev/null; do wait "$curl_pid"; done
