@@ -37,11 +37,11 @@ else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
 
-test-all: test ## The same again on Debian's PostgreSQL, through PgBouncer, and with Python 3.13. NEWER=/path/to/python3.13: another one.
+test-all: test ## The same again on Debian's PostgreSQL, through PgBouncer, with Python 3.13, and with generated clients. NEWER=/path/to/python3.13: another one.
 	@$(MAKE) test PG=pgbouncer
 	@$(NEWER) -c 'import sys; sys.exit(sys.version_info < (3, 13))' || \
 		{ echo "There is no Python 3.13 as $(NEWER). Try: make test-all NEWER=/path/to/python3.13"; exit 1; }
-	@CHAOS_JOBS=5000 SCHEDULE_OCCURRENCES=10000 $(MAKE) test PG=system PYTHON="$(NEWER)" VENV=.venv-newer
+	@TEST_ALL=1 CHAOS_JOBS=5000 SCHEDULE_OCCURRENCES=10000 $(MAKE) test PG=system PYTHON="$(NEWER)" VENV=.venv-newer
 
 # What its processes say of themselves, for /metrics; of this start alone.
 serve: export PROMETHEUS_MULTIPROC_DIR ?= .run/metrics-$(PORT)

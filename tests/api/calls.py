@@ -114,17 +114,15 @@ def refused(answer: HttpResponse, status: int, code: str) -> dict[str, Any]:
 
 def documented(request: HttpRequest) -> set[str] | None:
     """The codes of all errors that the document names for this call; None where it is none of the document's."""
-    document = api.get_openapi_schema()
-    for path, methods in document["paths"].items():
-        if request.method.lower() in methods and re.fullmatch(re.sub(r"{\w+}", "[^/]+", path), request.path):
-            names = [
-                answer["$ref"].rpartition("/")[2]
-                for answer in methods[request.method.lower()]["responses"].values()
-                if "$ref" in answer
-            ]
-            contents = [document["components"]["responses"][name]["content"] for name in names]
-            return {code for content in contents for code in content["application/problem+json"]["examples"]}
-    return None
+    document, method = api.get_openapi_schema(), str(request.method).lower()
+    paths = document["paths"]
+    templates = [p for p in paths if re.fullmatch(re.sub(r"{\w+}", "[^/]+", p), request.path)]
+    methods = paths.get(request.path) or (paths[templates[0]] if templates else {})
+    if method not in methods:
+        return None
+    names = [answer["$ref"].rpartition("/")[2] for answer in methods[method]["responses"].values() if "$ref" in answer]
+    contents = [document["components"]["responses"][name]["content"] for name in names]
+    return {code for content in contents for code in content["application/problem+json"]["examples"]}
 
 
 def rows() -> list[list[dict[str, Any]]]:
