@@ -1,13 +1,10 @@
 """`/api/v1/`, put together."""
 
-import json
 from datetime import datetime
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.http import HttpRequest
 from ninja import NinjaAPI
-from ninja.openapi.docs import Swagger
 from ninja.openapi.schema import OpenAPISchema
 from ninja.operation import Operation
 from ninja.parser import Parser
@@ -16,6 +13,7 @@ from ninja.responses import NinjaJSONEncoder
 
 from jobs.api import audit, bots, bulk, deletion, jobs, leases, schedules, turn
 from jobs.api.auth import orders_of
+from jobs.api.docs_page import Docs
 from jobs.api.document import Document, operation_id
 from jobsite.lib import problems
 from jobsite.lib.clock import moment
@@ -42,14 +40,6 @@ class StrictParser(Parser):
 
     def parse_body(self, request: HttpRequest) -> Any:
         return loads(request.body)
-
-
-class Docs(Swagger):
-    """The readable docs, with Ninja's own files. Without Ninja's app, it would take them from another host."""
-
-    def render_page(self, request: HttpRequest, api: NinjaAPI, **kwargs: Any) -> HttpResponse:
-        settings = self.settings | {"url": self.get_openapi_url(api, kwargs)}
-        return render(request, self.template, {"api": api, "swagger_settings": json.dumps(settings)})
 
 
 class Api(NinjaAPI):

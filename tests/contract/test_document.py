@@ -7,10 +7,10 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
+from jobs.api.docs_page import every_error
 from jobs.api.document.words import TAGS
 from jobsite.lib import errors
 from jobsite.urls import api
-from tests.docs.test_bot_api_doc import all_errors
 
 DOCUMENT = api.get_openapi_schema()
 CALLS = {call["operationId"]: call for methods in DOCUMENT["paths"].values() for call in methods.values()}
@@ -78,7 +78,7 @@ def test_a_call_has_examples_that_are_of_their_schemas(name: str) -> None:
 
 @pytest.mark.parametrize("name", CALLS)
 def test_a_call_names_its_errors_each_with_its_code(name: str) -> None:
-    statuses = {error.code: error.status for error in all_errors()}
+    statuses = {error.code: error.status for error in every_error()}
     listed = codes(CALLS[name])
     assert listed.items() <= statuses.items()
     assert {"unauthorized", "forbidden", "invalid", "too_many_requests", "unavailable"} <= set(listed)
@@ -91,7 +91,7 @@ def test_a_call_names_its_errors_each_with_its_code(name: str) -> None:
 
 def test_every_error_is_one_of_a_call() -> None:
     listed = {code for call in CALLS.values() for code in codes(call)}
-    assert {error.code for error in all_errors()} - listed <= OF_NO_CALL
+    assert {error.code for error in every_error()} - listed <= OF_NO_CALL
 
 
 def test_an_error_has_the_members_that_its_class_names() -> None:
