@@ -1,5 +1,6 @@
 """`/api/v1/`, put together."""
 
+import threading
 from datetime import datetime
 from typing import Any
 
@@ -43,10 +44,11 @@ class StrictParser(Parser):
 
 
 class Api(NinjaAPI):
-    """Ninja's, with a document of its own, which is made once: anybody may ask for it."""
+    """Ninja's, with a document of its own, which is built once."""
 
     def __init__(self, **options: Any) -> None:
         self._documents: dict[str, OpenAPISchema] = {}
+        self._building = threading.Lock()
         super().__init__(**options)
 
     def add_router(self, *args: Any, **options: Any) -> None:
@@ -56,11 +58,15 @@ class Api(NinjaAPI):
     def get_openapi_operation_id(self, operation: Operation) -> str:
         return operation_id(operation)
 
-    def get_openapi_schema(self, *, path_prefix: str | None = None, path_params: Any = None) -> OpenAPISchema:
+    def get_openapi_schema(
+        self, *, path_prefix: str | None = None, path_params: dict[str, Any] | None = None
+    ) -> OpenAPISchema:
+        """The OpenAPI document. It takes up to a second to build, and anybody may ask for it."""
         prefix = self.get_root_path(path_params or {}) if path_prefix is None else path_prefix
-        if prefix not in self._documents:
-            self._documents[prefix] = Document(self, prefix)
-        return self._documents[prefix]
+        with self._building:
+            if prefix not in self._documents:
+                self._documents[prefix] = Document(self, prefix)
+            return self._documents[prefix]
 
 
 api = Api(
