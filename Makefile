@@ -17,10 +17,11 @@ export PORT
 unexport PYTHONDONTWRITEBYTECODE
 
 # What the site has: pages, and what they link to.
-PAGES = $(wildcard *.md) LICENSE .env.example docs deploy bench/README.md client/README.md client/examples
+PAGES = $(wildcard *.md) LICENSE .env.example docs deploy bench/README.md client/README.md client/examples \
+	client-js/README.md
 
 .DEFAULT_GOAL = help
-.PHONY: help install run test test-all serve bench seed docs screenshots lock clean
+.PHONY: help install run test test-all client-js serve bench seed docs screenshots lock clean
 
 help: ## List these commands.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -40,12 +41,15 @@ else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
 
-test-all: test ## The same again on Debian's PostgreSQL, through PgBouncer, and with Python 3.13; wheels and the docs' site. NEWER=/path/to/python3.13: another one.
+test-all: client-js test ## The same again on Debian's PostgreSQL, through PgBouncer, and with Python 3.13; wheels and the docs' site. NEWER=/path/to/python3.13: another one.
 	@RELEASE=1 $(MAKE) test ARGS="-n 0 tests/release"
 	@$(MAKE) test PG=pgbouncer
 	@$(NEWER) -c 'import sys; sys.exit(sys.version_info < (3, 13))' || \
 		{ echo "There is no Python 3.13 as $(NEWER). Try: make test-all NEWER=/path/to/python3.13"; exit 1; }
-	@CHAOS_JOBS=5000 SCHEDULE_OCCURRENCES=10000 $(MAKE) test PG=system PYTHON="$(NEWER)" VENV=.venv-newer
+	@CHAOS_JOBS=5000 SCHEDULE_OCCURRENCES=10000 CONFORMANCE=1 $(MAKE) test PG=system PYTHON="$(NEWER)" VENV=.venv-newer
+
+client-js: ## Build and test the TypeScript client; needs Node 20 and npm's registry.
+	@cd client-js && npm ci --no-audit --no-fund && npm run --silent build && npm test --silent
 
 # What its processes say of themselves, for /metrics; of this start alone.
 serve: export PROMETHEUS_MULTIPROC_DIR ?= .run/metrics-$(PORT)
@@ -75,12 +79,12 @@ screenshots: $(VENV)/.dev ## Make the pictures of the README and the docs anew, 
 	@$(BIN)/python -m pytest -n 0 tests/browser/screenshots.py
 
 lock: $(VENV)/.dev ## Write requirements*.txt from requirements*.in: every package, its version, and the hashes of its files.
-	@for name in requirements requirements-dev requirements-docs; do UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet \
-		--generate-hashes --no-annotate --universal --python-version 3.11 $$name.in -o $$name.txt || exit 1; done
+	@for name in requirements requirements-dev requirements-docs; do UV_CUSTOM_COMPILE_COMMAND="make lock" \
+		$(BIN)/uv pip compile --quiet --generate-hashes --no-annotate --universal --python-version 3.11 $$name.in -o $$name.txt || exit 1; done
 
 clean: ## Remove what the other commands made: environment, database, caches.
-	rm -rf .venv .venv-newer .venv-docs .site .postgres .run .static .bench .mypy_cache .ruff_cache .pytest_cache \
-		.import_linter_cache .hypothesis
+	rm -rf client-js/node_modules client-js/dist .venv .venv-newer .venv-docs .site .postgres .run .static .bench \
+		.mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

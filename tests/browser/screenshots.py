@@ -13,6 +13,8 @@ from tests.browser.people import come_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, serialized_rollback=False)]
 
+#: Of one part of a page: so much is seen of it.
+TALLEST = 321
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 
 
@@ -50,7 +52,7 @@ def test_screenshots(browser, live_server, olga):
 
 
 def _picture(browser, live_server, user, url, path, width, height, scheme, only=None):
-    """A picture of a page, or of one part of it, with twice the pixels."""
+    """A picture of a page, or of the top of one part of it, with twice the pixels."""
     context = browser.new_context(
         base_url=live_server.url,
         viewport={"width": width, "height": height},
@@ -60,5 +62,6 @@ def _picture(browser, live_server, user, url, path, width, height, scheme, only=
     come_in(context, live_server, user)
     page = context.new_page()
     page.goto(url)
-    (page.locator(only) if only else page).screenshot(path=str(path))
+    box = page.locator(only).bounding_box() if only else None
+    page.screenshot(path=str(path), clip=box | {"height": min(box["height"], TALLEST)} if box else None)
     context.close()

@@ -24,5 +24,5 @@ def test_the_navigation_of_the_site_has_every_page() -> None:
     assert {page for page in listed if not (ROOT / page).is_file()} == set()
     decisions = {str(path.relative_to(ROOT)) for path in (ROOT / OWN_INDEX).glob("0*.md")}
     outside = {"README.md", "CHANGELOG.md", "UPGRADING.md", "SECURITY.md", "CONTRIBUTING.md", "CODE_OF_CONDUCT.md"}
-    outside |= {"client/README.md", "bench/README.md"}
+    outside |= {"client/README.md", "client-js/README.md", "bench/README.md"}
     assert set(listed) == pages() | decisions | outside

@@ -17,7 +17,7 @@ from tests.cast import enqueue_one
 from tests.docs.reading import ROOT, text_of
 
 PAGES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "UPGRADING.md", "client/README.md"]
-PAGES += ["CODE_OF_CONDUCT.md", "bench/README.md"]
+PAGES += ["CODE_OF_CONDUCT.md", "bench/README.md", "client-js/README.md"]
 PAGES += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))
 
 
