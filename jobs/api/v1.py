@@ -20,6 +20,7 @@ from jobsite.lib import problems
 from jobsite.lib.clock import moment
 from jobsite.lib.params import refuses_unknown
 from jobsite.lib.strict_json import loads
+from jobsite.lib.version import VERSION
 
 
 class Encoder(NinjaJSONEncoder):
@@ -71,7 +72,7 @@ class Api(NinjaAPI):
 
 api = Api(
     title="Jobsite",
-    version="1",
+    version=VERSION,
     urls_namespace="api",
     description="Where the jobs live: bots claim, work and report; producers enqueue; operators release.",
     parser=StrictParser(),
