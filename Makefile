@@ -42,11 +42,10 @@ else
 endif
 
 test-all: client-js test ## The same again on Debian's PostgreSQL, through PgBouncer, and with Python 3.13; wheels and the docs' site. NEWER=/path/to/python3.13: another one.
-	@RELEASE=1 $(MAKE) test ARGS="-n 0 tests/release"
 	@$(MAKE) test PG=pgbouncer
 	@$(NEWER) -c 'import sys; sys.exit(sys.version_info < (3, 13))' || \
 		{ echo "There is no Python 3.13 as $(NEWER). Try: make test-all NEWER=/path/to/python3.13"; exit 1; }
-	@TEST_ALL=1 CHAOS_JOBS=5000 SCHEDULE_OCCURRENCES=10000 CONFORMANCE=1 $(MAKE) test PG=system PYTHON="$(NEWER)" \
+	@TEST_ALL=1 CHAOS_JOBS=5000 SCHEDULE_OCCURRENCES=10000 $(MAKE) test PG=system PYTHON="$(NEWER)" \
 		VENV=.venv-newer
 
 client-js: ## Build and test the TypeScript client; needs Node 20 and npm's registry.
