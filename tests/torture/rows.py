@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 from psycopg.rows import namedtuple_row
+from psycopg.types.json import JsonbLoader
 
 HELD = ("claimed", "processing")
 #: An attempt's number is `epoch * EPOCH + n`, and n counts the leases of a job.
@@ -54,6 +55,8 @@ class Rows:
 def read(connection: "psycopg.Connection[Any]") -> Rows:
     """Read them all."""
     with connection.cursor(row_factory=namedtuple_row) as cursor:
+        # Django's connections, which tests have, leave JSON as text.
+        cursor.adapters.register_loader("jsonb", JsonbLoader)
         jobs = {row.id: row for row in cursor.execute(_JOBS)}
         events = defaultdict(list)
         for event in cursor.execute(_EVENTS):

@@ -6,10 +6,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+import psycopg
 
 from tests.torture import checker, figures, journal, rows
 from tests.torture.checker import Evidence, Violation
@@ -83,14 +85,11 @@ def _wait(stage: Stage, plan: Plan) -> None:
     until = time.monotonic() + plan.seconds
     while time.monotonic() < until:
         time.sleep(0.5)
-        try:
-            with stage.connect() as connection:
-                row = connection.execute(_ROUGHLY.encode()).fetchone()
-        except Exception:
-            # A fault has the database.
-            continue
-        if row and (row[0] or 0) >= plan.operations:
-            return
+        # A fault may have the database.
+        with suppress(psycopg.Error), stage.connect() as connection:
+            row = connection.execute(_ROUGHLY.encode()).fetchone()
+            if row and (row[0] or 0) >= plan.operations:
+                return
 
 
 @contextmanager
@@ -101,10 +100,12 @@ def _struck(stage: Stage, faults: Sequence[Fault], rng: random.Random, result: R
     def strike(fault: Fault, own: random.Random) -> None:
         try:
             while not over.wait(own.uniform(0.1, 0.6)):
-                fault.strike(stage, own)
-                result.strikes += 1
-                if fault.once:
-                    return
+                # Another fault may have the database, or the rows.
+                with suppress(psycopg.Error):
+                    fault.strike(stage, own)
+                    result.strikes += 1
+                    if fault.once:
+                        return
         except BaseException as error:
             problems.append(error)
 
