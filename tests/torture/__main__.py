@@ -1,5 +1,6 @@
 """`make torture`: each fault alone and all of them mixed, from a printed seed. Exit code 1 at the first violation."""
 
+import logging
 import secrets
 import signal
 import sys
@@ -10,8 +11,8 @@ from rich.console import Console
 
 from bench.tables import Table
 from tests.torture.faults import FAULTS
-from tests.torture.storm import Plan, Result, receiver, stages
-from tests.torture.world import WORK, world
+from tests.torture.storm import Plan, Result, receiver, report, stages
+from tests.torture.world import world
 
 COLUMNS = ["fault", "strikes", "operations", "200, 201", "400–429", "503", "no answer", "violations", "seconds"]
 
@@ -37,6 +38,8 @@ def stop(number: int, frame: FrameType | None) -> None:
 def main(options: Namespace) -> int:
     """Run the storm, print the table. Returns the exit code."""
     signal.signal(signal.SIGTERM, stop)
+    # Connections break here on purpose.
+    logging.getLogger("psycopg").setLevel(logging.CRITICAL)
     seed = options.seed or str(secrets.randbelow(10**9))
     print(f"Seed {seed}.", flush=True)
     names = options.fault or options.mix or list(FAULTS)
@@ -54,7 +57,7 @@ def main(options: Namespace) -> int:
     table(results).show(Console(width=None if sys.stdout.isatty() else 140))
     for result in results:
         if result.violations:
-            tell(result)
+            print(report(result))
             return 1
     return 0
 
@@ -78,14 +81,6 @@ def _row(name: str, of: list[Result]) -> list[str]:
         *(f"{number:,}".replace(",", " ") for number in numbers),
         f"{sum(result.seconds for result in of):.0f}",
     ]
-
-
-def tell(result: Result) -> None:
-    """Print the violations of a stage and the story of the first one."""
-    print(f"\nSeed {result.seed}, {result.faults}. The logs are in {WORK}.")
-    for violation in result.violations[:20]:
-        print(f"{violation.rule}: {violation.text}")
-    print(f"\n{result.story}")
 
 
 if __name__ == "__main__":

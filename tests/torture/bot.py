@@ -13,7 +13,7 @@ from typing import Any
 from tests.torture.calls import Caller, Stopping, not_known, pause
 
 #: What it does with a job that it holds, and how often.
-DEEDS = {"completed": 80, "failed": 7, "heartbeats": 8, "released": 3, "forgotten": 2}
+DEEDS = {"completed": 80, "failed": 8, "heartbeats": 9, "released": 1, "forgotten": 2}
 #: Added to an attempt that was never given.
 BOGUS = 500
 #: How often a call is repeated before the process goes on without.

@@ -3,6 +3,7 @@
 import os
 import random
 import secrets
+import socket
 import subprocess
 import sys
 import threading
@@ -24,8 +25,8 @@ from tests.torture.rows import Busy
 from tests.torture.wire import Wire
 from tests.torture.world import World
 
-#: Web processes of the server, and how many jobs are kept pending.
-WORKERS, PENDING = 2, 1200
+#: Web processes of the server.
+WORKERS = 2
 #: Seconds after which something is wrong.
 PATIENCE = 60.0
 
@@ -160,8 +161,8 @@ class Stage:
 
 
 @contextmanager
-def watched(stage: Stage) -> Iterator[list[Busy]]:
-    """Keep jobs pending, and see all the time whether bots are as busy as they are. Yields those that are not."""
+def watched(stage: Stage, pending: int) -> Iterator[list[Busy]]:
+    """Keep so many jobs pending, and see whether bots are as busy as they are. Yields those that are not."""
     over, found = threading.Event(), list[Busy]()
 
     def watch() -> None:
@@ -170,7 +171,7 @@ def watched(stage: Stage) -> Iterator[list[Busy]]:
             with suppress(psycopg.Error, OSError), stage.connect() as connection:
                 found.extend(rows.not_as_busy(connection))
                 row = connection.execute("SELECT count(*) FROM jobs_job WHERE status = 'pending'").fetchone()
-                stage.wanted.write_text(str(max(0, PENDING - (row[0] if row else 0))))
+                stage.wanted.write_text(str(max(0, pending - (row[0] if row else 0))))
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
@@ -181,10 +182,10 @@ def watched(stage: Stage) -> Iterator[list[Busy]]:
         thread.join()
 
 
-def _connected(port: int) -> Any:
-    import socket
-
-    return socket.create_connection(("127.0.0.1", port), 5)
+def _connected(port: int) -> socket.socket:
+    far = socket.create_connection(("127.0.0.1", port), 5)
+    far.settimeout(None)
+    return far
 
 
 def new_directory(work: Path) -> Path:

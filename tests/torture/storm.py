@@ -50,6 +50,8 @@ class Plan:
     seconds: float
     bots: int = 6
     most: int = 40
+    #: How many jobs are kept pending.
+    pending: int = 1200
 
 
 def run(world: World, faults: Sequence[Fault], seed: str, plan: Plan) -> Result:
@@ -63,7 +65,7 @@ def run(world: World, faults: Sequence[Fault], seed: str, plan: Plan) -> Result:
         stage = Stage(world, name, directory, rng, bots=plan.bots, most=plan.most)
         try:
             stage.start()
-            with watched(stage) as busy, _struck(stage, faults, rng, result):
+            with watched(stage, plan.pending) as busy, _struck(stage, faults, rng, result):
                 _wait(stage, plan)
             stage.wanted.write_text("0")
             stage.end_callers()
@@ -78,6 +80,12 @@ def run(world: World, faults: Sequence[Fault], seed: str, plan: Plan) -> Result:
     if not result.violations:
         shutil.rmtree(directory)
     return result
+
+
+def report(result: Result) -> str:
+    """The violations of a stage, and the story of the first one."""
+    found = [f"{violation.rule}: {violation.text}" for violation in result.violations[:20]]
+    return "\n".join([f"Seed {result.seed}, {result.faults}. The logs are in {WORK}.", *found, "", result.story])
 
 
 def _wait(stage: Stage, plan: Plan) -> None:
@@ -99,7 +107,7 @@ def _struck(stage: Stage, faults: Sequence[Fault], rng: random.Random, result: R
 
     def strike(fault: Fault, own: random.Random) -> None:
         try:
-            while not over.wait(own.uniform(0.1, 0.6)):
+            while not over.wait(own.uniform(0.1, 0.6) * len(faults)):
                 # Another fault may have the database, or the rows.
                 with suppress(psycopg.Error):
                     fault.strike(stage, own)
