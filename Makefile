@@ -17,7 +17,7 @@ export PORT
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL = help
-.PHONY: help install run test test-all serve bench seed screenshots lock clean
+.PHONY: help install run test test-all serve bench torture seed screenshots lock clean
 
 help: ## List these commands.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -55,6 +55,9 @@ serve: $(VENV)/.run ## The web server as in production. Settings come from the e
 
 bench: $(VENV)/.dev ## Measure beside other queues; needs wrk and Node. ARGS="lifecycle --quick"; see bench/README.md.
 	@$(BIN)/python -m bench $(ARGS)
+
+torture: $(VENV)/.dev ## Faults against the whole installation, checked by logs and rows. ARGS="--fault crash --seed 7"; --help lists them.
+	@$(BIN)/python -m tests.torture $(ARGS)
 
 seed: $(VENV)/.dev ## Fill the development database with a believable past: ROWS=1000000 of it.
 	@DEBUG=1 $(BIN)/python manage.py migrate --verbosity 0

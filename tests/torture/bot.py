@@ -6,11 +6,10 @@ It forgets jobs, reports twice, reports what it was never given, and leaves a re
 
 import random
 import sys
-import time
 import uuid
 from typing import Any
 
-from tests.torture.calls import Caller, Stopping, not_known, pause
+from tests.torture.calls import Caller, Stopping, not_known, pause, wait
 
 #: What it does with a job that it holds, and how often.
 DEEDS = {"completed": 80, "failed": 8, "heartbeats": 9, "released": 1, "forgotten": 2}
@@ -122,7 +121,7 @@ class Bot:
             if answer["restart"]:
                 self.hello()
             if not jobs:
-                time.sleep(self._rng.uniform(0.01, 0.1))
+                wait(self._rng.uniform(0.01, 0.1))
             return jobs
         pause(self._rng, 1)
         if reports:

@@ -8,6 +8,7 @@ import json
 import os
 import random
 import signal
+import threading
 import time
 from http.client import HTTPConnection, HTTPException
 from types import FrameType
@@ -82,6 +83,11 @@ def not_known(status: int, answer: Any) -> bool:
     return status == 0 or (status >= 500 and (answer or {}).get("code") != "unavailable")
 
 
+def wait(seconds: float) -> None:
+    """Do nothing for so long. `time.sleep` fails under a wrong clock of libfaketime."""
+    threading.Event().wait(seconds)
+
+
 def pause(rng: random.Random, attempt: int) -> None:
     """Wait before a call is repeated, longer each time."""
-    time.sleep(rng.uniform(0.5, 1) * min(0.05 * 2**attempt, 1.0))
+    wait(rng.uniform(0.5, 1) * min(0.05 * 2**attempt, 1.0))

@@ -5,10 +5,9 @@ The arguments: the server's port, the key, the log, a name and a seed.
 
 import random
 import sys
-import time
 from typing import Any
 
-from tests.torture.calls import Caller, Stopping
+from tests.torture.calls import Caller, Stopping, wait
 
 #: What is done to jobs of which status, and how often beside the others.
 VERBS = {"release": ("processing", 4), "cancel": ("pending,processing", 3), "retry": ("failed,cancelled", 3)}
@@ -57,7 +56,7 @@ def main(port: str, key: str, log: str, name: str, seed: str) -> None:
     person = Person(Caller(int(port), key, log, name), rng)
     while not stopping:
         person.act()
-        time.sleep(rng.uniform(0, 0.3))
+        wait(rng.uniform(0, 0.3))
 
 
 if __name__ == "__main__":

@@ -21,22 +21,28 @@ LIMITS = {
 }
 
 
-def main(receiver: str) -> None:
-    django.setup()
+def populate(receiver: str) -> dict[str, Any]:
+    """Make them in the present database. Returns the bots' tokens and the person's key."""
     from django.contrib.auth.models import User
-    from django.core.management import call_command
 
     from alerts.models import Channel
     from bots import roster
     from jobs.models import JobKind
     from tests.torture.producer import KINDS
 
-    call_command("migrate", verbosity=0)
     JobKind.objects.bulk_create([JobKind(name=name, **LIMITS) for name in KINDS])
     person: Any = User.objects.create_superuser(OPERATOR, password=PASSWORD)
     Channel.objects.create(name="receiver", way="webhook", address=receiver)
     tokens = [roster.register(name=f"bot-{n}")[1] for n in range(BOTS)]
-    print(json.dumps({"tokens": tokens, "key": roster.create_key(person)[1]}))
+    return {"tokens": tokens, "key": roster.create_key(person)[1]}
+
+
+def main(receiver: str) -> None:
+    django.setup()
+    from django.core.management import call_command
+
+    call_command("migrate", verbosity=0)
+    print(json.dumps(populate(receiver)))
 
 
 if __name__ == "__main__":

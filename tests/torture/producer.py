@@ -7,15 +7,14 @@ that it is from, so that the checker can tell which jobs nobody asked for.
 import os
 import random
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
-from tests.torture.calls import Caller, Stopping, not_known, pause
+from tests.torture.calls import Caller, Stopping, not_known, pause, wait
 
 KINDS = ("storm.even", "storm.odd", "storm.rare")
 #: The most jobs of one call.
-MOST = 500
+MOST = 2000
 REPEATS = 30
 
 
@@ -77,7 +76,7 @@ def main(port: str, key: str, log: str, name: str, seed: str, wanted: str) -> No
     producer = Producer(Caller(int(port), key, log, name), f"{name}.{os.getpid()}", random.Random(seed))
     while not stopping:
         producer.add(int(Path(wanted).read_text() or 0))
-        time.sleep(0.05)
+        wait(0.05)
 
 
 if __name__ == "__main__":

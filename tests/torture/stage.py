@@ -1,10 +1,8 @@
 """What runs in a storm: the web server, sweeps, the sender of alerts, bots, producers and people, each a program."""
 
-import os
 import random
 import secrets
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -139,14 +137,15 @@ class Stage:
                 raise RuntimeError(otherwise)
             time.sleep(0.1)
 
-    def sweep_once(self) -> None:
-        """A whole sweep, past the wires."""
-        env = os.environ | self.world.environment(self.world.direct(self.name))
-        done = subprocess.run(
-            [sys.executable, "manage.py", "sweep_stuck"], env=env, cwd=ROOT, capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            raise RuntimeError(f"the last sweep failed: {done.stderr[-2000:]}")
+    def swept(self) -> None:
+        """Wait until a sweep has ended that began after this."""
+        for _ in range(2):
+            before = self._last_sweep()
+            self._wait_until("no sweep ends", lambda last=before: self._last_sweep() != last)
+
+    def _last_sweep(self) -> Any:
+        with self.connect() as connection:
+            return connection.execute("SELECT max(finished_at) FROM jobs_sweeprun").fetchone()
 
     def end(self) -> None:
         """End everything."""

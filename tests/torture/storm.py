@@ -52,6 +52,8 @@ class Plan:
     most: int = 40
     #: How many jobs are kept pending.
     pending: int = 1200
+    #: How long a fault waits until it strikes again, beside its own time.
+    pause: float = 0.3
 
 
 def run(world: World, faults: Sequence[Fault], seed: str, plan: Plan) -> Result:
@@ -65,7 +67,7 @@ def run(world: World, faults: Sequence[Fault], seed: str, plan: Plan) -> Result:
         stage = Stage(world, name, directory, rng, bots=plan.bots, most=plan.most)
         try:
             stage.start()
-            with watched(stage, plan.pending) as busy, _struck(stage, faults, rng, result):
+            with watched(stage, plan.pending) as busy, _struck(stage, faults, rng, result, plan.pause):
                 _wait(stage, plan)
             stage.wanted.write_text("0")
             stage.end_callers()
@@ -101,13 +103,13 @@ def _wait(stage: Stage, plan: Plan) -> None:
 
 
 @contextmanager
-def _struck(stage: Stage, faults: Sequence[Fault], rng: random.Random, result: Result) -> Iterator[None]:
+def _struck(stage: Stage, faults: Sequence[Fault], rng: random.Random, result: Result, pause: float) -> Iterator[None]:
     """Strike with each fault, all side by side, again and again. The last strike is healed in the end."""
     over, problems = threading.Event(), list[BaseException]()
 
     def strike(fault: Fault, own: random.Random) -> None:
         try:
-            while not over.wait(own.uniform(0.1, 0.6) * len(faults)):
+            while not over.wait(own.uniform(0, 2 * pause) * len(faults)):
                 # Another fault may have the database, or the rows.
                 with suppress(psycopg.Error):
                     fault.strike(stage, own)
@@ -134,9 +136,9 @@ def _struck(stage: Stage, faults: Sequence[Fault], rng: random.Random, result: R
 
 def _quiet(stage: Stage) -> Iterator[Violation]:
     """Nothing calls any more. A sweep ends, and then every figure must be true."""
+    stage.swept()
     for loop in [*stage.sweeps, stage.sender]:
         loop.end()
-    stage.sweep_once()
     browser = figures.Browser(stage.port)
     browser.log_in(OPERATOR, PASSWORD)
     with stage.connect() as connection:

@@ -99,14 +99,24 @@ class World:
         subprocess.run([binaries / program, *arguments], env=env, check=True, capture_output=True)
 
     def prepare(self, receiver: str) -> None:
-        """Make the template: migrated, with bots, a person, kinds and a channel to `receiver`."""
+        """Make the template, and the static files: migrated, with bots, a person, kinds and a channel to `receiver`."""
         self.run(f"CREATE DATABASE {TEMPLATE}")
         env = os.environ | self.environment(self.direct(TEMPLATE))
+        static = [sys.executable, "manage.py", "collectstatic", "--noinput", "--verbosity", "0"]
+        subprocess.run(static, env=env, cwd=ROOT, check=True)
         command = [sys.executable, "-m", "tests.torture.prepare", receiver]
         done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"the database could not be prepared:\n{done.stderr[-3000:]}")
-        fleet = json.loads(done.stdout.splitlines()[-1])
+        self._begin(json.loads(done.stdout.splitlines()[-1]))
+
+    def load(self, dump: Path, fleet: dict[str, Any]) -> None:
+        """Make the template from a dump of a database that has all that."""
+        self.run(f"CREATE DATABASE {TEMPLATE} TEMPLATE template0")
+        self.tool("pg_restore", "--exit-on-error", "--no-owner", "--dbname", TEMPLATE, str(dump))
+        self._begin(fleet)
+
+    def _begin(self, fleet: dict[str, Any]) -> None:
         self.tokens, self.key = tuple(fleet["tokens"]), fleet["key"]
         with self.connect(TEMPLATE) as connection:
             # A copy of it is where a story begins, and no restore.
