@@ -54,7 +54,7 @@ class Bot:
         deeds: dict[str, list[dict[str, Any]]] = {deed: [] for deed in DEEDS}
         for job, attempt in sorted(self._held):
             deed = self._rng.choices(list(DEEDS), list(DEEDS.values()))[0]
-            deeds[deed].append({"id": job, "attempt": attempt} | self._said(deed, job, attempt))
+            deeds[deed].append({"id": job, "attempt": attempt} | self._body(deed, job, attempt))
         self._held -= {(one["id"], one["attempt"]) for one in deeds["forgotten"]}
         if self._rng.random() < 0.03 and deeds["completed"]:
             one = dict(self._rng.choice(deeds["completed"]))
@@ -66,7 +66,7 @@ class Bot:
         else:
             self._exchange(deeds)
 
-    def _said(self, deed: str, job: int, attempt: int) -> dict[str, Any]:
+    def _body(self, deed: str, job: int, attempt: int) -> dict[str, Any]:
         if deed == "completed":
             return {"result": {"lease": [job, attempt]}}
         if deed == "failed":

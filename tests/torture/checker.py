@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
-from tests.torture.journal import Facts, Journal, Outcome, Said
+from tests.torture.journal import Facts, Journal, Outcome, Report
 from tests.torture.rows import EPOCH, HELD, Busy, Rows, ends_a_lease
 
 DONE, REFUSED, UNKNOWN = Outcome.DONE, Outcome.REFUSED, Outcome.UNKNOWN
@@ -91,12 +91,12 @@ def no_lease_is_given_twice(e: Evidence) -> Iterator[Violation]:
     for given in e.facts.given:
         if e.journal.kept(given.call) is DONE:
             newer[given.job].append((given.attempt, given.call.ended))
-    for (job, attempt, verb, bot), said in e.facts.reports.items():
+    for (job, attempt, verb, bot), reports in e.facts.reports.items():
         since = min((ended for other, ended in newer[job] if other > attempt), default=None)
         if since is None or verb == "start":
             continue
-        began = [one.call.began for one in said if one.outcome is not REFUSED]
-        late = [one for one in said if one.outcome is DONE and one.call.began > since]
+        began = [one.call.began for one in reports if one.outcome is not REFUSED]
+        late = [one for one in reports if one.outcome is DONE and one.call.began > since]
         if late and (verb == "heartbeat" or min(began) > since):
             text = f"{verb} of attempt {attempt} by {bot} was accepted after a newer lease of job {job} had been given"
             yield Violation("two valid leases", text, job)
@@ -105,8 +105,8 @@ def no_lease_is_given_twice(e: Evidence) -> Iterator[Violation]:
 def only_holders_are_heard(e: Evidence) -> Iterator[Violation]:
     """What is accepted is of a lease that this bot was given, or may have been given by an answer that was lost."""
     held = {(given.job, given.attempt, given.bot) for given in e.facts.given}
-    for (job, attempt, verb, bot), said in e.facts.reports.items():
-        accepted = any(one.call.outcome is DONE and one.outcome is not REFUSED for one in said)
+    for (job, attempt, verb, bot), reports in e.facts.reports.items():
+        accepted = any(one.call.outcome is DONE and one.outcome is not REFUSED for one in reports)
         if accepted and (job, attempt, bot) not in held and bot not in e.facts.unanswered:
             text = f"{verb} of attempt {attempt} of job {job} by {bot} was accepted, and it never had that lease"
             yield Violation("accepted from another", text, job)
@@ -139,7 +139,7 @@ def each_lease_ends_once(e: Evidence) -> Iterator[Violation]:
     """A job has as many leases as attempts: those that ended, and the one it has or succeeded with."""
     for row in e.rows.jobs.values():
         ended = sum(ends_a_lease(event) for event in e.rows.events[row.id])
-        now = row.status in HELD or (row.status == "succeeded" and not e.rows.of(row.id, verb="accept"))
+        now = row.status in HELD or (row.status == "succeeded" and not e.rows.history(row.id, verb="accept"))
         if row.attempt % EPOCH != ended + now:
             text = f"job {row.id} is {row.status} at attempt {row.attempt}, and {ended} of its leases ended"
             yield Violation("leases and attempts differ", text, row.id)
@@ -147,37 +147,40 @@ def each_lease_ends_once(e: Evidence) -> Iterator[Violation]:
 
 def accepted_ends_stand(e: Evidence) -> Iterator[Violation]:
     """A success that was accepted is the row; any other end that was accepted is in the history, once."""
-    for (job, attempt, verb, bot), said in e.facts.reports.items():
-        if not any(one.outcome is DONE for one in said):
+    for (job, attempt, verb, bot), reports in e.facts.reports.items():
+        if not any(one.outcome is DONE for one in reports):
             continue
         row = e.rows.jobs.get(job)
         if verb == "complete":
-            first = next(i for i, one in enumerate(said) if one.outcome is DONE)
-            results = [one.body.get("result") for one in said[: first + 1] if one.outcome is not REFUSED]
+            first = next(i for i, one in enumerate(reports) if one.outcome is DONE)
+            results = [one.body.get("result") for one in reports[: first + 1] if one.outcome is not REFUSED]
             if row is None or row.status != "succeeded" or row.attempt != attempt or row.result not in results:
                 text = f"{bot} completed attempt {attempt} of job {job} with {results[-1]}, and the row is {_of(row)}"
                 yield Violation("accepted end undone", text, job)
-        elif verb in EVENT_OF and len(e.rows.of(job, attempt=attempt, verb=EVENT_OF[verb], bot=bot, actor="bot")) != 1:
+        elif (
+            verb in EVENT_OF
+            and len(e.rows.history(job, attempt=attempt, verb=EVENT_OF[verb], bot=bot, actor="bot")) != 1
+        ):
             text = f"the {verb} of attempt {attempt} of job {job} by {bot} was accepted, and is not once in the history"
             yield Violation("accepted end undone", text, job)
         elif verb == "fail" and (last := _last(e.rows, job)).attempt == attempt and last.verb == "fail":
             # Nothing has happened to the job since, but that it may have been claimed again.
-            final = last.to_status == "failed" or not any(one.body.get("retry", True) for one in said)
+            final = last.to_status == "failed" or not any(one.body.get("retry", True) for one in reports)
             if row is None or row.status not in (["failed"] if final else ["pending", *HELD, "succeeded"]):
                 text = f"attempt {attempt} of job {job} ended as {last.to_status}, and the row is {_of(row)}"
                 yield Violation("accepted end undone", text, job)
     for job, bot, call in e.facts.released:
-        if not e.rows.of(job, verb="release", bot=bot):
+        if not e.rows.history(job, verb="release", bot=bot):
             yield Violation("accepted end undone", f"{call.verb} of {bot} released job {job}: not in the history", job)
 
 
 def refused_reports_change_nothing(e: Evidence) -> Iterator[Violation]:
     """What was refused each time it was reported did not happen."""
-    for (job, attempt, verb, bot), said in e.facts.reports.items():
-        outcomes = {one.outcome for one in said}
+    for (job, attempt, verb, bot), reports in e.facts.reports.items():
+        outcomes = {one.outcome for one in reports}
         row = e.rows.jobs.get(job)
         if outcomes != {REFUSED}:
-            known = [one for one in said if one.outcome is not UNKNOWN]
+            known = [one for one in reports if one.outcome is not UNKNOWN]
             if (
                 {one.outcome for one in known} == {DONE, REFUSED}
                 and verb in ("complete", "fail")
@@ -188,16 +191,16 @@ def refused_reports_change_nothing(e: Evidence) -> Iterator[Violation]:
             if row.attempt == attempt and row.finished_by == bot:
                 text = f"complete of attempt {attempt} of job {job} by {bot} was refused, and it stands"
                 yield Violation("refused write changed something", text, job)
-        elif verb == "fail" and e.rows.of(job, attempt=attempt, verb="fail", bot=bot, actor="bot"):
+        elif verb == "fail" and e.rows.history(job, attempt=attempt, verb="fail", bot=bot, actor="bot"):
             text = f"fail of attempt {attempt} of job {job} by {bot} was refused, and it is in the history"
             yield Violation("refused write changed something", text, job)
 
 
 def people_act_as_often_as_they_were_answered(e: Evidence) -> Iterator[Violation]:
     """Each act that was answered as done is one event; a refused one is none."""
-    for (job, verb), said in e.facts.acts.items():
-        outcomes = Counter(one.outcome for one in said)
-        n = len(e.rows.of(job, verb=verb, actor="operator", by=e.operator))
+    for (job, verb), reports in e.facts.acts.items():
+        outcomes = Counter(one.outcome for one in reports)
+        n = len(e.rows.history(job, verb=verb, actor="operator", by=e.operator))
         most = inf if verb == "release" and e.facts.restarts_unknown else outcomes[DONE] + outcomes[UNKNOWN]
         if not outcomes[DONE] <= n <= most:
             text = f"{verb} of job {job}: {_words(outcomes)}, and {n} are in the history"
@@ -209,8 +212,8 @@ def answers_are_those_of_the_docs(e: Evidence) -> Iterator[Violation]:
     for call in e.journal.calls:
         if call.status >= 500 and call.status != 503:
             yield Violation("answer 500", f"{call.who} got {call.status} for {call.path}: {str(call.answer)[:200]}")
-    for (job, attempt, verb, bot), said in e.facts.reports.items():
-        if any(one.code == "neither accepted nor rejected" for one in said):
+    for (job, attempt, verb, bot), reports in e.facts.reports.items():
+        if any(one.code == "neither accepted nor rejected" for one in reports):
             yield Violation("report not answered", f"{verb} of attempt {attempt} of job {job} by {bot}", job)
 
 
@@ -231,7 +234,7 @@ def as_busy_as_they_are(found: list[Busy]) -> list[Violation]:
     return [Violation("status not as held", f"{name} is {status} and holds {holds}") for name, status, holds in found]
 
 
-def _lost_then_done(known: list[Said]) -> bool:
+def _lost_then_done(known: list[Report]) -> bool:
     """Whether a report was refused for good, and accepted when it was sent again later."""
     refused = [one.call.ended for one in known if one.outcome is REFUSED and one.code in ("lease_lost", "not_found")]
     return any(one.call.began > ended for ended in refused for one in known if one.outcome is DONE)

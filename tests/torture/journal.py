@@ -136,7 +136,7 @@ class Given:
 
 
 @dataclass(frozen=True)
-class Said:
+class Report:
     """A report on a lease, or an act of a person on a job, and what became of it. `code`: why it was refused."""
 
     outcome: Outcome
@@ -152,9 +152,9 @@ class Facts:
     added: list[Added] = field(default_factory=list)
     given: list[Given] = field(default_factory=list)
     #: By (job, attempt, verb, bot).
-    reports: dict[tuple[int, int, str, str], list[Said]] = field(default_factory=lambda: defaultdict(list))
+    reports: dict[tuple[int, int, str, str], list[Report]] = field(default_factory=lambda: defaultdict(list))
     #: By (job, verb).
-    acts: dict[tuple[int, str], list[Said]] = field(default_factory=lambda: defaultdict(list))
+    acts: dict[tuple[int, str], list[Report]] = field(default_factory=lambda: defaultdict(list))
     #: By bot: the jobs that the answers to hello and goodbye say were released.
     released: list[tuple[int, str, Call]] = field(default_factory=list)
     #: Whether a bot was perhaps restarted, which releases jobs that no answer names.
@@ -178,11 +178,11 @@ def facts(journal: Journal) -> Facts:
             _restarted(found, call, outcome)
         elif call.path.startswith("/jobs/") and call.sent is not None:
             job = int(call.path.split("/")[2])
-            said = Said(outcome, call, call.sent, call.code)
+            report = Report(outcome, call, call.sent, call.code)
             if call.verb in REPORTS and "attempt" in call.sent:
-                found.reports[job, call.sent["attempt"], call.verb, call.who].append(said)
+                found.reports[job, call.sent["attempt"], call.verb, call.who].append(report)
             elif call.verb in OPERATIONS:
-                found.acts[job, call.verb].append(said)
+                found.acts[job, call.verb].append(report)
     return found
 
 
@@ -197,7 +197,7 @@ def _added(found: Facts, call: Call, outcome: Outcome) -> None:
 def _restarted(found: Facts, call: Call, outcome: Outcome) -> None:
     found.restarts_unknown |= outcome is Outcome.UNKNOWN
     for job in call.answer["released"] if outcome is Outcome.DONE else ():
-        found.acts[job, "release"].append(Said(outcome, call, call.sent))
+        found.acts[job, "release"].append(Report(outcome, call, call.sent))
 
 
 def _turn(found: Facts, call: Call, outcome: Outcome) -> None:
@@ -216,4 +216,4 @@ def _turn(found: Facts, call: Call, outcome: Outcome) -> None:
             if outcome is Outcome.DONE:
                 became = Outcome.DONE if body["id"] in accepted else Outcome.REFUSED
                 code = rejected.get(lease, "" if body["id"] in accepted else "neither accepted nor rejected")
-            found.reports[*lease, verb, call.who].append(Said(became, call, body, code))
+            found.reports[*lease, verb, call.who].append(Report(became, call, body, code))

@@ -41,7 +41,7 @@ class Log:
         """A claim that was answered with this lease."""
         self.call(bot, "/claim", {"limit": 1}, answer={"jobs": [{"id": job, "attempt": attempt}]})
 
-    def said(self, bot: str, verb: str, job: int, attempt: int, status: int = 200, **body: Any) -> None:
+    def reported(self, bot: str, verb: str, job: int, attempt: int, status: int = 200, **body: Any) -> None:
         """A report with a call of its own."""
         answer = {"code": {409: "lease_lost", 503: "unavailable"}.get(status, "")}
         self.call(bot, f"/jobs/{job}/{verb}", {"attempt": attempt} | body, status, answer)
@@ -58,11 +58,11 @@ class Story:
         self.log.added("one", [job.pk for job in jobs])
         first = self.take(self.ada)
         first.fail()
-        self.log.said("ada", "fail", self.done, first.attempt, error="it broke")
+        self.log.reported("ada", "fail", self.done, first.attempt, error="it broke")
         Job.objects.filter(pk=self.done).update(run_at="2026-01-01T00:00Z")
         self.second = self.take(self.ada)
         self.second.complete({"lease": 2})
-        self.log.said("ada", "complete", self.done, self.second.attempt, result={"lease": 2})
+        self.log.reported("ada", "complete", self.done, self.second.attempt, result={"lease": 2})
         self.lease = self.take(self.bob)
 
     def take(self, bot: Any) -> Lease:

@@ -47,7 +47,7 @@ class Rows:
     jobs: dict[int, Any]
     events: dict[int, list[Any]]
 
-    def of(self, job: int, **fields: Any) -> list[Any]:
+    def history(self, job: int, **fields: Any) -> list[Any]:
         """The events of a job that have these values."""
         return [e for e in self.events[job] if all(getattr(e, name) == value for name, value in fields.items())]
 

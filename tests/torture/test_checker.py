@@ -12,7 +12,7 @@ from tests.cast import enqueue_one
 from tests.torture import checker, rows
 from tests.torture.journal import Lost
 from tests.torture.planted import Plant, Story, raw, sql
-from tests.torture.story import story as told
+from tests.torture.story import story as story_of
 
 pytestmark = pytest.mark.django_db
 OLGA = By(Actor.OPERATOR, "olga")
@@ -24,8 +24,8 @@ def story(tmp_path: Path) -> Story:
 
 
 def test_a_true_story_has_no_violation(story: Story) -> None:
-    story.log.said("bob", "complete", story.held, story.lease.attempt + 500, status=409)
-    story.log.said("bob", "heartbeat", story.held, story.lease.attempt)
+    story.log.reported("bob", "complete", story.held, story.lease.attempt + 500, status=409)
+    story.log.reported("bob", "heartbeat", story.held, story.lease.attempt)
     story.log.call("person", f"/jobs/{story.done}/retry", {}, 400, {"code": "not_retryable"})
     assert story.checked() == []
 
@@ -76,13 +76,13 @@ def given_twice(story: Story) -> None:
 
 def old_lease_renewed(story: Story) -> None:
     story.log.given("ada", story.held, story.lease.attempt + 1)
-    story.log.said("bob", "heartbeat", story.held, story.lease.attempt)
+    story.log.reported("bob", "heartbeat", story.held, story.lease.attempt)
     # That there is no such row is another violation.
     sql("UPDATE jobs_job SET attempt = attempt + 1 WHERE id = %s", story.held)
 
 
 def of_another_bot(story: Story) -> None:
-    story.log.said("ada", "heartbeat", story.held, story.lease.attempt)
+    story.log.reported("ada", "heartbeat", story.held, story.lease.attempt)
 
 
 def lower_attempt(story: Story) -> None:
@@ -109,17 +109,17 @@ def success_undone(story: Story) -> None:
 
 
 def result_replaced(story: Story) -> None:
-    story.log.said("ada", "complete", story.done, story.second.attempt, result={"again": True})
+    story.log.reported("ada", "complete", story.done, story.second.attempt, result={"again": True})
     sql("""UPDATE jobs_job SET result = '{"again": true}' WHERE id = %s""", story.done)
 
 
 def failure_not_recorded(story: Story) -> None:
-    story.log.said("bob", "fail", story.held, story.lease.attempt, error="x")
+    story.log.reported("bob", "fail", story.held, story.lease.attempt, error="x")
 
 
 def failure_undone(story: Story) -> None:
     story.lease.fail(retry=False)
-    story.log.said("bob", "fail", story.held, story.lease.attempt, error="x", retry=False)
+    story.log.reported("bob", "fail", story.held, story.lease.attempt, error="x", retry=False)
     sql("UPDATE jobs_job SET status = 'pending', finished_at = NULL WHERE id = %s", story.held)
 
 
@@ -132,18 +132,18 @@ def not_released(story: Story) -> None:
 
 def refused_complete(story: Story) -> None:
     story.lease.complete("x")
-    story.log.said("bob", "complete", story.held, story.lease.attempt, status=409, result="x")
+    story.log.reported("bob", "complete", story.held, story.lease.attempt, status=409, result="x")
 
 
 def refused_fail(story: Story) -> None:
     story.lease.fail()
-    story.log.said("bob", "fail", story.held, story.lease.attempt, status=503, error="x")
+    story.log.reported("bob", "fail", story.held, story.lease.attempt, status=503, error="x")
 
 
 def accepted_later(story: Story) -> None:
-    story.log.said("bob", "complete", story.held, story.lease.attempt, status=409, result="x")
+    story.log.reported("bob", "complete", story.held, story.lease.attempt, status=409, result="x")
     story.lease.complete("x")
-    story.log.said("bob", "complete", story.held, story.lease.attempt, result="x")
+    story.log.reported("bob", "complete", story.held, story.lease.attempt, result="x")
 
 
 def refused_cancel(story: Story) -> None:
@@ -203,7 +203,7 @@ def test_a_bot_that_is_not_as_busy_as_it_is_is_found(story: Story, change: str, 
 
 @pytest.mark.parametrize("carried_out", [True, False])
 def test_what_was_not_answered_may_have_happened_or_not(story: Story, carried_out: bool) -> None:
-    story.log.said("bob", "complete", story.held, story.lease.attempt, status=0, result="x")
+    story.log.reported("bob", "complete", story.held, story.lease.attempt, status=0, result="x")
     story.log.added("two", [], status=0, n=1)
     story.log.call("person", f"/jobs/{story.pending}/cancel", {}, 503, {"code": "outcome_unknown"})
     if carried_out:
@@ -218,7 +218,7 @@ def test_what_a_restore_has_undone_is_not_held_against_it(story: Story) -> None:
     for _ in range(100):
         story.log.call("person", "/stuck", None, 200, {})
     story.log.added("two", [4711])
-    story.log.said("bob", "complete", story.held, story.lease.attempt, result="x")
+    story.log.reported("bob", "complete", story.held, story.lease.attempt, result="x")
     assert {violation.rule for violation in story.checked()} == {
         "lost job",
         "jobs not all or none",
@@ -235,5 +235,5 @@ def test_the_line_that_a_kill_cut_off_is_left_out(story: Story, tmp_path: Path) 
 
 def test_a_violation_is_told_with_the_calls_and_the_rows_of_its_job(story: Story, tmp_path: Path) -> None:
     evidence = story.evidence()
-    text: Any = told(evidence, story.done)
+    text: Any = story_of(evidence, story.done)
     assert text.index("asked for 3 jobs") < text.index("/fail") < text.index("/complete") < text.index("verb='fail'")
