@@ -17,7 +17,7 @@ export PORT
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL = help
-.PHONY: help install run test test-all serve bench torture seed screenshots lock clean
+.PHONY: help install run test test-all client-js serve bench torture seed screenshots lock clean
 
 help: ## List these commands.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -37,11 +37,14 @@ else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
 
-test-all: test ## The same again on Debian's PostgreSQL, through PgBouncer, and with Python 3.13. NEWER=/path/to/python3.13: another one.
+test-all: client-js test ## The same again on Debian's PostgreSQL, through PgBouncer, and with Python 3.13. NEWER=/path/to/python3.13: another one.
 	@$(MAKE) test PG=pgbouncer
 	@$(NEWER) -c 'import sys; sys.exit(sys.version_info < (3, 13))' || \
 		{ echo "There is no Python 3.13 as $(NEWER). Try: make test-all NEWER=/path/to/python3.13"; exit 1; }
-	@CHAOS_JOBS=5000 SCHEDULE_OCCURRENCES=10000 $(MAKE) test PG=system PYTHON="$(NEWER)" VENV=.venv-newer
+	@CHAOS_JOBS=5000 SCHEDULE_OCCURRENCES=10000 CONFORMANCE=1 $(MAKE) test PG=system PYTHON="$(NEWER)" VENV=.venv-newer
+
+client-js: ## Build and test the TypeScript client; needs Node 20 and npm's registry.
+	@cd client-js && npm ci --no-audit --no-fund && npm run --silent build && npm test --silent
 
 # What its processes say of themselves, for /metrics; of this start alone.
 serve: export PROMETHEUS_MULTIPROC_DIR ?= .run/metrics-$(PORT)
@@ -71,7 +74,7 @@ lock: $(VENV)/.dev ## Write requirements*.txt from requirements*.in: every packa
 		--generate-hashes --no-annotate --universal --python-version 3.11 $$name.in -o $$name.txt || exit 1; done
 
 clean: ## Remove what the other commands made: environment, database, caches.
-	rm -rf .venv .venv-newer .postgres .run .static .bench .mypy_cache .ruff_cache .pytest_cache \
+	rm -rf client-js/node_modules client-js/dist .venv .venv-newer .postgres .run .static .bench .mypy_cache .ruff_cache .pytest_cache \
 		.import_linter_cache .hypothesis
 
 $(VENV)/bin/python:

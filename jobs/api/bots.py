@@ -42,8 +42,8 @@ def bot_out(bot: Bot) -> dict[str, Any]:
     )  # fmt: skip
     return {name: getattr(bot, name) for name in fields} | {
         "stuck_job": bot.stuck_job_id,
-        "quarantined": bot.quarantined_at is not None,
-        "quarantine_reason": bot.quarantine_reason,
+        "quarantined": bool(bot.quarantines),
+        "quarantine_reason": bot.quarantines[0].why_quarantined if bot.quarantines else "",
     }
 
 
@@ -60,7 +60,7 @@ def find(bot_id: int) -> Bot:
 def bots(request: HttpRequest) -> Any:
     """Bots in the order they were registered. Filters: `status`, `health`; `limit` and `cursor` page."""
     require(request, "bots.view_bot")
-    selected = Bot.objects.order_by("id")
+    selected = Bot.objects.with_quarantines().order_by("id")
     for name, column, choices in (("status", "status", BotStatus), ("health", "health_status", HealthStatus)):
         if value := request.GET.get(name):
             if value not in choices.values:
@@ -138,15 +138,16 @@ def pause(request: HttpRequest, bot_id: str, data: schemas.PauseIn = Body(defaul
 def resume(
     request: HttpRequest, bot_id: str, data: schemas.InstanceIn = Body(default_factory=schemas.InstanceIn)
 ) -> Any:
-    """New jobs again for this bot, and an end to its quarantine; or new jobs for one of its instances."""
+    """New jobs again for this bot, or for one of its instances, and an end to its quarantine."""
     require(request, "bots.pause_bot", scope=Act.RESUME)
     bot, by = find(bot_id_in(bot_id)), audited(request)
-    if data.instance is not None:
-        lifecycle.resume_instance(bot, data.instance, by=By.operator(by), reason=data.reason)
-    else:
-        with transaction.atomic(), outcomes.before_commit():
-            roster.resume(Bot.objects.filter(pk=bot.pk), by=by, reason=data.reason)
-            roster.clear_quarantine(Bot.objects.filter(pk=bot.pk), by=by, reason=data.reason)
+    these, operator, reason = Bot.objects.filter(pk=bot.pk), By.operator(by), data.reason
+    with transaction.atomic(), outcomes.before_commit():
+        if data.instance is None:
+            roster.resume(these, by=by, reason=reason)
+        else:
+            lifecycle.resume_instance(bot, data.instance, by=operator, reason=reason)
+        lifecycle.clear_quarantine(these, by=operator, reason=reason, instance=data.instance)
     return _changed(bot, "resumed", f"{_named(bot, data)} gets new jobs.")
 
 
@@ -186,7 +187,7 @@ def stuck(request: HttpRequest) -> Any:
     not_healthy = Bot.objects.stuck() | Bot.objects.filter(status=BotStatus.DOWN)
     return {
         "jobs": [job_out(job, user) | {"reason": reasons[job.pk]} for job in listed if job.pk in reasons],
-        "bots": [bot_out(bot) for bot in not_healthy.order_by("name")[:MAX_STUCK]],
+        "bots": [bot_out(bot) for bot in not_healthy.with_quarantines().order_by("name")[:MAX_STUCK]],
         "summary": {
             "jobs": jobs.count(),
             "bots": not_healthy.count(),

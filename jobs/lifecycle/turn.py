@@ -129,7 +129,8 @@ def take_turn(request: TurnRequest) -> TurnRow:
     its own has ended: then nothing was done. Unavailable when a row that it needs stays locked.
     """
     row = _concluded(request, _send(request))
-    notifications.announce(_due_again(row))
+    if due := _due_again(row):
+        notifications.announce(due)
     return row
 
 
@@ -167,7 +168,9 @@ def _concluded(request: TurnRequest, row: TurnRow | None) -> TurnRow:
 
 def _due_again(row: TurnRow) -> Counter[str]:
     """How many jobs of each kind the turn has made pending that can be claimed at once."""
-    return Counter(change["kind"] for change in json.loads(row.changes or "[]") if change.get("due"))
+    if not row.changes:
+        return Counter()
+    return Counter(change["kind"] for change in json.loads(row.changes) if change.get("due"))
 
 
 def replaced(name: str, newer: str, mine: str, **orders: bool) -> InstanceReplaced:

@@ -1,11 +1,14 @@
 """SIGTERM and SIGINT, sent to a real process."""
 
+import inspect
 import signal
 import subprocess
 import threading
 from collections.abc import Callable
 
 import pytest
+
+from jobsite_client import Bot, bot
 
 from .conftest import Running, either_way, handed_back
 from .fake_server import DEADLINE, FakeServer, lease_lost, refusal
@@ -27,6 +30,22 @@ def test_a_job_is_handed_back_on_sigterm(server: FakeServer, start_demo: StartDe
     assert not server.of(f"jobs/{job}/complete")
     assert not server.of(f"jobs/{job}/fail")
     assert "handed back" in output
+
+
+def test_a_process_ends_whose_handler_never_looks_up(server: FakeServer, start_demo: StartDemo) -> None:
+    job = server.add_job("sum", SUM)
+    process = start_demo("--hang", "600", "--grace", "0.1")
+    server.wait_for(f"jobs/{job}/heartbeat")
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 0, output
+    assert handed_back(server, job)
+    assert "Stopped, with 1 handlers running" in output
+
+
+def test_what_it_waits_for_by_itself_is_under_5_seconds() -> None:
+    grace = inspect.signature(Bot).parameters["grace"].default
+    assert grace + bot.HANDLER_STOP_WAIT + bot.LAST_ANSWER < 5
 
 
 def test_a_running_job_may_finish_within_the_grace(server: FakeServer, run_bot: Callable[..., Running]) -> None:

@@ -122,6 +122,9 @@ class InstanceOut(BaseModel):
     paused: bool
     paused_until: datetime | None
     pause_reason: str
+    quarantined_at: datetime | None
+    quarantine_reason: str
+    probe_at: datetime | None
 
 
 class BotOut(BaseModel):
