@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
-from tests.torture.journal import Facts, Journal, Outcome, Report
+from tests.torture.journal import Facts, Given, Journal, Lease, Outcome, Report
 from tests.torture.rows import EPOCH, HELD, Busy, Rows, ends_a_lease
 
 DONE, REFUSED, UNKNOWN = Outcome.DONE, Outcome.REFUSED, Outcome.UNKNOWN
@@ -65,13 +65,13 @@ def jobs_are_there_as_often_as_asked(e: Evidence) -> Iterator[Violation]:
             yield Violation(
                 "job nobody asked for", f"jobs {ids[:5]} have the payload of {op}, which no call has", ids[0]
             )
-    for op, added in calls.items():
-        size, n, outcomes = len(added[0].asked), len(there[op]), Counter(one.outcome for one in added)
-        once = "key" in added[0].asked[0]
+    for op, repeats in calls.items():
+        size, n, outcomes = len(repeats[0].asked), len(there[op]), Counter(one.outcome for one in repeats)
+        once = "key" in repeats[0].asked[0]
         least = size * (min(1, outcomes[DONE]) if once else outcomes[DONE])
         most = size if once and least + outcomes[UNKNOWN] else size * (outcomes[DONE] + outcomes[UNKNOWN])
         if not least <= n <= most or n % size:
-            text = f"{op} asked for {size} jobs in {len(added)} calls ({_words(outcomes)}), and {n} are there"
+            text = f"{op} asked for {size} jobs in {len(repeats)} calls ({_words(outcomes)}), and {n} are there"
             rule = (
                 "refused write changed something" if not outcomes[DONE] + outcomes[UNKNOWN] else "jobs not all or none"
             )
@@ -80,7 +80,7 @@ def jobs_are_there_as_often_as_asked(e: Evidence) -> Iterator[Violation]:
 
 def no_lease_is_given_twice(e: Evidence) -> Iterator[Violation]:
     """One answer gives each lease, and no earlier lease of the job is accepted after it."""
-    first = {}
+    first: dict[Lease, Given] = {}
     for given in e.facts.given:
         other = first.setdefault((given.job, given.attempt), given)
         if other.call is not given.call:
@@ -128,10 +128,10 @@ def attempts_only_grow(e: Evidence) -> Iterator[Violation]:
             text = f"job {given.job}: attempt {given.attempt} was given, and the row has {row.attempt}"
             yield Violation("attempt not higher", text, given.job)
     for row in e.rows.jobs.values():
-        ended = [event.attempt for event in e.rows.events[row.id] if ends_a_lease(event)]
-        if ended != sorted(set(ended)) or (ended and ended[-1] > row.attempt):
+        ends = [event.attempt for event in e.rows.events[row.id] if ends_a_lease(event)]
+        if ends != sorted(set(ends)) or (ends and ends[-1] > row.attempt):
             yield Violation(
-                "attempt not higher", f"job {row.id} is at {row.attempt}, its leases ended as {ended}", row.id
+                "attempt not higher", f"job {row.id} is at {row.attempt}, its leases ended as {ends}", row.id
             )
 
 

@@ -18,6 +18,9 @@ COUNTED = 5000
 #: Beyond this `/metrics` has the sweep's last count of pending jobs.
 COUNTED_LIVE = 2000
 
+_QUARANTINED = (
+    "EXISTS (SELECT FROM bots_instance i WHERE i.bot_id = b.id AND i.ended_at IS NULL AND i.quarantined_at IS NOT NULL)"
+)
 _HELD = "e.from_status IN ('claimed', 'processing')"
 _EVENT = "SELECT j.kind_id, count(*) FROM jobs_jobevent e JOIN jobs_job j ON j.id = e.job_id WHERE e.at < %s AND "
 #: Counters that stand at the last minute that the sweep has closed: the metric, its labels, and how many there are.
@@ -42,7 +45,7 @@ _NOW: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("jobsite_bots", ("status",), "SELECT status, count(*) FROM bots_bot GROUP BY 1"),
     ("jobsite_bots_health", ("health",), "SELECT health_status, count(*) FROM bots_bot GROUP BY 1"),
     ("jobsite_bots_paused", (), "SELECT count(*) FROM bots_bot WHERE paused"),
-    ("jobsite_bots_quarantined", (), "SELECT count(*) FROM bots_bot WHERE quarantined_at IS NOT NULL"),
+    ("jobsite_bots_quarantined", (), f"SELECT count(*) FROM bots_bot b WHERE {_QUARANTINED}"),
     ("jobsite_kind_paused", ("kind",), "SELECT name, paused::int FROM jobs_jobkind"),
     ("jobsite_kind_max_pending", ("kind",), "SELECT name, COALESCE(max_pending, 0) FROM jobs_jobkind"),
     ("jobsite_incidents_open", ("cause", "severity"),
@@ -115,7 +118,7 @@ def home(connection: "psycopg.Connection[Any]", page: str) -> Iterator[Violation
         _first(r"<b>([^<]*)</b>released by operators", page),
         released and released[0],
     )
-    bots = connection.execute(_RANKED).fetchall()
+    bots = connection.execute(_RANKED.encode()).fetchall()
     legend = {word.strip(): n for n, word in re.findall(r'<span class="badge [^"]*">([\d\s]+) ([^<]+)</span>', page)}
     pairs["bots"] = (_first(r"Fleet: ([\d\s]+) bot", page), sum(n for _, n in bots))
     pairs |= {f"bots that are {word}": (legend.get(word.replace("_", " "), "0"), n) for word, n in bots}
@@ -129,11 +132,11 @@ def home(connection: "psycopg.Connection[Any]", page: str) -> Iterator[Violation
             yield Violation("figure not true", f"Home shows {figure} {what}; by SQL {number}")
 
 
-_RANKED = """
-    SELECT CASE WHEN health_status = 'unhealthy' THEN 'unhealthy' WHEN quarantined_at IS NOT NULL THEN 'quarantined'
+_RANKED = f"""
+    SELECT CASE WHEN health_status = 'unhealthy' THEN 'unhealthy' WHEN {_QUARANTINED} THEN 'quarantined'
                 WHEN health_status = 'potentially_stuck' THEN 'potentially_stuck' WHEN status = 'down' THEN 'down'
                 WHEN paused THEN 'paused' ELSE status END, count(*)
-    FROM bots_bot GROUP BY 1
+    FROM bots_bot b GROUP BY 1
 """
 
 

@@ -57,9 +57,11 @@ def read(connection: "psycopg.Connection[Any]") -> Rows:
     with connection.cursor(row_factory=namedtuple_row) as cursor:
         # Django's connections, which tests have, leave JSON as text.
         cursor.adapters.register_loader("jsonb", JsonbLoader)
-        jobs = {row.id: row for row in cursor.execute(_JOBS)}
+        found: list[Any] = cursor.execute(_JOBS).fetchall()
+        jobs = {row.id: row for row in found}
         events = defaultdict(list)
-        for event in cursor.execute(_EVENTS):
+        history: list[Any] = cursor.execute(_EVENTS).fetchall()
+        for event in history:
             events[event.job].append(event)
     return Rows(jobs, events)
 

@@ -39,7 +39,7 @@ OF_METRICS = {
     "jobsite_bots(": "UPDATE bots_bot SET status = 'down'",
     "jobsite_bots_health": "UPDATE bots_bot SET health_status = 'unhealthy'",
     "jobsite_bots_paused": "UPDATE bots_bot SET paused = true",
-    "jobsite_bots_quarantined": "UPDATE bots_bot SET quarantined_at = now()",
+    "jobsite_bots_quarantined": "UPDATE bots_instance SET quarantined_at = now(), probe_at = now()",
     "jobsite_kind_paused": "UPDATE jobs_jobkind SET paused = true",
     "jobsite_kind_max_pending": "UPDATE jobs_jobkind SET max_pending = 7",
     "jobsite_incidents_open": "UPDATE alerts_incident SET resolved_at = now()",
