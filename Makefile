@@ -21,7 +21,7 @@ PAGES = $(wildcard *.md) LICENSE .env.example docs deploy bench/README.md client
 	client-js/README.md
 
 .DEFAULT_GOAL = help
-.PHONY: help install run test test-all client-js serve bench seed docs screenshots lock clean
+.PHONY: help install run test test-all client-js serve bench torture seed docs screenshots lock clean
 
 help: ## List these commands.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -63,6 +63,9 @@ serve: $(VENV)/.run ## The web server as in production. Settings come from the e
 
 bench: $(VENV)/.dev ## Measure beside other queues; needs wrk and Node. ARGS="lifecycle --quick"; see bench/README.md.
 	@$(BIN)/python -m bench $(ARGS)
+
+torture: $(VENV)/.dev ## Faults against the whole installation, checked by logs and rows. ARGS="--fault crash --seed 7"; --help lists them.
+	@$(BIN)/python -m tests.torture $(ARGS)
 
 seed: $(VENV)/.dev ## Fill the development database with a believable past: ROWS=1000000 of it.
 	@DEBUG=1 $(BIN)/python manage.py migrate --verbosity 0
