@@ -8,6 +8,7 @@ from django.conf import settings
 from jobs.enqueue import pending
 from jobs.enqueue.statements import SQL
 from jobs.errors import TooManyPending
+from jobs.lifecycle import gates
 from jobsite.lib.db import fetch
 
 
@@ -23,7 +24,8 @@ def enqueue_scheduled(schedule: int, version: str, kind: str, next_at: datetime 
         return False
     text, names = SQL.numbered("enqueue_scheduled")
     params = {"schedule": schedule, "version": version, "next_at": next_at}
-    added = bool(fetch(text, [params[name] for name in names]))
-    if not added:
+    rows = fetch(text, [params[name] for name in names])
+    if not rows:
         pending.figures.add(bounds, Counter({kind: -1}))
-    return added
+    gates.open_added([(kind, group) for gated, group in rows if gated])
+    return bool(rows)

@@ -16,6 +16,7 @@ from psycopg.errors import DeadlockDetected, SerializationFailure
 
 from bots.models import MAX_CLAIM, Bot
 from jobs.errors import InstanceReplaced
+from jobs.lifecycle import gates
 from jobs.lifecycle.holders import regrade
 from jobs.lifecycle.late import log_turn
 from jobs.lifecycle.statements import SQL
@@ -63,7 +64,8 @@ class TurnRow(NamedTuple):
 
     `jobs`: the claimed jobs, a JSON list, and `n` their number; `kinds`: those of the claim (None: any); `room`: the
     bot could have got jobs, if there were any for it. `changes`: leases that were renewed or ended without success,
-    `refused`: refused reports, both JSON.
+    `refused`: refused reports, both JSON. Without a job: `opens_in` is in how many seconds a gate opens by itself, and
+    `shut` whether all that it asked for is shut until then. `opened`: gates that were opened, by all turns of the call.
     """
 
     turn: int
@@ -88,6 +90,9 @@ class TurnRow(NamedTuple):
     last_priority: int | None
     last_run_at: str | None
     last_id: int | None
+    opened: str | None
+    opens_in: float | None
+    shut: bool | None
 
 
 def turn_request(
@@ -267,6 +272,8 @@ def _execute(requests: Sequence[TurnRequest]) -> list[TurnRow | None]:
         if digest is not None:
             _remember(digest, takes if row.takes is None else tuple(json.loads(row.takes)))
     last = rows[-1] if rows else None
+    if last is not None:
+        gates.announce(last.opened)
     # A search for other kinds than those expected says nothing about the positions of these.
     if last is not None and last.took is not None and last.takes is None:
         at = None if last.last_id is None else Position(str(last.last_run_at), last.last_id)
