@@ -233,8 +233,9 @@ def waiting(now: datetime, kind: str | None = None) -> list[Finding]:
     # A job that went back to pending keeps its place in the queue, and so its `run_at`. Its wait began when it did.
     events = JobEvent.objects.filter(job__in=[job for job, _, _ in late.values()]).order_by().values_list("job")
     returned = dict(events.annotate(last=Max("at")))
+    bots = takers.takers_of(late.keys())
     return [
-        _waiting(name, job, age, limit, takers.takers(name))
+        _waiting(name, job, age, limit, bots[name])
         for name, (job, since, limit) in sorted(late.items())
         if (age := now - max(since, returned.get(job, since))) > limit
     ]

@@ -118,8 +118,7 @@ def run(request: HttpRequest, name: str, data: schemas.ReasonIn = Body(default_f
     found = _find(request, name, "jobs.run_schedule", scope=Act.RUN)
     with refusals.recorded(*enqueuer(request)):
         row = changes.run_now(found.name, reason=data.reason, by=audited(request))
-    made = f"Job {row.job_id} was made." if row.fate == Fate.ENQUEUED else f"No job was made: {row.reason}"
-    return _changed(found, "run", made, row)
+    return _changed(found, "run", ledger.run_in_words(row), row)
 
 
 @router.post("/schedules/{name}/pause", response=schemas.ScheduleChangeOut)

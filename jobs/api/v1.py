@@ -1,6 +1,7 @@
 """`/api/v1/`, put together."""
 
 import json
+import threading
 from datetime import datetime
 from typing import Any
 
@@ -8,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from ninja import NinjaAPI
 from ninja.openapi.docs import Swagger
+from ninja.openapi.schema import OpenAPISchema
 from ninja.operation import Operation
 from ninja.parser import Parser
 from ninja.renderers import JSONRenderer
@@ -62,7 +64,22 @@ FIRST_NAMES = {
 
 
 class Api(NinjaAPI):
-    """Ninja's, with names of operations that do not change when a module does."""
+    """Ninja's, with names of operations that do not change when a module does, and a document that is built once."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._documents: dict[str, OpenAPISchema] = {}
+        self._building = threading.Lock()
+
+    def get_openapi_schema(
+        self, *, path_prefix: str | None = None, path_params: dict[str, Any] | None = None
+    ) -> OpenAPISchema:
+        """The OpenAPI document. It takes up to a second to build, and anybody may ask for it."""
+        prefix = self.get_root_path(path_params or {}) if path_prefix is None else path_prefix
+        with self._building:
+            if prefix not in self._documents:
+                self._documents = {prefix: super().get_openapi_schema(path_prefix=prefix)}
+            return self._documents[prefix]
 
     def get_openapi_operation_id(self, operation: Operation) -> str:
         view = operation.view_func

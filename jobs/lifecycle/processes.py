@@ -77,14 +77,12 @@ def hello(
         _write(bot, instance, fields)
         unknown, kept = _leases(bot, instance, identity, holds)
         see(bot, version=version, always=True)
-    if kept:
-        # Its jobs, under its new name: goodbye releases them by it.
-        ids, attempts = [job for job, _ in kept], [attempt for _, attempt in kept]
-        run("renamed", ids=ids, attempts=attempts, bot=bot.pk, instance=instance)
-    if not unknown:
-        return []
     with outcomes.after_commit("This call was carried out in part. Call hello again, as it is."):
-        return end(Verb.RELEASE, unknown, By.bot(bot))
+        if kept:
+            # Its jobs, under its new name: goodbye releases them by it.
+            ids, attempts = [job for job, _ in kept], [attempt for _, attempt in kept]
+            run("renamed", ids=ids, attempts=attempts, bot=bot.pk, instance=instance)
+        return end(Verb.RELEASE, unknown, By.bot(bot)) if unknown else []
 
 
 def _going_on(bot: Bot, instance: str, before: str) -> datetime | None:

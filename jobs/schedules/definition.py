@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from itertools import islice
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
@@ -124,8 +125,7 @@ def preview(given: TimingIn) -> dict[str, Any]:
     """What a rule means in words, and its next occurrences."""
     now = database_now()
     timing = timing_of(given, now)
-    after = timing.after(now)
-    return {"occurrences": [at for at, _ in zip(after, range(PREVIEWED), strict=False)], "words": timing.words()}
+    return {"occurrences": list(islice(timing.after(now), PREVIEWED)), "words": timing.words()}
 
 
 def timing_of(given: TimingIn, now: Any) -> Timing:

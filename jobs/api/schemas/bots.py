@@ -7,8 +7,9 @@ from pydantic import BaseModel, Field, model_validator
 
 from bots.models import MAX_CLAIM, NAME_LENGTH
 from bots.states import BotStatus, HealthStatus
-from jobs.api.schemas.fields import MAX_KINDS, Identity, Instance, Kind, Lease, Moment, SlotsIn, Version
+from jobs.api.schemas.fields import MAX_KINDS, Identity, Instance, Lease, SlotsIn, Version
 from jobs.api.schemas.jobs import JobOut, ReasonIn
+from jobs.enqueue.new_job import Kind, Moment
 from jobsite.lib.params import Input
 
 #: The most leases that a process names when it says what it holds.

@@ -7,9 +7,9 @@ from django.conf import settings
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from jobs.api.schemas.fields import MAX_BULK, MAX_KINDS, Attempt, JobId, Kind
+from jobs.api.schemas.fields import MAX_BULK, MAX_KINDS, Attempt, JobId
 from jobs.bounds import REASON_LENGTH
-from jobs.enqueue.new_job import JobIn, Key, Moment
+from jobs.enqueue.new_job import JobIn, Key, Kind, Moment
 from jobs.states import JobStatus
 from jobsite.lib.names import names_in
 from jobsite.lib.params import Input

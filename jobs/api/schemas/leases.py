@@ -6,8 +6,9 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from bots.models import MAX_CLAIM
-from jobs.api.schemas.fields import ERROR_LENGTH, MAX_KINDS, Attempt, JobId, Kind, SlotsIn
+from jobs.api.schemas.fields import ERROR_LENGTH, MAX_KINDS, Attempt, JobId, SlotsIn
 from jobs.bounds import NOTE_LENGTH
+from jobs.enqueue.new_job import Kind
 from jobs.states import JobStatus
 from jobsite.lib.params import Input
 

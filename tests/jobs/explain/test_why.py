@@ -72,6 +72,12 @@ def test_a_pending_job_whose_bots_cannot_take_it_says_how_many_for_each_reason(a
     )
 
 
+def test_a_pause_is_over_when_its_time_is_and_not_at_the_next_sweep(ada):
+    job = enqueue_one()
+    Bot.objects.filter(pk=ada.pk).update(paused=True, paused_until=timezone.now() - timedelta(seconds=1))
+    assert said(job, "bots") == ["1 take its kind: 1 can take a job now, 1 of them idle"]
+
+
 def test_bots_that_may_take_it_and_ask_for_other_kinds_do_not_count(ada, bob):
     job = enqueue_one()
     lifecycle.claim(ada, kinds=["divide"])
