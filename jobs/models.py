@@ -74,7 +74,7 @@ class JobKind(Limited, models.Model):
     class Meta:
         ordering = ["name"]
         verbose_name = "kind"
-        permissions = [("pause_jobkind", "Can pause and resume a kind"), ("throttle_jobkind", "Can throttle a kind")]
+        permissions = [("pause_jobkind", "Can pause and resume a kind")]
         constraints = [
             models.CheckConstraint(name="jobkind_when_silent_valid", condition=Q(when_silent__in=Policy.values)),
             models.CheckConstraint(name="jobkind_when_overdue_valid", condition=Q(when_overdue__in=Policy.values)),

@@ -25,6 +25,9 @@ Group = tuple[str, str]
 BATCH = 1000
 #: For how many seconds jobs are moved by the call that sets or removes limits. The sweep does the rest.
 MOVED_FOR = 5.0
+MOVED_BY_SWEEP = 10.0
+#: Gates of groups that are deleted in one statement.
+PRUNED = 1000
 
 
 def open_added(groups: Collection[Group]) -> None:
@@ -99,10 +102,17 @@ def open_all(kind: str, limited_no: int) -> None:
             notifications.announce({kind: BATCH})
 
 
-def repair() -> None:
-    """Open the gates that were missed."""
+def repair_gates() -> None:
+    """Do what a process was stopped before: move jobs to their lane, and open the gates that could be open."""
+    settle(seconds=MOVED_BY_SWEEP)
     rows = run("missed_gates")
     _open([(row["kind"], row["group"], True, True) for row in rows])
+
+
+def prune_gates() -> None:
+    """Delete gates of groups that have no jobs to count and no starts to remember."""
+    while run("prune_gates", most=PRUNED):
+        pass
 
 
 def limits_changed(kinds: Iterable[str]) -> None:

@@ -33,8 +33,8 @@ def between(name, most):
     return Q(**{name: None}) | Q(**{f"{name}__gte": 1, f"{name}__lte": most})
 
 
-def group(**more):
-    return models.CharField("group", max_length=100, blank=True, default="", db_default="", **more)
+def group():
+    return models.CharField("group", max_length=100, blank=True, default="", db_default="")
 
 
 #: The gate's indexes: columns and condition.
@@ -108,17 +108,6 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             "jobkind", models.Index(name="jobkind_closed", fields=["name"], condition=Q(paused=True) | Q(limited=True))
         ),
-        migrations.AlterModelOptions(
-            "jobkind",
-            {
-                "ordering": ["name"],
-                "verbose_name": "kind",
-                "permissions": [
-                    ("pause_jobkind", "Can pause and resume a kind"),
-                    ("throttle_jobkind", "Can throttle a kind"),
-                ],
-            },
-        ),
         migrations.AddField("job", "group_name", group()),
         migrations.AddField("job", "gated", models.BooleanField(default=False, db_default=False, editable=False)),
         AddConstraintNotValid(
@@ -126,8 +115,15 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             "schedule",
-            "group_name",
-            group(help_text="The group of each of its jobs: a customer or a host, for example. Empty: none."),
+            "group",
+            models.CharField(
+                db_column="group_name",
+                max_length=100,
+                blank=True,
+                default="",
+                db_default="",
+                help_text="The group of each of its jobs: a customer or a host, for example. Empty: none.",
+            ),
         ),
         migrations.CreateModel(
             "Gate",

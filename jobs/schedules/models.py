@@ -47,8 +47,8 @@ class Schedule(models.Model):
         validators=[MinValueValidator(-PRIORITY_LIMIT), MaxValueValidator(PRIORITY_LIMIT)],
         help_text="Higher goes first.",
     )
-    group_name = models.CharField(
-        "group",
+    group = models.CharField(
+        db_column="group_name",
         max_length=GROUP_LENGTH,
         blank=True,
         default="",

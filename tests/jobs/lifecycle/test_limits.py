@@ -186,7 +186,7 @@ def test_a_job_that_is_due_later_opens_its_gate_then(ada: Bot) -> None:
     Gate.objects.update(due_at=None, open=False)
     Job.objects.update(run_at="2020-01-01T00:00Z")
     assert claim(ada) == []
-    gates.repair()
+    lifecycle.repair_gates()
     assert len(claim(ada)) == 1
 
 
