@@ -7,6 +7,7 @@ commit of what changed; what a stopped process did not do, the sweep does.
 import json
 import logging
 from collections.abc import Collection, Iterable
+from datetime import datetime
 from functools import partial
 from time import monotonic
 
@@ -100,6 +101,12 @@ def open_all(kind: str, limited_no: int) -> None:
         if run("gate_settled", kind=kind, limited_no=limited_no):
             run("gates_opened", kind=kind)
             notifications.announce({kind: BATCH})
+
+
+def shut_until(gate: int) -> datetime | None:
+    """Until when this gate is shut by its rate or a throttle. None: it is not."""
+    until: datetime | None = run("shut_until", gate=gate)[0]["until"]
+    return until
 
 
 def repair_gates() -> None:
