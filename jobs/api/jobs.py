@@ -101,12 +101,12 @@ def jobs(request: HttpRequest) -> Any:
     return {"jobs": [job_out(job, user) for job in rows], "next_cursor": next_cursor}
 
 
-def _of_group(found: JobQuerySet, group: str, kinds: Collection[str], page: CursorPage) -> list[int]:
+def _of_group(among: JobQuerySet, group: str, kinds: Collection[str], page: CursorPage) -> list[int]:
     """The ids of the newest of these jobs in this group."""
-    found = found.filter(group_name=group)
-    found = found.filter(kind__in=kinds) if kinds else found
-    found = found.filter(pk__lt=page.cursor) if page.cursor else found
-    return list(found.order_by("-id").values_list("pk", flat=True)[: page.reads])
+    jobs = among.filter(group_name=group)
+    jobs = jobs.filter(kind__in=kinds) if kinds else jobs
+    jobs = jobs.filter(pk__lt=page.cursor) if page.cursor else jobs
+    return list(jobs.order_by("-id").values_list("pk", flat=True)[: page.reads])
 
 
 def _find_for(request: HttpRequest, job_id: str) -> Job:

@@ -121,10 +121,8 @@ def enqueue_rows(rows: Rows, *, ids: bool = False) -> Enqueued:
 def enqueue_ahead(jobs: Iterator[NewJob]) -> tuple[int, Iterator[NewJob]]:
     """Add jobs while they are read, up to the first with a key or a group, or of a kind that is new or has limits.
 
-    Returns their number, and the others.
-
-    Such jobs cannot wait for another producer's, and PostgreSQL inserts some while the next are read. For sources that
-    are fast: the transaction is open while they are read.
+    Returns their number, and the others. Such jobs cannot wait for another producer's, and PostgreSQL inserts some
+    while the next are read. For sources that are fast: the transaction is open while they are read.
     """
     now, rest, attempts = _database_time(), jobs, dict[str, bytes]()
     new, later = Counter[str](), Counter[str]()
@@ -152,8 +150,7 @@ def enqueue_ahead(jobs: Iterator[NewJob]) -> tuple[int, Iterator[NewJob]]:
             yield b"".join(block)
 
     def write(existing: Kinds) -> tuple[None, Mapping[str, int]]:
-        kinds = {name: n for name, n in existing.attempts.items() if name not in existing.limited}
-        attempts.update({name: b"%d" % max_attempts for name, max_attempts in kinds.items()})
+        attempts.update(existing.unlimited)
         ahead = pending.Ahead(existing.bounds, new)
         with _immediate_constraints():
             _copy_blocks("copy", blocks(ahead))

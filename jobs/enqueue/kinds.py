@@ -22,6 +22,11 @@ class Kinds:
     bounds: dict[str, int]
     limited: frozenset[str]
 
+    @property
+    def unlimited(self) -> dict[str, bytes]:
+        """The `max_attempts` of kinds without limits, as rows have it."""
+        return {name: b"%d" % n for name, n in self.attempts.items() if name not in self.limited}
+
     def open_gates(self, groups: Collection[tuple[str, str]], kinds: Collection[str]) -> None:
         """Open the gates of these groups, and those of these kinds that have limits, after the commit."""
         gates.open_added({*groups, *((kind, "") for kind in self.limited.intersection(kinds))})

@@ -16,7 +16,7 @@ from jobsite.lib.clock import database_now
 from jobsite.lib.durations import words
 
 #: How many holders are named, and groups shown.
-NAMED, SHOWN = 3, 20
+HOLDERS, SHOWN = 3, 20
 
 
 @dataclass(frozen=True)
@@ -35,19 +35,21 @@ def reasons(job: Job) -> list[Reason]:
     if kind.limited and (not (gate := gates.get("")) or gate.limited_no != kind.limited_no):
         says = f"the jobs of kind {kind.name} are being prepared for its limits, which were set just now"
         found.append(Reason(says, {"limit": "prepared"}))
-    found += _of(f"kind {kind.name}", Job.objects.filter(kind=kind), gates.get(""), kind.max_held)
+    found += _reasons_of(f"kind {kind.name}", Job.objects.filter(kind=kind), gates.get(""), kind.max_held)
     if job.group_name:
         of_group = Job.objects.filter(kind=kind, group_name=job.group_name)
-        found += _of(f"group {job.group_name}", of_group, gates.get(job.group_name), kind.max_held_per_group)
+        found += _reasons_of(f"group {job.group_name}", of_group, gates.get(job.group_name), kind.max_held_per_group)
     return found
 
 
 def shut(kind: JobKind) -> list[Reason]:
     """A throttle of a kind that has no limits."""
-    return _of(f"kind {kind.name}", Job.objects.none(), Gate.objects.filter(kind=kind, group_name="").first(), None)
+    return _reasons_of(
+        f"kind {kind.name}", Job.objects.none(), Gate.objects.filter(kind=kind, group_name="").first(), None
+    )
 
 
-def _of(what: str, jobs: Any, gate: Gate | None, most: int | None) -> list[Reason]:
+def _reasons_of(what: str, jobs: Any, gate: Gate | None, most: int | None) -> list[Reason]:
     found = []
     if most is not None:
         holders = jobs.filter(gated=True, claimed_by__isnull=False).values("claimed_by").annotate(n=Count("pk"))
@@ -70,9 +72,9 @@ def _of(what: str, jobs: Any, gate: Gate | None, most: int | None) -> list[Reaso
 
 
 def _names(bots: Sequence[int]) -> str:
-    names = dict(Bot.objects.filter(pk__in=bots[:NAMED]).values_list("pk", "name"))
-    shown = ", ".join(names.get(bot, "a bot that is gone") for bot in bots[:NAMED])
-    return f"{shown} and {len(bots) - NAMED} others" if len(bots) > NAMED else shown
+    names = dict(Bot.objects.filter(pk__in=bots[:HOLDERS]).values_list("pk", "name"))
+    shown = ", ".join(names.get(bot, "a bot that is gone") for bot in bots[:HOLDERS])
+    return f"{shown} and {len(bots) - HOLDERS} others" if len(bots) > HOLDERS else shown
 
 
 @dataclass(frozen=True)

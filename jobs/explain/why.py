@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from bots import health
 from jobs import lifecycle, payloads, transitions
-from jobs.explain import limits
+from jobs.explain import bots_in_words, limits
 from jobs.explain.policy import run_limit
 from jobs.lifecycle import LeaseCheck
 from jobs.lists import takers
@@ -102,7 +102,7 @@ def _pending(job: Job, events: Sequence[JobEvent]) -> tuple[str, list[Evidence]]
         *_last(events),
         Evidence("kind", kind, {"paused": job.kind.paused}),
         Evidence("due", due, {"run_at": job.run_at}),
-        Evidence("bots", _in_words(bots, job.kind_id), bots),
+        Evidence("bots", bots_in_words.taking(bots, job.kind_id), bots),
         *(Evidence("limit", reason.says, reason.figures) for reason in waits),
         Evidence("before it", f"{most}{ahead} due jobs of its {of}", {"jobs": ahead, "at_least": bool(most)}),
         _attempts(job, events),
@@ -124,26 +124,11 @@ def _why_pending(job: Job, events: Sequence[JobEvent], bots: dict[str, int], bef
     if not bots["all"]:
         return f"{answer}No bot takes jobs of kind {job.kind_id}."
     if not bots["ready"]:
-        return f"{answer}None of the bots that take its kind can take a job now: {_reasons(bots)}."
+        return f"{answer}None of the bots that take its kind can take a job now: {bots_in_words.reasons(bots)}."
     of = "group" if job.group_name else "kind"
     queue = f"Jobs of its {of} that go before it: {before}" if before else f"It is the next of its {of}"
-    others = f"; others: {_reasons(bots)}" if bots["ready"] < bots["all"] else ""
+    others = f"; others: {bots_in_words.reasons(bots)}" if bots["ready"] < bots["all"] else ""
     return f"{answer}{queue}. Bots that can take it: {bots['ready']} of {bots['all']}, idle: {bots['idle']}{others}."
-
-
-def _reasons(bots: dict[str, int]) -> str:
-    """Reasons why bots cannot take a job, with counts. A bot counts under its first reason."""
-    found = ((bots[name], name.replace("_", " ")) for name in takers.CANNOT)
-    return ", ".join(f"{n} {name}" for n, name in found if n)
-
-
-def _in_words(bots: dict[str, int], kind: str) -> str:
-    if not bots["all"]:
-        return f"none takes jobs of kind {kind}"
-    others = _reasons(bots)
-    return f"{bots['all']} take its kind: {bots['ready']} can take a job now, {bots['idle']} of them idle" + (
-        f"; {others}" if others else ""
-    )
 
 
 # --- Held -----------------------------------------------------------------------------------------------------

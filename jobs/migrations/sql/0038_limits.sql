@@ -688,10 +688,8 @@ SET lock_timeout = '3s'
 AS $function$
 #variable_conflict use_column
 DECLARE
-    known record;
-    locked record;
-    again record;
-    part record;
+    known record; locked record;
+    again record; part record;
     bots bigint[]; -- One entry for each known turn, by the ids of their bots; so in the next arrays.
     instances text[];
     starting boolean[];
