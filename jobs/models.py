@@ -155,15 +155,12 @@ class Job(Numbered, Grouped, models.Model):
     # Attempts that do not count against the job, because they were released. Used up: `attempts.used`.
     uncounted = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     claimed_by = models.ForeignKey(
-        Bot,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="held_jobs",
-        db_index=False,
-        db_constraint=False,
+        Bot, models.PROTECT, null=True, blank=True, related_name="held_jobs", db_index=False, db_constraint=False
     )
     instance = models.CharField(max_length=100, blank=True, default="", db_default="", editable=False)
+    # The id of the instance under which it expired last, until that is judged; and until when others have it first.
+    not_for = models.BigIntegerField(null=True, blank=True, editable=False)
+    not_for_until = models.DateTimeField(null=True, blank=True, editable=False)
     claimed_at = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
     heartbeat_at = models.DateTimeField(null=True, blank=True)
@@ -216,6 +213,9 @@ class Job(Numbered, Grouped, models.Model):
                 name="job_max_attempts_range",
                 condition=Q(max_attempts__gte=1, max_attempts__lte=MAX_ATTEMPTS_LIMIT),
             ),
+            models.CheckConstraint(
+                name="job_not_for_somebody", condition=Q(not_for_until=None) | Q(not_for__isnull=False)
+            ),
             models.UniqueConstraint(
                 name="job_key_once_per_kind", fields=["kind", "key"], condition=Q(key__isnull=False)
             ),
@@ -233,6 +233,8 @@ class Job(Numbered, Grouped, models.Model):
             # What of a kind ended first (`jobs.sweep.retention`) and lately (the figures), and what a bot has finished.
             models.Index(name="job_finished_of_kind", fields=["kind", "finished_at"], condition=Q(status__in=FINISHED)),
             models.Index(name="job_finished_by", fields=["finished_by", "id"], condition=Q(finished_by__isnull=False)),
+            # Which have ended whose expiries are to be judged.
+            models.Index(name="job_suspected", fields=["id"], condition=Q(not_for__isnull=False, status__in=FINISHED)),
             # Which jobs of a schedule have not ended: whether its next one would overlap.
             models.Index(
                 name="job_of_schedule", fields=["schedule"], condition=~Q(schedule="") & Q(status__in=UNFINISHED)
@@ -287,6 +289,7 @@ class JobEvent(Numbered, models.Model):
             models.Index(name="jobevent_by_operator", fields=["at"], condition=Q(actor=Actor.OPERATOR)),
             # Which leases ended other than well, and when: the release patterns, and what adds them up.
             models.Index(name="jobevent_ended_at", fields=["at"], condition=Q(verb__in=ENDING)),
+            models.Index(name="jobevent_expired", fields=["at"], condition=Q(verb=Verb.EXPIRE)),
         ]
 
     def __str__(self) -> str:

@@ -28,6 +28,7 @@ from .messages import (
     given,
     heartbeat_body,
     json_object,
+    moment,
     orders,
     pairs,
     rejected,
@@ -206,10 +207,8 @@ class Client(ScheduleCalls, LimitCalls):
 
         `run_at` needs a time zone. Without a `key` the call is not repeated once the server may have acted on it.
         """
-        if run_at is not None and run_at.tzinfo is None:
-            raise ValueError("run_at needs a time zone, for example datetime.now(UTC).")
-        moment = run_at.isoformat() if run_at else None
-        body = given(kind=kind, payload=payload, priority=priority, run_at=moment, key=key, group=group)
+        at = moment("run_at", run_at)
+        body = given(kind=kind, payload=payload, priority=priority, run_at=at, key=key, group=group)
         body |= given(max_attempts=max_attempts)
         return json_object(self.call("POST", "jobs", body, repeatable=key is not None))
 
@@ -278,8 +277,7 @@ class Client(ScheduleCalls, LimitCalls):
         instance: str | None = None,
     ) -> dict[str, Any]:
         """Pause this bot, or one instance of it: it gets no new jobs. `until` needs a time zone."""
-        moment = None if until is None else until.isoformat()
-        return self._order(f"bots/{bot_id}/pause", reason=reason, until=moment, instance=instance)
+        return self._order(f"bots/{bot_id}/pause", reason=reason, until=moment("until", until), instance=instance)
 
     def resume_bot(self, bot_id: JobId, *, instance: str | None = None) -> dict[str, Any]:
         """Resume this bot, or one instance of it."""

@@ -140,6 +140,13 @@ def given(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
+def moment(field: str, at: datetime | None) -> str | None:
+    """A moment as text; None stays None. Raises ValueError for one without a time zone."""
+    if at is not None and at.tzinfo is None:
+        raise ValueError(f"{field} needs a time zone, for example datetime.now(UTC).")
+    return None if at is None else at.isoformat()
+
+
 def claim_body(limit: int, kinds: Sequence[str] | None, wait: float | None, start: bool) -> dict[str, Any]:
     return given(limit=limit, kinds=None if kinds is None else list(kinds), wait=wait or None, start=start)
 

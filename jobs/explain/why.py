@@ -15,6 +15,7 @@ from django.utils import timezone
 from bots import health
 from jobs import lifecycle, payloads, transitions
 from jobs.explain import bots_in_words, limits
+from jobs.explain.others_first import others_first
 from jobs.explain.policy import run_limit
 from jobs.lifecycle import LeaseCheck
 from jobs.lists import takers
@@ -103,6 +104,7 @@ def _pending(job: Job, events: Sequence[JobEvent]) -> tuple[str, list[Evidence]]
         Evidence("kind", kind, {"paused": job.kind.paused}),
         Evidence("due", due, {"run_at": job.run_at}),
         Evidence("bots", bots_in_words.taking(bots, job.kind_id), bots),
+        *(Evidence("another bot first", *found) for found in others_first(job)),
         *(Evidence("limit", reason.says, reason.figures) for reason in waits),
         Evidence("before it", f"{most}{ahead} due jobs of its {of}", {"jobs": ahead, "at_least": bool(most)}),
         _attempts(job, events),

@@ -6,11 +6,11 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.postgres.aggregates import JSONBAgg
-from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Sum, Value
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Sum, Value
 from django.db.models.expressions import Case, When
 from django.db.models.functions import Coalesce, Now
 
-from bots.instances import Instance, paused_now
+from bots.instances import Instance, in_quarantine, paused_now
 from bots.models import Bot
 from bots.states import BotStatus
 from jobs.models import Job, JobKind
@@ -56,7 +56,7 @@ def _groups(kinds: Collection[str]) -> QuerySet[Bot, tuple[Any, ...]]:
     seen = _seen().order_by().values("bot")
     slots = seen.annotate(n=Sum(F("slots") - F("slots_lost")), known=Count("slots")).filter(known=Count("pk"))
     first = Case(
-        When(quarantined_at__isnull=False, then=Value("quarantined")),
+        When(_in_quarantine(), then=Value("quarantined")),
         When(paused_now(), then=Value("paused")),
         When(status=BotStatus.DOWN, then=Value("down")),
         default=Value(""),
@@ -72,6 +72,11 @@ def _groups(kinds: Collection[str]) -> QuerySet[Bot, tuple[Any, ...]]:
     takes = Bot.objects.filter(Q(kinds=[]) | Q(kinds__overlap=list(kinds)))
     takes = takes.annotate(held=Subquery(held.values("n")), slots=Subquery(slots.values("n")), asked=Subquery(asked))
     return takes.order_by().values_list("kinds", first, "asked", then).annotate(n=Count("pk"))
+
+
+def _in_quarantine() -> Q:
+    """Bots of which an instance is in quarantine, and none that is seen is not."""
+    return Q(in_quarantine()) & ~Q(Exists(_seen().filter(quarantined_at=None)))
 
 
 def _seen() -> QuerySet[Instance]:

@@ -31,7 +31,7 @@ candidates := ARRAY(
                     UNION ALL
                     SELECT '' WHERE k.fair
                 ) g
-                CROSS JOIN LATERAL jobs_of_group(c.kind, g.group_name, 1, false, at) j
+                CROSS JOIN LATERAL jobs_of_group(c.kind, g.group_name, 1, false, at, asking) j
                 ORDER BY 1 DESC, 2, 3 LIMIT 1
             ) first ON true
             WHERE beaten.id IS NULL OR (-first.priority, first.run_at, first.id) < (-beaten.priority, beaten.run_at, beaten.id)

@@ -4,7 +4,7 @@ IF ended_kinds IS NOT NULL
        OR (SELECT true FROM jobs_gate g WHERE g.group_name = '' AND NOT g.open AND g.due_at <= clock_timestamp() LIMIT 1)
     THEN
         SELECT g.picked, g.claimed_at, g.opened::text INTO picked, gated_at, opened
-        FROM jobs_gated(kinds, COALESCE(wanted_all, 0), picked, ended_kinds, ended_groups, ended_added) g;
+        FROM jobs_gated(kinds, COALESCE(wanted_all, 0), picked, ended_kinds, ended_groups, ended_added, known.own_ids) g;
     END IF;
     IF wanted_all > 0 AND cardinality(picked) = 0 THEN
         opens_in := EXTRACT(epoch FROM (

@@ -1,4 +1,5 @@
-/* Jobs picked: the next due jobs of these kinds (NULL: any), locked; one that somebody else has locked is passed over.
+/* Jobs picked: the next due jobs of these kinds (NULL: any), locked; one that somebody else has locked, or gets
+first, is passed over.
 A priority at a time, highest first. First those at which the caller knows where to begin (`priorities`, and the places
 `run_ats` and `ids` there), then whatever the index has below them. */
 IF kinds IS NOT NULL THEN
@@ -31,7 +32,7 @@ IF kinds IS NOT NULL THEN
             picked := picked || ARRAY(
                 SELECT j.id FROM jobs_job j
                 WHERE j.status = 'pending' AND NOT j.gated AND j.priority = at_priority AND j.run_at <= statement_timestamp()
-                  AND (j.run_at, j.id) > (after_at, after_id)
+                  AND (j.run_at, j.id) > (after_at, after_id) AND {elsewhere}
                   AND NOT COALESCE(j.kind_id = ANY (ARRAY({closed_kinds})), false)
                 ORDER BY j.run_at, j.id
                 LIMIT wanted_all - cardinality(picked)
@@ -42,6 +43,7 @@ IF kinds IS NOT NULL THEN
                 SELECT j.id FROM jobs_job j
                 WHERE j.status = 'pending' AND NOT j.gated AND j.kind_id = unpaused[1] AND j.priority = at_priority
                   AND j.run_at <= statement_timestamp() AND (j.run_at, j.id) > (after_at, after_id)
+                  AND {elsewhere}
                 ORDER BY j.run_at, j.id
                 LIMIT wanted_all - cardinality(picked)
                 FOR NO KEY UPDATE OF j SKIP LOCKED
@@ -57,6 +59,7 @@ IF kinds IS NOT NULL THEN
                         SELECT j.id, j.run_at FROM jobs_job j
                         WHERE j.status = 'pending' AND NOT j.gated AND j.kind_id = wanted AND j.priority = at_priority
                           AND j.run_at <= statement_timestamp() AND (j.run_at, j.id) > (after_at, after_id)
+                          AND {elsewhere}
                         ORDER BY j.run_at, j.id
                         LIMIT wanted_all - cardinality(picked)
                     ) due

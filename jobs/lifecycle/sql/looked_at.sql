@@ -26,7 +26,7 @@ FOR grp IN
         taken := 0;
         IF room.room > 0 THEN
             quota := CASE WHEN policy.fair THEN LEAST(share, room.room) ELSE room.room END;
-            FOR job IN SELECT * FROM jobs_of_group(of_kind, grp.group_name, quota, policy.fair, at) LOOP
+            FOR job IN SELECT * FROM jobs_of_group(of_kind, grp.group_name, quota, policy.fair, at, asking) LOOP
                 {looked_job}
             END LOOP;
             names := names || of_group;

@@ -7,7 +7,7 @@ WITH target AS (
 ), changed AS (
     UPDATE jobs_job j
     SET status = t.to_status, uncounted = {attempt_number}, run_at = statement_timestamp(), finished_by_id = NULL,
-        result = NULL, error = '',
+        result = NULL, error = '', not_for = NULL, not_for_until = NULL,
         {attempt_cleared}
     FROM target t
     WHERE j.id = t.id AND j.status = t.status

@@ -84,7 +84,9 @@ $function$;
 -- With `locks` they are locked, and those that somebody else has locked are passed over.
 --
 -- A priority at a time, so that jobs that are due later are not read.
-CREATE OR REPLACE FUNCTION jobs_of_group(of_kind text, of_group text, most integer, locks boolean, now timestamptz)
+CREATE OR REPLACE FUNCTION jobs_of_group(
+    of_kind text, of_group text, most integer, locks boolean, now timestamptz, asking bigint[]
+)
 RETURNS TABLE (id bigint, priority integer, run_at timestamptz)
 LANGUAGE plpgsql VOLATILE ROWS 1
 AS $function$
@@ -103,14 +105,14 @@ BEGIN
         IF locks THEN
             RETURN QUERY SELECT j.id, j.priority, j.run_at FROM jobs_job j
             WHERE j.status = 'pending' AND j.gated AND j.kind_id = of_kind AND j.group_name = of_group
-              AND j.priority = at_priority AND j.run_at <= now
+              AND j.priority = at_priority AND j.run_at <= now AND COALESCE(j.not_for_until <= now OR j.not_for <> ALL (asking), true)
             ORDER BY j.run_at, j.id
             LIMIT rows_left
             FOR NO KEY UPDATE OF j SKIP LOCKED;
         ELSE
             RETURN QUERY SELECT j.id, j.priority, j.run_at FROM jobs_job j
             WHERE j.status = 'pending' AND j.gated AND j.kind_id = of_kind AND j.group_name = of_group
-              AND j.priority = at_priority AND j.run_at <= now
+              AND j.priority = at_priority AND j.run_at <= now AND COALESCE(j.not_for_until <= now OR j.not_for <> ALL (asking), true)
             ORDER BY j.run_at, j.id
             LIMIT rows_left;
         END IF;
@@ -268,7 +270,7 @@ $function$;
 -- Groups take turns: the one that is in the earliest round goes first, and each job that it gets is a round. Jobs without
 -- a group are one of them. Within a group it goes by priority, then by age; with `fair` off, so it does in the kind.
 CREATE OR REPLACE FUNCTION jobs_look(
-    of_kind text, want integer, at timestamptz,
+    of_kind text, want integer, at timestamptz, asking bigint[],
     OUT ids bigint[], OUT priorities integer[], OUT run_ats timestamptz[], OUT grps text[]
 )
 LANGUAGE plpgsql VOLATILE
@@ -335,7 +337,7 @@ BEGIN
         taken := 0;
         IF room.room > 0 THEN
             quota := CASE WHEN policy.fair THEN LEAST(share, room.room) ELSE room.room END;
-            FOR job IN SELECT * FROM jobs_of_group(of_kind, grp.group_name, quota, policy.fair, at) LOOP
+            FOR job IN SELECT * FROM jobs_of_group(of_kind, grp.group_name, quota, policy.fair, at, asking) LOOP
                 ids := ids || job.id;
                 priorities := priorities || job.priority;
                 run_ats := run_ats || job.run_at;
@@ -371,7 +373,8 @@ BEGIN
             of_group := names[i];
             at_place := rounds[i] + given[i];
             taken := 0;
-            FOR job IN SELECT * FROM jobs_of_group(of_kind, names[i], given[i] + quota, true, at) OFFSET given[i] LOOP
+            FOR job IN SELECT * FROM jobs_of_group(of_kind, names[i], given[i] + quota, true, at, asking)
+                       OFFSET given[i] LOOP
                 ids := ids || job.id;
                 priorities := priorities || job.priority;
                 run_ats := run_ats || job.run_at;
@@ -450,7 +453,7 @@ $function$;
 -- `claimed_at` is a moment after what is held was counted: so there are never more by what the rows say, either.
 CREATE OR REPLACE FUNCTION jobs_gated(
     taken text[], want integer, shared bigint[], of_kinds text[], of_groups text[], added boolean[],
-    OUT picked bigint[], OUT claimed_at timestamptz, OUT opened jsonb
+    asking bigint[], OUT picked bigint[], OUT claimed_at timestamptz, OUT opened jsonb
 )
 LANGUAGE plpgsql VOLATILE
 AS $function$
@@ -516,7 +519,7 @@ BEGIN
                     UNION ALL
                     SELECT '' WHERE k.fair
                 ) g
-                CROSS JOIN LATERAL jobs_of_group(c.kind, g.group_name, 1, false, at) j
+                CROSS JOIN LATERAL jobs_of_group(c.kind, g.group_name, 1, false, at, asking) j
                 ORDER BY 1 DESC, 2, 3 LIMIT 1
             ) first ON true
             WHERE beaten.id IS NULL OR (-first.priority, first.run_at, first.id) < (-beaten.priority, beaten.run_at, beaten.id)
@@ -541,7 +544,7 @@ BEGIN
             CONTINUE WHEN NOT FOUND;
         END IF;
         kinds := kinds || kind;
-        looked := jobs_look(kind, want, at);
+        looked := jobs_look(kind, want, at, asking);
         IF cardinality(looked.ids) > 0 THEN
             ids := ids || looked.ids;
             priorities := priorities || looked.priorities;
@@ -588,7 +591,7 @@ AS $function$
 BEGIN
     WITH target AS (
         SELECT w.turn, w.verb, w.bot, w.name, w.reason, w.error, j.id, j.status, j.attempt, j.claimed_at, j.started_at,
-               j.heartbeat_at, j.progress, j.kind_id,
+               j.heartbeat_at, j.progress, j.instance, j.kind_id,
                CASE WHEN w.verb = 'fail' THEN k.backoff * ((2 ^ LEAST(GREATEST(mod(j.attempt, 1000000) - j.uncounted - 1, 0), 10))
              * (1 + 0.25 * (2 * random() - 1))) END AS delay,
                CASE WHEN w.verb = 'fail' THEN 0 ELSE 1 END AS uncounts,
@@ -626,13 +629,13 @@ BEGIN
         -- As of `lease.sql`.
         WHERE j.id = t.id AND CASE WHEN t.id > 0 THEN j.attempt = t.attempt AND j.claimed_by_id = t.bot END
         RETURNING t.turn, t.verb, j.id, j.attempt, t.kind_id AS kind, t.status AS previous_status, j.status, t.bot,
-                  t.name, t.reason, t.error, t.claimed_at, t.started_at, t.heartbeat_at, t.progress, j.run_at,
-                  j.gated, j.group_name
+                  t.name, t.reason, t.error, t.claimed_at, t.started_at, t.heartbeat_at, t.progress, t.instance,
+                  j.run_at, j.gated, j.group_name
     ), happened AS (
         SELECT c.*, 'bot' AS actor, c.name AS by,
                jsonb_strip_nulls(jsonb_build_object(
                'error', c.error, 'claimed_at', c.claimed_at, 'started_at', c.started_at,
-               'heartbeat_at', c.heartbeat_at, 'progress', c.progress)) AS detail
+               'heartbeat_at', c.heartbeat_at, 'progress', c.progress, 'instance', NULLIF(c.instance, ''))) AS detail
         FROM changed c
     ), event AS (
         INSERT INTO jobs_jobevent (job_id, attempt, verb, from_status, to_status, bot_id, actor, by, reason, at,
@@ -711,8 +714,7 @@ DECLARE
     turn_of integer[];
     at_priority integer := 2147483647;
     after_id bigint; after_at timestamptz;
-    began timestamptz;
-    touched boolean;
+    began timestamptz; touched boolean;
     i integer := 1;
 BEGIN
     SELECT array_agg(t.turn) FILTER (WHERE t.fine) AS turns, array_agg(t.id) FILTER (WHERE t.fine) AS bots,
@@ -723,6 +725,8 @@ BEGIN
            array_agg(t.own) FILTER (WHERE t.fine) AS own, array_agg(t.restart) FILTER (WHERE t.fine) AS restarts,
            array_agg(t.instances_changed_at) FILTER (WHERE t.fine) AS changed_at,
            array_agg(t.stale) FILTER (WHERE t.fine) AS stale, array_agg(t.halted) FILTER (WHERE t.fine) AS halted,
+           array_agg(t.own_id) FILTER (WHERE t.fine) AS own_ids, array_agg(t.probe) FILTER (WHERE t.fine) AS probes,
+           bool_or(t.probe IS NOT NULL) FILTER (WHERE t.fine) AS probing,
            COALESCE(sum(t.completions) FILTER (WHERE t.fine), 0) AS completions,
            COALESCE(sum(t.endings) FILTER (WHERE t.fine), 0) AS endings,
            COALESCE(sum(t.renewals) FILTER (WHERE t.fine), 0) AS renewals,
@@ -736,7 +740,13 @@ BEGIN
         FROM (
             SELECT w.*, b.id, b.name, b.kinds, b.paused OR i.paused IS TRUE AS paused, i.paused IS TRUE AS halted,
                    b.instances_changed_at, COALESCE(i.name, '') AS own,
-                   COALESCE(i.newer, CASE WHEN COALESCE(i.name, '') = '' AND w.instance <> b.instance AND w.instance <> ''
+                   i.id AS own_id, CASE WHEN i.quarantined_at IS NOT NULL THEN (
+                        i.probe_at <= statement_timestamp()
+                        AND (SELECT true FROM jobs_job j
+                             WHERE j.claimed_by_id = b.id AND j.instance = ANY (ARRAY[i.name, w.instance])
+                               AND j.claimed_at > i.quarantined_at
+                             LIMIT 1) IS NULL
+                    )::integer END AS probe, COALESCE(i.newer, CASE WHEN COALESCE(i.name, '') = '' AND w.instance <> b.instance AND w.instance <> ''
                                      THEN NULLIF(b.instance, '') END) AS newer,
                    COALESCE(i.restart_requested_at IS NOT NULL AND (i.name <> '' OR w.want > 0 OR NOT w.reports), false)
                        AS restart,
@@ -777,7 +787,7 @@ BEGIN
                 SELECT b.id, b.name, b.kinds::text[], b.stuck_job_id, b.instances_changed_at, b.instance, (b.paused AND COALESCE(b.paused_until > statement_timestamp(), true)) AS paused
                 FROM bots_bot b WHERE b.id = w.bot
             ) b
-            LEFT JOIN LATERAL (SELECT i.name, i.restart_requested_at, i.last_seen_at, i.asked_kinds, i.slots, i.slots_lost,
+            LEFT JOIN LATERAL (SELECT i.id, i.name, i.restart_requested_at, i.last_seen_at, i.asked_kinds, i.slots, i.slots_lost, i.quarantined_at, i.probe_at,
                        i.paused AND COALESCE(i.paused_until > statement_timestamp(), true) AS paused,
                        CASE WHEN i.ended_at IS NOT NULL THEN i.replaced_by END AS newer
                 FROM bots_instance i
@@ -883,14 +893,13 @@ BEGIN
                    WHEN t.digest IS NOT NULL AND b.token_digest IS DISTINCT FROM t.digest THEN 'revoked'
                    WHEN t.reports AND b.stuck_job_id IS NOT NULL THEN 'stuck'
                END AS odd,
-               CASE WHEN (b.paused AND COALESCE(b.paused_until > statement_timestamp(), true)) OR t.halted OR b.quarantined_at IS NOT NULL OR t.restart
-                         OR (b.kinds::text[] <> bot_kinds AND cardinality(bots) > 1)
-                    THEN 0 ELSE t.want END AS want,
+               CASE WHEN (b.paused AND COALESCE(b.paused_until > statement_timestamp(), true)) OR t.halted OR t.restart OR (b.kinds::text[] <> bot_kinds AND cardinality(bots) > 1)
+                    THEN 0 ELSE LEAST(t.probe, t.want) END AS want,
                t.always OR b.last_seen_at IS NULL OR b.last_seen_at < statement_timestamp() - seen_every
                    OR (b.health_status <> 'normal' AND (b.stuck_job_id IS NULL OR t.reports)) AS due
         FROM unnest(bots, known.digests, known.wants, known.always, known.reporting, known.restarts, known.halted,
-                    known.changed_at)
-            AS t(id, digest, want, always, reports, restart, halted, changed_at)
+                    known.changed_at, known.probes)
+            AS t(id, digest, want, always, reports, restart, halted, changed_at, probe)
         JOIN bots_bot b ON b.id = t.id
         ORDER BY b.id
         FOR NO KEY UPDATE OF b
@@ -901,16 +910,23 @@ BEGIN
     END IF;
     wants := locked.wants;
     IF locked.moved THEN
-        SELECT array_agg(CASE WHEN t.newer IS NULL AND NOT t.restart AND NOT t.halted THEN t.want ELSE 0 END ORDER BY t.place) AS wants,
-           array_agg(t.restart ORDER BY t.place) AS restarts, array_agg(t.newer ORDER BY t.place) AS newer
+        SELECT array_agg(CASE WHEN t.newer IS NULL AND NOT t.restart AND NOT t.halted THEN LEAST(t.probe, t.want) ELSE 0 END ORDER BY t.place) AS wants,
+           array_agg(t.restart ORDER BY t.place) AS restarts, array_agg(t.newer ORDER BY t.place) AS newer,
+           bool_or(t.probe IS NOT NULL) AS probing
     INTO again
     FROM (
-        SELECT w.want, w.place, COALESCE(i.newer, CASE WHEN COALESCE(i.name, '') = '' AND w.instance <> b.instance AND w.instance <> ''
+        SELECT w.want, w.place, CASE WHEN i.quarantined_at IS NOT NULL THEN (
+                        i.probe_at <= statement_timestamp()
+                        AND (SELECT true FROM jobs_job j
+                             WHERE j.claimed_by_id = b.id AND j.instance = ANY (ARRAY[i.name, w.instance])
+                               AND j.claimed_at > i.quarantined_at
+                             LIMIT 1) IS NULL
+                    )::integer END AS probe, COALESCE(i.newer, CASE WHEN COALESCE(i.name, '') = '' AND w.instance <> b.instance AND w.instance <> ''
                                      THEN NULLIF(b.instance, '') END) AS newer, i.paused IS TRUE AS halted,
                COALESCE(i.restart_requested_at IS NOT NULL AND i.name <> '', false) AS restart
         FROM unnest(bots, instances, wants) WITH ORDINALITY AS w(bot, instance, want, place)
         JOIN bots_bot b ON b.id = w.bot
-        LEFT JOIN LATERAL (SELECT i.name, i.restart_requested_at, i.last_seen_at, i.asked_kinds, i.slots, i.slots_lost,
+        LEFT JOIN LATERAL (SELECT i.id, i.name, i.restart_requested_at, i.last_seen_at, i.asked_kinds, i.slots, i.slots_lost, i.quarantined_at, i.probe_at,
                        i.paused AND COALESCE(i.paused_until > statement_timestamp(), true) AS paused,
                        CASE WHEN i.ended_at IS NOT NULL THEN i.replaced_by END AS newer
                 FROM bots_instance i
@@ -919,6 +935,7 @@ BEGIN
     ) t;
     wants := again.wants;
     known.restarts := again.restarts;
+    known.probing := known.probing OR again.probing;
     newer := again.newer;
     END IF;
     counts := array_fill(0, ARRAY[cardinality(wants)]);
@@ -979,7 +996,7 @@ BEGIN
             picked := picked || ARRAY(
                 SELECT j.id FROM jobs_job j
                 WHERE j.status = 'pending' AND NOT j.gated AND j.priority = at_priority AND j.run_at <= statement_timestamp()
-                  AND (j.run_at, j.id) > (after_at, after_id)
+                  AND (j.run_at, j.id) > (after_at, after_id) AND COALESCE(j.not_for_until <= statement_timestamp() OR j.not_for <> ALL (known.own_ids), true)
                   AND NOT COALESCE(j.kind_id = ANY (ARRAY(SELECT k.name FROM jobs_jobkind k WHERE k.paused OR k.limited
                           UNION ALL
                           SELECT g.kind_id FROM jobs_gate g
@@ -993,6 +1010,7 @@ BEGIN
                 SELECT j.id FROM jobs_job j
                 WHERE j.status = 'pending' AND NOT j.gated AND j.kind_id = unpaused[1] AND j.priority = at_priority
                   AND j.run_at <= statement_timestamp() AND (j.run_at, j.id) > (after_at, after_id)
+                  AND COALESCE(j.not_for_until <= statement_timestamp() OR j.not_for <> ALL (known.own_ids), true)
                 ORDER BY j.run_at, j.id
                 LIMIT wanted_all - cardinality(picked)
                 FOR NO KEY UPDATE OF j SKIP LOCKED
@@ -1008,6 +1026,7 @@ BEGIN
                         SELECT j.id, j.run_at FROM jobs_job j
                         WHERE j.status = 'pending' AND NOT j.gated AND j.kind_id = wanted AND j.priority = at_priority
                           AND j.run_at <= statement_timestamp() AND (j.run_at, j.id) > (after_at, after_id)
+                          AND COALESCE(j.not_for_until <= statement_timestamp() OR j.not_for <> ALL (known.own_ids), true)
                         ORDER BY j.run_at, j.id
                         LIMIT wanted_all - cardinality(picked)
                     ) due
@@ -1038,7 +1057,7 @@ BEGIN
        OR (SELECT true FROM jobs_gate g WHERE g.group_name = '' AND NOT g.open AND g.due_at <= clock_timestamp() LIMIT 1)
     THEN
         SELECT g.picked, g.claimed_at, g.opened::text INTO picked, gated_at, opened
-        FROM jobs_gated(kinds, COALESCE(wanted_all, 0), picked, ended_kinds, ended_groups, ended_added) g;
+        FROM jobs_gated(kinds, COALESCE(wanted_all, 0), picked, ended_kinds, ended_groups, ended_added, known.own_ids) g;
     END IF;
     IF wanted_all > 0 AND cardinality(picked) = 0 THEN
         opens_in := EXTRACT(epoch FROM (
@@ -1112,7 +1131,7 @@ BEGIN
        OR (SELECT true FROM jobs_gate g WHERE g.group_name = '' AND NOT g.open AND g.due_at <= clock_timestamp() LIMIT 1)
     THEN
         SELECT g.picked, g.claimed_at, g.opened::text INTO picked, gated_at, opened
-        FROM jobs_gated(kinds, COALESCE(wanted_all, 0), picked, ended_kinds, ended_groups, ended_added) g;
+        FROM jobs_gated(kinds, COALESCE(wanted_all, 0), picked, ended_kinds, ended_groups, ended_added, known.own_ids) g;
     END IF;
     IF wanted_all > 0 AND cardinality(picked) = 0 THEN
         opens_in := EXTRACT(epoch FROM (
@@ -1125,6 +1144,22 @@ BEGIN
             WHERE COALESCE(jobs_shut(g.id, clock_timestamp()) <= clock_timestamp(), true)
         );
     END IF;
+    END IF;
+    IF known.probing THEN
+        UPDATE bots_instance i
+        SET probe_level = i.probe_level + 1,
+            probe_at = statement_timestamp() + LEAST(
+                interval '10 s' * 2 ^ LEAST(i.probe_level + 1, 9), interval '3600 s')
+        FROM unnest(bots, known.own, counts) AS t(bot, own, n)
+        WHERE i.bot_id = t.bot AND i.name = t.own AND t.n > 0 AND i.quarantined_at IS NOT NULL;
+        UPDATE bots_instance i
+        SET quarantined_at = NULL, quarantine_reason = '', probe_at = NULL, probe_level = 0, cleared_at = statement_timestamp()
+        FROM unnest(known.turns, bots, known.own, instances) AS p(turn, bot, own, instance)
+        CROSS JOIN LATERAL jsonb_to_recordset(turns->(p.turn - 1)->'complete') AS w(id bigint, attempt integer)
+        JOIN jobs_job j ON j.id = w.id AND j.attempt = w.attempt
+        WHERE i.bot_id = p.bot AND i.name = p.own AND j.status = 'succeeded' AND j.finished_by_id = p.bot
+          AND j.instance = ANY (ARRAY[p.own, p.instance]) AND j.claimed_at > i.quarantined_at;
+        UPDATE bots_bot b SET instances_changed_at = statement_timestamp() WHERE b.id = ANY (bots);
     END IF;
     -- A bot's row is written only when that changes something or the last sight is old.
     IF true = ANY (locked.due) OR 0 = ANY (counts) OR 'busy' <> ANY (locked.statuses) THEN

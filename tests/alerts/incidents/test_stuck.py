@@ -1,10 +1,8 @@
 """Bots that are stuck: one incident for each kind of job, however many bots and sweeps there are."""
 
 import re
-from datetime import timedelta
 
 import pytest
-from django.db.models.functions import Now
 
 from alerts.models import Incident, IncidentBot
 from alerts.states import Cause, Severity
@@ -14,7 +12,7 @@ from jobs import lifecycle
 from jobs.lifecycle import By
 from jobs.models import Job, JobKind
 from tests.alerts.passing import look, minutes_pass, notes_of, sweep_and_look, the_one
-from tests.cast import bot_named, make_older, take_one
+from tests.cast import bot_named, make_older, put_in_quarantine, take_one
 
 pytestmark = pytest.mark.django_db
 
@@ -312,7 +310,7 @@ def test_a_sweep_of_one_kind_judges_only_that_kind(ada, bob):
     clear = dict(Incident.objects.values_list("about", "clear_since"))
     assert clear["sum"] is not None
     assert clear["divide"] is None
-    Bot.objects.update(quarantined_at=Now() - timedelta(minutes=1))
+    put_in_quarantine(*Bot.objects.all())
     reconcile.reconcile(kind="sum")
     assert Incident.objects.count() == 2
 

@@ -5,7 +5,7 @@
 -- `claimed_at` is a moment after what is held was counted: so there are never more by what the rows say, either.
 CREATE OR REPLACE FUNCTION jobs_gated(
     taken text[], want integer, shared bigint[], of_kinds text[], of_groups text[], added boolean[],
-    OUT picked bigint[], OUT claimed_at timestamptz, OUT opened jsonb
+    asking bigint[], OUT picked bigint[], OUT claimed_at timestamptz, OUT opened jsonb
 )
 LANGUAGE plpgsql VOLATILE
 AS $function$
@@ -48,7 +48,7 @@ BEGIN
             CONTINUE WHEN NOT FOUND;
         END IF;
         kinds := kinds || kind;
-        looked := jobs_look(kind, want, at);
+        looked := jobs_look(kind, want, at, asking);
         IF cardinality(looked.ids) > 0 THEN
             ids := ids || looked.ids;
             priorities := priorities || looked.priorities;

@@ -4,7 +4,7 @@
 -- Groups take turns: the one that is in the earliest round goes first, and each job that it gets is a round. Jobs without
 -- a group are one of them. Within a group it goes by priority, then by age; with `fair` off, so it does in the kind.
 CREATE OR REPLACE FUNCTION jobs_look(
-    of_kind text, want integer, at timestamptz,
+    of_kind text, want integer, at timestamptz, asking bigint[],
     OUT ids bigint[], OUT priorities integer[], OUT run_ats timestamptz[], OUT grps text[]
 )
 LANGUAGE plpgsql VOLATILE
@@ -55,7 +55,8 @@ BEGIN
             of_group := names[i];
             at_place := rounds[i] + given[i];
             taken := 0;
-            FOR job IN SELECT * FROM jobs_of_group(of_kind, names[i], given[i] + quota, true, at) OFFSET given[i] LOOP
+            FOR job IN SELECT * FROM jobs_of_group(of_kind, names[i], given[i] + quota, true, at, asking)
+                       OFFSET given[i] LOOP
                 {looked_job}
             END LOOP;
             given[i] := given[i] + taken;

@@ -55,8 +55,7 @@ DECLARE
     turn_of integer[];
     at_priority integer := 2147483647;
     after_id bigint; after_at timestamptz;
-    began timestamptz;
-    touched boolean;
+    began timestamptz; touched boolean;
     i integer := 1;
 BEGIN
     {known_turns}
@@ -105,6 +104,7 @@ BEGIN
     IF ended_kinds IS NOT NULL AND COALESCE(wanted_all, 0) = 0 THEN
         {jobs_gates}
     END IF;
+    {probed}
     -- A bot's row is written only when that changes something or the last sight is old.
     IF true = ANY (locked.due) OR 0 = ANY (counts) OR 'busy' <> ANY (locked.statuses) THEN
         IF true = ANY (known.always) THEN
