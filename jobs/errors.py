@@ -24,6 +24,13 @@ class NotRetryable(Faulty):
     field = "job_id"
 
 
+class KeyTaken(Faulty):
+    """Another job has the key that this one would take again."""
+
+    code, status, title = "key_taken", 409, "Another job has the key"
+    field = "job_id"
+
+
 class NotAcceptable(Faulty):
     """The job is not pending, or no late result is kept for it."""
 

@@ -8,14 +8,16 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from bots.models import NAME_LENGTH, AuditEntry, Bot
+from bots.models import NAME_LENGTH, Bot
+from jobs import uniqueness
 from jobs.attempts import Numbered
 from jobs.bounds import KEY_LENGTH, MAX_ATTEMPTS_LIMIT, MAX_BACKOFF, MAX_DURATION, NOTE_LENGTH
+from jobs.history import JobEvent
 from jobs.schedules.models import Schedule, ScheduleOccurrence
-from jobs.states import AT_REST, FINISHED, HELD, UNFINISHED, Actor, JobStatus, Policy, Verb
+from jobs.states import AT_REST, FINISHED, HELD, UNFINISHED, JobStatus, Policy, Unique
 from jobs.stats.models import JobRollup, Learned, Refusal, RollupState, SweepRun
 from jobs.time_limits import past_a_limit
-from jobs.transitions import ENDING, OPERATIONS
+from jobs.transitions import OPERATIONS
 from jobsite.lib.names import check_kind
 
 __all__ = [
@@ -128,6 +130,14 @@ class JobQuerySet(models.QuerySet["Job"]):
         """Leases past one of their limits now: unstarted, silent or overdue (DESIGN section 6)."""
         return self.held().filter(past_a_limit())
 
+    def with_keys(self, kinds: Any, keys: Any) -> "models.QuerySet[Job, int]":
+        """The ids of the jobs of these kinds that were given one of these keys, whether they have it still or not."""
+        halves = [
+            self.order_by().filter(half, kind__in=kinds, key__in=keys).values_list("pk", flat=True)
+            for half in (uniqueness.HOLDS_KEY, uniqueness.LET_KEY_GO)
+        ]
+        return halves[0].union(halves[1], all=True)
+
     def finished(self) -> "JobQuerySet":
         """Jobs that have ended."""
         return self.filter(status__in=FINISHED)
@@ -145,6 +155,9 @@ class Job(Numbered, models.Model):
     priority = models.IntegerField(default=0, db_default=0, help_text="Higher goes first.")
     run_at = models.DateTimeField(db_default=Now())
     key = models.CharField(max_length=KEY_LENGTH, null=True, blank=True)
+    unique_mode = models.CharField(
+        "unique", max_length=10, choices=Unique, default=Unique.ALWAYS, db_default=Unique.ALWAYS
+    )
     status = models.CharField(max_length=20, choices=JobStatus, default=JobStatus.PENDING, db_default=JobStatus.PENDING)
     attempt = models.PositiveIntegerField(default=0, db_default=0)
     max_attempts = models.PositiveIntegerField(
@@ -214,9 +227,7 @@ class Job(Numbered, models.Model):
                 name="job_max_attempts_range",
                 condition=Q(max_attempts__gte=1, max_attempts__lte=MAX_ATTEMPTS_LIMIT),
             ),
-            models.UniqueConstraint(
-                name="job_key_once_per_kind", fields=["kind", "key"], condition=Q(key__isnull=False)
-            ),
+            *uniqueness.CONSTRAINTS,
         ]
         indexes = [
             models.Index(
@@ -241,6 +252,7 @@ class Job(Numbered, models.Model):
             models.Index(
                 name="job_of_schedule", fields=["schedule"], condition=~Q(schedule="") & Q(status__in=UNFINISHED)
             ),
+            *uniqueness.INDEXES,
         ]
 
     def __str__(self) -> str:
@@ -250,48 +262,3 @@ class Job(Numbered, models.Model):
     def due_since(self) -> datetime:
         """When it became due, or will: a producer may give a `run_at` from before there was a job."""
         return max(self.run_at, self.created_at)
-
-
-class JobEvent(Numbered, models.Model):
-    """One line of a job's history. Rows are only ever added, in the transition's own transaction."""
-
-    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="events", db_index=False)
-    attempt = models.PositiveIntegerField()
-    verb = models.CharField(max_length=20, choices=Verb)
-    from_status = models.CharField("from", max_length=20, choices=JobStatus)
-    to_status = models.CharField("to", max_length=20, choices=JobStatus)
-    bot = models.ForeignKey(
-        Bot, null=True, blank=True, on_delete=models.SET_NULL, related_name="events", db_index=False
-    )
-    actor = models.CharField(max_length=10, choices=Actor)
-    # A name and not a key: history outlives the accounts of the people in it.
-    by = models.CharField(max_length=200, blank=True, default="", db_default="")
-    reason = models.TextField(blank=True, default="", db_default="")
-    at = models.DateTimeField(db_default=Now())
-    detail = models.JSONField(default=dict, blank=True)
-    # The operator's act that made this event. Written before its entry, in the same transaction.
-    audit = models.ForeignKey(
-        AuditEntry, models.DO_NOTHING, null=True, editable=False, related_name="+", db_index=False, db_constraint=False
-    )
-
-    class Meta:
-        ordering = ["-id"]
-        verbose_name = "job event"
-        constraints = [
-            models.CheckConstraint(name="jobevent_verb_valid", condition=Q(verb__in=Verb.values)),
-            models.CheckConstraint(name="jobevent_actor_valid", condition=Q(actor__in=Actor.values)),
-            models.CheckConstraint(name="jobevent_from_valid", condition=Q(from_status__in=JobStatus.values)),
-            models.CheckConstraint(name="jobevent_to_valid", condition=Q(to_status__in=JobStatus.values)),
-            # A bot may repeat its report for ever; its late result is kept once.
-            models.UniqueConstraint(name="jobevent_late_once", fields=["job", "attempt"], condition=Q(verb=Verb.LATE)),
-        ]
-        indexes = [
-            models.Index(name="jobevent_by_job", fields=["job", "id"]),
-            models.Index(name="jobevent_by_bot", fields=["bot", "at"]),
-            models.Index(name="jobevent_by_operator", fields=["at"], condition=Q(actor=Actor.OPERATOR)),
-            # Which leases ended other than well, and when: the release patterns, and what adds them up.
-            models.Index(name="jobevent_ended_at", fields=["at"], condition=Q(verb__in=ENDING)),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.verb} of job {self.job_id}, attempt {self.attempt_number}"

@@ -136,6 +136,10 @@ TABLE: tuple[Transition, ...] = (
         label="Change priority", grants="change a job's priority",
         rule="only a job that has not ended can be prioritised",
     ),
+    # A producer sends a job again that nobody has had yet, and that keeps its key only until then.
+    Transition(
+        Verb.REPLACE, _OPERATOR, (_PENDING,), (), Counted.UNCHANGED, "replaced", "wait",
+    ),
     Transition(
         Verb.FLAG, _SWEEP, HELD, (), Counted.UNCHANGED, "flagged", "warn",
     ),

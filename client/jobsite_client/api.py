@@ -3,7 +3,7 @@
 `Bot` is built on this; producers and scripts use it directly.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,7 +19,6 @@ from .messages import (
     Orders,
     Renewal,
     Slots,
-    batches,
     claim_body,
     claimed,
     completed_body,
@@ -32,13 +31,11 @@ from .messages import (
     rejected,
     slots_body,
 )
+from .producers import ProducerCalls
 from .schedules import ScheduleCalls
 
-# The most jobs the server takes in one bulk call.
-BULK_LIMIT = 10_000
 
-
-class Client(ScheduleCalls):
+class Client(ProducerCalls, ScheduleCalls):
     """Jobsite's API at `url`, called with a bot's token or a user's API key. Thread-safe.
 
     Every method raises `Unauthorized` for a bad token, `Unavailable` when the server could not be reached for
@@ -187,60 +184,6 @@ class Client(ScheduleCalls):
 
     def _report(self, job_id: JobId, verb: str, body: dict[str, Any], retry_for: float | None = None) -> dict[str, Any]:
         return json_object(self.call("POST", f"jobs/{job_id}/{verb}", body, retry_for=retry_for))
-
-    # --- Producers ------------------------------------------------------------------------------------------------
-
-    def enqueue(
-        self,
-        kind: str,
-        payload: Any = None,
-        *,
-        priority: int | None = None,
-        run_at: datetime | None = None,
-        key: str | None = None,
-        max_attempts: int | None = None,
-    ) -> dict[str, Any]:
-        """Put a job in the queue and return it. With a `key`, enqueueing it again returns the job that is there.
-
-        `run_at` needs a time zone. Without a `key` the call is not repeated once the server may have acted on it.
-        """
-        if run_at is not None and run_at.tzinfo is None:
-            raise ValueError("run_at needs a time zone, for example datetime.now(UTC).")
-        body = given(
-            kind=kind,
-            payload=payload,
-            priority=priority,
-            run_at=run_at.isoformat() if run_at else None,
-            key=key,
-            max_attempts=max_attempts,
-        )
-        return json_object(self.call("POST", "jobs", body, repeatable=key is not None))
-
-    def enqueue_bulk(self, jobs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-        """Put many jobs, each of the form of `POST /jobs`, in the queue: `{created, existing, ids}`.
-
-        They go in batches of up to 10 000, each batch entirely or not at all.
-        """
-        total: dict[str, Any] = {"created": 0, "existing": 0, "ids": []}
-        for batch in batches(jobs, BULK_LIMIT):
-            repeatable = all(job.get("key") is not None for job in batch)
-            reply = json_object(self.call("POST", "jobs/bulk", {"jobs": batch}, repeatable=repeatable, timeout=60))
-            total["created"] += reply.get("created", 0)
-            total["existing"] += reply.get("existing", 0)
-            total["ids"] += reply.get("ids", [])
-        return total
-
-    def job(self, job_id: JobId) -> dict[str, Any]:
-        """One job, with everything the server knows of it."""
-        return json_object(self.call("GET", f"jobs/{job_id}"))
-
-    def jobs(self, **filters: str | int) -> dict[str, Any]:
-        """One page of jobs. Filters: `status`, `kind`, `key` with its `kind`, `bot`, and `cursor` for later pages."""
-        return json_object(self.call("GET", "jobs", params=filters))
-
-    def events(self, job_id: JobId) -> Any:
-        """The history of one job, as the server gives it."""
-        return self.call("GET", f"jobs/{job_id}/events")
 
     # --- Operators ------------------------------------------------------------------------------------------------
     # Not idempotent (a second release is refused), so not retried.

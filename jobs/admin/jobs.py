@@ -34,7 +34,7 @@ from jobs.lists import index_merge, job_list
 from jobs.lists.audit import about_job
 from jobs.lists.job_list import JobFilter
 from jobs.models import Job
-from jobs.states import HELD
+from jobs.states import HELD, Added
 
 #: The most events on a job's page.
 EVENTS_SHOWN = 300
@@ -119,10 +119,13 @@ class JobAdmin(JobColumns, AddsJobs, AuditedAdmin):
 
     def save_model(self, request: HttpRequest, obj: Job, form: forms.ModelForm, change: bool) -> None:
         data = form.cleaned_data
-        new = NewJob(obj.kind_id, obj.payload, obj.priority, data["run_at"], obj.key, data["max_attempts"])
+        new = NewJob(
+            obj.kind_id, obj.payload, obj.priority, data["run_at"], obj.key, data["max_attempts"],
+            unique=obj.unique_mode,
+        )  # fmt: skip
         with transaction.atomic():
-            ((obj.pk, created),) = insert.enqueue([new])
-            if created:
+            ((obj.pk, added),) = insert.enqueue([new])
+            if added == Added.CREATED:
                 given = {"kind": obj.kind_id, "priority": obj.priority, "key": obj.key}
                 self.record(request, Act.ENQUEUE, [audit.Subject("job", obj.pk, str(obj), after=given)])
 

@@ -16,11 +16,12 @@ from jobs.api.auth import bot_of, by_of, either, enqueuer, key_of, people_only, 
 from jobs.bounds import KEY_LENGTH
 from jobs.enqueue import insert, refusals
 from jobs.enqueue.new_job import JobIn
+from jobs.errors import KeyTaken
 from jobs.explain import why
 from jobs.lifecycle import By, Change, Report
 from jobs.lists import index_merge
 from jobs.models import Job, JobEvent
-from jobs.states import HELD, JobStatus, Verb
+from jobs.states import HELD, Added, JobStatus, Verb
 from jobs.transitions import OPERATIONS
 from jobsite.lib.cursor_page import CursorPage
 from jobsite.lib.errors import Invalid, NotFound
@@ -42,6 +43,7 @@ def job_out(job: Job, user: User) -> dict[str, Any]:
         | payloads.values_for(user, job)
         | {
             "kind": job.kind_id,
+            "unique": job.unique_mode,
             "claimed_by": job.claimed_by_id,
             "bot": job.claimed_by.name if job.claimed_by else None,
         }
@@ -56,22 +58,26 @@ def find(job_id: int) -> Job:
     return job
 
 
-@router.post("/jobs", response={201: schemas.JobOut, 200: schemas.JobOut})
+@router.post("/jobs", response={201: schemas.EnqueuedOut, 200: schemas.EnqueuedOut})
 def enqueue(request: HttpRequest, data: JobIn) -> Any:
-    """Add a job. The same `key` of the same kind again answers 200 with the job that is there."""
+    """Add a job. If another of its kind has the `key`: 200 with that one, which `on_conflict: replace` changes first.
+
+    `outcome` says which.
+    """
     user = require(request, "jobs.add_job", scope=Act.ENQUEUE, kinds=[data.kind])
     with refusals.recorded(*enqueuer(request)):
-        job, created = insert.enqueue_one(data.to_new())
+        job, added = insert.enqueue_one(data.to_new(), by=By.operator(audited(request)))
     # Who made it may see what they sent.
-    mine = {name: getattr(job, name) for name in payloads.FIELDS} | {"hidden": []} if created else {}
-    return Status(201 if created else 200, job_out(job, user) | mine)
+    sent = added != Added.EXISTING
+    mine = {name: getattr(job, name) for name in payloads.FIELDS} | {"hidden": []} if sent else {}
+    return Status(201 if added == Added.CREATED else 200, job_out(job, user) | mine | {"outcome": added})
 
 
 @router.get("/jobs", response=schemas.JobsOut)
 @takes("status", "kind", "key", "bot", "limit", "cursor")
 def jobs(request: HttpRequest) -> Any:
-    """Jobs, newest first. Filters: `status`, `kind`, `key` (with its `kind`), `bot` (who holds it: id or name); `limit`
-    and `cursor` page."""
+    """Jobs, newest first. Filters: `status`, `kind`, `key` (with its `kind`: all jobs that were given it), `bot` (who
+    holds it: id or name); `limit` and `cursor` page."""
     kind = text_in(request, "kind", NAME_LENGTH)
     kinds = [kind] if kind else key_of(request).kinds
     user = require(request, "jobs.view_job", kinds=kinds)
@@ -88,9 +94,11 @@ def jobs(request: HttpRequest) -> Any:
     if key := text_in(request, "key", KEY_LENGTH):
         if not kind:
             raise Invalid.about("key", "name its kind as well; another kind may have a job with the same key.")
-        # The index of keys finds it; with the status or an order PostgreSQL might take another.
-        one = found.select_related("claimed_by").filter(kind=kind, key=key).order_by()
-        return {"jobs": [job_out(job, user) for job in one if job.status in statuses], "next_cursor": None}
+        # The indexes of keys find them; with the status or an order PostgreSQL might take another.
+        named = found.filter(status__in=statuses, pk__in=list(Job.objects.with_keys([kind], [key])))
+        named = page.newest_first(named).select_related("claimed_by").order_by("-id")
+        rows, next_cursor = page.cut(named[: page.reads])
+        return {"jobs": [job_out(job, user) for job in rows], "next_cursor": next_cursor}
     selection = index_merge.select(found, statuses=statuses, kinds=kinds).between(before=page.cursor)
     ids = index_merge.ids(selection, page.reads)
     rows, next_cursor = page.cut(Job.objects.select_related("claimed_by").filter(pk__in=ids).order_by("-id"))
@@ -167,6 +175,8 @@ def _operate(
     changes = carry_out([job_id], by=By.operator(audited(request)), reason=reason)
     if not changes:
         status = find(job_id).status
+        if verb == Verb.RETRY and status in operation.sources:
+            raise KeyTaken(f"Job {job_id} would take its key again, and another job has it.", job_id=job_id)
         raise operation.refusal(f"Job {job_id} is {status}; {operation.rule}.", job_id=job_id, job_status=status)
     (change,) = changes
     held = f"; bot {change.bot_name} held it" if change.bot_name else ""

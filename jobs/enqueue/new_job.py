@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from django.conf import settings
 from pydantic import (
@@ -12,11 +12,14 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationInfo,
+    field_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from bots.models import NAME_LENGTH
 from jobs.bounds import KEY_LENGTH, MAX_ATTEMPTS_LIMIT, PRIORITY_LIMIT
+from jobs.states import OnConflict, Unique
 from jobsite.lib.clock import YEARS, is_usable
 from jobsite.lib.names import KIND_PATTERN
 from jobsite.lib.strict_json import first_fault, is_small_and_plain, unkeepable
@@ -76,6 +79,29 @@ class NewJob(NamedTuple):
     max_attempts: int | None = None
     schedule: str = ""
     scheduled_for: datetime | None = None
+    unique: str = Unique.ALWAYS.value
+    on_conflict: str = OnConflict.KEEP.value
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The fields that few jobs have, where this job has one."""
+        given = self[_FIRST_OPTION:]
+        if given == _NO_OPTIONS:
+            return {}
+        return {name: value for name, value in zip(OPTIONS, given, strict=True) if value != _DEFAULT[name]}
+
+    @property
+    def is_special(self) -> bool:
+        """Whether it has a key or options: such a job may concern others, and is inserted with more care."""
+        return bool(self.key) or self[_FIRST_OPTION:] != _NO_OPTIONS
+
+
+_FIRST_OPTION = NewJob._fields.index("unique")
+#: The fields that few jobs have.
+OPTIONS = NewJob._fields[_FIRST_OPTION:]
+_DEFAULT = NewJob._field_defaults
+_NO_OPTIONS = tuple(_DEFAULT[name] for name in OPTIONS)
+_GIVEN = frozenset(OPTIONS)
 
 
 class JobIn(BaseModel):
@@ -89,7 +115,28 @@ class JobIn(BaseModel):
     run_at: Moment | None = Field(None, description="Not before this moment. Without it: now.")
     key: Key | None = Field(None, description="The same key of the same kind is the same job.")
     max_attempts: int | None = Field(None, ge=1, le=MAX_ATTEMPTS_LIMIT, description="Without it: the kind's.")
+    unique: Literal["always", "unfinished", "pending"] = Field(
+        "always",
+        description="How long the job keeps its key: until it is deleted, has ended, or is claimed for the first time.",
+    )
+    on_conflict: Literal["keep", "replace"] = Field(
+        "keep",
+        description="What to do with a job that has the key: keep it as it is, or give it what is sent now. `replace` "
+        "is for `unique: pending`.",
+    )
+
+    @field_validator("unique", "on_conflict")
+    @classmethod
+    def _has_key(cls, value: str, info: ValidationInfo) -> str:
+        # Called only where the field was given: other jobs pay nothing.
+        if "key" in info.data and info.data["key"] is None:
+            raise PydanticCustomError("no_key", "This is about the job's `key`, and there is none")
+        if value == OnConflict.REPLACE and info.data.get("unique") not in (Unique.PENDING, None):
+            raise PydanticCustomError("not_pending", "`replace` needs `unique: pending`: others may have begun")
+        return value
 
     def to_new(self) -> NewJob:
         """The same as `enqueue` takes it."""
-        return NewJob(self.kind, self.payload, self.priority, self.run_at, self.key, self.max_attempts)
+        new = NewJob(self.kind, self.payload, self.priority, self.run_at, self.key, self.max_attempts)
+        given = self.model_fields_set & _GIVEN
+        return new._replace(**{name: getattr(self, name) for name in given}) if given else new

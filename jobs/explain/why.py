@@ -5,15 +5,15 @@ The explanation is a sentence or two, with the evidence: one line for each fact,
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.utils import timezone
 
 from bots import health
 from jobs import lifecycle, payloads, transitions
+from jobs.explain.evidence import Evidence, Explained, key, schedule
 from jobs.explain.policy import run_limit
 from jobs.lifecycle import LeaseCheck
 from jobs.lists import takers
@@ -28,30 +28,6 @@ from jobsite.lib.durations import words
 EVENTS_READ = 10
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """One fact: its name, its text, and its values."""
-
-    about: str
-    says: str
-    figures: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Explained:
-    """The explanation."""
-
-    job: int
-    kind: str
-    status: str
-    why: str
-    evidence: list[Evidence]
-
-    def as_dict(self) -> dict[str, Any]:
-        """The explanation for programs. Times are datetimes, durations are in seconds."""
-        return asdict(self)
-
-
 def explain(job: Job, user: AbstractBaseUser | AnonymousUser | None = None) -> Explained:
     """Explain the status of `job`. Select its kind, holder and finishing bot along with it.
 
@@ -62,15 +38,11 @@ def explain(job: Job, user: AbstractBaseUser | AnonymousUser | None = None) -> E
         job, events = payloads.job_for(user, job), payloads.events_for(user, events)
     found = {**dict.fromkeys(HELD, _held), **dict.fromkeys(FINISHED, _finished)}.get(JobStatus(job.status), _pending)
     why, evidence = found(job, events)
+    if job.key:
+        evidence.append(key(job))
     if job.schedule:
-        evidence.append(_schedule(job))
+        evidence.append(schedule(job))
     return Explained(job.pk, job.kind_id, str(job.status), why, evidence)
-
-
-def _schedule(job: Job) -> Evidence:
-    at = job.scheduled_for or job.created_at
-    says = f"{job.schedule} made it for {exact(at)}, {words(job.created_at - at)} after that"
-    return Evidence("schedule", says, {"schedule": job.schedule, "scheduled_for": job.scheduled_for})
 
 
 def _ago(moment: datetime) -> str:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from jobs import attempts, backoff
+from jobs import attempts, backoff, uniqueness
 from jobsite.lib.sql import Statements
 
 #: Inside a function the parameter of `deadline.sql` is one of the function's own, and no event is an operator's.
@@ -13,6 +13,8 @@ SQL = Statements(
     doublings=str(backoff.MAX_DOUBLINGS),
     jitter=str(backoff.JITTER),
     epoch=str(attempts.EPOCH),
+    holds_key=uniqueness.HOLDS_KEY_SQL,
+    takes_key=uniqueness.TAKES_KEY_SQL,
     audit_column=", audit_id",
     audit_value=", %(audit)s::bigint",
 )

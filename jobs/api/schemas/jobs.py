@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from jobs.api.schemas.fields import MAX_BULK, MAX_KINDS, Attempt, JobId, Kind
 from jobs.bounds import REASON_LENGTH
 from jobs.enqueue.new_job import JobIn, Key, Moment
-from jobs.states import JobStatus
+from jobs.states import Added, JobStatus, Unique
 from jobsite.lib.names import names_in
 from jobsite.lib.params import Input
 from jobsite.lib.strict_json import first_fault
@@ -92,6 +92,7 @@ class JobOut(BaseModel):
     priority: int
     run_at: datetime
     key: str | None
+    unique: Unique
     attempt: int
     max_attempts: int
     claimed_by: int | None
@@ -109,6 +110,12 @@ class JobOut(BaseModel):
     schedule: str
     scheduled_for: datetime | None
     hidden: list[str]
+
+
+class EnqueuedOut(JobOut):
+    """The new job, or the one that has its key: `outcome` says which."""
+
+    outcome: Added
 
 
 class JobsOut(BaseModel):
@@ -160,14 +167,17 @@ class BadLineOut(BaseModel):
 
 
 class BulkOut(BaseModel):
-    """`ids` are those of all jobs in the order given; null when NDJSON had more than a JSON body may have.
+    """How many jobs were created, existed already, and were replaced. `ids` and `outcomes`: of each job in the order
+    given; null when NDJSON had more than a JSON body may have. Of several with the same key the last counts.
 
     `bad` and `errors` are only there with `?bad=skip`: how many lines were left out, and the first of them.
     """
 
     created: int
     existing: int
+    replaced: int
     ids: list[int] | None
+    outcomes: list[Added] | None
     bad: int = 0
     errors: list[BadLineOut] = []
 

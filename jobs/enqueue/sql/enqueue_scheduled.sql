@@ -18,7 +18,7 @@ WITH moment AS MATERIALIZED (
         SELECT FROM jobs_job j
         WHERE j.schedule = m.name AND j.schedule <> '' AND j.status IN ('pending', 'claimed', 'processing')
     )
-    ON CONFLICT (kind_id, key) WHERE key IS NOT NULL DO NOTHING
+    ON CONFLICT DO NOTHING
     RETURNING id
 ), occurrence AS (
     INSERT INTO jobs_scheduleoccurrence (schedule_id, due_at, until_at, fate, job_id)
