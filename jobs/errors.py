@@ -44,6 +44,12 @@ class LeaseLost(JobsiteError):
     code, status, title = "lease_lost", 409, "The lease is no longer yours"
 
 
+class TooManyDeferrals(JobsiteError):
+    """The job was deferred too often. The bot holds it still: complete it, fail it or release it."""
+
+    code, status, title = "too_many_deferrals", 409, "The job was deferred too often"
+
+
 class InstanceReplaced(JobsiteError):
     """A newer instance of its identity has called hello, or it called goodbye itself; this one must stop."""
 

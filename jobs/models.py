@@ -5,14 +5,15 @@ from typing import Any
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from bots.models import NAME_LENGTH, Bot
-from jobs import uniqueness
+from jobs import own_times, uniqueness
 from jobs.attempts import Numbered
 from jobs.bounds import KEY_LENGTH, MAX_ATTEMPTS_LIMIT, MAX_BACKOFF, MAX_DURATION, NOTE_LENGTH
 from jobs.history import JobEvent
+from jobs.own_times import OwnTimes
 from jobs.schedules.models import Schedule, ScheduleOccurrence
 from jobs.states import AT_REST, FINISHED, HELD, UNFINISHED, JobStatus, Policy, Unique
 from jobs.stats.models import JobRollup, Learned, Refusal, RollupState, SweepRun
@@ -51,6 +52,7 @@ class JobKind(models.Model):
     backoff = _duration(
         timedelta(seconds=10), MAX_BACKOFF, "The delay before the second attempt. It doubles with each further one."
     )
+    backoff_max = _duration(None, MAX_BACKOFF, "The longest delay before an attempt. Empty: no such limit.")
     start_within = _duration(timedelta(minutes=5))
     heartbeat_within = _duration(timedelta(minutes=2))
     run_within = _duration(None, MAX_DURATION, "How long a job may run. Empty: learned from the kind's successes.")
@@ -60,6 +62,11 @@ class JobKind(models.Model):
         None,
         MAX_DURATION,
         "How long a due job may wait before an incident opens. Empty: 1 hour, the default. 0: never.",
+    )
+    drop_after = _duration(
+        None,
+        MAX_DURATION,
+        "How long after it is due a job may be begun; then it is dropped. For new jobs. Empty: for ever.",
     )
     max_pending = models.PositiveIntegerField(
         null=True,
@@ -102,6 +109,11 @@ class JobKind(models.Model):
                 & (Q(run_within=None) | Q(run_within__lte=MAX_DURATION))
                 & (Q(wait_within=None) | Q(wait_within__lte=MAX_DURATION)),
             ),
+            models.CheckConstraint(
+                name="jobkind_drop_and_backoff_bounded",
+                condition=(Q(drop_after=None) | Q(drop_after__gt=timedelta(0), drop_after__lte=MAX_DURATION))
+                & (Q(backoff_max=None) | Q(backoff_max__gte=timedelta(0), backoff_max__lte=MAX_BACKOFF)),
+            ),
         ]
         # Each claim asks which are paused.
         indexes = [models.Index(name="jobkind_paused", fields=["name"], condition=Q(paused=True))]
@@ -143,7 +155,7 @@ class JobQuerySet(models.QuerySet["Job"]):
         return self.filter(status__in=FINISHED)
 
 
-class Job(Numbered, models.Model):
+class Job(Numbered, OwnTimes):
     """One unit of work. Only `jobs.lifecycle` changes its state."""
 
     # No foreign key in the database is checked for each job: jobs/lifecycle/sql/guard_kind.sql and guard_bot.sql
@@ -228,14 +240,24 @@ class Job(Numbered, models.Model):
                 condition=Q(max_attempts__gte=1, max_attempts__lte=MAX_ATTEMPTS_LIMIT),
             ),
             *uniqueness.CONSTRAINTS,
+            *own_times.CONSTRAINTS,
         ]
         indexes = [
             models.Index(
-                name="job_pending", fields=["-priority", "run_at", "id"], condition=Q(status=JobStatus.PENDING)
+                F("priority").desc(),
+                "run_at",
+                "id",
+                own_times.HANDED_OUT_UNTIL,
+                name="job_pending",
+                condition=Q(status=JobStatus.PENDING),
             ),
             models.Index(
+                "kind",
+                F("priority").desc(),
+                "run_at",
+                "id",
+                own_times.HANDED_OUT_UNTIL,
                 name="job_pending_by_kind",
-                fields=["kind", "-priority", "run_at", "id"],
                 condition=Q(status=JobStatus.PENDING),
             ),
             models.Index(name="job_deadline", fields=["deadline_at"], condition=Q(status__in=HELD)),
@@ -253,6 +275,7 @@ class Job(Numbered, models.Model):
                 name="job_of_schedule", fields=["schedule"], condition=~Q(schedule="") & Q(status__in=UNFINISHED)
             ),
             *uniqueness.INDEXES,
+            *own_times.INDEXES,
         ]
 
     def __str__(self) -> str:

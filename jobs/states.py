@@ -40,6 +40,8 @@ class Verb(TextChoices):
     ACCEPT = "accept"
     PRIORITISE = "prioritise"
     REPLACE = "replace"
+    DEFER = "defer"
+    DROP = "drop"
 
 
 class Actor(TextChoices):

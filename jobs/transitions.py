@@ -113,6 +113,10 @@ TABLE: tuple[Transition, ...] = (
     Transition(
         Verb.RELEASE, _BOT, HELD, (_PENDING,), Counted.NO, "released", "warn", Outcome.HANDED_BACK,
     ),
+    # The bot wants it later.
+    Transition(
+        Verb.DEFER, _BOT, HELD, (_PENDING,), Counted.NO, "deferred", "wait", Outcome.HANDED_BACK,
+    ),
     Transition(
         Verb.EXPIRE, _SWEEP, HELD, (_PENDING, _FAILED), Counted.YES, "expired", "bad", Outcome.EXPIRED,
     ),
@@ -139,6 +143,10 @@ TABLE: tuple[Transition, ...] = (
     # A producer sends a job again that nobody has had yet, and that keeps its key only until then.
     Transition(
         Verb.REPLACE, _OPERATOR, (_PENDING,), (), Counted.UNCHANGED, "replaced", "wait",
+    ),
+    # Nobody has begun it by the moment after which nobody wants it.
+    Transition(
+        Verb.DROP, _SWEEP, (_PENDING,), (_CANCELLED,), Counted.UNCHANGED, "dropped", "wait",
     ),
     Transition(
         Verb.FLAG, _SWEEP, HELD, (), Counted.UNCHANGED, "flagged", "warn",

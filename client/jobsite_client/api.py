@@ -17,6 +17,7 @@ from .messages import (
     Holds,
     JobId,
     Orders,
+    Released,
     Renewal,
     Slots,
     claim_body,
@@ -29,6 +30,8 @@ from .messages import (
     orders,
     pairs,
     rejected,
+    released_body,
+    seconds,
     slots_body,
 )
 from .producers import ProducerCalls
@@ -117,6 +120,7 @@ class Client(ProducerCalls, ScheduleCalls):
         *,
         completed: Sequence[Completed] = (),
         failed: Sequence[Failed] = (),
+        released: Sequence[Released] = (),
         heartbeats: Sequence[Heartbeat] = (),
         limit: int = 0,
         kinds: Sequence[str] | None = None,
@@ -135,6 +139,7 @@ class Client(ProducerCalls, ScheduleCalls):
         body = given(
             completed=[completed_body(report) for report in completed] or None,
             failed=[failed_body(report) for report in failed] or None,
+            released=[released_body(report) for report in released] or None,
             heartbeats=[heartbeat_body(heartbeat) for heartbeat in heartbeats] or None,
             claim=claim_body(limit, kinds, wait, start) if limit else None,
         ) | slots_body(slots)
@@ -164,6 +169,7 @@ class Client(ProducerCalls, ScheduleCalls):
             deadline_at=parse_time(reply.get("deadline_at")),
             cancel=reply.get("cancel") is True,
             restart=reply.get("restart") is True,
+            lease_for=seconds(reply.get("lease_for")),
         )
 
     def complete(
@@ -173,14 +179,37 @@ class Client(ProducerCalls, ScheduleCalls):
         return self._report(job_id, "complete", given(attempt=attempt, result=result), retry_for)
 
     def fail(
-        self, job_id: JobId, attempt: int, error: str, *, retry: bool = True, retry_for: float | None = None
+        self,
+        job_id: JobId,
+        attempt: int,
+        error: str,
+        *,
+        retry: bool = True,
+        retry_in: float | None = None,
+        retry_for: float | None = None,
     ) -> dict[str, Any]:
-        """Report failure. `error` is at most 64 KiB; `retry` False ends the job without further attempts."""
-        return self._report(job_id, "fail", {"attempt": attempt, "error": error, "retry": retry}, retry_for)
+        """Report failure. `error` is at most 64 KiB; `retry` False ends the job without further attempts.
 
-    def release(self, job_id: JobId, attempt: int, *, retry_for: float | None = None) -> dict[str, Any]:
-        """Hand a job of this bot back unfinished. The attempt is not counted."""
-        return self._report(job_id, "release", {"attempt": attempt}, retry_for)
+        `retry_in`: seconds until the next attempt, in place of the kind's backoff.
+        """
+        body = {"attempt": attempt, "error": error, "retry": retry} | given(retry_in=retry_in)
+        return self._report(job_id, "fail", body, retry_for)
+
+    def release(
+        self,
+        job_id: JobId,
+        attempt: int,
+        *,
+        run_in: float | None = None,
+        reason: str | None = None,
+        retry_for: float | None = None,
+    ) -> dict[str, Any]:
+        """Hand a job of this bot back unfinished. The attempt is not counted.
+
+        `run_in` defers it: seconds until it is due again. The server takes that `MAX_DEFERRALS` times for each job,
+        then it refuses with the code `too_many_deferrals`, and the bot holds the job still.
+        """
+        return self._report(job_id, "release", given(attempt=attempt, run_in=run_in, reason=reason), retry_for)
 
     def _report(self, job_id: JobId, verb: str, body: dict[str, Any], retry_for: float | None = None) -> dict[str, Any]:
         return json_object(self.call("POST", f"jobs/{job_id}/{verb}", body, retry_for=retry_for))

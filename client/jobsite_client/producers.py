@@ -27,13 +27,21 @@ class ProducerCalls(Transport):
         max_attempts: int | None = None,
         unique: str | None = None,
         on_conflict: str | None = None,
+        delay: float | None = None,
+        start_by: datetime | None = None,
+        run_within: float | None = None,
+        heartbeat_within: float | None = None,
+        backoff: float | None = None,
     ) -> dict[str, Any]:
         """Put a job in the queue. Returns it, or the one that has its `key`; `outcome` says which.
 
         `unique`: how long the job keeps its key, `always`, until it has ended (`unfinished`), or until it is claimed
         for the first time (`pending`). With `pending`, `on_conflict="replace"` gives the job that is there what is sent
-        now. `run_at` needs a time zone. The call is repeated only with a key that the job keeps: otherwise it is not,
-        once the server may have acted on it.
+        now.
+
+        `run_at` and `start_by` need a time zone. `delay`, in place of `run_at`, and other durations are in seconds.
+        After `start_by` nobody gets the job. The call is repeated only with a key that the job keeps: otherwise it is
+        not, once the server may have acted on it.
         """
         body = given(
             kind=kind,
@@ -44,6 +52,11 @@ class ProducerCalls(Transport):
             max_attempts=max_attempts,
             unique=unique,
             on_conflict=on_conflict,
+            delay=delay,
+            start_by=_moment("start_by", start_by),
+            run_within=run_within,
+            heartbeat_within=heartbeat_within,
+            backoff=backoff,
         )
         return json_object(self.call("POST", "jobs", body, repeatable=_is_repeatable(body)))
 

@@ -47,7 +47,7 @@ class JobKindAdmin(AuditedAdmin):
     actions = ["pause", "resume"]
     fieldsets = [
         (None, {"fields": ["name"]}),
-        ("Attempts", {"fields": ["max_attempts", "backoff"]}),
+        ("Attempts", {"fields": ["max_attempts", "backoff", "backoff_max"]}),
         (
             "Time limits",
             {
@@ -56,7 +56,7 @@ class JobKindAdmin(AuditedAdmin):
                 "fields": ["start_within", "heartbeat_within", "when_silent", "run_within", "when_overdue"],
             },
         ),
-        ("Waiting", {"fields": ["wait_within", "max_pending"]}),
+        ("Waiting", {"fields": ["wait_within", "drop_after", "max_pending"]}),
         ("Retention", {"fields": ["keep_for"]}),
     ]
 

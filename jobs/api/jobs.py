@@ -1,6 +1,7 @@
 """Calls of producers and operators about jobs, and release, which bots share with them."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -36,7 +37,7 @@ def job_out(job: Job, user: User) -> dict[str, Any]:
     fields = (
         "id", "status", "priority", "run_at", "key", "attempt", "max_attempts", "claimed_at", "started_at",
         "heartbeat_at", "deadline_at", "finished_at", "created_at", "progress", "progress_note",
-        "schedule", "scheduled_for",
+        "schedule", "scheduled_for", "start_by", "deferrals",
     )  # fmt: skip
     return (
         {name: getattr(job, name) for name in fields}
@@ -44,10 +45,15 @@ def job_out(job: Job, user: User) -> dict[str, Any]:
         | {
             "kind": job.kind_id,
             "unique": job.unique_mode,
+            **{name: _seconds(getattr(job, name)) for name in ("run_within", "heartbeat_within", "backoff")},
             "claimed_by": job.claimed_by_id,
             "bot": job.claimed_by.name if job.claimed_by else None,
         }
     )
+
+
+def _seconds(duration: timedelta | None) -> float | None:
+    return None if duration is None else duration.total_seconds()
 
 
 def find(job_id: int) -> Job:
@@ -138,15 +144,20 @@ def explained(request: HttpRequest, job_id: str) -> Any:
 def release(
     request: HttpRequest, job_id: str, data: schemas.ReleaseIn = Body(default_factory=schemas.ReleaseIn)
 ) -> Any:
-    """Give a lease back unfinished. A bot names its own `attempt`; an operator may give a `reason`."""
+    """Give a lease back unfinished. A bot names its own `attempt`, and with `run_in` when the job is due again; an
+    operator may give a `reason`."""
     number = job_id_in(job_id)
     caller: Any = bot_of(request)
     if isinstance(caller, Bot):
         if data.attempt is None:
             raise Invalid.about("attempt", "a bot names the attempt it gives back.")
-        outcome = lifecycle.hand_back([Report(number, data.attempt)], by=by_of(request), reason=data.reason)
+        report = Report(number, data.attempt, run_in=data.run_in)
+        outcome = lifecycle.hand_back([report], by=by_of(request), reason=data.reason)
         outcome.raise_error(number)
-        return {"status": "released", "job_id": number, "attempt": data.attempt, **outcome.orders}
+        done = "released" if data.run_in is None else "deferred"
+        return {"status": done, "job_id": number, "attempt": data.attempt, **outcome.orders}
+    if data.run_in is not None:
+        raise Invalid.about("run_in", "only a bot defers a job that it holds.")
     if data.attempt is not None:
         raise Invalid.about("attempt", "only a bot names an attempt; an operator releases whoever holds the job.")
     return _operate(request, Verb.RELEASE, lifecycle.release, number, data.reason)

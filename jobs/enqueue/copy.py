@@ -75,7 +75,7 @@ class Rows:
         text = row_of(job)
         self.count += 1
         self.kinds[job.kind] += 1
-        if job.run_at is not None:
+        if job.is_later:
             self.later[job.kind] += 1
         if job.is_special:
             self.special = True

@@ -38,10 +38,14 @@ BY_COMMAND = By.operator(COMMAND)
 
 @dataclass(frozen=True)
 class Kinds:
-    """What the kinds of new jobs say of them: `max_attempts` by kind, and the bounds (`jobs.enqueue.pending`)."""
+    """What the kinds of new jobs say of them: `max_attempts` by kind, and the bounds (`jobs.enqueue.pending`).
+
+    `dropping`: those whose jobs must be begun within a time.
+    """
 
     attempts: dict[str, int]
     bounds: dict[str, int]
+    dropping: set[str]
 
 
 def enqueue(new: Sequence[NewJob], *, by: By = BY_COMMAND) -> list[tuple[int, Added]]:
@@ -66,7 +70,7 @@ def enqueue_one(new: NewJob, *, by: By = BY_COMMAND) -> tuple[Job, Added]:
     """
     job = _retry_deadlocks(lambda: _insert_one(new))
     if job is not None:
-        notifications.announce({new.kind: int(new.run_at is None)})
+        notifications.announce({new.kind: int(not new.is_later)})
         return job, Added.CREATED
 
     def write(kinds: Kinds) -> tuple[tuple[Job, Added], Mapping[str, int]]:
@@ -103,7 +107,7 @@ def enqueue_rows(rows: Rows, *, ids: bool = False, by: By = BY_COMMAND) -> Enque
 
     def write(kinds: Kinds) -> tuple[Enqueued, Mapping[str, int]]:
         with _immediate_constraints():
-            if rows.special or (rows.by_kind and len(set(kinds.attempts.values())) > 1):
+            if rows.special or kinds.dropping or (rows.by_kind and len(set(kinds.attempts.values())) > 1):
                 done = insert_incoming(rows, kinds.bounds, by, ids=ids)
             else:
                 pending.figures.admit(kinds.bounds, rows.kinds)
@@ -146,7 +150,8 @@ def enqueue_ahead(jobs: Iterator[NewJob]) -> tuple[int, Iterator[NewJob]]:
             yield b"".join(block)
 
     def write(existing: Kinds) -> tuple[None, Mapping[str, int]]:
-        attempts.update({name: b"%d" % max_attempts for name, max_attempts in existing.attempts.items()})
+        simple = existing.attempts.items()
+        attempts.update({name: b"%d" % most for name, most in simple if name not in existing.dropping})
         ahead = pending.Ahead(existing.bounds, new)
         with _immediate_constraints():
             copy_blocks("copy", blocks(ahead))
@@ -190,7 +195,8 @@ def _lock_kinds(names: list[str]) -> Kinds:
     bounds = {name: row["max_pending"] for name, row in rows.items() if row["max_pending"]}
     if settings.MAX_PENDING:
         bounds[pending.ALL] = settings.MAX_PENDING
-    return Kinds({name: row["max_attempts"] for name, row in rows.items()}, bounds)
+    dropping = {name for name, row in rows.items() if row["drop_after"] is not None}
+    return Kinds({name: row["max_attempts"] for name, row in rows.items()}, bounds, dropping)
 
 
 def _insert_few(new: Sequence[NewJob], kinds: Kinds, by: By) -> tuple[list[tuple[int, Added]], Mapping[str, int]]:
@@ -201,13 +207,13 @@ def _insert_few(new: Sequence[NewJob], kinds: Kinds, by: By) -> tuple[list[tuple
     pending.figures.admit_counted(kinds.bounds, of_kinds, lambda: _count_created([new[n] for n in last]))
     rows = [{**new[n]._asdict(), **_moments(new[n]), "key": new[n].key or None} for n in last]
     done = dict(zip(last, keys.insert_or_settle(rows, by), strict=True))
-    due = Counter(new[n].kind for n, (_, added) in done.items() if added == Added.CREATED and not new[n].run_at)
+    due = Counter(new[n].kind for n, (_, added) in done.items() if added == Added.CREATED and not new[n].is_later)
     of_key = {named[n]: job_id for n, (job_id, _) in done.items()}
     return [done.get(n) or (of_key[named[n]], Added.EXISTING) for n in range(len(new))], due
 
 
 def _moments(job: NewJob) -> dict[str, str | None]:
-    moments = {"run_at": job.run_at, "scheduled_for": job.scheduled_for}
+    moments = {name: getattr(job, name) for name in ("run_at", "scheduled_for", "start_by")}
     return {name: None if at is None else at.isoformat() for name, at in moments.items()}
 
 

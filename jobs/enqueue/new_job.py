@@ -1,7 +1,7 @@
 """Validate new jobs as producers send them: the rules for each field."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, NamedTuple
 
 from django.conf import settings
@@ -18,7 +18,15 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from bots.models import NAME_LENGTH
-from jobs.bounds import KEY_LENGTH, MAX_ATTEMPTS_LIMIT, PRIORITY_LIMIT
+from jobs.bounds import (
+    KEY_LENGTH,
+    MAX_ATTEMPTS_LIMIT,
+    MAX_BACKOFF,
+    MAX_DELAY,
+    MAX_DURATION,
+    PRIORITY_LIMIT,
+    SHORTEST,
+)
 from jobs.states import OnConflict, Unique
 from jobsite.lib.clock import YEARS, is_usable
 from jobsite.lib.names import KIND_PATTERN
@@ -68,7 +76,7 @@ Key = Annotated[str, Field(min_length=1, max_length=KEY_LENGTH), AfterValidator(
 class NewJob(NamedTuple):
     """A job to create. `max_attempts` None: the kind's; `run_at` None: now; `key` None or empty: no key.
 
-    A job of a schedule has its name and the moment it is for. COPY leaves them out.
+    A job of a schedule has its name and the moment it is for. COPY leaves them out. Durations are in seconds.
     """
 
     kind: str
@@ -81,6 +89,16 @@ class NewJob(NamedTuple):
     scheduled_for: datetime | None = None
     unique: str = Unique.ALWAYS.value
     on_conflict: str = OnConflict.KEEP.value
+    delay: float | None = None
+    start_by: datetime | None = None
+    run_within: float | None = None
+    heartbeat_within: float | None = None
+    backoff: float | None = None
+
+    @property
+    def is_later(self) -> bool:
+        """Whether it may be due later than now."""
+        return self.run_at is not None or self.delay is not None
 
     @property
     def options(self) -> dict[str, Any]:
@@ -99,9 +117,15 @@ class NewJob(NamedTuple):
 _FIRST_OPTION = NewJob._fields.index("unique")
 #: The fields that few jobs have.
 OPTIONS = NewJob._fields[_FIRST_OPTION:]
+#: Those of them that are numbers of seconds.
+DURATIONS = ("delay", "run_within", "heartbeat_within", "backoff")
 _DEFAULT = NewJob._field_defaults
 _NO_OPTIONS = tuple(_DEFAULT[name] for name in OPTIONS)
 _GIVEN = frozenset(OPTIONS)
+
+
+def _duration(most: timedelta, least: float = 0, **more: Any) -> Any:
+    return Field(None, ge=least, le=most.total_seconds(), allow_inf_nan=False, **more)
 
 
 class JobIn(BaseModel):
@@ -124,6 +148,31 @@ class JobIn(BaseModel):
         description="What to do with a job that has the key: keep it as it is, or give it what is sent now. `replace` "
         "is for `unique: pending`.",
     )
+
+    delay: float | None = _duration(MAX_DELAY, description="Seconds from now, in place of `run_at`.")
+    start_by: Moment | None = Field(
+        None, description="It is not handed out from this moment on, and the sweep cancels it. After `run_at`."
+    )
+    run_within: float | None = _duration(MAX_DURATION, SHORTEST, description="Seconds it may run, before its kind's.")
+    heartbeat_within: float | None = _duration(
+        MAX_DURATION, SHORTEST, description="Seconds its bot may be silent, before its kind's."
+    )
+    backoff: float | None = _duration(MAX_BACKOFF, description="Seconds before its second attempt, before its kind's.")
+
+    @field_validator("delay")
+    @classmethod
+    def _one_moment(cls, value: float | None, info: ValidationInfo) -> float | None:
+        if value is not None and info.data.get("run_at") is not None:
+            raise PydanticCustomError("two", "Give `delay` or `run_at`, and not both")
+        return value
+
+    @field_validator("start_by")
+    @classmethod
+    def _not_too_early(cls, value: datetime | None, info: ValidationInfo) -> datetime | None:
+        run_at = info.data.get("run_at")
+        if value is not None and run_at is not None and value <= run_at:
+            raise PydanticCustomError("never", "It must be after `run_at`, or the job could never begin")
+        return value
 
     @field_validator("unique", "on_conflict")
     @classmethod

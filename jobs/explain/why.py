@@ -21,6 +21,7 @@ from jobs.models import Job, JobEvent, JobKind
 from jobs.states import FINISHED, HELD, Actor, JobStatus, Verb
 from jobs.stats import learned
 from jobs.sweep import forecast, verdicts
+from jobs.time_limits import limit_of
 from jobsite.lib.badges import exact
 from jobsite.lib.durations import words
 
@@ -72,6 +73,7 @@ def _pending(job: Job, events: Sequence[JobEvent]) -> tuple[str, list[Evidence]]
         *_last(events),
         Evidence("kind", kind, {"paused": job.kind.paused}),
         Evidence("due", due, {"run_at": job.run_at}),
+        *([Evidence("to be begun", f"until {_in(job.start_by)}", {"start_by": job.start_by})] if job.start_by else []),
         Evidence("bots", _in_words(bots, job.kind_id), bots),
         Evidence("before it", f"{most}{ahead} due jobs of its kind", {"jobs": ahead, "at_least": bool(most)}),
         _attempts(job, events),
@@ -83,6 +85,8 @@ def _why_pending(job: Job, events: Sequence[JobEvent], bots: dict[str, int], bef
     answer, last = "", events[0] if events else None
     if last is not None and last.verb in transitions.REOPENING:
         answer = f"It was {transitions.past(last.verb)} by {_who(last)} {words(timezone.now() - last.at)} ago. "
+    if job.start_by is not None and job.start_by <= timezone.now():
+        return f"{answer}It was to be begun by {exact(job.start_by)}: no bot gets it, and the next sweep drops it."
     if job.kind.paused:
         return f"{answer}Kind {job.kind_id} is paused, so none of its jobs is handed out."
     if job.run_at > timezone.now():
@@ -169,7 +173,8 @@ def _when(moment: datetime) -> str:
 
 
 def _limits(kind: JobKind, check: LeaseCheck) -> Evidence:
-    limits, run = check.limits, run_limit(kind)
+    limits = check.limits
+    run = run_limit(kind) if limits.run_within == limit_of(kind) else f"{words(limits.run_within)}, its own"
     says = f"silent after {words(limits.heartbeat_within)}, overdue after {run}"
     if check.lease.running_for is None:
         says = f"to be started within {words(limits.start_within)}; then {says}"
@@ -204,6 +209,8 @@ def _why_finished(job: Job, events: Sequence[JobEvent]) -> str:
         by = f"{job.finished_by} completed it" if job.finished_by else "It was completed"
         return f"{by} at attempt {job.attempt_number}."
     if job.status == JobStatus.CANCELLED:
+        if last is not None and last.verb == Verb.DROP:
+            return f"The sweep dropped it: {last.reason}."
         return f"{last.by} cancelled it{': ' + last.reason if last.reason else ''}." if last else "It was cancelled."
     used = job.attempt_number - job.uncounted
     error = _short(job.error)
@@ -264,5 +271,6 @@ def _attempts(job: Job, events: Sequence[JobEvent]) -> Evidence:
             bots[f"{transitions.past(event.verb)} under {event.bot}"] += 1
     ends = ", ".join(f"{answer} ({n} times)" if n > 1 else answer for answer, n in bots.items())
     says = f"{used} of {job.max_attempts} used" + (f"; {job.uncounted} not counted" if job.uncounted else "")
+    says += f"; deferred {job.deferrals} times" if job.deferrals else ""
     figures = {"attempt": job.attempt, "used": used, "max_attempts": job.max_attempts, "uncounted": job.uncounted}
     return Evidence("attempts", says + (f"; {ends}" if ends else ""), figures)

@@ -1,4 +1,6 @@
-"""Verbs of operators and of the sweep: release, cancel, retry, accept, prioritise, replace, expire, give up, flag."""
+"""Verbs of operators, producers and the sweep: release, cancel, retry, accept, prioritise, replace, drop, expire, give
+up, flag.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -66,6 +68,14 @@ def replace(new: Mapping[int, Mapping[str, Any]], *, by: By) -> list[Change]:
         changes = [Change(**row) for row in run(Verb.REPLACE, rows=rows, **params)]
         announce_pending(changes)
     return changes
+
+
+def drop(*, by: By, most: int) -> int:
+    """Cancel up to `most` pending jobs that had to be begun by now. Returns how many. Skips locked jobs."""
+    with transaction.atomic(), outcomes.before_commit():
+        changes = [Change(**row) for row in run(Verb.DROP, most=most, actor=by.actor, by=by.name, audit=None)]
+        audit.log_changes(Verb.DROP, by, changes, {change.id: "it was not begun in time" for change in changes})
+    return len(changes)
 
 
 def expire(

@@ -62,6 +62,7 @@ from jobs.api.schemas.leases import (
     LeaseIn,
     LeaseOut,
     RejectedOut,
+    ReleaseItem,
     RenewedOut,
     ReportOut,
 )  # fmt: skip
@@ -81,9 +82,9 @@ __all__ = [
     "BotHeartbeatOut", "BotIn", "BotOut", "BotsOut", "BulkIn", "BulkOut", "ChangeOut", "ClaimIn", "ClaimOut",
     "CompleteIn", "CompleteItem", "DeleteIn", "DeletedOut", "EnqueuedOut", "EventOut", "EventsOut", "EvidenceOut",
     "ExchangeClaimIn", "ExchangeIn", "ExchangeOut", "ExpectIn", "ExplainedOut", "FailIn", "FailItem", "GoodbyeIn",
-    "GoodbyeOut",
-    "HeartbeatIn", "HeartbeatItem", "HelloIn", "HelloOut", "InstanceIn", "InstanceOut", "JobId", "JobOut", "JobsOut",
-    "Kind", "LeaseIn", "LeaseOut", "NewBotOut", "OccurrenceOut", "OccurrencesOut", "OneBotOut", "OrdersOut",
-    "PauseIn", "PauseScheduleIn", "PreviewOut", "Problem", "ReasonIn", "RejectedOut", "ReleaseIn", "RenewedOut",
-    "ReportOut", "ScheduleChangeOut", "ScheduleOut", "SchedulesOut", "StuckJobOut", "StuckOut", "StuckSummary",
+    "GoodbyeOut", "HeartbeatIn", "HeartbeatItem", "HelloIn", "HelloOut", "InstanceIn", "InstanceOut", "JobId",
+    "JobOut", "JobsOut", "Kind", "LeaseIn", "LeaseOut", "NewBotOut", "OccurrenceOut", "OccurrencesOut", "OneBotOut",
+    "OrdersOut", "PauseIn", "PauseScheduleIn", "PreviewOut", "Problem", "ReasonIn", "RejectedOut", "ReleaseIn",
+    "ReleaseItem", "RenewedOut", "ReportOut", "ScheduleChangeOut", "ScheduleOut", "SchedulesOut", "StuckJobOut",
+    "StuckOut", "StuckSummary",
 ]  # fmt: skip

@@ -7,6 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from bots.instances import INSTANCE_LENGTH
 from bots.models import NAME_LENGTH
+from jobs.bounds import MAX_DELAY
 from jobsite.lib.names import KIND_PATTERN, fault, header_fault
 from jobsite.lib.params import MAX_ID, Input
 
@@ -38,6 +39,8 @@ Identity = Annotated[str, Field(max_length=INSTANCE_LENGTH), AfterValidator(_ins
 Instance = Annotated[str, Field(min_length=1, max_length=INSTANCE_LENGTH), AfterValidator(_instance)]
 Kind = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH, pattern=KIND_PATTERN.replace(r"\Z", "$"))]
 Attempt = Annotated[int, Field(ge=1, le=2**31 - 1, description="The attempt, as the claim gave it.")]
+#: Seconds until something is due.
+Delay = Annotated[float, Field(ge=0, le=MAX_DELAY.total_seconds(), allow_inf_nan=False)]
 JobId = Annotated[int, Field(ge=1, le=MAX_ID)]
 
 

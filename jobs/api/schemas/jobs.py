@@ -7,7 +7,7 @@ from django.conf import settings
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from jobs.api.schemas.fields import MAX_BULK, MAX_KINDS, Attempt, JobId, Kind
+from jobs.api.schemas.fields import MAX_BULK, MAX_KINDS, Attempt, Delay, JobId, Kind
 from jobs.bounds import REASON_LENGTH
 from jobs.enqueue.new_job import JobIn, Key, Moment
 from jobs.states import Added, JobStatus, Unique
@@ -17,10 +17,11 @@ from jobsite.lib.strict_json import first_fault
 
 
 class ReleaseIn(Input):
-    """A bot gives its `attempt`; an operator gives a `reason`."""
+    """A bot gives its `attempt`, and `run_in` if it defers the job; an operator gives a `reason`."""
 
     attempt: Attempt | None = None
     reason: str = Field("", max_length=REASON_LENGTH)
+    run_in: Delay | None = Field(None, description="Seconds until the job is due again: the bot defers it.")
 
 
 class ReasonIn(Input):
@@ -95,6 +96,11 @@ class JobOut(BaseModel):
     unique: Unique
     attempt: int
     max_attempts: int
+    start_by: datetime | None
+    run_within: float | None
+    heartbeat_within: float | None
+    backoff: float | None
+    deferrals: int
     claimed_by: int | None
     bot: str | None
     claimed_at: datetime | None

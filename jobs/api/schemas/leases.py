@@ -6,8 +6,8 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from bots.models import MAX_CLAIM
-from jobs.api.schemas.fields import ERROR_LENGTH, MAX_KINDS, Attempt, JobId, Kind, SlotsIn
-from jobs.bounds import NOTE_LENGTH
+from jobs.api.schemas.fields import ERROR_LENGTH, MAX_KINDS, Attempt, Delay, JobId, Kind, SlotsIn
+from jobs.bounds import NOTE_LENGTH, REASON_LENGTH
 from jobs.states import JobStatus
 from jobsite.lib.params import Input
 
@@ -41,6 +41,7 @@ class CompleteIn(LeaseIn):
 class FailIn(LeaseIn):
     error: str = Field(max_length=ERROR_LENGTH)
     retry: bool = True
+    retry_in: Delay | None = Field(None, description="Seconds until the next attempt, in place of the backoff.")
 
 
 class HeartbeatItem(HeartbeatIn):
@@ -55,12 +56,21 @@ class FailItem(FailIn):
     id: JobId
 
 
+class ReleaseItem(LeaseIn):
+    """A lease that is given back. With `run_in` the job is deferred."""
+
+    id: JobId
+    reason: str = Field("", max_length=REASON_LENGTH)
+    run_in: Delay | None = Field(None, description="Seconds until it is due again.")
+
+
 class ExchangeIn(Input):
     """A bot's whole turn. A job is named once at most."""
 
     completed: list[CompleteItem] = Field(default_factory=list, max_length=MAX_CLAIM)
     failed: list[FailItem] = Field(default_factory=list, max_length=MAX_CLAIM)
     heartbeats: list[HeartbeatItem] = Field(default_factory=list, max_length=MAX_CLAIM)
+    released: list[ReleaseItem] = Field(default_factory=list, max_length=MAX_CLAIM)
     claim: ExchangeClaimIn | None = None
     slots: SlotsIn | None = None
 
@@ -77,6 +87,7 @@ class LeaseOut(BaseModel):
     key: str | None
     run_at: datetime
     deadline_at: datetime
+    lease_for: float = Field(description="Seconds until `deadline_at`, whatever the clocks say.")
 
 
 class ClaimOut(BaseModel):
@@ -114,6 +125,7 @@ class RenewedOut(BaseModel):
     status: JobStatus
     cancel: bool = False
     deadline_at: datetime
+    lease_for: float = Field(description="Seconds until `deadline_at`, whatever the clocks say.")
     paused: bool
     restart: bool
 

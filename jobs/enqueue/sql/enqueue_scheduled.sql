@@ -7,12 +7,13 @@ WITH moment AS MATERIALIZED (
     WHERE s.id = %(schedule)s AND s.xmin = %(version)s::xid
     FOR NO KEY UPDATE SKIP LOCKED
 ), kind AS MATERIALIZED (
-    SELECT k.name, k.max_attempts
+    SELECT k.name, k.max_attempts, k.drop_after
     FROM moment m JOIN jobs_jobkind k ON k.name = m.kind AND k.max_pending IS NULL
     FOR KEY SHARE OF k
 ), job AS (
-    INSERT INTO jobs_job (kind_id, payload, priority, run_at, key, max_attempts, schedule, scheduled_for)
-    SELECT m.kind, m.payload, m.priority, statement_timestamp(), NULLIF(m.key, ''), k.max_attempts, m.name, m.next_at
+    INSERT INTO jobs_job (kind_id, payload, priority, run_at, key, max_attempts, schedule, scheduled_for, start_by)
+    SELECT m.kind, m.payload, m.priority, statement_timestamp(), NULLIF(m.key, ''), k.max_attempts, m.name, m.next_at,
+           statement_timestamp() + k.drop_after
     FROM moment m JOIN kind k ON k.name = m.kind
     WHERE m.overlap = 'allow' OR NOT EXISTS (
         SELECT FROM jobs_job j

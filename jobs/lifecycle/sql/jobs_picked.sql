@@ -32,6 +32,7 @@ IF kinds IS NOT NULL THEN
                 SELECT j.id FROM jobs_job j
                 WHERE j.status = 'pending' AND j.priority = at_priority AND j.run_at <= statement_timestamp()
                   AND (j.run_at, j.id) > (after_at, after_id)
+                  AND {startable}
                   AND NOT COALESCE(j.kind_id = ANY (ARRAY(SELECT k.name FROM jobs_jobkind k WHERE k.paused)), false)
                 ORDER BY j.run_at, j.id
                 LIMIT wanted_all - cardinality(picked)
@@ -42,6 +43,7 @@ IF kinds IS NOT NULL THEN
                 SELECT j.id FROM jobs_job j
                 WHERE j.status = 'pending' AND j.kind_id = unpaused[1] AND j.priority = at_priority
                   AND j.run_at <= statement_timestamp() AND (j.run_at, j.id) > (after_at, after_id)
+                  AND {startable}
                 ORDER BY j.run_at, j.id
                 LIMIT wanted_all - cardinality(picked)
                 FOR NO KEY UPDATE OF j SKIP LOCKED
@@ -57,6 +59,7 @@ IF kinds IS NOT NULL THEN
                         SELECT j.id, j.run_at FROM jobs_job j
                         WHERE j.status = 'pending' AND j.kind_id = wanted AND j.priority = at_priority
                           AND j.run_at <= statement_timestamp() AND (j.run_at, j.id) > (after_at, after_id)
+                          AND {startable}
                         ORDER BY j.run_at, j.id
                         LIMIT wanted_all - cardinality(picked)
                     ) due

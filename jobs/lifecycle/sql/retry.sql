@@ -19,6 +19,7 @@ WITH wanted AS (
     UPDATE jobs_job j
     SET status = t.to_status, uncounted = {attempt_number}, run_at = statement_timestamp(), finished_by_id = NULL,
         result = NULL, error = '',
+        start_by = NULL, deferrals = 0,
         {attempt_cleared}
     FROM target t
     WHERE j.id = t.id AND j.status = t.status
