@@ -14,6 +14,7 @@ class Cause(TextChoices):
     STUCK = "stuck", "bots are stuck"
     QUARANTINED = "quarantined", "bots are in quarantine"
     DOWN = "down", "bots are down"
+    KIND_HANGS = "kind_hangs", "jobs hang under several bots"
     SLOTS_LOST = "slots_lost", "bots have lost slots"
     WAITING = "waiting", "jobs wait too long"
     FAILING = "failing", "jobs fail more often than usual"

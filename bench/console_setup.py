@@ -1,6 +1,7 @@
 """Fill a database as a large site has it: a thousand kinds, ten thousand bots, half of them stuck, and many jobs."""
 
 from bench.database import Server
+from bench.filling import without_indexes
 
 #: The jobs that are pending and held beside the finished ones; each bot holds as many.
 PENDING, HELD = 100_000, 20_000
@@ -85,26 +86,11 @@ _ROLLUP = """
 
 
 def fill(server: Server, name: str, *, finished: int, kinds: int, bots: int) -> None:
-    """Write the rows. Indexes of jobs are built after them, which takes a fraction of the time."""
+    """Write the rows, and those that the sweep would have written."""
     count = {"finished": finished, "kinds": kinds, "bots": bots, "pending": PENDING, "held": max(HELD, bots)}
-    with server.connect(name) as connection:
-        indexes = connection.execute(
-            """
-            SELECT indexname, indexdef FROM pg_indexes
-            WHERE tablename = 'jobs_job'
-              AND indexname NOT IN (SELECT conname FROM pg_constraint WHERE conrelid = 'jobs_job'::regclass)
-            """
-        ).fetchall()
-        # Without this, foreign keys are checked row by row. Those of these rows are valid.
-        connection.execute("SET session_replication_role = replica")
-        connection.execute("SET maintenance_work_mem = '512MB'")
+    server.run(name, _BEFORE.format(**count))
+    with without_indexes(server, name) as connection:
         connection.execute("SET synchronous_commit = off")
-        connection.execute(_BEFORE.format(**count).encode())
-        for index, _ in indexes:
-            connection.execute(f'DROP INDEX "{index}"'.encode())
         connection.execute(_JOBS.format(**count).encode())
-        for _, definition in indexes:
-            connection.execute(definition.encode())
-        for text in (_AFTER, _ROLLUP):
-            connection.execute(text.encode())
+    server.run(name, "SET session_replication_role = replica", "SET synchronous_commit = off", _AFTER, _ROLLUP)
     server.settle(name)

@@ -1,5 +1,11 @@
 """Fill the job table with millions of rows of the past."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from psycopg import Connection
+
 from bench.database import Server
 
 PENDING = "pending"
@@ -30,23 +36,9 @@ _ROWS = {
 }
 
 
-def holders(server: Server, name: str, count: int) -> None:
-    """Create bots without tokens, to hold jobs."""
-    server.run(
-        name,
-        "INSERT INTO bots_bot (name, kinds, last_seen_at, status, token_prefix) "
-        f"SELECT 'holder-' || n, '{{}}', now(), 'busy', '' FROM generate_series(1, {count}) AS n",
-    )
-
-
-def insert_rows(server: Server, name: str, status: str, count: int) -> None:
-    """Insert `count` rows. The indexes are built after them, which takes a fraction of the time."""
-    if not count:
-        return
-    if status == HELD:
-        holders(server, name, HOLDERS)
-    text = _ROWS[status]
-    text = text % ((count,) * text.count("%d"))
+@contextmanager
+def without_indexes(server: Server, name: str) -> Iterator[Connection[Any]]:
+    """Insert jobs by this connection. Their indexes are built after them, which takes a fraction of the time."""
     with server.connect(name) as connection:
         indexes = connection.execute(
             """
@@ -60,9 +52,30 @@ def insert_rows(server: Server, name: str, status: str, count: int) -> None:
         connection.execute("SET maintenance_work_mem = '512MB'")
         for index, _ in indexes:
             connection.execute(f'DROP INDEX "{index}"'.encode())
-        connection.execute(text.encode())
+        yield connection
         for _, definition in indexes:
             connection.execute(definition.encode())
+
+
+def holders(server: Server, name: str, count: int) -> None:
+    """Create bots without tokens, to hold jobs."""
+    server.run(
+        name,
+        "INSERT INTO bots_bot (name, kinds, last_seen_at, status, token_prefix) "
+        f"SELECT 'holder-' || n, '{{}}', now(), 'busy', '' FROM generate_series(1, {count}) AS n",
+    )
+
+
+def insert_rows(server: Server, name: str, status: str, count: int) -> None:
+    """Insert `count` rows."""
+    if not count:
+        return
+    if status == HELD:
+        holders(server, name, HOLDERS)
+    text = _ROWS[status]
+    text = text % ((count,) * text.count("%d"))
+    with without_indexes(server, name) as connection:
+        connection.execute(text.encode())
     server.settle(name)
 
 

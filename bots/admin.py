@@ -1,6 +1,6 @@
 """Show bots in the admin. `jobs.admin.bots` adds the jobs that a bot holds."""
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
@@ -15,7 +15,7 @@ from django.utils.html import format_html_join
 from bots import audit, people_admin, roster  # noqa: F401  people_admin registers its pages
 from bots.audited_admin import AuditedAdmin
 from bots.keys_admin import show_token
-from bots.models import Bot
+from bots.models import Bot, BotQuerySet
 from jobsite.lib.admin import count_of
 from jobsite.lib.badges import NONE, age, badge
 
@@ -29,7 +29,7 @@ class BotAdmin(AuditedAdmin):
     show_facets = ShowFacets.NEVER
     # The fields that people may change. `jobs.admin.bots` shows the rest.
     fields = ["name", "kinds", "capacity", "expected"]
-    actions = ["pause", "resume", "clear_quarantine", "revoke_tokens"]
+    actions = ["pause", "resume", "revoke_tokens"]
     adds_by_verb = True
 
     @admin.display(description="status", ordering="status")
@@ -46,8 +46,11 @@ class BotAdmin(AuditedAdmin):
 
     @admin.display(description="no new jobs")
     def halted(self, bot: Bot) -> str:
-        words = ["quarantined"] * (bot.quarantined_at is not None) + ["paused"] * bot.paused
+        words = ["quarantined"] * bool(bot.quarantines) + ["paused"] * bot.paused
         return format_html_join(" ", "{}", ((badge(word),) for word in words)) or NONE
+
+    def get_queryset(self, request: HttpRequest) -> BotQuerySet:
+        return cast(BotQuerySet, super().get_queryset(request)).with_quarantines()
 
     def has_delete_permission(self, request: HttpRequest, obj: Bot | None = None) -> bool:
         # The history has its name, and its jobs would have no holder. Revoke its token instead.
@@ -93,11 +96,6 @@ class BotAdmin(AuditedAdmin):
     def resume(self, request: HttpRequest, bots: QuerySet[Bot]) -> None:
         done = roster.resume(bots, by=audit.caller(request))
         self.message_user(request, f"Resumed {count_of(done, 'bot')}.")
-
-    @admin.action(description="Clear quarantine", permissions=["pause"])
-    def clear_quarantine(self, request: HttpRequest, bots: QuerySet[Bot]) -> None:
-        done = roster.clear_quarantine(bots, by=audit.caller(request))
-        self.message_user(request, f"Cleared the quarantine of {count_of(done, 'bot')}.")
 
     @admin.action(description="Revoke tokens: these bots cannot call any more", permissions=["rotate"])
     def revoke_tokens(self, request: HttpRequest, bots: QuerySet[Bot]) -> None:

@@ -92,16 +92,16 @@ def compared(usual: Usual, kind: str) -> str:
 
 
 def flapping(jobs: Sequence[int], within: timedelta, *, others: bool = False) -> str:
-    """Say why a bot is in quarantine: `3 jobs expired under it within 1 h: 12, 15, 19`.
+    """Say why an instance is in quarantine: `3 jobs that others then did expired under it within 1 h: 12, 15, 19`.
 
     `jobs` has a job once for each time it expired; with `others` there were more.
     """
     count = f"{'at least ' if others else ''}{len(jobs)}"
     times = Counter(jobs)
     if len(times) == len(jobs):
-        return f"{count} jobs expired under it within {words(within)}: {', '.join(map(str, jobs))}"
+        return f"{count} jobs that others then did expired under it within {words(within)}: {', '.join(map(str, jobs))}"
     named = ", ".join(f"{job} ({n} times)" if n > 1 else f"{job}" for job, n in times.items())
-    return f"jobs expired under it {count} times within {words(within)}: {named}"
+    return f"jobs that others then did expired under it {count} times within {words(within)}: {named}"
 
 
 def worst(grades: Iterable[Grade]) -> Grade | None:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
 #: The longest name of an instance or identity.
@@ -28,6 +28,10 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
     def paused(self) -> "InstanceQuerySet":
         """Instances that are paused at this moment by the database's clock."""
         return self.filter(paused_now())
+
+    def quarantined(self) -> "InstanceQuerySet":
+        """Current instances in quarantine, the first put there first."""
+        return self.current().filter(quarantined_at__isnull=False).order_by("quarantined_at", "pk")
 
     def newest_first(self) -> "InstanceQuerySet":
         """Those that run, and then those that have ended: the last seen first."""
@@ -65,6 +69,13 @@ class Instance(models.Model):
     paused = models.BooleanField(default=False, db_default=False)
     paused_until = models.DateTimeField(null=True, blank=True)
     pause_reason = models.TextField(blank=True, default="", db_default="")
+    # Set when too many jobs expired under it that others then did; `cleared_at`: from when on they count again.
+    quarantined_at = models.DateTimeField(null=True, blank=True)
+    quarantine_reason = models.TextField(blank=True, default="", db_default="")
+    cleared_at = models.DateTimeField(null=True, blank=True)
+    # When it gets one job in quarantine, to show that it is well, and how often it has had one.
+    probe_at = models.DateTimeField(null=True, blank=True)
+    probe_level = models.PositiveSmallIntegerField(default=0, db_default=0)
 
     objects = InstanceQuerySet.as_manager()
 
@@ -76,14 +87,26 @@ class Instance(models.Model):
             models.CheckConstraint(
                 name="instance_replaced_ended", condition=Q(replaced_by="") | Q(ended_at__isnull=False)
             ),
+            models.CheckConstraint(
+                name="instance_quarantine_probed",
+                condition=Q(quarantined_at=None, probe_at=None)
+                | Q(quarantined_at__isnull=False, probe_at__isnull=False),
+            ),
         ]
         # No index has `last_seen_at`: each sight is a write within the page.
         indexes = [
             models.Index(name="instance_current", fields=["bot", "identity"], condition=Q(ended_at__isnull=True)),
+            models.Index(name="instance_quarantined", fields=["bot"], condition=Q(quarantined_at__isnull=False)),
         ]
 
     def __str__(self) -> str:
         return self.name or "(no name)"
+
+    @property
+    def why_quarantined(self) -> str:
+        """Why it is in quarantine, with its name where it has one."""
+        reason = self.quarantine_reason or "its jobs expired too often"
+        return f"instance {self.name}: {reason}" if self.name else reason
 
     @property
     def state(self) -> str:
@@ -92,4 +115,11 @@ class Instance(models.Model):
             return f"replaced by {self.replaced_by}" if self.replaced_by else "ended"
         if self.restart_requested_at is not None:
             return "restarting"
+        if self.quarantined_at is not None:
+            return "quarantined"
         return "paused" if self.paused else ""
+
+
+def in_quarantine() -> Exists:
+    """A condition on bots: an instance of it is in quarantine."""
+    return Exists(Instance.objects.quarantined().filter(bot=OuterRef("pk")))

@@ -10,13 +10,14 @@ from django.contrib.postgres.fields import ArrayField
 from django.core.serializers.json import DjangoJSONEncoder
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import Prefetch, Q
 from django.db.models.functions import Coalesce, Now
+from django.utils.functional import cached_property
 
 from bots.acts import READ, SCOPES, Act, Via, about
 
 # Django finds the models of an app in its one module, wherever they are written.
-from bots.instances import Instance, paused_now  # noqa: F401
+from bots.instances import Instance, in_quarantine, paused_now
 from bots.login.models import Identity, Login, SecondFactor  # noqa: F401
 from bots.states import UNWELL, BotStatus, HealthStatus
 from jobsite.lib.names import check_kind, check_name
@@ -37,6 +38,14 @@ class BotQuerySet(models.QuerySet["Bot"]):
     def paused(self) -> "BotQuerySet":
         """Bots that are paused at this moment by the database's clock."""
         return self.filter(paused_now())
+
+    def quarantined(self) -> "BotQuerySet":
+        """Bots of which an instance is in quarantine."""
+        return self.filter(in_quarantine())
+
+    def with_quarantines(self) -> "BotQuerySet":
+        """Read what `Bot.quarantines` has of all of them with one query."""
+        return self.prefetch_related(Prefetch("instances", Instance.objects.quarantined(), to_attr="quarantines"))
 
     def unseen(self, within: timedelta) -> "BotQuerySet":
         """Bots that have not called for longer than `within` by the database's clock."""
@@ -87,10 +96,6 @@ class Bot(models.Model):
     # When its instances last changed in what claims must know. A turn that locks it with another moment than it read
     # before reads them again.
     instances_changed_at = models.DateTimeField(null=True, blank=True, editable=False)
-    # Set when its jobs expired too often; cleared_at is the moment from which expiries count again.
-    quarantined_at = models.DateTimeField(null=True, blank=True, editable=False)
-    quarantine_reason = models.TextField(blank=True, default="", db_default="", editable=False)
-    cleared_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     # Only a digest of the token is stored. NULL: the token was revoked.
     token_digest = models.BinaryField(max_length=32, null=True, unique=True, editable=False)
@@ -119,11 +124,15 @@ class Bot(models.Model):
             models.Index(name="bot_unwell", fields=["health_status"], condition=Q(health_status__in=UNWELL)),
             models.Index(Coalesce("last_seen_at", "created_at"), name="bot_unseen"),
             models.Index(name="bot_pause_ends", fields=["paused_until"], condition=Q(paused_until__isnull=False)),
-            models.Index(name="bot_quarantined", fields=["quarantined_at"], condition=Q(quarantined_at__isnull=False)),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+    @cached_property
+    def quarantines(self) -> list[Instance]:
+        """Its instances in quarantine, the first put there first."""
+        return list(self.instances.quarantined())
 
     def clean(self) -> None:
         """Check the name of a new bot. One that is there keeps its name."""

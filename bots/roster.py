@@ -78,20 +78,13 @@ def expect(bots: QuerySet[Bot], expected: bool, *, by: Who = COMMAND, reason: st
     return _change(verb, bots.exclude(expected=expected), by, reason, expected=expected)
 
 
-def clear_quarantine(bots: QuerySet[Bot], *, by: Who = COMMAND, reason: str = "") -> int:
-    """End the quarantine of these bots; expiries count from now. Returns how many were in quarantine."""
-    cleared = {"quarantined_at": None, "quarantine_reason": "", "cleared_at": Now()}
-    return _change(Act.CLEAR_QUARANTINE, bots.exclude(quarantined_at=None), by, reason, **cleared)
-
-
 def _change(verb: Act, bots: QuerySet[Bot], by: Who, reason: str = "", **fields: Any) -> int:
     """Set these fields and record each bot. Rows are locked first, so that the entries name the bots that changed."""
     with transaction.atomic(), outcomes.before_commit():
         rows = list(bots.order_by("pk").select_for_update(no_key=True, of=("self",)))
         before = {bot.pk: {name: _shown(getattr(bot, name)) for name in fields} for bot in rows}
         changed = Bot.objects.filter(pk__in=[bot.pk for bot in rows]).update(**fields)
-        # The database's clock has no value here: the entry's own moment is it.
-        after = {name: _shown(value) for name, value in fields.items() if not isinstance(value, Now)}
+        after = {name: _shown(value) for name, value in fields.items()}
         subjects = []
         for bot in rows:
             same = {name for name, value in after.items() if before[bot.pk][name] == value}

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db.models import Q
 
+from bots.audit import HIDDEN
 from jobs import lifecycle
 from jobs.lifecycle import By
 from jobs.lists import index_merge
@@ -17,8 +18,6 @@ from jobs.states import JobStatus
 BATCH_SIZE = 500
 #: The most jobs that one call looks through, where its conditions have no index.
 SEARCHED = 20_000
-#: What stands in the audit log in place of values that may name a person: nobody can delete an entry.
-HIDDEN = "[hidden]"
 
 
 @dataclass(frozen=True)

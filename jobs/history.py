@@ -7,7 +7,7 @@ from django.db.models.functions import Now
 from bots.models import AuditEntry, Bot
 from jobs.attempts import Numbered
 from jobs.states import Actor, JobStatus, Verb
-from jobs.transitions import ENDING
+from jobs.transitions import ADDED_UP
 
 
 class JobEvent(Numbered, models.Model):
@@ -48,7 +48,8 @@ class JobEvent(Numbered, models.Model):
             models.Index(name="jobevent_by_bot", fields=["bot", "at"]),
             models.Index(name="jobevent_by_operator", fields=["at"], condition=Q(actor=Actor.OPERATOR)),
             # Which leases ended other than well, and when: the release patterns, and what adds them up.
-            models.Index(name="jobevent_ended_at", fields=["at"], condition=Q(verb__in=ENDING)),
+            models.Index(name="jobevent_ended_at", fields=["at"], condition=Q(verb__in=ADDED_UP)),
+            models.Index(name="jobevent_expired", fields=["at"], condition=Q(verb=Verb.EXPIRE)),
         ]
 
     def __str__(self) -> str:

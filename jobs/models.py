@@ -142,6 +142,10 @@ class JobQuerySet(models.QuerySet["Job"]):
         """Leases past one of their limits now: unstarted, silent or overdue (DESIGN section 6)."""
         return self.held().filter(past_a_limit())
 
+    def too_late(self) -> "JobQuerySet":
+        """Pending jobs that had to be begun by now: nobody gets them, and the sweep drops them."""
+        return self.pending().filter(start_by__lte=Now())
+
     def with_keys(self, kinds: Any, keys: Any) -> "models.QuerySet[Job, int]":
         """The ids of the jobs of these kinds that were given one of these keys, whether they have it still or not."""
         halves = [
@@ -178,15 +182,12 @@ class Job(Numbered, OwnTimes):
     # Attempts that do not count against the job, because they were released. Used up: `attempts.used`.
     uncounted = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     claimed_by = models.ForeignKey(
-        Bot,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="held_jobs",
-        db_index=False,
-        db_constraint=False,
+        Bot, models.PROTECT, null=True, blank=True, related_name="held_jobs", db_index=False, db_constraint=False
     )
     instance = models.CharField(max_length=100, blank=True, default="", db_default="", editable=False)
+    # The id of the instance under which it expired last, until that is judged; and until when others have it first.
+    not_for = models.BigIntegerField(null=True, blank=True, editable=False)
+    not_for_until = models.DateTimeField(null=True, blank=True, editable=False)
     claimed_at = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
     heartbeat_at = models.DateTimeField(null=True, blank=True)
@@ -239,6 +240,9 @@ class Job(Numbered, OwnTimes):
                 name="job_max_attempts_range",
                 condition=Q(max_attempts__gte=1, max_attempts__lte=MAX_ATTEMPTS_LIMIT),
             ),
+            models.CheckConstraint(
+                name="job_not_for_somebody", condition=Q(not_for_until=None) | Q(not_for__isnull=False)
+            ),
             *uniqueness.CONSTRAINTS,
             *own_times.CONSTRAINTS,
         ]
@@ -270,6 +274,8 @@ class Job(Numbered, OwnTimes):
             # What of a kind ended first (`jobs.sweep.retention`) and lately (the figures), and what a bot has finished.
             models.Index(name="job_finished_of_kind", fields=["kind", "finished_at"], condition=Q(status__in=FINISHED)),
             models.Index(name="job_finished_by", fields=["finished_by", "id"], condition=Q(finished_by__isnull=False)),
+            # Which have ended whose expiries are to be judged.
+            models.Index(name="job_suspected", fields=["id"], condition=Q(not_for__isnull=False, status__in=FINISHED)),
             # Which jobs of a schedule have not ended: whether its next one would overlap.
             models.Index(
                 name="job_of_schedule", fields=["schedule"], condition=~Q(schedule="") & Q(status__in=UNFINISHED)

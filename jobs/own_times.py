@@ -9,6 +9,7 @@ from django.db.models.functions import Coalesce
 
 from jobs.bounds import MAX_BACKOFF, MAX_DURATION
 from jobs.states import JobStatus
+from jobsite.lib.durations import words
 
 _ZERO = timedelta(0)
 
@@ -25,6 +26,12 @@ class OwnTimes(models.Model):
 
     class Meta:
         abstract = True
+
+    @property
+    def own_times(self) -> list[tuple[str, str]]:
+        """Its own limits, each with its name, in words."""
+        limits = {"Run within": self.run_within, "Heartbeat within": self.heartbeat_within, "Backoff": self.backoff}
+        return [(name, words(limit)) for name, limit in limits.items() if limit is not None]
 
 
 CONSTRAINTS = (

@@ -202,6 +202,8 @@ def _events(chosen: Iterable[Transition]) -> tuple[Verb, ...]:
 
 #: What ends a lease other than well; each has a `JobEvent`.
 ENDING = _events(t for t in TABLE if t.outcome is not None)
+#: What the statistics add up: that, and what ends a job that nobody holds.
+ADDED_UP = (*ENDING, Verb.DROP)
 #: What makes a job pending again.
 REOPENING = _events(t for t in TABLE if _PENDING in t.targets)
 #: What operators and the sweep do that moves a job; a bot's reports are its own.

@@ -1,5 +1,6 @@
 """Configure the database from its URL, for the settings: direct or through a pooler, with a pool in each process."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,15 @@ def configured(database: dict[str, Any], *, prepare: bool | None, pool: dict[str
     return database
 
 
-def embedded(directory: Path) -> str:
-    """Start the embedded server with its data here, and return its URL. ImproperlyConfigured if it cannot start."""
+def embedded(directory: Path, options: Mapping[str, str] | None = None) -> str:
+    """Start the embedded server with its data here, and return its URL. ImproperlyConfigured if it cannot start.
+
+    `options` are PostgreSQL's settings, if it is not running yet.
+    """
     # Development only: production has none installed.
     from jobsite.dev import postgres
 
     try:
-        return postgres.start(directory)
+        return postgres.start(directory, options=options)
     except postgres.CannotStart as error:
         raise ImproperlyConfigured(str(error)) from None

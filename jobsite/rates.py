@@ -9,7 +9,6 @@ from django.conf import settings
 
 from bots.auth import digest_of
 from jobsite import probes
-from jobsite.lib import bodies
 from jobsite.lib.addresses import client_address
 from jobsite.lib.buckets import Buckets
 from jobsite.lib.errors import TooMany
@@ -53,8 +52,7 @@ class Rates:
         """
         if self._addresses is None:
             return 0
-        counted = digest is None or bodies.REFUSED in environ
-        ask = self._addresses.take if counted else self._addresses.wait
+        ask = self._addresses.take if digest is None else self._addresses.wait
         return ask(client_address(environ), time.monotonic())
 
     def learn(self, environ: WSGIEnvironment, *, valid: bool | None) -> None:

@@ -126,6 +126,13 @@ def bob_token(bob: Bot) -> str:
     return str(bob.token)  # type: ignore[attr-defined]
 
 
+def put_in_quarantine(*bots: Bot, reason: str = "it hangs") -> None:
+    """Put the processes of these bots in quarantine that never call hello. Their next probe is due in 10 s."""
+    for bot in bots:
+        instance, _ = bot.instances.get_or_create(name="")
+        lifecycle.quarantine({instance.pk: reason})
+
+
 # --- People ---------------------------------------------------------------------------------------------------
 
 

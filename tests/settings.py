@@ -2,10 +2,13 @@
 
 import os
 
-from jobsite.dev import embedded_server
+from jobsite import database
 
-# A test commits some twenty times, and would wait for the disk each time. The data need not outlive the machine.
-embedded_server.OPTIONS |= {"fsync": "off", "full_page_writes": "off"}
+#: A test commits some twenty times, and would wait for the disk each time. The data need not outlive the machine.
+UNSAFE = {"fsync": "off", "full_page_writes": "off"}
+_embedded = database.embedded
+# A server of their own: the data of `make run` are to outlive the machine.
+database.embedded = lambda directory: _embedded(directory / "tests", UNSAFE)
 
 os.environ |= {
     "DEBUG": "0",

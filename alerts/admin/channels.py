@@ -1,5 +1,6 @@
 """Channels in the admin: list, form, test notification, and a webhook's secret."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
@@ -104,6 +105,11 @@ class ChannelAdmin(AuditedAdmin):
         obj.save(update_fields=[*ChannelForm.Meta.fields, "address", "shown"])
         if "address" in form.changed_data:
             channels.reset_after_new_address(obj)
+
+    def log_deletions(self, request: HttpRequest, queryset: Iterable[Channel]) -> None:  # type: ignore[override]
+        """Record deletions of those that will be deleted: another may just have got its first delivery."""
+        found = Channel.objects.filter(pk__in=[channel.pk for channel in queryset])
+        super().log_deletions(request, channels.unused(found))
 
     def delete_model(self, request: HttpRequest, obj: Channel) -> None:
         channels.delete_unused(Channel.objects.filter(pk=obj.pk))

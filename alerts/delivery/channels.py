@@ -103,12 +103,17 @@ def retire(channel: Channel, *, by: Who) -> bool:
     return True
 
 
-@transaction.atomic
-def delete_unused(unused: QuerySet[Channel]) -> None:
-    """Delete those of these channels that have no delivery."""
+def unused(channels: QuerySet[Channel]) -> QuerySet[Channel]:
+    """Those of these channels that have no delivery, and get none until the transaction ends."""
     # Who adds deliveries has this lock.
     wait_for_lock(Lock.RECONCILE)
-    unused.filter(deliveries=None).delete()
+    return channels.filter(deliveries=None)
+
+
+@transaction.atomic
+def delete_unused(channels: QuerySet[Channel]) -> None:
+    """Delete those of these channels that have no delivery."""
+    unused(channels).delete()
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from alerts.incidents import failure_rate
 from alerts.models import Incident
 from alerts.states import GATHERED, Cause, Severity
 from bots.health import UNHEALTHY_AT
-from bots.instances import Instance
+from bots.instances import Instance, in_quarantine
 from bots.models import Bot
 from bots.states import BotStatus, HealthStatus
 from jobs import lifecycle, transitions
@@ -95,7 +95,7 @@ def stuck(kind: str | None = None) -> list[Finding]:
     ended = JobEvent.objects.filter(bot=OuterRef("pk"), actor=Actor.SWEEP, verb__in=ENDING).order_by("-at")
     of_end = {f"ended_{name}": Subquery(ended.values(name)[:1]) for name in ("job", "verb", "at")}
     not_healthy = Bot.objects.stuck().annotate(**of_end)
-    not_healthy = not_healthy.filter(lifecycle.holding() | ~(may_be_absent() | Q(quarantined_at__isnull=False)))
+    not_healthy = not_healthy.filter(lifecycle.holding() | ~(may_be_absent() | Q(in_quarantine())))
     columns = ("health_status", "name", "pk", "health_reason", "stuck_job_id", *of_end)
     rows = not_healthy.order_by("name").values_list(*columns)
     found = [(_unwell(*row), health) for health, *row in rows]
@@ -131,14 +131,12 @@ def _stuck(kind: str, group: list[tuple[AffectedBot, str]]) -> Finding:
 
 
 def quarantined() -> list[Finding]:
-    """Find bots that get no new jobs because their jobs expired too often. Returns one finding for all of them."""
-    rows = Bot.objects.filter(quarantined_at__isnull=False, paused=False).order_by("name")
+    """Find bots that get probes only, because their jobs expired too often. Returns one finding for all of them."""
+    rows = Bot.objects.quarantined().filter(paused=False).with_quarantines().order_by("name")
     bots = [
-        AffectedBot(
-            name, pk, f"no new jobs since {_when(since)}: its jobs expired {settings.QUARANTINE_EXPIRIES} times"
-        )
-        for name, pk, since in rows.values_list("name", "pk", "quarantined_at")
-        if since
+        AffectedBot(bot.name, bot.pk, f"probed since {_when(first.quarantined_at)}: {first.why_quarantined}")
+        for bot in rows
+        if (first := bot.quarantines[0]).quarantined_at
     ]
     if not bots:
         return []
@@ -155,7 +153,7 @@ def down(now: datetime, missing: Iterable[int]) -> list[Finding]:
     called = expected.alias(seen=Coalesce("last_seen_at", "created_at")).filter(
         seen__gte=now - settings.BOT_MISSED_WITHIN
     )
-    gone = Q(status=BotStatus.DOWN, health_status=HealthStatus.NORMAL, quarantined_at=None)
+    gone = Q(status=BotStatus.DOWN, health_status=HealthStatus.NORMAL) & ~Q(in_quarantine())
     rows = _last_seen(called.filter(gone, seen__lt=now - settings.BOT_DOWN_AFTER))
     ids = set(missing) - set(rows)
     if ids:
@@ -233,8 +231,9 @@ def waiting(now: datetime, kind: str | None = None) -> list[Finding]:
     # A job that went back to pending keeps its place in the queue, and so its `run_at`. Its wait began when it did.
     events = JobEvent.objects.filter(job__in=[job for job, _, _ in late.values()]).order_by().values_list("job")
     returned = dict(events.annotate(last=Max("at")))
+    bots = takers.takers_of(late.keys())
     return [
-        _waiting(name, job, age, limit, takers.takers(name))
+        _waiting(name, job, age, limit, bots[name])
         for name, (job, since, limit) in sorted(late.items())
         if (age := now - max(since, returned.get(job, since))) > limit
     ]

@@ -13,6 +13,7 @@ KINDS_IN_TITLE, KINDS_IN_REASON = 3, 5
 
 _TITLES = {
     Cause.STUCK: "Bots are stuck on jobs of {} kinds",
+    Cause.KIND_HANGS: "Jobs of {} kinds hang under several bots",
     Cause.WAITING: "Jobs of {} kinds wait too long",
     Cause.FAILING: "Jobs of {} kinds fail more often than usual",
     Cause.REFUSED: "New jobs of {} kinds are refused: too many are pending",

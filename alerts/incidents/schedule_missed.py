@@ -10,11 +10,13 @@ from jobsite.lib.badges import exact
 
 def detect() -> list[Finding]:
     """Find schedules whose newest occurrence that was not skipped was missed. It is over with the next job."""
-    return [_finding(schedule.name, schedule.kind, schedule.pk) for schedule in ledger.missed().order_by("name")]
+    rows = ScheduleOccurrence.objects.filter(schedule__in=ledger.missed(), fate=Fate.MISSED)
+    newest = rows.order_by("schedule__name", "-due_at").distinct("schedule__name").select_related("schedule")
+    return [_finding(row) for row in newest]
 
 
-def _finding(name: str, kind: str, pk: int) -> Finding:
-    row = ScheduleOccurrence.objects.filter(schedule=pk, fate=Fate.MISSED).order_by("-due_at")[0]
+def _finding(row: ScheduleOccurrence) -> Finding:
+    name, kind = row.schedule.name, row.schedule.kind
     many = f"{row.count} moments of it, the last at" if row.count > 1 else "Its moment at"
     were = "were" if row.count > 1 else "was"
     reason = f"{many} {exact(row.until_at)}, {were} missed. {row.reason}"

@@ -27,6 +27,7 @@ from .messages import (
     given,
     heartbeat_body,
     json_object,
+    moment,
     orders,
     pairs,
     rejected,
@@ -253,8 +254,7 @@ class Client(ProducerCalls, ScheduleCalls):
         instance: str | None = None,
     ) -> dict[str, Any]:
         """Pause this bot, or one instance of it: it gets no new jobs. `until` needs a time zone."""
-        moment = None if until is None else until.isoformat()
-        return self._order(f"bots/{bot_id}/pause", reason=reason, until=moment, instance=instance)
+        return self._order(f"bots/{bot_id}/pause", reason=reason, until=moment("until", until), instance=instance)
 
     def resume_bot(self, bot_id: JobId, *, instance: str | None = None) -> dict[str, Any]:
         """Resume this bot, or one instance of it."""

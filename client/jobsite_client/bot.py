@@ -150,6 +150,9 @@ class Bot:
             ending = self._wait_for_ending()
             self._shut_down(ending)
         finally:
+            # Python waits at its exit for processes that are left, and these end by nothing else.
+            for child in self._children:
+                child.kill()
             restore()
         if ending.code == EXIT_RESTART and self._on_restart:
             self._on_restart()
@@ -194,8 +197,6 @@ class Bot:
             running = len(self._leases.running())
             log.warning("Stopped, with %d handlers running, %d reports not out.", running, len(self._leases) - running)
         self._exchanger.end()
-        for child in self._children:
-            child.kill()
 
     def _let_finish(self) -> None:
         """Wait up to `grace` for running jobs. A second signal or an ending from the server stops the wait."""

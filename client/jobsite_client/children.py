@@ -8,6 +8,7 @@ import threading
 import traceback
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
+from queue import SimpleQueue
 from typing import Any
 
 from .errors import Cancelled, Deferred, GiveUp, HandlerFailed, RetryLater
@@ -41,13 +42,16 @@ class Child:
     def run(self, job: Job) -> Any:
         """Run the job's handler, and return its result. Raises what it raised, a failure as `HandlerFailed`."""
         pipe = self._started()
-        pipe.send(job.claimed)
         try:
+            pipe.send(job.claimed)
             return self._result(job, pipe)
-        except EOFError:
-            self._process.join()
-            code, self._process = self._process.exitcode, None
-            raise HandlerFailed(f"The process of the handler ended with exit code {code}.") from None
+        except (EOFError, OSError):
+            process, self._process = self._process, None
+            if process is None:
+                # The bot has ended and killed it.
+                raise Cancelled(job.cancelled_because) from None
+            process.join()
+            raise HandlerFailed(f"The process of the handler ended with exit code {process.exitcode}.") from None
 
     def _result(self, job: Job, pipe: Connection) -> Any:
         stopped = False
@@ -106,8 +110,7 @@ def _serve(pipe: Connection, handlers: Mapping[str, Handler]) -> None:
         with lock:
             pipe.send(message)
 
-    jobs: list[_ChildJob] = []
-    ready = threading.Semaphore(0)
+    jobs: SimpleQueue[_ChildJob] = SimpleQueue()
 
     def listen() -> None:
         # Between two jobs a claimed one comes, and during one why it is to stop.
@@ -115,18 +118,17 @@ def _serve(pipe: Connection, handlers: Mapping[str, Handler]) -> None:
             while True:
                 message = pipe.recv()
                 if isinstance(message, ClaimedJob):
-                    jobs.append(_ChildJob(message, send))
-                    ready.release()
+                    job = _ChildJob(message, send)
+                    jobs.put(job)
                 else:
-                    jobs[-1].stop(message)
+                    job.stop(message)
         except (EOFError, OSError):
             # The bot is gone, and with it the lease.
             os._exit(0)
 
     threading.Thread(target=listen, name="jobsite-child", daemon=True).start()
     while True:
-        ready.acquire()
-        send(_outcome(jobs[-1], handlers))
+        send(_outcome(jobs.get(), handlers))
 
 
 def _outcome(job: Job, handlers: Mapping[str, Handler]) -> tuple[str, Any]:

@@ -113,7 +113,7 @@ class RetryLater(Exception):
 
 
 class Deferred(Exception):
-    """Raised by `Job.defer()`: the job is given back for later, and the attempt does not count."""
+    """Raised by `Job.defer()`: the lease ends, and the job is due again later. The attempt does not count."""
 
     def __init__(self, seconds: float, reason: str = "") -> None:
         super().__init__(seconds, reason)

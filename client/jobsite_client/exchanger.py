@@ -113,7 +113,7 @@ class Exchanger(threading.Thread):
         heartbeats: list[DueHeartbeat] = []
         if (now := time.monotonic()) >= self._next_tick:
             self._next_tick = now + self._tick
-            heartbeats = self._pulse.due(self._leases.running())
+            heartbeats = self._pulse.due(self._leases.running(), [report.job.id for report in batch.reports])
         if batch.alone or now < self._singly_until or self._failures >= FAILURES_BEFORE_SINGLY:
             self._send_singly(batch.reports, heartbeats)
         elif batch.reports or heartbeats:

@@ -41,7 +41,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """A lease is given back. `run_in`: in how many seconds the job is due again, which defers it; None: at once."""
+    """A lease is handed back. `run_in`: in how many seconds the job is due again, which defers it; None: at once."""
 
     id: JobId
     attempt: int
@@ -155,6 +155,13 @@ class Orders:
 def given(**fields: Any) -> dict[str, Any]:
     """The fields that have a value. The server uses its defaults for the others."""
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def moment(field: str, at: datetime | None) -> str | None:
+    """A moment as text; None stays None. Raises ValueError for one without a time zone."""
+    if at is not None and at.tzinfo is None:
+        raise ValueError(f"{field} needs a time zone, for example datetime.now(UTC).")
+    return None if at is None else at.isoformat()
 
 
 def claim_body(limit: int, kinds: Sequence[str] | None, wait: float | None, start: bool) -> dict[str, Any]:

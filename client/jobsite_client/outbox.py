@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from .errors import LeaseLost
 from .job import Job
-from .messages import Completed, Failed, Released
+from .messages import Completed, Failed, JobId, Released
 from .wire import ERROR_LIMIT, tidy
 
 log = logging.getLogger("jobsite_client")
@@ -101,11 +101,15 @@ class Outbox:
                 report = self._reports.popleft()
                 return Batch([report], last=not self._reports, alone=True)
             batch: list[Report] = []
+            named: set[JobId] = set()
             size = 0
             while self._reports and len(batch) < BATCH_LIMIT:
-                size += self._reports[0].size + ENVELOPE
-                if self._reports[0].alone or size > BODY_LIMIT:
+                first = self._reports[0]
+                size += first.size + ENVELOPE
+                # An exchange names a job once, and two attempts of one may have ended.
+                if first.alone or size > BODY_LIMIT or first.job.id in named:
                     break
+                named.add(first.job.id)
                 batch.append(self._reports.popleft())
             return Batch(batch, last=not self._reports)
 

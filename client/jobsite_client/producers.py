@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from .messages import JobId, batches, given, json_object
+from .messages import JobId, batches, given, json_object, moment
 from .transport import Transport
 
 # The most jobs the server takes in one bulk call.
@@ -47,13 +47,13 @@ class ProducerCalls(Transport):
             kind=kind,
             payload=payload,
             priority=priority,
-            run_at=_moment("run_at", run_at),
+            run_at=moment("run_at", run_at),
             key=key,
             max_attempts=max_attempts,
             unique=unique,
             on_conflict=on_conflict,
             delay=delay,
-            start_by=_moment("start_by", start_by),
+            start_by=moment("start_by", start_by),
             run_within=run_within,
             heartbeat_within=heartbeat_within,
             backoff=backoff,
@@ -91,9 +91,3 @@ class ProducerCalls(Transport):
 def _is_repeatable(job: Mapping[str, Any]) -> bool:
     """Whether a second call finds the job of the first. One that lets its key go may be at work or done by then."""
     return job.get("key") is not None and job.get("unique") in (None, "always")
-
-
-def _moment(name: str, at: datetime | None) -> str | None:
-    if at is not None and at.tzinfo is None:
-        raise ValueError(f"{name} needs a time zone, for example datetime.now(UTC).")
-    return at.isoformat() if at else None

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from .backoff import jittered
 from .errors import JobsiteError, LeaseLost
 from .job import Job
-from .messages import Heartbeat
+from .messages import Heartbeat, JobId
 from .transport import Transport
 
 log = logging.getLogger("jobsite_client")
@@ -47,13 +47,19 @@ class Pulse:
         self._client = client
         self._every = every
 
-    def due(self, jobs: Iterable[Job]) -> list[DueHeartbeat]:
-        """The heartbeats that are due now, the longest due first; they count as sent."""
+    def due(self, jobs: Iterable[Job], reported: Iterable[JobId] = ()) -> list[DueHeartbeat]:
+        """The heartbeats that are due now, the longest due first; they count as sent.
+
+        Two attempts of one job may be here while the handler of the first ends. An exchange names a job once, so that
+        the heartbeat of the other goes with the next one, and so does that of a job which is `reported` in this one.
+        """
         now = time.monotonic()
-        due = [job for job in jobs if not job.lost and self._is_due(job, now)]
-        due.sort(key=lambda job: job.beat_due or now)
-        heartbeats = []
-        for job in due[:HEARTBEATS_LIMIT]:
+        named = set(reported)
+        heartbeats: list[DueHeartbeat] = []
+        for job in sorted(jobs, key=lambda job: job.beat_due or now):
+            if len(heartbeats) == HEARTBEATS_LIMIT or job.id in named or job.lost or not self._is_due(job, now):
+                continue
+            named.add(job.id)
             job.beat_at, job.beat_due = now, now + self.interval(job)
             heartbeats.append(DueHeartbeat(job, job.take_news()))
         return heartbeats
@@ -103,14 +109,16 @@ class Pulse:
         if not isinstance(error, LeaseLost) and error.code != "not_found":
             log.error("%s: the server refused a heartbeat: %s", heartbeat.job, error.detail)
             return
-        why = error.explain() if isinstance(error, LeaseLost) else error.detail
-        heartbeat.job.stop(f"The lease was lost, {why}", lost=True)
-        # The job's own report ends the lease, too. If the lease was lost before, the report gets the same error.
-        if not heartbeat.job.reporting:
-            log.warning("%s: the lease was lost, %s. The handler was told to stop.", heartbeat.job, why)
+        _stop(heartbeat.job, error.explain() if isinstance(error, LeaseLost) else error.detail)
 
     def lost(self, job: Job, *, cancelled: bool) -> None:
         """Tell the handler that its lease was lost, of which the heartbeat of the process tells no more."""
-        why = "an operator cancelled the job" if cancelled else "it was released or it expired"
-        job.stop(f"The lease was lost: {why}.", lost=True)
-        log.warning("%s: the lease was lost, %s. The handler was told to stop.", job, why)
+        _stop(job, "an operator cancelled the job" if cancelled else "it was released or it expired")
+
+
+def _stop(job: Job, why: str) -> None:
+    known = job.lost
+    job.stop(f"The lease was lost: {why.removesuffix('.')}.", lost=True)
+    # The job's own report ends the lease, too. If the lease was lost before, the report gets the same error.
+    if not job.reporting and not known:
+        log.warning("%s: the lease was lost, %s. Its handler was asked to stop.", job, why)

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from .messages import given
+from .messages import given, moment
 from .transport import Transport
 
 
@@ -17,7 +17,7 @@ class ScheduleCalls(Transport):
         `fields`: `cron` and `time_zone`, or `every` in seconds; `priority`, `key`, `overlap`, `catch_up`,
         `catch_up_within`, `starts_at`, `ends_at`. Moments need a time zone.
         """
-        moments = {name: _moment(name, at) for name, at in fields.items() if isinstance(at, datetime)}
+        moments = {name: moment(name, at) for name, at in fields.items() if isinstance(at, datetime)}
         body = given(kind=kind, payload=payload, **(fields | moments))
         return self.call("PUT", _path(name), body)
 
@@ -39,8 +39,7 @@ class ScheduleCalls(Transport):
 
     def pause_schedule(self, name: str, reason: str | None = None, *, until: datetime | None = None) -> Any:
         """Make no jobs until `until`, or until it is resumed."""
-        moment = None if until is None else _moment("until", until)
-        return self.call("POST", f"{_path(name)}/pause", given(reason=reason, until=moment))
+        return self.call("POST", f"{_path(name)}/pause", given(reason=reason, until=moment("until", until)))
 
     def resume_schedule(self, name: str, reason: str | None = None) -> Any:
         """Make jobs again, from the next moment on."""
@@ -61,9 +60,3 @@ class ScheduleCalls(Transport):
 
 def _path(name: str) -> str:
     return f"schedules/{quote(str(name), safe='')}"
-
-
-def _moment(field: str, at: datetime) -> str:
-    if at.tzinfo is None:
-        raise ValueError(f"{field} needs a time zone, for example datetime.now(UTC).")
-    return at.isoformat()

@@ -6,13 +6,14 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import path, reverse
 from django.utils.html import format_html
 
 from bots import audit
 from bots.admin import BotAdmin
 from bots.models import Bot
 from jobs import lifecycle, payloads
+from jobs.admin import instances
 from jobs.admin.actions import INTERVENTIONS, asked, carry_out, confirmation
 from jobs.lifecycle import By
 from jobs.models import Job, JobEvent
@@ -20,8 +21,8 @@ from jobs.stats import bot_record
 from jobsite.lib.admin import count_of
 from jobsite.lib.badges import NONE
 
-#: The most held jobs, last jobs and events, and instances, on a bot's page.
-HELD_SHOWN, LAST_SHOWN, INSTANCES_SHOWN = 100, 10, 20
+#: The most held jobs, and last jobs and events, on a bot's page.
+HELD_SHOWN, LAST_SHOWN = 100, 10
 #: The buttons on a bot's page: `(action, label, method for the permission)`. Those that do not apply are greyed out.
 BUTTONS = (
     ("release_held", "Release its jobs", "has_release_permission"),
@@ -39,7 +40,7 @@ class HoldingBotAdmin(BotAdmin):
     list_display = ["name", "shown_status", "shown_health", "stuck_on", "seen", "halted", "version"]
     list_select_related = ["stuck_job"]
     show_full_result_count = False
-    actions = [*BotAdmin.actions, "restart", "release_held"]
+    actions = [*BotAdmin.actions, "clear_quarantine", "restart", "release_held"]
 
     @admin.display(description="stuck on")
     def stuck_on(self, bot: Bot) -> str:
@@ -53,6 +54,11 @@ class HoldingBotAdmin(BotAdmin):
 
     def has_release_permission(self, request: HttpRequest) -> bool:
         return INTERVENTIONS["release"].allowed(request.user)
+
+    @admin.action(description="Clear quarantine", permissions=["pause"])
+    def clear_quarantine(self, request: HttpRequest, bots: QuerySet[Bot]) -> None:
+        done = lifecycle.clear_quarantine(bots, by=By.operator(audit.caller(request)))
+        self.message_user(request, f"Cleared the quarantine of {count_of(done, 'bot')}.")
 
     @admin.action(description="Restart: release their jobs, and ask them to restart", permissions=["restart"])
     def restart(self, request: HttpRequest, bots: QuerySet[Bot]) -> HttpResponse | None:
@@ -84,6 +90,14 @@ class HoldingBotAdmin(BotAdmin):
             return None
         return confirmation(self, request, INTERVENTIONS["release"], jobs, reverse("admin:bots_bot_changelist"))
 
+    def get_urls(self) -> Any:
+        act = path("<int:bot_id>/instance/", self.admin_site.admin_view(self.instance), name="bots_bot_instance")
+        return [act, *super().get_urls()]
+
+    def instance(self, request: HttpRequest, bot_id: int) -> HttpResponse:
+        """Pause, resume or restart one of its instances, or clear its quarantine."""
+        return instances.act(self, request, bot_id)
+
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -96,7 +110,7 @@ class HoldingBotAdmin(BotAdmin):
             extra |= {
                 "title": bot.name,
                 "held_jobs": held,
-                "instances": list(bot.instances.newest_first()[:INSTANCES_SHOWN]),
+                "instances": instances.listed(request, bot),
                 "last_jobs": list(bot_record.last_jobs(bot)[:LAST_SHOWN]),
                 "last_events": payloads.events_for(
                     request.user, JobEvent.objects.filter(bot=bot).order_by("-at").defer("detail")[:LAST_SHOWN]
@@ -116,7 +130,7 @@ class HoldingBotAdmin(BotAdmin):
             "release_held": "" if holds else "it holds no jobs",
             "pause": "it is paused already" if bot.paused else "",
             "resume": "" if bot.paused else "it is not paused",
-            "clear_quarantine": "" if bot.quarantined_at else "it is not in quarantine",
+            "clear_quarantine": "" if bot.quarantines else "it is not in quarantine",
             "restart": "",
         }
         return [

@@ -241,6 +241,7 @@ class JobAdmin(JobColumns, AddsJobs, AuditedAdmin):
                 "title": f"{job.kind_id} job {job.pk}",
                 "timeline": timeline.timeline(job, reversed(events)),
                 "explained": why.explain(job, request.user),
+                "own_times": job.own_times,
                 "may_see_payload": payloads.may_see(request.user),
                 "buttons": [
                     {

@@ -2,6 +2,7 @@
 
 from calendar import monthrange
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from django import forms
@@ -25,7 +26,7 @@ from jobs.bounds import REASON_LENGTH
 from jobs.errors import NothingToSkip, TooManyPending
 from jobs.models import Schedule, ScheduleOccurrence
 from jobs.schedules import changes, ledger
-from jobs.schedules.definition import FIELDS, preview
+from jobs.schedules.definition import FIELDS, PREVIEWED, preview
 from jobs.states import Fate
 from jobsite.lib.admin import count_of
 from jobsite.lib.badges import FAMILIES, NONE, badge, exact, local
@@ -144,7 +145,7 @@ class ScheduleAdmin(AuditedAdmin):
             extra |= {
                 "title": schedule.name,
                 "rule": schedule.timing.words(),
-                "next": [at for at, _ in zip(_to_come(schedule), range(10), strict=False)],
+                "next": list(islice(_to_come(schedule), PREVIEWED)),
                 "strip": fate_strip(recent) if recent else "",
                 "recent": recent[:8],
                 "may_run": self.has_run_permission(request),
@@ -207,8 +208,7 @@ class ScheduleAdmin(AuditedAdmin):
             except TooManyPending as error:
                 self.message_user(request, f"{name}: {error.detail}", "ERROR")
                 continue
-            made = f"Job {row.job_id} was made." if row.fate == Fate.ENQUEUED else f"No job was made: {row.reason}"
-            self.message_user(request, f"{name}: {made}")
+            self.message_user(request, f"{name}: {ledger.run_in_words(row)}")
 
     @admin.action(description="Skip the next moment of each", permissions=["pause"])
     def skip_next(self, request: HttpRequest, schedules: QuerySet[Schedule]) -> None:

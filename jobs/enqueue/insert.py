@@ -47,6 +47,10 @@ class Kinds:
     bounds: dict[str, int]
     dropping: set[str]
 
+    def encoded(self) -> dict[str, bytes]:
+        """`max_attempts` as COPY takes it, of the kinds whose jobs need nothing else of them."""
+        return {name: b"%d" % most for name, most in self.attempts.items() if name not in self.dropping}
+
 
 def enqueue(new: Sequence[NewJob], *, by: By = BY_COMMAND) -> list[tuple[int, Added]]:
     """Add jobs, all or none. Returns `(id, what became of it)` for each, in order.
@@ -150,8 +154,7 @@ def enqueue_ahead(jobs: Iterator[NewJob]) -> tuple[int, Iterator[NewJob]]:
             yield b"".join(block)
 
     def write(existing: Kinds) -> tuple[None, Mapping[str, int]]:
-        simple = existing.attempts.items()
-        attempts.update({name: b"%d" % most for name, most in simple if name not in existing.dropping})
+        attempts.update(existing.encoded())
         ahead = pending.Ahead(existing.bounds, new)
         with _immediate_constraints():
             copy_blocks("copy", blocks(ahead))

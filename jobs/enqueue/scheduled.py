@@ -1,7 +1,9 @@
-"""Insert the job of a schedule's moment with the moment itself, in one statement."""
+"""Insert the jobs of schedules' moments with the moments themselves, in one statement."""
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from django.conf import settings
 
@@ -11,19 +13,33 @@ from jobs.errors import TooManyPending
 from jobsite.lib.db import fetch
 
 
-def enqueue_scheduled(schedule: int, version: str, kind: str, next_at: datetime | None) -> bool:
-    """Add the job of a schedule's moment with its occurrence and the next moment: one statement, its own transaction.
+class DueMoment(NamedTuple):
+    """A schedule with one moment that is due, as it was read (`version`), and the moment after it."""
 
-    Returns whether it was that simple. The caller announces the job.
+    schedule: int
+    version: str
+    kind: str
+    next_at: datetime | None
+
+
+def enqueue_scheduled(due: Sequence[DueMoment]) -> dict[int, bool]:
+    """Add the jobs of these moments with their occurrences and the next moments: one statement, its own transaction.
+
+    Returns for each schedule whether it was that simple; those that are locked, or changed since, are left out. The
+    caller announces the jobs.
     """
     bounds = {pending.ALL: settings.MAX_PENDING} if settings.MAX_PENDING else {}
     try:
-        pending.figures.admit(bounds, Counter([kind]))
+        pending.figures.admit(bounds, Counter(moment.kind for moment in due))
     except TooManyPending:
-        return False
+        return {moment.schedule: False for moment in due}
     text, names = SQL.numbered("enqueue_scheduled")
-    params = {"schedule": schedule, "version": version, "next_at": next_at}
-    added = bool(fetch(text, [params[name] for name in names]))
-    if not added:
-        pending.figures.add(bounds, Counter({kind: -1}))
-    return added
+    params = {
+        "schedules": [moment.schedule for moment in due],
+        "versions": [moment.version for moment in due],
+        "following": [moment.next_at for moment in due],
+    }
+    fired: dict[int, bool] = dict(fetch(text, [params[name] for name in names]))
+    refused = Counter(moment.kind for moment in due if not fired.get(moment.schedule))
+    pending.figures.add(bounds, Counter({kind: -n for kind, n in refused.items()}))
+    return fired

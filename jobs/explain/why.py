@@ -14,6 +14,7 @@ from django.utils import timezone
 from bots import health
 from jobs import lifecycle, payloads, transitions
 from jobs.explain.evidence import Evidence, Explained, key, schedule
+from jobs.explain.others_first import others_first
 from jobs.explain.policy import run_limit
 from jobs.lifecycle import LeaseCheck
 from jobs.lists import takers
@@ -75,6 +76,7 @@ def _pending(job: Job, events: Sequence[JobEvent]) -> tuple[str, list[Evidence]]
         Evidence("due", due, {"run_at": job.run_at}),
         *([Evidence("to be begun", f"until {_in(job.start_by)}", {"start_by": job.start_by})] if job.start_by else []),
         Evidence("bots", _in_words(bots, job.kind_id), bots),
+        *(Evidence("another bot first", *found) for found in others_first(job)),
         Evidence("before it", f"{most}{ahead} due jobs of its kind", {"jobs": ahead, "at_least": bool(most)}),
         _attempts(job, events),
     ]

@@ -10,16 +10,17 @@ By bots: take_turn (`turn`), and as turns with one report (`reports`): claim, st
 hand_back. Of a bot's instances (`processes`): hello, goodbye, attend, see, lost_leases, take_restart. What operators
 want of these (`orders`): restart, pause_instance, resume_instance. By operators and the sweep (`moves`): release,
 cancel, retry, accept, prioritise, drop, expire, give_up, flag; and by producers: replace. Of bots (`holders`): regrade,
-quarantine, mark_down. Of the sweep: check_leases, schedule_checks (`leases`). What deletes (`retention`): prune,
-prune_instances, and delete by operators.
+mark_down. Of suspicion (`quarantines`): quarantine, clear_quarantine, judged. Of the sweep: check_leases,
+schedule_checks (`leases`). What deletes (`retention`): prune, prune_instances, and delete by operators.
 """
 
-from jobs.lifecycle.holders import Health, holding, lock_bots, mark_down, quarantine, regrade, regrade_locked
+from jobs.lifecycle.holders import Health, holding, lock_bots, mark_down, regrade, regrade_locked
 from jobs.lifecycle.late import refusals
 from jobs.lifecycle.leases import LeaseCheck, check_leases, schedule_checks
 from jobs.lifecycle.moves import accept, cancel, drop, expire, flag, give_up, prioritise, release, replace, retry
 from jobs.lifecycle.orders import orders, pause_instance, restart, resume_instance
 from jobs.lifecycle.processes import attend, goodbye, hello, lost_leases, see, take_restart
+from jobs.lifecycle.quarantines import clear_quarantine, judged, quarantine
 from jobs.lifecycle.reports import claim, complete, fail, hand_back, heartbeat, release_content, start
 from jobs.lifecycle.retention import delete, prune, prune_instances
 from jobs.lifecycle.turn import TurnRequest, TurnRow, take_turn, take_turn_on_loop, turn_request
@@ -27,10 +28,10 @@ from jobs.lifecycle.values import SWEEP, By, Change, Claimed, ClaimRequest, Outc
 
 __all__ = [
     "SWEEP", "By", "Change", "ClaimRequest", "Claimed", "Health", "LeaseCheck", "Outcome", "Refusal", "Renewed",
-    "Report", "TurnRequest", "TurnRow", "accept", "attend", "cancel", "check_leases", "claim", "complete", "delete",
-    "drop", "expire", "fail", "flag", "give_up", "goodbye", "hand_back", "heartbeat", "hello", "holding",
-    "lock_bots", "lost_leases", "mark_down", "orders", "pause_instance", "prioritise", "prune", "prune_instances",
-    "quarantine", "refusals", "regrade", "regrade_locked", "release", "release_content", "replace", "restart",
-    "resume_instance", "retry", "schedule_checks", "see", "start", "take_restart", "take_turn", "take_turn_on_loop",
-    "turn_request",
+    "Report", "TurnRequest", "TurnRow", "accept", "attend", "cancel", "check_leases", "claim", "clear_quarantine",
+    "complete", "delete", "drop", "expire", "fail", "flag", "give_up", "goodbye", "hand_back", "heartbeat", "hello",
+    "holding", "judged", "lock_bots", "lost_leases", "mark_down", "orders", "pause_instance", "prioritise", "prune",
+    "prune_instances", "quarantine", "refusals", "regrade", "regrade_locked", "release", "release_content",
+    "replace", "restart", "resume_instance", "retry", "schedule_checks", "see", "start", "take_restart",
+    "take_turn", "take_turn_on_loop", "turn_request",
 ]  # fmt: skip

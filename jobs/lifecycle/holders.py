@@ -1,6 +1,6 @@
 """Update the status (busy or idle) and health of bots from their leases."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
@@ -13,13 +13,6 @@ from jobs.lifecycle.statements import run
 from jobs.models import Job
 from jobs.time_limits import past_a_limit
 from jobsite.lib.planner import any_of, fenced
-
-
-def quarantine(reasons: Mapping[int, str]) -> None:
-    """Quarantine bots (`{bot: reason}`) until an operator clears them. The caller holds their row locks."""
-    rows = [{"id": bot_id, "reason": reason} for bot_id, reason in reasons.items()]
-    if rows:
-        run("quarantine", rows=rows)
 
 
 def mark_down(bots: QuerySet[Bot]) -> None:

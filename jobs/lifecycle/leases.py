@@ -4,10 +4,12 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 
-from django.db.models import F, QuerySet
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models.expressions import Case, When
 from django.db.models.functions import Coalesce, Now
 
 from bots import health
+from bots.instances import Instance
 from jobs import attempts
 from jobs.lifecycle.statements import run
 from jobs.models import Job, JobKind
@@ -31,6 +33,10 @@ class LeaseCheck:
     attempt: int
     #: Whether this is the job's last attempt.
     last: bool
+    #: Whether it was given to an instance in quarantine as a probe: its expiry is not counted.
+    probe: bool
+    #: The identity of the instance that holds it.
+    identity: str
     when_silent: str
     when_overdue: str
     #: How long jobs of its kind take; None when none has succeeded recently.
@@ -47,16 +53,19 @@ def check_leases(jobs: QuerySet[Job]) -> list[LeaseCheck]:
     # Columns and not instances: there may be thousands, with large payloads. Ages and not moments: each moment would
     # be converted to a time zone.
     ages = (Now() - F("claimed_at"), Now() - F("started_at"), Now() - Coalesce("heartbeat_at", "claimed_at"))
+    columns = ("pk", "kind_id", "claimed_by_id", "attempt", "max_attempts", attempts.used())
     own = ("heartbeat_within", "run_within")
-    names = ("pk", "kind_id", "claimed_by_id", "attempt", "max_attempts", attempts.used(), *own, *ages)
-    rows = list(jobs.values_list(*names))
+    rows = list(jobs.values_list(*columns, _probe(), _identity(), *own, *ages))
     kinds = _kinds({row[1] for row in rows})
     return [
         LeaseCheck(
             health.Lease(pk, kind, claimed, running, silent),
-            _limits(kinds[kind][0], heartbeat_within, run_within), bot, attempt, used >= most, *kinds[kind][1:],
+            _limits(kinds[kind][0], heartbeat_within, run_within), bot, attempt, used >= most and not probe, probe,
+            identity, *kinds[kind][1:],
         )
-        for pk, kind, bot, attempt, most, used, heartbeat_within, run_within, claimed, running, silent in rows
+        for (
+            pk, kind, bot, attempt, most, used, probe, identity, heartbeat_within, run_within, claimed, running, silent
+        ) in rows
     ]  # fmt: skip
 
 
@@ -65,6 +74,21 @@ def _limits(of_kind: health.Limits, heartbeat_within: timedelta | None, run_with
     own = {"heartbeat_within": heartbeat_within, "run_within": run_within}
     given = {name: limit for name, limit in own.items() if limit is not None}
     return replace(of_kind, **given) if given else of_kind
+
+
+def _of_instance(column: str) -> Subquery:
+    """A column of the instance that holds a job. Of one without a row: of the nameless one, as in `instance.sql`."""
+    own = Instance.objects.filter(Q(name=OuterRef("instance")) | Q(name=""), bot=OuterRef("claimed_by"))
+    return Subquery(own.order_by("-name").values(column)[:1])
+
+
+def _probe() -> Case:
+    """Whether that instance was in quarantine when it got the job."""
+    return Case(When(claimed_at__gt=_of_instance("quarantined_at"), then=True), default=False)
+
+
+def _identity() -> Coalesce:
+    return Coalesce(_of_instance("identity"), Value(""))
 
 
 def _kinds(names: set[str]) -> dict[str, tuple[health.Limits, str, str, health.Usual | None]]:

@@ -3,13 +3,13 @@ up, flag.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
 from psycopg.errors import UniqueViolation
 
-from jobs import transitions
+from jobs import suspicion, transitions
 from jobs.lifecycle import audit
 from jobs.lifecycle.holders import touch
 from jobs.lifecycle.statements import run
@@ -79,15 +79,24 @@ def drop(*, by: By, most: int) -> int:
 
 
 def expire(
-    job_ids: Iterable[int], *, by: By, reasons: dict[int, str], last: Mapping[int, str] | None = None
+    job_ids: Iterable[int],
+    *,
+    by: By,
+    reasons: dict[int, str],
+    last: Mapping[int, str] | None = None,
+    others_first: Collection[int] = (),
+    probes: Collection[int] = (),
 ) -> list[Change]:
     """Expire leases, the attempts counted: pending at once while attempts are left, else failed.
 
-    `last`: jobs that get no further attempt, whatever is left, each with its error.
+    `last`: jobs that get no further attempt, whatever is left, each with its error. `others_first`: those that another
+    instance gets first. `probes`: those of instances in quarantine; their attempts are not counted.
     """
-    last = last or {}
+    last, first = last or {}, suspicion.OTHERS_FIRST.total_seconds()
     rows = [
         {"id": i, "reason": reasons[i], "error": last.get(i, f"expired: {reasons[i]}"), "retry": i not in last}
+        | ({"others_first": first} if i in others_first else {})
+        | ({"probe": True} if i in probes else {})
         for i in sorted(set(job_ids))
     ]
     return end(Verb.EXPIRE, rows, by, keep_health=True) if rows else []

@@ -74,17 +74,16 @@ def hello(
         Bot.objects.select_for_update(no_key=True).get(pk=bot.pk)
         if holds is not None:
             fields["restart_requested_at"] = _going_on(bot, instance, before)
+        fields |= _taken_over(bot, instance, identity, goes_on=holds is not None)
         _write(bot, instance, fields)
         unknown, kept = _leases(bot, instance, identity, holds)
         see(bot, version=version, always=True)
-    if kept:
-        # Its jobs, under its new name: goodbye releases them by it.
-        ids, attempts = [job for job, _ in kept], [attempt for _, attempt in kept]
-        run("renamed", ids=ids, attempts=attempts, bot=bot.pk, instance=instance)
-    if not unknown:
-        return []
     with outcomes.after_commit("This call was carried out in part. Call hello again, as it is."):
-        return end(Verb.RELEASE, unknown, By.bot(bot))
+        if kept:
+            # Its jobs, under its new name: goodbye releases them by it.
+            ids, attempts = [job for job, _ in kept], [attempt for _, attempt in kept]
+            run("renamed", ids=ids, attempts=attempts, bot=bot.pk, instance=instance)
+        return end(Verb.RELEASE, unknown, By.bot(bot)) if unknown else []
 
 
 def _going_on(bot: Bot, instance: str, before: str) -> datetime | None:
@@ -105,6 +104,19 @@ def _write(bot: Bot, name: str, fields: dict[str, Any]) -> None:
     if not fields["identity"]:
         Bot.objects.filter(pk=bot.pk).update(instance=name)
     instances_changed(bot)
+
+
+def _taken_over(bot: Bot, name: str, identity: str, *, goes_on: bool) -> dict[str, Any]:
+    """The quarantine that an instance takes over from the last one of its identity. One that starts is probed at once.
+
+    Its bot is locked.
+    """
+    fields = ("quarantined_at", "quarantine_reason", "probe_at", "probe_level")
+    of_identity = bot.instances.filter(identity=identity).exclude(name=name).order_by("-started_at", "-pk")
+    last: dict[str, Any] | None = of_identity.values(*fields).first()
+    if last is None or last["quarantined_at"] is None:
+        return {}
+    return last if goes_on else last | {"probe_at": Now()}
 
 
 def instances_changed(*bots: Bot) -> None:

@@ -48,7 +48,7 @@ def hand_back(reports: Sequence[Report], *, by: By, reason: str = "") -> Outcome
 
 
 def release_content(reason: str, run_in: float | None) -> dict[str, Any]:
-    """What the turn has of a lease that a bot gives back, beside its job and attempt."""
+    """What the turn has of a lease that a bot hands back, beside its job and attempt."""
     if run_in is None:
         return {"reason": reason or "handed back by the bot"}
     return {"reason": reason or "deferred by the bot", "run_in": run_in, "most": settings.MAX_DEFERRALS}

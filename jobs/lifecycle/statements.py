@@ -1,12 +1,19 @@
 """The lifecycle's SQL statements and database functions, one named file each in `sql/`."""
 
+from datetime import timedelta
 from pathlib import Path
 
-from jobs import attempts, backoff, uniqueness
+from jobs import attempts, backoff, suspicion, uniqueness
 from jobsite.lib.sql import Statements
 
 #: Inside a function the parameter of `deadline.sql` is one of the function's own, and no event is an operator's.
 IN_FUNCTIONS = {"run_within": "run_within_default", "audit_column": "", "audit_value": ""}
+
+
+def _interval(time: timedelta) -> str:
+    return f"interval '{time.total_seconds():g} s'"
+
+
 SQL = Statements(
     Path(__file__).parent / "sql",
     IN_FUNCTIONS,
@@ -15,6 +22,9 @@ SQL = Statements(
     epoch=str(attempts.EPOCH),
     holds_key=uniqueness.HOLDS_KEY_SQL,
     takes_key=uniqueness.TAKES_KEY_SQL,
+    first_probe=_interval(suspicion.FIRST_PROBE),
+    longest_probe=_interval(suspicion.LONGEST_PROBE),
+    probe_doublings=str(suspicion.MAX_DOUBLINGS),
     audit_column=", audit_id",
     audit_value=", %(audit)s::bigint",
 )

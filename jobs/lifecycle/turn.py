@@ -128,7 +128,10 @@ def take_turn(request: TurnRequest) -> TurnRow:
     Unauthorized for an unknown token, InstanceReplaced when it claims and a newer instance has come in its place, or
     its own has ended: then nothing was done. Unavailable when a row that it needs stays locked.
     """
-    return _concluded(request, _send(request))
+    row = _concluded(request, _send(request))
+    if due := _due_again(row):
+        notifications.announce(due)
+    return row
 
 
 async def take_turn_on_loop(request: TurnRequest, threads: Threads) -> TurnRow:
@@ -138,8 +141,12 @@ async def take_turn_on_loop(request: TurnRequest, threads: Threads) -> TurnRow:
     else:
         row = await threads.run_in_context(_send_by_itself, request)
     if row is None or row.outcome in SENT_AGAIN:
-        return await threads.run_in_context(_concluded, request, row)
-    return _concluded(request, row)
+        row = await threads.run_in_context(_concluded, request, row)
+    else:
+        row = _concluded(request, row)
+    if due := _due_again(row):
+        await threads.run_in_context(notifications.announce, due)
+    return row
 
 
 def _concluded(request: TurnRequest, row: TurnRow | None) -> TurnRow:
@@ -156,9 +163,14 @@ def _concluded(request: TurnRequest, row: TurnRow | None) -> TurnRow:
         raise replaced(row.name, row.instance, mine, paused=row.paused, restart=row.restart)
     if row.changes or row.refused:
         log_turn(row.bot, row.name, row.changes, row.refused)
-    if row.changes:
-        notifications.announce(Counter(change["kind"] for change in json.loads(row.changes) if change.get("due")))
     return row
+
+
+def _due_again(row: TurnRow) -> Counter[str]:
+    """How many jobs of each kind the turn has made pending that can be claimed at once."""
+    if not row.changes:
+        return Counter()
+    return Counter(change["kind"] for change in json.loads(row.changes) if change.get("due"))
 
 
 def replaced(name: str, newer: str, mine: str, **orders: bool) -> InstanceReplaced:

@@ -7,6 +7,7 @@ from django.db.models import Count, Q, QuerySet, Value
 from django.db.models.expressions import Case, When
 
 from bots.health import Grade
+from bots.instances import in_quarantine
 from bots.models import Bot
 from bots.states import BotStatus, HealthStatus
 from jobs import lifecycle
@@ -49,9 +50,9 @@ def needs_now() -> Needs:
     worst = Job.objects.stuck().order_by("heartbeat_at").values("pk")[: MAX_SHOWN + 1]
     checks = lifecycle.check_leases(Job.objects.filter(pk__in=worst))
     # One query for the bots of these jobs and for those that are not healthy or in quarantine.
-    attention = ~Q(health_status=HealthStatus.NORMAL) | Q(quarantined_at__isnull=False)
+    attention = ~Q(health_status=HealthStatus.NORMAL) | Q(in_quarantine())
     rows = Bot.objects.filter(attention | Q(pk__in=[check.bot_id for check in checks])).order_by("name")
-    bots = {bot.pk: bot for bot in rows[: MAX_SHOWN * 3]}
+    bots = {bot.pk: bot for bot in rows.with_quarantines()[: MAX_SHOWN * 3]}
     jobs = [
         StuckJob(check.lease.job_id, check.lease.kind, bots[check.bot_id], check.grade)
         for check in checks
@@ -62,7 +63,7 @@ def needs_now() -> Needs:
     others = [
         bot
         for bot in bots.values()
-        if bot.pk not in named and (bot.quarantined_at or bot.health_status != HealthStatus.NORMAL)
+        if bot.pk not in named and (bot.quarantines or bot.health_status != HealthStatus.NORMAL)
     ]
     return Needs(jobs[:MAX_SHOWN], others[:MAX_SHOWN], len(jobs) > MAX_SHOWN or len(others) > MAX_SHOWN)
 
@@ -71,7 +72,7 @@ def ranked(bots: QuerySet[Bot]) -> QuerySet[Any]:
     """Annotate `rank`, the bot's most important state with a digit in front, the worst first."""
     word = Case(
         When(health_status=HealthStatus.UNHEALTHY, then=Value("1unhealthy")),
-        When(quarantined_at__isnull=False, then=Value("2quarantined")),
+        When(in_quarantine(), then=Value("2quarantined")),
         When(health_status=HealthStatus.POTENTIALLY_STUCK, then=Value("3potentially_stuck")),
         When(status=BotStatus.DOWN, then=Value("4down")),
         When(paused=True, then=Value("5paused")),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from django.db import connection
-from django.db.models import BooleanField, Q
+from django.db.models import BooleanField, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
 from jobs.models import Job, JobQuerySet
@@ -87,14 +87,22 @@ def _first(selection: Selection, limit: int, *, newest: bool = True) -> list[tup
         return list(_plain(selection).order_by(order).values_list("id", "kind_id")[:limit])
     resting = [status for status in selection.statuses if status in AT_REST]
     held = [status for status in selection.statuses if status in HELD]
-    rows: list[tuple[int, str]] = []
+    parts: list[str] = []
+    params: dict[str, Any] = {}
     if resting:
-        rows += _resting(selection, resting, limit, newest)
+        text, params = _resting(selection, resting, limit, newest)
+        parts.append(text)
     if held:
         jobs = _plain(selection).filter(status__in=held, claimed_by__isnull=False)
         jobs = jobs.filter(kind__in=selection.kinds) if selection.kinds else jobs
-        rows += jobs.order_by(order).values_list("id", "kind_id")[:limit]
-    return sorted(rows, reverse=newest)[:limit]
+        parts.append(_text(jobs.order_by(order).values_list("id", "kind_id")[:limit]))
+    if not parts:
+        return []
+    # One statement, which sees each job in one status: between two of them it could be claimed, and be in neither.
+    text = parts[0] if len(parts) == 1 else " UNION ALL ".join(f"({part})" for part in parts)
+    with connection.cursor() as cursor:
+        cursor.execute(text, params)
+        return sorted(cursor.fetchall(), reverse=newest)[:limit]
 
 
 def _plain(selection: Selection) -> JobQuerySet:
@@ -103,11 +111,15 @@ def _plain(selection: Selection) -> JobQuerySet:
     return selection.jobs.filter(**bounds)
 
 
-def _resting(selection: Selection, statuses: list[str], limit: int, newest: bool) -> list[tuple[int, str]]:
-    jobs = selection.jobs.filter(_IN_STRETCH).order_by("-id" if newest else "id").values_list("id", "kind_id")[:limit]
-    # The ORM writes the conditions on a job, with their values; the statement around them has parameters of its own.
+def _text(jobs: QuerySet[Any]) -> str:
+    """The query with its values in it, as a part of a statement that has parameters of its own."""
     operations: Any = connection.ops
-    condition = operations.compose_sql(*jobs.query.sql_with_params()).replace("%", "%%")
+    text: str = operations.compose_sql(*jobs.query.sql_with_params())
+    return text.replace("%", "%%")
+
+
+def _resting(selection: Selection, statuses: list[str], limit: int, newest: bool) -> tuple[str, dict[str, Any]]:
+    jobs = selection.jobs.filter(_IN_STRETCH).order_by("-id" if newest else "id").values_list("id", "kind_id")[:limit]
     text = SQL.text(
         "by_kind",
         jobs="{jobs}",
@@ -118,6 +130,4 @@ def _resting(selection: Selection, statuses: list[str], limit: int, newest: bool
         "after": selection.after, "before": selection.before, "newest": newest, "statuses": statuses, "most": limit,
         "kinds": list(selection.kinds), "width": max(limit, WIDTH),
     }  # fmt: skip
-    with connection.cursor() as cursor:
-        cursor.execute(text.replace("{jobs}", condition), params)
-        return list(cursor.fetchall())
+    return text.replace("{jobs}", _text(jobs)), params

@@ -1,13 +1,16 @@
 """Count the bots that can take jobs of a kind, and the jobs ahead in the queue."""
 
+from collections import Counter
 from collections.abc import Collection
+from typing import Any
 
 from django.conf import settings
+from django.contrib.postgres.aggregates import JSONBAgg
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Sum, Value
 from django.db.models.expressions import Case, When
 from django.db.models.functions import Coalesce, Now
 
-from bots.instances import Instance
+from bots.instances import Instance, in_quarantine, paused_now
 from bots.models import Bot
 from bots.states import BotStatus
 from jobs.models import Job, JobKind
@@ -19,46 +22,66 @@ MAX_AHEAD = 1000
 
 
 def takers(kind: str) -> dict[str, int]:
-    """Count bots that take this kind (`all`), those that can take a job now (`ready`, `idle`), and reasons why not.
+    """Count bots that take this kind (`all`), those that can take a job now (`ready`, `idle`), and reasons why not."""
+    return takers_of([kind])[kind]
 
-    A bot that may take it cannot if none of its instances asked for it at its last claim.
+
+def takers_of(kinds: Collection[str]) -> dict[str, dict[str, int]]:
+    """Count the same for each of these kinds, in one query.
+
+    A bot that may take a kind cannot if none of its instances asked for it at its last claim.
+    """
+    counts: dict[str, Counter[str]] = {kind: Counter() for kind in kinds}
+    for takes, first, asked, then, n in _groups(kinds):
+        for kind in kinds if not takes else counts.keys() & takes:
+            asks = asked is None or any(some is None or kind in some for some in asked)
+            counts[kind][first or (then if asks else "asking_for_other_kinds")] += n
+    return {
+        kind: {
+            "all": found.total(), "ready": found["idle"] + found["busy"], "idle": found["idle"],
+            **{name: found[name] for name in CANNOT},
+        }
+        for kind, found in counts.items()
+    }  # fmt: skip
+
+
+def _groups(kinds: Collection[str]) -> QuerySet[Bot, tuple[Any, ...]]:
+    """Bots that may take one of these kinds, in groups that are alike, with the number of each.
+
+    Columns: kinds; why it cannot take a job whatever it asks for; what each instance asks for; how it stands otherwise.
     """
     held = Job.objects.filter(claimed_by=OuterRef("pk")).order_by().values("claimed_by").annotate(n=Count("pk"))
     full = Q(capacity__isnull=False, held__gte=F("capacity"))
     # Of bots all of whose processes say how many slots they have.
     seen = _seen().order_by().values("bot")
-    slots = seen.annotate(n=Sum(F("slots") - F("slots_lost"))).exclude(bot__in=_seen().filter(slots=None).values("bot"))
-    busy = Q(slots__isnull=False, slots__lte=Coalesce(F("held"), 0))
-    stands = Case(
-        When(quarantined_at__isnull=False, then=Value("quarantined")),
-        When(paused=True, then=Value("paused")),
+    slots = seen.annotate(n=Sum(F("slots") - F("slots_lost")), known=Count("slots")).filter(known=Count("pk"))
+    first = Case(
+        When(_in_quarantine(), then=Value("quarantined")),
+        When(paused_now(), then=Value("paused")),
         When(status=BotStatus.DOWN, then=Value("down")),
-        When(_asks_for_others(kind), then=Value("asking_for_other_kinds")),
-        When(busy, then=Value("without_a_free_slot")),
+        default=Value(""),
+    )
+    then = Case(
+        When(slots__isnull=False, slots__lte=Coalesce(F("held"), 0), then=Value("without_a_free_slot")),
         When(full, then=Value("at_capacity")),
         When(status=BotStatus.IDLE, then=Value("idle")),
         default=Value("busy"),
     )
-    takes = Bot.objects.filter(Q(kinds=[]) | Q(kinds__contains=[kind]))
-    takes = takes.annotate(held=Subquery(held.values("n")), slots=Subquery(slots.values("n")))
-    counted = takes.annotate(stands=stands).order_by().values_list("stands")
-    counts = dict(counted.annotate(n=Count("pk")))
-    idle = counts.get("idle", 0)
-    ready = idle + counts.get("busy", 0)
-    cannot = {name: counts.get(name, 0) for name in CANNOT}
-    return {"all": sum(counts.values()), "ready": ready, "idle": idle, **cannot}
+    # NULL: no instance of it is seen, and it goes by what it may take.
+    asked = seen.annotate(asked=JSONBAgg("asked_kinds")).values("asked")
+    takes = Bot.objects.filter(Q(kinds=[]) | Q(kinds__overlap=list(kinds)))
+    takes = takes.annotate(held=Subquery(held.values("n")), slots=Subquery(slots.values("n")), asked=Subquery(asked))
+    return takes.order_by().values_list("kinds", first, "asked", then).annotate(n=Count("pk"))
+
+
+def _in_quarantine() -> Q:
+    """Bots of which an instance is in quarantine, and none that is seen is not."""
+    return Q(in_quarantine()) & ~Q(Exists(_seen().filter(quarantined_at=None)))
 
 
 def _seen() -> QuerySet[Instance]:
     """The instances of a bot that have called lately."""
     return Instance.objects.seen(settings.BOT_DOWN_AFTER).filter(bot=OuterRef("pk"))
-
-
-def _asks_for_others(kind: str) -> Q:
-    """Bots of which no instance asks for this kind. One whose instances are not seen goes by what it may take."""
-    of_bot = _seen()
-    asks = of_bot.filter(Q(asked_kinds=None) | Q(asked_kinds__contains=[kind]))
-    return ~Q(Exists(asks)) & Q(Exists(of_bot))
 
 
 def warnings(bot: Bot, asked: Collection[str] | None) -> list[str]:

@@ -11,7 +11,7 @@ MODES = {
 class Migration(migrations.Migration):
     """A job says how long it keeps its key; until now that is always. A new job may replace one."""
 
-    dependencies = [("jobs", "0031_instances")]
+    dependencies = [("jobs", "0033_suspicion_indexes")]
 
     operations = [
         migrations.AddField(

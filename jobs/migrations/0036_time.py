@@ -11,8 +11,7 @@ from django.db.models import Q
 SQL = Path(__file__).parent / "sql"
 FUNCTIONS = (SQL / "0036_time.sql").read_text(encoding="utf-8")
 BEFORE = "".join(
-    (SQL / name).read_text(encoding="utf-8")
-    for name in ("0022_epochs.sql", "0027_notify_after_commit.sql", "0031_instances.sql")
+    (SQL / name).read_text(encoding="utf-8") for name in ("0019_one_turn.sql", "0022_epochs.sql", "0032_suspicion.sql")
 )
 
 VERBS = [

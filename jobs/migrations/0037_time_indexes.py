@@ -6,7 +6,7 @@ from django.db.models.functions import Coalesce
 
 HANDED_OUT_UNTIL = Coalesce("start_by", RawSQL("'infinity'::timestamptz", ()), output_field=models.DateTimeField())
 UNTIL = "COALESCE(start_by, 'infinity'::timestamptz)"
-ENDING = ("release", "expire", "fail", "cancel", "defer")
+ENDING = ("release", "expire", "fail", "cancel", "defer", "drop")
 #: Each index that is built again: its model, what it was and is in PostgreSQL, and what it is for Django.
 INDEXES = (
     (

@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from itertools import islice
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
@@ -67,7 +68,9 @@ class TimingIn(Input):
     time_zone: Annotated[str, AfterValidator(_zone)] = Field(
         "UTC", max_length=64, description="Of `cron`, by its IANA name.", examples=["Europe/Berlin"]
     )
-    starts_at: Moment | None = Field(None, description="No occurrence before this moment.")
+    starts_at: Moment | None = Field(
+        None, description="No occurrence before this moment.", examples=["2030-01-07T00:00:00Z"]
+    )
     ends_at: Moment | None = Field(None, description="No occurrence after this moment.")
 
     @model_validator(mode="after")
@@ -124,8 +127,7 @@ def preview(given: TimingIn) -> dict[str, Any]:
     """What a rule means in words, and its next occurrences."""
     now = database_now()
     timing = timing_of(given, now)
-    after = timing.after(now)
-    return {"occurrences": [at for at, _ in zip(after, range(PREVIEWED), strict=False)], "words": timing.words()}
+    return {"occurrences": list(islice(timing.after(now), PREVIEWED)), "words": timing.words()}
 
 
 def timing_of(given: TimingIn, now: Any) -> Timing:

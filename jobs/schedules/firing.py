@@ -1,4 +1,4 @@
-"""Fire schedules: one at a time, in short transactions, each with the job, its occurrence and the next moment.
+"""Fire schedules: in short transactions, each with the jobs, their occurrences and the next moments.
 
 Any number of processes may do this at once: a schedule that one of them has locked is left out by the others. Nothing
 is remembered between two moments, and the time is the database's alone (docs/decisions/0023-schedules.md).
@@ -6,21 +6,21 @@ is remembered between two moments, and the time is the database's alone (docs/de
 
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from time import monotonic
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from django.db import OperationalError, transaction
-from django.db.models import QuerySet
+from django.db.models import DateTimeField, Func, QuerySet
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
 
 from jobs.enqueue.insert import enqueue_within
 from jobs.enqueue.new_job import NewJob
-from jobs.enqueue.scheduled import enqueue_scheduled
+from jobs.enqueue.scheduled import DueMoment, enqueue_scheduled
 from jobs.errors import TooManyPending
 from jobs.models import Schedule, ScheduleOccurrence
 from jobs.schedules import ledger
@@ -37,6 +37,8 @@ log = structlog.stdlib.get_logger("jobsite.jobs")
 PAUSE_AFTER_FAULT, PAUSE_AFTER_LOCK = 60.0, 5.0
 #: Schedules that are read at once.
 BATCH = 100
+#: The time when a row is read, which for one that was changed while its lock was waited for is after the wait.
+CLOCK = Func(function="clock_timestamp", output_field=DateTimeField())
 #: What a schedule is after its pause.
 RESUMED: dict[str, Any] = {"paused": False, "paused_until": None, "pause_reason": ""}
 
@@ -58,31 +60,54 @@ class Firing:
 
     def _round(self) -> bool:
         """Fire each schedule that is due once. Returns whether any has more to do than one transaction may take."""
-        tried, passed, more = set[int](), set[int](), False
+        passed, kinds, more = set[int](), set[str](), False
         while batch := _due(self._without_faulty(Schedule.objects.exclude(pk__in=passed))):
-            made, settled = Counter[str](), set[str]()
-            for schedule in batch:
-                if self._is_left_out(schedule):
+            special, others = self._fire_simple(batch)
+            passed |= others
+            new = {schedule.kind for schedule in special} - kinds
+            for schedule in special:
+                # Where the kind is new the first creates it, and the others are simple in the next batch.
+                if self._is_left_out(schedule) or (schedule.kind in kinds and schedule.kind in new):
                     continue
-                if schedule.pk not in tried and (simple := self._guarded(schedule, partial(_simple, schedule))):
-                    tried.add(schedule.pk)
-                    fired = self._fire(schedule, simple.next_at)
-                    made[schedule.kind] += bool(fired)
-                    if fired is not False or schedule.kind in settled:
-                        continue
-                # Of a kind that is new the first creates it, and the others are simple.
-                settled.add(schedule.kind)
+                kinds.add(schedule.kind)
                 complete = self._settle(Schedule.objects.due().filter(pk=schedule.pk), schedule)
                 if not complete:
                     passed.add(schedule.pk)
                     more = more or complete is False
-            notifications.announce(made)
         return more
 
-    def _fire(self, schedule: Schedule, next_at: datetime | None) -> bool | None:
-        """Fire a schedule in one statement. Returns whether that was possible; None: there was a fault."""
-        version = _annotated(schedule, "version")
-        return self._guarded(schedule, partial(enqueue_scheduled, schedule.pk, version, schedule.kind, next_at))
+    def _fire_simple(self, batch: Sequence[Schedule]) -> tuple[list[Schedule], set[int]]:
+        """Fire those of a batch that have nothing special, in one statement.
+
+        Returns those that have, and the ids of those that somebody has locked, or changed since they were read.
+        """
+        simple = {one: moment for one in batch if (moment := self._guarded(one, partial(_simple, one)))}
+        together = {one: moment for one, moment in simple.items() if not one.key}
+        # One with a key may wait for another producer with the same key, and nothing should wait with it.
+        alone = [{one: moment} for one, moment in simple.items() if one.key]
+        fired: dict[int, bool] = {}
+        for some in (together, *alone):
+            fired |= self._fire(some)
+            notifications.announce(Counter(one.kind for one in some if fired.get(one.pk)))
+        special = [one for one in batch if one not in simple or fired.get(one.pk) is False]
+        return special, {one.pk for one in simple if one.pk not in fired}
+
+    def _fire(self, simple: Mapping[Schedule, DueMoment]) -> dict[int, bool]:
+        """Fire these in one statement, and after a fault each in one of its own. Returns which were that simple."""
+        if len(simple) == 1:
+            ((schedule, moment),) = simple.items()
+            if self._is_left_out(schedule):
+                return {}
+            return self._guarded(schedule, partial(enqueue_scheduled, [moment])) or {}
+        try:
+            return enqueue_scheduled([*simple.values()]) if simple else {}
+        except Exception as error:
+            _check_nothing_done(error)
+            log.warning(f"{len(simple)} schedules could not be fired at once, trying one by one: {error}")
+        fired: dict[int, bool] = {}
+        for schedule, moment in simple.items():
+            fired |= self._fire({schedule: moment})
+        return fired
 
     def _settle(self, schedules: QuerySet[Schedule], schedule: Schedule) -> bool | None:
         """Decide what is due of a schedule. Returns whether that was all; None: it is locked, or had a fault."""
@@ -99,8 +124,7 @@ class Firing:
         try:
             return act()
         except Exception as error:
-            if isinstance(error, outcomes.ERRORS) and not outcomes.nothing_done(error):
-                raise
+            _check_nothing_done(error)
             log.exception(f"schedule {schedule.name} could not be fired", schedule=schedule.name)
             if isinstance(error, OperationalError):
                 self._kinds[schedule.kind] = monotonic() + PAUSE_AFTER_LOCK
@@ -130,18 +154,21 @@ def _due(schedules: QuerySet[Schedule]) -> list[Schedule]:
     return rows
 
 
-class Simple(NamedTuple):
-    """What there is to know of a schedule that has one moment that is due, on time, and may get a job at once."""
+def _check_nothing_done(error: Exception) -> None:
+    """Raise an error of the database after which nobody knows what was done."""
+    if isinstance(error, outcomes.ERRORS) and not outcomes.nothing_done(error):
+        raise error
 
-    next_at: datetime | None
 
-
-def _simple(schedule: Schedule) -> Simple | None:
+def _simple(schedule: Schedule) -> DueMoment | None:
+    """The moment of a schedule that has only one that is due, on time, and may get a job at once."""
     due, now = schedule.next_at, _annotated(schedule, "locked_at")
     if schedule.paused or schedule.overlap == Overlap.QUEUE or due is None or not now - ON_TIME <= due <= now:
         return None
     following = schedule.timing.next_after(due)
-    return Simple(following) if following is None or following > now else None
+    if following is not None and following <= now:
+        return None
+    return DueMoment(schedule.pk, _annotated(schedule, "version"), schedule.kind, following)
 
 
 def _annotated(schedule: Schedule, annotation: str) -> Any:
@@ -149,8 +176,12 @@ def _annotated(schedule: Schedule, annotation: str) -> Any:
 
 
 def locked(schedules: QuerySet[Schedule], *, skip_locked: bool = False) -> Schedule | None:
-    """Lock the first of these until the end of the transaction. Its `locked_at` is the database's time."""
-    return schedules.annotate(locked_at=Now()).select_for_update(no_key=True, skip_locked=skip_locked).first()
+    """Lock the first of these until the end of the transaction. Its `locked_at` is the database's time.
+
+    If somebody changed it while this waited for the lock, that is when the wait was over: what was due until then has
+    its fate.
+    """
+    return schedules.annotate(locked_at=CLOCK).select_for_update(no_key=True, skip_locked=skip_locked).first()
 
 
 def settle(schedule: Schedule) -> None:
@@ -227,10 +258,11 @@ def _with_jobs(schedule: Schedule, steps: Sequence[Step]) -> list[ScheduleOccurr
     free = len(steps) if schedule.overlap == Overlap.ALLOW or schedule.key else 1
     now, later = (steps[:0], steps) if blocking else (steps[:free], steps[free:])
     rows = make_jobs(schedule, [s.due.first for s in now], [s.fate for s in now]) if now else []
-    if later:
-        blocking = blocking or rows[-1].job_id
-        rows += _held_up(schedule, [step.due.first for step in later], blocking)
-    return rows
+    moments = [step.due.first for step in later]
+    if rows and rows[-1].fate == Fate.MISSED:
+        # It was refused, and so are those after it.
+        return rows + [ledger.row(schedule, at, Fate.MISSED, rows[-1].reason) for at in moments]
+    return rows + (_held_up(schedule, moments, blocking or rows[-1].job_id) if moments else [])
 
 
 def _held_up(schedule: Schedule, moments: Sequence[datetime], job: int | None) -> list[ScheduleOccurrence]:

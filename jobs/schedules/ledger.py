@@ -71,6 +71,11 @@ def _folds(last: ScheduleOccurrence, one: ScheduleOccurrence) -> bool:
     return one.fate in FOLDED and (last.fate, last.reason, last.job_id) == (one.fate, one.reason, one.job_id)
 
 
+def run_in_words(row: ScheduleOccurrence) -> str:
+    """What became of a schedule that was run by hand."""
+    return f"Job {row.job_id} was made." if row.fate == Fate.ENQUEUED else f"No job was made: {row.reason}"
+
+
 def missed() -> QuerySet[Schedule]:
     """Schedules whose newest occurrence that was not skipped was missed."""
     rows = ScheduleOccurrence.objects.filter(schedule=OuterRef("pk")).exclude(fate=Fate.SKIPPED).order_by("-due_at")

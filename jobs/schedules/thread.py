@@ -11,10 +11,10 @@ from jobsite.lib import outcomes
 
 log = structlog.stdlib.get_logger("jobsite.jobs")
 
-#: Seconds until the next look at the schedules, at most: a new one may be the first.
-LOOK_EVERY = 1.0
+#: Seconds until the schedules are read again, at most: a new one may be the first.
+CHECK_EVERY = 1.0
 #: The same while one is due that another process has locked.
-LOOK_AGAIN = 0.25
+CHECK_AGAIN = 0.25
 
 
 def fire_for_ever() -> None:
@@ -26,7 +26,7 @@ def fire_until_closed() -> None:
     """Fire schedules when they are due, until no more calls are admitted."""
     firing, pause, away = Firing(), threading.Event(), False
     while not waiting.waiters.closed:
-        seconds = LOOK_EVERY
+        seconds = CHECK_EVERY
         try:
             seconds = _fire_if_due(firing)
             away = False
@@ -47,5 +47,5 @@ def _fire_if_due(firing: Firing) -> float:
     if row["waits"] or (row["ahead"] is not None and row["ahead"] <= 0):
         firing.fire_due()
         (row,) = run("ahead")
-    ahead = LOOK_EVERY if row["ahead"] is None else float(row["ahead"])
-    return min(LOOK_EVERY, ahead if ahead > 0 else LOOK_AGAIN)
+    ahead = CHECK_EVERY if row["ahead"] is None else float(row["ahead"])
+    return min(CHECK_EVERY, ahead if ahead > 0 else CHECK_AGAIN)

@@ -4,12 +4,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import accumulate
 
-from django.db.models import Count, Q
+from django.conf import settings
+from django.db.models import Count, Exists, OuterRef, Q, Sum
+from django.db.models.functions import Coalesce
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from bots.instances import Instance, in_quarantine
 from bots.models import Bot
 from bots.states import BotStatus, HealthStatus
-from jobs.models import JobKind, JobRollup, SweepRun
+from jobs.models import Job, JobKind, JobRollup, SweepRun
 from jobs.states import FINISHED, UNFINISHED, Actor
 from jobs.stats import counts, rollup
 from jobs.stats.counts import OTHER
@@ -56,6 +59,7 @@ def collect() -> Iterator[Metric]:
         "jobsite_counted_until_timestamp_seconds", "Until when the counters have counted.", rollup.added_until()
     )
     yield from _bots()
+    yield _slots()
     yield from _sweep()
 
 
@@ -90,7 +94,7 @@ def _bots() -> Iterator[Metric]:
         **{f"status_{value}": Count("pk", filter=Q(status=value)) for value in BotStatus.values},
         **{f"health_{value}": Count("pk", filter=Q(health_status=value)) for value in HealthStatus.values},
         paused=Count("pk", filter=Q(paused=True)),
-        quarantined=Count("pk", filter=Q(quarantined_at__isnull=False)),
+        quarantined=Count("pk", filter=Q(in_quarantine())),
     )
     by_status: dict[Labels, float] = {(value,): counted[f"status_{value}"] for value in BotStatus.values}
     yield gauge("jobsite_bots", "Bots by status.", ["status"], by_status)
@@ -98,6 +102,15 @@ def _bots() -> Iterator[Metric]:
     yield gauge("jobsite_bots_health", "Bots by health.", ["health"], by_health)
     yield GaugeMetricFamily("jobsite_bots_paused", "Bots that are paused.", value=counted["paused"])
     yield GaugeMetricFamily("jobsite_bots_quarantined", "Bots in quarantine.", value=counted["quarantined"])
+
+
+def _slots() -> Metric:
+    seen = Instance.objects.seen(settings.BOT_DOWN_AFTER).filter(slots__isnull=False).order_by()
+    found = seen.aggregate(all=Coalesce(Sum("slots"), 0), lost=Coalesce(Sum("slots_lost"), 0))
+    of_job = seen.filter(bot=OuterRef("claimed_by"), name=OuterRef("instance"))
+    found["free"] = max(0, found["all"] - found["lost"] - Job.objects.held().filter(Exists(of_job)).count())
+    by_slot: dict[Labels, float] = {(slot,): found[slot] for slot in ("all", "free", "lost")}
+    return gauge("jobsite_slots", "Slots of bots that give them, those that have called lately.", ["slot"], by_slot)
 
 
 def _sweep() -> Iterator[Metric]:

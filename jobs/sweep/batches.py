@@ -21,7 +21,7 @@ from bots.states import HealthStatus
 from jobs import lifecycle
 from jobs.models import Job, JobQuerySet
 from jobs.states import HELD, JobStatus
-from jobs.sweep import verdicts
+from jobs.sweep import suspects, verdicts
 from jobs.sweep.result import SweepAction, Swept
 from jobsite.lib.planner import any_of, fenced
 
@@ -166,16 +166,22 @@ def _act(swept: Swept, batch: list[lifecycle.LeaseCheck], bots: dict[int, lifecy
             for v in chosen.get(action, [])
         }
     )
-    last = {v.check.lease.job_id: v.error for v in chosen.get("expire", []) if v.hung}
-    expired = lifecycle.expire(ids.get("expire", []), by=lifecycle.SWEEP, reasons=reasons, last=last)
+    expired = _expire(chosen.get("expire", []), reasons)
     lifecycle.give_up(ids.get("fail", []), by=lifecycle.SWEEP, reasons=reasons)
     # The last attempt expired: the job has failed.
     swept.failed += sum(change.status == JobStatus.FAILED for change in expired)
-    _quarantine(swept, {change.bot for change in expired if change.bot is not None})
 
 
-def _quarantine(swept: Swept, bot_ids: set[int]) -> None:
-    """Quarantine bots whose jobs expired too often within the window, until an operator clears them."""
-    reasons = verdicts.flapping(bot_ids)
-    lifecycle.quarantine(reasons)
-    swept.list_actions([SweepAction("quarantine", bot, reason) for bot, reason in reasons.items()])
+def _expire(decisions: list[verdicts.Decision], reasons: dict[int, str]) -> list[lifecycle.Change]:
+    """Expire these leases. Another instance gets such a job first, if there is one that is well."""
+    if not decisions:
+        return []
+    checks = {v.check.lease.job_id: v.check for v in decisions}
+    return lifecycle.expire(
+        checks,
+        by=lifecycle.SWEEP,
+        reasons=reasons,
+        last={v.check.lease.job_id: v.error for v in decisions if v.hung},
+        others_first=suspects.have_others(checks.values()),
+        probes=[job for job, check in checks.items() if check.probe],
+    )

@@ -20,6 +20,8 @@ class SweepAction:
     kind: str | None = None
     #: The job's status afterwards; None when it stays as it is.
     becomes: str | None = None
+    #: The name of the instance that is quarantined, if it has one.
+    instance: str = ""
 
 
 @dataclass

@@ -3,6 +3,8 @@
 import secrets
 from collections.abc import Callable
 
+from jobs.models import Job
+from jobs.sweep import suspects
 from jobs.sweep.batches import Due, due_batches, make_durable, retry_busy, sweep_batches
 from jobs.sweep.duties import follow_up
 from jobs.sweep.fleet import count_bots, sweep_bots
@@ -32,13 +34,13 @@ def _sweep(kind: str | None, dry_run: bool, each_batch: Callable[[Swept], None] 
     began = database_now()
     swept = Swept(began=began)
     busy: list[Due] = []
-    would_expire: dict[int, list[int]] = {}
     if dry_run:
         for batch in due_batches(kind, began):
-            preview_leases(swept, batch, would_expire)
+            preview_leases(swept, batch)
             if each_batch:
                 each_batch(swept)
-        preview_bots(swept, would_expire)
+        preview_bots(swept, kind)
+        swept.dropped = Job.objects.too_late().count() if kind is None else 0
     else:
         for part, left in sweep_batches(due_batches(kind, began)):
             swept.add(part)
@@ -46,6 +48,7 @@ def _sweep(kind: str | None, dry_run: bool, each_batch: Callable[[Swept], None] 
             if each_batch:
                 each_batch(swept)
         retry_busy(swept, busy)
+        suspects.judge(swept, kind)
         sweep_bots(swept, began)
         if swept.checked:
             make_durable()

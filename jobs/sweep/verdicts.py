@@ -4,25 +4,23 @@ Nothing is changed here. `decide` considers one lease; `decide_all` also the his
 batch.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from django.conf import settings
-from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import Exists, F, OuterRef, Q
-from django.db.models.functions import Now
+from django.db.models import Exists, OuterRef, Q, Subquery, Value
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Coalesce
 
-from bots import health
+from bots.instances import Instance
 from bots.models import Bot
 from jobs import attempts
 from jobs.lifecycle import LeaseCheck
 from jobs.models import JobEvent
 from jobs.states import JobStatus, Policy, Verb
 from jobsite.lib.planner import any_of, fenced
-
-#: How many of the jobs that expired under a bot are named in its reason.
-MAX_JOBS_NAMED = 20
 
 #: The beginning of the error of a job that hung its bots.
 HUNG = "hung "
@@ -33,13 +31,25 @@ _ACTIONS: dict[str, Action] = {Policy.RELEASE: "expire", Policy.FAIL: "fail", Po
 
 
 @dataclass(frozen=True)
+class Holder:
+    """Whom a lease is of, whichever process: a bot, and one identity of it."""
+
+    bot: int
+    identity: str
+    name: str = field(default="", compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.identity})" if self.identity else self.name
+
+
+@dataclass(frozen=True)
 class Decision:
     """The action for one due lease, and the reason."""
 
     check: LeaseCheck
     action: Action
     reason: str
-    #: The bots the job has hung, when they are too many for another attempt.
+    #: The bots the job has hung, when they are too many for another attempt, or that was the last.
     hung: tuple[str, ...] = ()
 
     @property
@@ -91,56 +101,43 @@ def decide_all(checks: Collection[LeaseCheck]) -> list[Decision]:
 
 
 def _hung(checks: Collection[LeaseCheck]) -> dict[int, tuple[str, ...]]:
-    """Jobs that have, with this expiry, expired under `HUNG_BOTS` different bots; with the bots' names, in order."""
+    """Jobs that have, with this expiry, expired under `HUNG_BOTS` different bots; with the bots' names, in order.
+
+    With two, where it was the last attempt. What expires as a probe says nothing of the job.
+    """
     most = settings.HUNG_BOTS
+    needed = {check.lease.job_id: min(most, 2) if check.last else most for check in checks if not check.probe}
     # With fewer attempts it cannot have had that many bots, and its history need not be read.
-    checks = [check for check in checks if attempts.number(check.attempt) >= most]
+    checks = [check for check in checks if attempts.number(check.attempt) >= needed.get(check.lease.job_id, math.inf)]
     if not checks or most < 1:
         return {}
-    bots: dict[int, dict[int, str]] = {}
+    earlier: dict[int, dict[Holder, None]] = {}
     if most > 1:
-        for job, bot, name in expiries([check.lease.job_id for check in checks]):
-            bots.setdefault(job, {})[bot] = name
-    hung: dict[int, tuple[dict[int, str], int]] = {}
+        for job, holder in expiries([check.lease.job_id for check in checks]):
+            earlier.setdefault(job, {})[holder] = None
+    hung: dict[int, list[Holder]] = {}
     for check in checks:
-        before = {bot: name for bot, name in bots.get(check.lease.job_id, {}).items() if bot != check.bot_id}
-        if len(before) + 1 >= most:
-            hung[check.lease.job_id] = before, check.bot_id
+        job, last = check.lease.job_id, Holder(check.bot_id, check.identity)
+        before = [holder for holder in earlier.get(job, ()) if holder != last]
+        if len(before) + 1 >= needed[job]:
+            hung[job] = [*before, last]
     if not hung:
         return {}
-    holders = dict(Bot.objects.filter(any_of("pk", {bot for _, bot in hung.values()})).values_list("pk", "name"))
-    return {job: (*before.values(), holders[bot]) for job, (before, bot) in hung.items()}
+    last_ones = {holders[-1].bot for holders in hung.values()}
+    names = dict(Bot.objects.filter(any_of("pk", last_ones)).values_list("pk", "name"))
+    named = {job: [replace(one, name=one.name or names[one.bot]) for one in holders] for job, holders in hung.items()}
+    return {job: tuple(map(str, holders)) for job, holders in named.items()}
 
 
-def expiries(jobs: Collection[int]) -> list[tuple[int, int, str]]:
-    """`(job, bot, its name)` for each expiry of these jobs, oldest first; since the last retry, if any."""
+def expiries(jobs: Collection[int]) -> list[tuple[int, Holder]]:
+    """Job and holder of each expiry of these jobs but for probes, oldest first; since the last retry, if any."""
     retried = JobEvent.objects.filter(job=OuterRef("job"), verb=Verb.RETRY, pk__gt=OuterRef("pk"))
     expired = fenced(Q(verb=Verb.EXPIRE))
     events = JobEvent.objects.filter(any_of("job_id", jobs), expired, ~Exists(retried), bot__isnull=False)
-    return list(events.order_by("pk").values_list("job_id", "bot_id", "bot__name"))
-
-
-def flapping(bots: Collection[int], would_expire: Mapping[int, Sequence[int]] | None = None) -> dict[int, str]:
-    """Those of these bots whose jobs expired too often within the window: `{bot: reason}`.
-
-    Without those in quarantine. Expiries before an operator cleared a bot do not count. `would_expire`: further jobs
-    that would expire under each bot now.
-    """
-    if not bots:
-        return {}
-    most = max(MAX_JOBS_NAMED, settings.QUARANTINE_EXPIRIES)
-    expired = JobEvent.objects.filter(
-        Q(bot__cleared_at=None) | Q(at__gt=F("bot__cleared_at")),
-        # `fenced`, so that the index by bot is used and not the one by time.
-        fenced(Q(verb=Verb.EXPIRE)),
-        bot=OuterRef("pk"),
-        at__gte=Now() - settings.QUARANTINE_WINDOW,
-    ).order_by("-at", "-job_id")
-    rows = Bot.objects.filter(any_of("pk", bots), quarantined_at=None)
-    rows = rows.annotate(expired=ArraySubquery(expired.values("job_id")[: most + 1])).order_by("pk")
-    reasons = {}
-    for bot, before in rows.values_list("pk", "expired"):
-        jobs = [*reversed(before), *(would_expire or {}).get(bot, ())]
-        if len(jobs) >= settings.QUARANTINE_EXPIRIES:
-            reasons[bot] = health.flapping(jobs[-most:], settings.QUARANTINE_WINDOW, others=len(jobs) > most)
-    return reasons
+    own = Instance.objects.filter(bot=OuterRef("bot"), name=KeyTextTransform("instance", OuterRef("detail")))
+    identity = Coalesce(Subquery(own.values("identity")), Value(""))
+    rows = events.exclude(detail__has_key="probe").annotate(identity=identity)
+    return [
+        (job, Holder(bot, identity, name))
+        for job, bot, identity, name in rows.order_by("pk").values_list("job_id", "bot_id", "identity", "bot__name")
+    ]

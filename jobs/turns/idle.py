@@ -5,8 +5,7 @@ import time
 
 from django.db import connection
 
-from bots.models import Bot
-from bots.states import BotStatus
+from jobs.models import Job
 from jobs.turns.waiting import release_connection, waiters
 
 #: The longest that a call waits, in seconds, and the pause between two looks.
@@ -18,13 +17,14 @@ _places = threading.BoundedSemaphore(MAX_AT_ONCE)
 
 
 def wait(bot: int) -> None:
-    """Wait until this bot is not busy, for `LONGEST` seconds at most."""
+    """Wait until this bot holds no job, for `LONGEST` seconds at most."""
     if connection.in_atomic_block or not _places.acquire(blocking=False):
         return
     try:
         until = time.monotonic() + LONGEST
         while not waiters.closed and time.monotonic() < until:
-            if not Bot.objects.filter(pk=bot, status=BotStatus.BUSY).exists():
+            # Not its status: one that is down may hold jobs.
+            if not Job.objects.filter(claimed_by=bot).exists():
                 return
             release_connection()
             time.sleep(EVERY)

@@ -141,7 +141,7 @@ SLOTS = ["all", 5, [], {"all": 1}, {"all": -1, "free": 0, "lost": 0}, {"all": "1
 HOLDS = ["all", 5, {}, [1], [[]], [[1]]]
 NAMED = [5, True, [], {}, "x" * (NAME_LENGTH + 1)]
 WHY = [5, True, [], "x" * (REASON_LENGTH + 1)]
-MOMENT = ["tomorrow", True, [], "2026-01-01", "2026-13-01T00:00:00Z"]
+MOMENT = ["tomorrow", True, [], "2026-01-01", "2026-13-01T00:00:00Z", "1900000000", "9999-12-31T23:59:59-01:00"]
 TIMING = {
     "cron": [5, True, [], "x" * 201],
     "every": ["x", [], 0, -1, 1.5, 10**100],

@@ -337,3 +337,18 @@ def test_a_call_that_waits_is_answered_when_the_bot_is_idle_or_the_time_is_over(
             lease.complete()
         answered.result(PATIENCE)
     assert Bot.objects.get(pk=ada.pk).status == ("idle" if in_time else "busy")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_bot_that_is_down_is_waited_for_while_it_holds_a_job(ada: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
+    lease = take_one(ada)
+    Bot.objects.filter(pk=ada.pk).update(status="down")
+    pauses = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        lease.complete()
+
+    monkeypatch.setattr(idle.time, "sleep", pause)
+    idle.wait(ada.pk)
+    assert pauses == [idle.EVERY]

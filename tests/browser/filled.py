@@ -17,7 +17,7 @@ from jobs.lifecycle import By
 from jobs.schedules import changes
 from jobs.stats import rollup
 from jobs.sweep import run
-from tests.cast import bot_named, enqueue_one, make_older, take_one
+from tests.cast import bot_named, enqueue_one, make_older, put_in_quarantine, take_one
 from tests.far_side import a_channel, an_incident
 from tests.jobs.schedules.rules import fire, off_for
 
@@ -141,7 +141,7 @@ def fill(olga):
     run.sweep()
     rollup.add_closed_minutes(timezone.now() + timedelta(minutes=2))
     reconcile.reconcile()
-    Bot.objects.filter(name="carl").update(quarantined_at=Now())
+    put_in_quarantine(Bot.objects.get(name="carl"))
     make_older(enqueue_one(kind="divide"), 120)
     reconcile.reconcile()
     incidents = {f"incident_{cause}": Incident.objects.get(cause=cause) for cause in CAUSES}

@@ -366,3 +366,28 @@ def test_a_server_of_old_gets_the_same_reports_one_by_one(server: FakeServer, ru
 def test_a_prefetch_below_zero_is_refused_at_once(server: FakeServer, run_bot: RunBot) -> None:
     with pytest.raises(ValueError, match="prefetch"):
         run_bot({"sum": lambda job: None}, prefetch=-1)
+
+
+# --- Two attempts of one job ------------------------------------------------------------------------------------------
+
+
+def test_two_attempts_of_one_job_are_never_named_in_one_exchange(server: FakeServer, run_bot: RunBot) -> None:
+    let = {1: threading.Event(), 2: threading.Event()}
+    first = {"id": 7, "kind": "sum", "attempt": 1, "payload": None, "priority": 0}
+    server.pending += [first, first | {"attempt": 2}]
+
+    def handler(job: Job) -> int:
+        assert let[job.attempt].wait(DEADLINE)
+        return job.attempt
+
+    run_bot({"sum": handler}, concurrency=2)
+    for attempt in (1, 2):
+        server.wait_for("jobs/7/heartbeat", times=2, where=lambda call, n=attempt: call.body["attempt"] == n)
+    server.answers["exchange"] = [Answer(status=503)]
+    let[1].set()
+    let[2].set()
+    done = server.wait_for("jobs/7/complete", times=2)
+    assert sorted((call.body["attempt"], call.body["result"]) for call in done) == [(1, 1), (2, 2)]
+    for call in server.of("exchange"):
+        named = [report["id"] for sort in ("completed", "heartbeats") for report in call.body.get(sort, ())]
+        assert len(named) <= 1

@@ -111,7 +111,7 @@ def test_a_handler_is_told_that_its_lease_was_lost(server: FakeServer, run_bot: 
     server.answers[f"jobs/{job}/heartbeat"] = [lease_lost()]
     running = run_bot({"slow": watches})
     assert stopped.wait(DEADLINE)
-    assert why == ["The lease was lost, ended by operator alice at 03:04:05 UTC: it was stuck"]
+    assert why == ["The lease was lost: ended by operator alice at 03:04:05 UTC: it was stuck."]
     running.stop()
     reports = [call.path for call in server.calls if call.path.endswith(("/complete", "/fail", "/release"))]
     assert reports == []

@@ -21,6 +21,8 @@ def test_enqueue_sends_only_what_was_given(server: FakeServer, client: Patient) 
 def test_a_time_without_a_zone_is_refused_before_it_is_sent(server: FakeServer, client: Patient) -> None:
     with pytest.raises(ValueError, match="time zone"):
         client.enqueue("sum", run_at=datetime(2030, 1, 2))
+    with pytest.raises(ValueError, match="until needs a time zone"):
+        client.pause_bot(1, until=datetime(2030, 1, 2))
     assert server.calls == []
 
 

@@ -29,6 +29,17 @@ def test_a_job_is_handed_back_on_sigterm(server: FakeServer, start_demo: StartDe
     assert "handed back" in output
 
 
+def test_a_process_ends_whose_handler_never_looks_up(server: FakeServer, start_demo: StartDemo) -> None:
+    job = server.add_job("sum", SUM)
+    process = start_demo("--hang", "600", "--grace", "0.1")
+    server.wait_for(f"jobs/{job}/heartbeat")
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 0, output
+    assert handed_back(server, job)
+    assert "Stopped, with 1 handlers running" in output
+
+
 def test_a_running_job_may_finish_within_the_grace(server: FakeServer, run_bot: Callable[..., Running]) -> None:
     finish = threading.Event()
     job, unclaimed = server.add_job("slow"), server.add_job("slow")

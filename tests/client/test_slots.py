@@ -1,14 +1,17 @@
 """A handler that does not stop costs its slot: the server hears of it, and a process without a slot ends."""
 
 import inspect
+import multiprocessing
 import os
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from jobsite_client import EXIT_RESTART, Bot, bot, exchanger
+from jobsite_client.endings import Ending
 
 from . import handlers
 from .conftest import Running
@@ -137,3 +140,25 @@ def test_handlers_run_in_processes_of_their_own_that_are_killed_when_they_do_not
     again = server.add_job("where")
     server.wait_for(f"jobs/{again}/complete")
     server.wait_for("claim", where=slots(all=1, free=1, lost=0))
+
+
+def test_a_process_forgets_the_jobs_that_it_has_done(server: FakeServer, run_bot: RunBot) -> None:
+    jobs = [server.add_job("known") for _ in range(3)]
+    run_bot({"known": handlers.known}, processes=1)
+    assert [server.wait_for(f"jobs/{job}/complete")[0].body["result"] for job in jobs] == [1, 1, 1]
+
+
+def test_no_process_outlives_a_bot_that_fails(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: Bot, ending: Ending) -> None:
+        raise RuntimeError("it broke")
+
+    job = server.add_job("where")
+    failing = Bot(server.url, "t", {"where": handlers.where}, processes=1)
+    monkeypatch.setattr(Bot, "_shut_down", fail)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(failing.run)
+        (done,) = server.wait_for(f"jobs/{job}/complete")
+        failing.stop()
+        with pytest.raises(RuntimeError, match="it broke"):
+            running.result(DEADLINE)
+    assert done.body["result"] not in [child.pid for child in multiprocessing.active_children()]

@@ -1,7 +1,12 @@
 """What programs and people outside rely on does not change unawares: calls, routes, commands and settings."""
 
-import pytest
+from typing import Any
 
+import pytest
+from django.test import Client
+from ninja import main
+
+from jobsite.urls import api
 from tests.contract.surface import SNAPSHOTS, SURFACES
 
 
@@ -9,3 +14,22 @@ from tests.contract.surface import SNAPSHOTS, SURFACES
 def test_the_contract_is_as_it_was(name: str) -> None:
     """A change that is meant: `python -m tests.contract.surface`, and a line in the CHANGELOG."""
     assert SURFACES[name]() == (SNAPSHOTS / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.django_db
+def test_the_openapi_document_is_built_once_for_each_prefix(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    built = []
+    build = main.get_schema
+
+    def counted(**options: Any) -> Any:
+        built.append(options["path_prefix"])
+        return build(**options)
+
+    monkeypatch.setattr(main, "get_schema", counted)
+    monkeypatch.setattr(api, "_documents", {})
+    answers = [client.get("/api/v1/openapi.json").json() for _ in range(3)]
+    assert built == ["/api/v1/"]
+    assert answers[0] == answers[2] and "/api/v1/claim" in answers[0]["paths"]
+    # Where the site is mounted at another path.
+    assert "/jobs/api/v1/claim" in api.get_openapi_schema(path_prefix="/jobs/api/v1/")["paths"]
+    assert built == ["/api/v1/", "/jobs/api/v1/"]

@@ -22,7 +22,7 @@ from jobs.stats.models import JobRollup
 from tests.alerts.passing import an_incident
 from tests.api.calls import CALLS, Call, send
 from tests.api.conftest import places  # noqa: F401  a fixture
-from tests.cast import bot_named, enqueue_one, take_one
+from tests.cast import bot_named, enqueue_one, put_in_quarantine, take_one
 from tests.far_side import a_channel
 
 pytestmark = pytest.mark.django_db
@@ -102,6 +102,12 @@ def a_key() -> ApiKey:
     return roster.create_key(User.objects.create_user("carol"))[0]
 
 
+def a_bot_in_quarantine() -> Bot:
+    bot = a_bot()()
+    put_in_quarantine(bot)
+    return bot
+
+
 def a_second_factor() -> SecondFactor:
     return SecondFactor.objects.create(user=User.objects.create_user("carol"), secret="JBSWY3DPEHPK3PXP")
 
@@ -119,7 +125,7 @@ ACTIONS: dict[tuple[type, str], Callable[[], Any]] = {
     (Job, "release_jobs"): held_job, (Job, "retry_jobs"): a_failed_job, (Job, "cancel_jobs"): enqueue_one,
     (Job, "prioritise_jobs"): enqueue_one, (Job, "accept_jobs"): a_late_job,
     (Bot, "pause"): a_bot(), (Bot, "resume"): a_bot(paused=True), (Bot, "revoke_tokens"): a_bot(),
-    (Bot, "clear_quarantine"): a_bot(quarantined_at="2026-01-01T00:00Z"), (Bot, "restart"): a_bot(),
+    (Bot, "clear_quarantine"): a_bot_in_quarantine, (Bot, "restart"): a_bot(),
     (Bot, "release_held"): a_bot_with_a_job,
     (ApiKey, "revoke"): a_key,
     (JobKind, "pause"): lambda: JobKind.objects.create(name="mail"),

@@ -2,11 +2,13 @@
 
 import json
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from bots.models import Bot
@@ -15,7 +17,7 @@ from jobs.lifecycle import ClaimRequest
 from jobs.lifecycle.statements import SQL
 from jobs.models import Job
 from jobs.states import Verb
-from jobs.sweep import run
+from jobs.sweep import run, suspects
 from tests.cast import enqueue_one, take_one
 
 pytestmark = pytest.mark.django_db
@@ -196,9 +198,10 @@ def test_a_sweep_with_nothing_due_reads_indexes_alone(history: Bot, fleet: None)
     with CaptureQueriesContext(connection) as queries:
         run.sweep()
     said = plans(queries)
-    assert len(said) == len(set(said)) == 7
+    assert len(said) == len(set(said)) == 8
     assert not re.search("Seq Scan on (jobs_job|jobs_jobevent|bots_bot) ", "".join(said.values()))
     assert sum("job_deadline" in text for text in said.values()) == 1
+    assert sum("job_suspected" in text for text in said.values()) == 1
     assert sum("bot_unwell" in text for text in said.values()) == 3
     assert sum("bot_unseen" in text for text in said.values()) == 2
 
@@ -220,12 +223,43 @@ def test_a_batch_finds_its_leases_by_their_keys_whatever_the_statistics_say(
             assert "job_deadline" not in text, sql
 
 
-def test_an_expiry_counts_a_bots_events_by_their_index(history: Bot, fleet: None) -> None:
-    make_due(200)
+INSTANCES = """
+    INSERT INTO bots_instance (bot_id, name, identity, last_seen_at) SELECT id, '', '', now() FROM bots_bot
+"""
+TOKENS = "UPDATE bots_bot SET token_digest = decode(md5(name), 'hex')"
+EXPIRED = """
+    INSERT INTO jobs_jobevent (job_id, attempt, verb, from_status, to_status, bot_id, actor, at, detail)
+    SELECT j.id, 1, 'expire', 'processing', 'pending', (SELECT min(id) FROM bots_bot), 'sweep', now(), '{}'
+    FROM jobs_job j WHERE j.status = 'succeeded' LIMIT 300
+"""
+
+
+def asked_of(act: Callable[[], Any]) -> str:
+    """The plans of what this asks."""
     with CaptureQueriesContext(connection) as queries:
-        run.sweep()
-    (expired,) = [query["sql"] for query in queries if 'AS "expired"' in query["sql"]]
-    assert "jobevent_by_bot" in explain(expired)
+        act()
+    return "\n".join(plans(queries).values())
+
+
+def test_expiries_are_judged_from_the_index_of_what_expired_and_the_keys_of_its_jobs(history: Bot, fleet: None) -> None:
+    with connection.cursor() as cursor:
+        for statement in (INSTANCES, EXPIRED, "ANALYZE bots_instance, jobs_jobevent"):
+            cursor.execute(statement)
+    found = asked_of(lambda: suspects.lately(["sum"]))
+    assert "jobevent_expired" in found
+    assert not re.search("Seq Scan on (jobs_job|jobs_jobevent|bots_instance) ", found)
+    assert "job_suspected" in asked_of(lambda: list(suspects.to_judge()))
+
+
+def test_who_else_is_well_is_read_in_the_order_of_current_instances(history: Bot, fleet: None) -> None:
+    with connection.cursor() as cursor:
+        for statement in (INSTANCES, TOKENS, "ANALYZE bots_instance, bots_bot"):
+            cursor.execute(statement)
+    make_due(1)
+    checks = lifecycle.check_leases(Job.objects.held().filter(deadline_at__lte=Now()))
+    found = asked_of(lambda: suspects.have_others(checks))
+    assert "instance_current" in found
+    assert not re.search("Seq Scan on (bots_instance|bots_bot) |Sort", found)
 
 
 def test_the_bots_a_batchs_jobs_have_hung_are_found_by_the_jobs_history(history: Bot, fleet: None) -> None:

@@ -16,7 +16,6 @@ from django.core.management import call_command
 from django.db import OperationalError
 from django.test import Client
 from django.urls import reverse
-from django.utils import timezone
 
 from bots import roster, tokens
 from bots.audit import Who
@@ -27,7 +26,7 @@ from jobs.lifecycle import By
 from jobs.turns import waiting
 from jobsite import entry, logs, metrics
 from jobsite.lib import log_context
-from tests.cast import enqueue_one, make_older, take_one
+from tests.cast import enqueue_one, make_older, put_in_quarantine, take_one
 
 pytestmark = pytest.mark.django_db
 Lines = Callable[[], list[dict[str, Any]]]
@@ -292,7 +291,8 @@ def test_what_an_operator_does_to_a_bot_by_the_api_leaves_a_line_with_the_bot_an
     path: str, body: dict[str, Any], verbs: list[str], client: Client, olga_key: str, ada: Bot, lines: Lines
 ) -> None:  # fmt: skip
     if path == "resume":
-        Bot.objects.update(paused=True, quarantined_at=timezone.now())
+        Bot.objects.update(paused=True)
+        put_in_quarantine(ada)
     said = post(client, f"/bots/{ada.pk}/{path}", olga_key, body, **{"x-request-id": "abc-1"})
     assert said.status_code == 200
     assert [line | {"time": ""} for line in lines()] == [
@@ -321,7 +321,8 @@ def test_what_an_operator_does_to_bots_in_the_admin_leaves_a_line_for_each_that_
 ) -> None:  # fmt: skip
     client.force_login(admin_user)
     if action in ("resume", "clear_quarantine"):
-        Bot.objects.update(paused=True, quarantined_at=timezone.now())
+        Bot.objects.update(paused=True)
+        put_in_quarantine(ada, bob)
     ticked = {"action": action, "_selected_action": [ada.pk, bob.pk]}
     for _ in range(1 if action == "restart" else 2):
         with django_capture_on_commit_callbacks(execute=True):

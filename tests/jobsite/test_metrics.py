@@ -30,7 +30,7 @@ from jobs.stats import counts, rollup
 from jobs.sweep.run import sweep
 from jobsite import metrics
 from jobsite.models import Site
-from tests.cast import bot_named, enqueue_one, make_older, take_one
+from tests.cast import bot_named, enqueue_one, make_older, put_in_quarantine, take_one
 from tests.far_side import a_channel, an_incident
 from tests.served import served
 
@@ -143,7 +143,8 @@ def test_the_oldest_pending_job_is_told_and_a_paused_kind_has_none(scrape: Calla
 
 def test_bots_are_told_by_status_and_health(ada: Bot, bob: Bot, scrape: Callable[[], Callable[..., float]]) -> None:
     make_older(take_one(ada), 3)
-    Bot.objects.filter(pk=bob.pk).update(paused=True, quarantined_at=timezone.now())
+    Bot.objects.filter(pk=bob.pk).update(paused=True)
+    put_in_quarantine(bob)
     lifecycle.see(ada, always=True)
     sweep()
     value = scrape()
@@ -152,6 +153,18 @@ def test_bots_are_told_by_status_and_health(ada: Bot, bob: Bot, scrape: Callable
     assert value("jobsite_bots_health", health="potentially_stuck") == 1
     assert value("jobsite_bots_health", health="normal") == 1
     assert value("jobsite_bots_paused") == value("jobsite_bots_quarantined") == 1
+
+
+def test_slots_are_counted_of_bots_that_give_them(
+    ada: Bot, bob: Bot, scrape: Callable[[], Callable[..., float]]
+) -> None:
+    assert [scrape()("jobsite_slots", slot=slot) for slot in ("all", "free", "lost")] == [0, 0, 0]
+    take_one(bob)
+    lifecycle.hello(ada, instance="pod-1", identity="pod-1", slots=(4, 1))
+    enqueue_one()
+    lifecycle.claim(ada, instance="pod-1")
+    value = scrape()
+    assert [value("jobsite_slots", slot=slot) for slot in ("all", "free", "lost")] == [4, 2, 1]
 
 
 def test_the_last_sweep_is_told_and_before_the_first_it_was_in_1970(scrape: Callable[[], Callable[..., float]]) -> None:
@@ -263,7 +276,7 @@ def test_a_scrape_asks_few_questions_whatever_there_is(
     for n in range(30):
         enqueue_one(f"kind-{n}")
     rollup.add_closed_minutes()
-    with django_assert_max_num_queries(17):
+    with django_assert_max_num_queries(19):
         client.get("/metrics")
 
 

@@ -8,6 +8,7 @@ from django.test import Client
 
 from bots.models import Bot
 from jobsite import entry
+from jobsite.lib import bodies, errors
 from jobsite.lib.buckets import Buckets
 from jobsite.rates import BURST_SECONDS, Rates
 from tests.api.calls import refused, send
@@ -89,6 +90,14 @@ def test_what_asks_for_no_token_is_counted_for_a_token_that_nobody_asked_about(c
     statuses = [send(client, "nobody", "GET", "/nowhere").status_code for _ in range(3 * BURST_SECONDS)]
     assert statuses[0] == 404
     assert 429 in statuses
+
+
+@pytest.mark.django_db
+def test_a_body_that_is_refused_counts_once(client: Client, limited: Any) -> None:
+    limited(0, 1)
+    call: dict[str, Any] = {"HTTP_AUTHORIZATION": "Bearer nobody", bodies.REFUSED: errors.TooLarge("It is too long.")}
+    statuses = [client.generic("POST", "/api/v1/claim", **call).status_code for _ in range(BURST_SECONDS + 1)]
+    assert statuses == [413] * BURST_SECONDS + [429]
 
 
 @pytest.mark.django_db

@@ -121,9 +121,14 @@ def _summary(swept: Swept, dry_run: bool) -> str:
 
 def _line(act: SweepAction, bots: dict[int, str]) -> str:
     """`sum job 12, held by ada: expire → pending: silent for 6 m 10 s on sum job 12, limit 2 m`."""
-    bot = bots.get(act.bot, "?")
+    bot = _bot(act, bots)
     whose = f"bot {bot}" if act.job is None else f"{act.kind} job {act.job}, held by {bot}"
     return f"{whose}: {_outcome(act)}: {act.reason}"
+
+
+def _bot(act: SweepAction, bots: dict[int, str]) -> str:
+    bot = bots.get(act.bot, "?")
+    return f"{bot}, instance {act.instance}" if act.instance else bot
 
 
 def _outcome(act: SweepAction) -> str:
@@ -135,6 +140,6 @@ def _table(swept: Swept, bots: dict[int, str]) -> Table:
     table = Table("job", "kind", "bot", "action", "why", caption=f"and {unlisted} more" if unlisted else None)
     for act in swept.actions[: sweeping.MAX_ACTIONS]:
         job = "" if act.job is None else str(act.job)
-        cells = (job, act.kind or "", bots.get(act.bot, "?"), _outcome(act), act.reason)
+        cells = (job, act.kind or "", _bot(act, bots), _outcome(act), act.reason)
         table.add_row(*(Text(one_line(cell)) for cell in cells))
     return table

@@ -28,7 +28,6 @@ from jobs.api.schemas.fields import (
     MAX_KINDS,
     Attempt,
     JobId,
-    Kind,
 )  # fmt: skip
 from jobs.api.schemas.jobs import (
     BadLineOut,
@@ -83,7 +82,7 @@ __all__ = [
     "CompleteIn", "CompleteItem", "DeleteIn", "DeletedOut", "EnqueuedOut", "EventOut", "EventsOut", "EvidenceOut",
     "ExchangeClaimIn", "ExchangeIn", "ExchangeOut", "ExpectIn", "ExplainedOut", "FailIn", "FailItem", "GoodbyeIn",
     "GoodbyeOut", "HeartbeatIn", "HeartbeatItem", "HelloIn", "HelloOut", "InstanceIn", "InstanceOut", "JobId",
-    "JobOut", "JobsOut", "Kind", "LeaseIn", "LeaseOut", "NewBotOut", "OccurrenceOut", "OccurrencesOut", "OneBotOut",
+    "JobOut", "JobsOut", "LeaseIn", "LeaseOut", "NewBotOut", "OccurrenceOut", "OccurrencesOut", "OneBotOut",
     "OrdersOut", "PauseIn", "PauseScheduleIn", "PreviewOut", "Problem", "ReasonIn", "RejectedOut", "ReleaseIn",
     "ReleaseItem", "RenewedOut", "ReportOut", "ScheduleChangeOut", "ScheduleOut", "SchedulesOut", "StuckJobOut",
     "StuckOut", "StuckSummary",

@@ -2,13 +2,12 @@
 
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from bots.instances import INSTANCE_LENGTH
-from bots.models import NAME_LENGTH
 from jobs.bounds import MAX_DELAY
-from jobsite.lib.names import KIND_PATTERN, fault, header_fault
+from jobsite.lib.names import fault, header_fault
 from jobsite.lib.params import MAX_ID, Input
 
 #: The most jobs one bulk call takes.
@@ -37,21 +36,12 @@ def _name(text: str) -> str:
 Version = Annotated[str, Field(max_length=100), AfterValidator(_name)]
 Identity = Annotated[str, Field(max_length=INSTANCE_LENGTH), AfterValidator(_instance)]
 Instance = Annotated[str, Field(min_length=1, max_length=INSTANCE_LENGTH), AfterValidator(_instance)]
-Kind = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH, pattern=KIND_PATTERN.replace(r"\Z", "$"))]
 Attempt = Annotated[int, Field(ge=1, le=2**31 - 1, description="The attempt, as the claim gave it.")]
 #: Seconds until something is due.
 Delay = Annotated[float, Field(ge=0, le=MAX_DELAY.total_seconds(), allow_inf_nan=False)]
 JobId = Annotated[int, Field(ge=1, le=MAX_ID)]
 
 
-def _text(value: object) -> object:
-    if not isinstance(value, str):
-        raise PydanticCustomError("moment", "a time in ISO 8601 with its offset, such as 2026-11-05T09:00:00Z")
-    return value
-
-
-#: A moment, as text.
-Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_text)]
 #: `[job, attempt]`. Only the pair may be of another type, a list: JSON has no tuples.
 Lease = Annotated[tuple[JobId, Attempt], Field(strict=False)]
 

@@ -1,15 +1,18 @@
--- Enqueue scheduled: insert the job of a schedule's moment, with its occurrence and the next moment, if nothing is special.
--- Nothing is inserted if the schedule was changed or locked since it was read, a job of it has not ended, a job has its
--- key, or its kind is new or bounded. Whatever changes a schedule, or adds a job of it by hand, writes its row (`xmin`).
+-- Enqueue scheduled: insert the jobs of schedules' moments, with their occurrences and next moments, if nothing is special.
+-- Returns those schedules that are not locked and were not changed since they were read. Not fired are those of which a
+-- job has not ended, whose key a job has, or whose kind is new, bounded or about to be deleted. Whatever changes a
+-- schedule, or adds a job of it by hand, writes its row (`xmin`). Without a key it waits for no lock.
 WITH moment AS MATERIALIZED (
-    SELECT s.id, s.name, s.kind, s.payload, s.priority, s.key, s.overlap, s.next_at
-    FROM jobs_schedule s
-    WHERE s.id = %(schedule)s AND s.xmin = %(version)s::xid
-    FOR NO KEY UPDATE SKIP LOCKED
+    SELECT s.id, s.name, s.kind, s.payload, s.priority, s.key, s.overlap, s.next_at, due.following
+    FROM unnest(%(schedules)s::bigint[], %(versions)s::text[], %(following)s::timestamptz[])
+        AS due(schedule, version, following)
+    JOIN jobs_schedule s ON s.id = due.schedule AND s.xmin::text = due.version
+    FOR NO KEY UPDATE OF s SKIP LOCKED
 ), kind AS MATERIALIZED (
     SELECT k.name, k.max_attempts, k.drop_after
-    FROM moment m JOIN jobs_jobkind k ON k.name = m.kind AND k.max_pending IS NULL
-    FOR KEY SHARE OF k
+    FROM jobs_jobkind k
+    WHERE k.name IN (SELECT m.kind FROM moment m) AND k.max_pending IS NULL
+    FOR KEY SHARE OF k SKIP LOCKED
 ), job AS (
     INSERT INTO jobs_job (kind_id, payload, priority, run_at, key, max_attempts, schedule, scheduled_for, start_by)
     SELECT m.kind, m.payload, m.priority, statement_timestamp(), NULLIF(m.key, ''), k.max_attempts, m.name, m.next_at,
@@ -20,12 +23,14 @@ WITH moment AS MATERIALIZED (
         WHERE j.schedule = m.name AND j.schedule <> '' AND j.status IN ('pending', 'claimed', 'processing')
     )
     ON CONFLICT DO NOTHING
-    RETURNING id
+    RETURNING id, schedule
 ), occurrence AS (
     INSERT INTO jobs_scheduleoccurrence (schedule_id, due_at, until_at, fate, job_id)
-    SELECT m.id, m.next_at, m.next_at, 'enqueued', j.id FROM moment m, job j
+    SELECT m.id, m.next_at, m.next_at, 'enqueued', j.id FROM moment m JOIN job j ON j.schedule = m.name
+), moved AS (
+    UPDATE jobs_schedule s SET next_at = m.following
+    FROM moment m JOIN job j ON j.schedule = m.name
+    WHERE s.id = m.id
+    RETURNING s.id
 )
-UPDATE jobs_schedule s SET next_at = %(next_at)s
-FROM job j
-WHERE s.id = %(schedule)s
-RETURNING j.id;
+SELECT m.id, moved.id IS NOT NULL AS fired FROM moment m LEFT JOIN moved USING (id);

@@ -1,4 +1,5 @@
-/* Jobs picked: the next due jobs of these kinds (NULL: any), locked; one that somebody else has locked is passed over.
+/* Jobs picked: the next due jobs of these kinds (NULL: any), locked; one that somebody else has locked, or gets
+first, is passed over.
 A priority at a time, highest first. First those at which the caller knows where to begin (`priorities`, and the places
 `run_ats` and `ids` there), then whatever the index has below them. */
 IF kinds IS NOT NULL THEN
@@ -20,7 +21,7 @@ IF kinds IS NOT NULL THEN
             ELSE
                 at_priority := (SELECT max(p.priority) FROM unnest(unpaused) AS wanted CROSS JOIN LATERAL (
                                     SELECT j.priority FROM jobs_job j
-                                    WHERE j.status = 'pending' AND j.kind_id = wanted AND j.priority < at_priority
+                                    WHERE j.status = 'pending' AND {of_kind} AND j.priority < at_priority
                                     ORDER BY j.priority DESC LIMIT 1
                                 ) p);
             END IF;
@@ -32,7 +33,7 @@ IF kinds IS NOT NULL THEN
                 SELECT j.id FROM jobs_job j
                 WHERE j.status = 'pending' AND j.priority = at_priority AND j.run_at <= statement_timestamp()
                   AND (j.run_at, j.id) > (after_at, after_id)
-                  AND {startable}
+                  AND {startable} AND {elsewhere}
                   AND NOT COALESCE(j.kind_id = ANY (ARRAY(SELECT k.name FROM jobs_jobkind k WHERE k.paused)), false)
                 ORDER BY j.run_at, j.id
                 LIMIT wanted_all - cardinality(picked)
@@ -41,9 +42,9 @@ IF kinds IS NOT NULL THEN
         ELSIF cardinality(unpaused) = 1 THEN
             picked := picked || ARRAY(
                 SELECT j.id FROM jobs_job j
-                WHERE j.status = 'pending' AND j.kind_id = unpaused[1] AND j.priority = at_priority
+                WHERE j.status = 'pending' AND {of_first_kind} AND j.priority = at_priority
                   AND j.run_at <= statement_timestamp() AND (j.run_at, j.id) > (after_at, after_id)
-                  AND {startable}
+                  AND {startable} AND {elsewhere}
                 ORDER BY j.run_at, j.id
                 LIMIT wanted_all - cardinality(picked)
                 FOR NO KEY UPDATE OF j SKIP LOCKED
@@ -57,9 +58,9 @@ IF kinds IS NOT NULL THEN
                 FROM (
                     SELECT due.id, due.run_at FROM unnest(unpaused) AS wanted CROSS JOIN LATERAL (
                         SELECT j.id, j.run_at FROM jobs_job j
-                        WHERE j.status = 'pending' AND j.kind_id = wanted AND j.priority = at_priority
+                        WHERE j.status = 'pending' AND {of_kind} AND j.priority = at_priority
                           AND j.run_at <= statement_timestamp() AND (j.run_at, j.id) > (after_at, after_id)
-                          AND {startable}
+                          AND {startable} AND {elsewhere}
                         ORDER BY j.run_at, j.id
                         LIMIT wanted_all - cardinality(picked)
                     ) due

@@ -1,9 +1,9 @@
 /* Known turns: those whose bots are known, by the order in which bots are locked, one entry for each in every array.
 A turn is `{digest | bot, instance, limit, starts}`, each of its reports in a list under its verb (`complete`, `fail`,
-`release`, `start`, `heartbeat`), and where that is meant `slots` (all of its process, and those lost), `version`, `always` (write that the bot was seen, however
-lately it was) and `grades` (the caller grades the bot in this transaction). A turn without `instance` is of no
+`release`, `start`, `heartbeat`), and where that is meant `slots` (all of its process, and those lost), `version`,
+`always` (write that the bot was seen, however lately it was) and `grades` (the caller grades the bot in this transaction). A turn without `instance` is of no
 process. One of a process that has never called hello is of the instance without a name; `own` is the instance's name,
-`stale`: its row is to be written, `halted`: it is paused by itself. */
+`stale`: its row is to be written, `halted`: it is paused by itself, `probes`: what it may have in quarantine. */
 SELECT array_agg(t.turn) FILTER (WHERE t.fine) AS turns, array_agg(t.id) FILTER (WHERE t.fine) AS bots,
            array_agg(t.name) FILTER (WHERE t.fine) AS names, array_agg(t.digest) FILTER (WHERE t.fine) AS digests,
            array_agg(t.instance) FILTER (WHERE t.fine) AS instances, array_agg(t.want) FILTER (WHERE t.fine) AS wants,
@@ -12,6 +12,8 @@ SELECT array_agg(t.turn) FILTER (WHERE t.fine) AS turns, array_agg(t.id) FILTER 
            array_agg(t.own) FILTER (WHERE t.fine) AS own, array_agg(t.restart) FILTER (WHERE t.fine) AS restarts,
            array_agg(t.instances_changed_at) FILTER (WHERE t.fine) AS changed_at,
            array_agg(t.stale) FILTER (WHERE t.fine) AS stale, array_agg(t.halted) FILTER (WHERE t.fine) AS halted,
+           array_agg(t.own_id) FILTER (WHERE t.fine) AS own_ids, array_agg(t.probe) FILTER (WHERE t.fine) AS probes,
+           bool_or(t.probe IS NOT NULL) FILTER (WHERE t.fine) AS probing,
            COALESCE(sum(t.completions) FILTER (WHERE t.fine), 0) AS completions,
            COALESCE(sum(t.endings) FILTER (WHERE t.fine), 0) AS endings,
            COALESCE(sum(t.renewals) FILTER (WHERE t.fine), 0) AS renewals,
@@ -25,7 +27,7 @@ SELECT array_agg(t.turn) FILTER (WHERE t.fine) AS turns, array_agg(t.id) FILTER 
         FROM (
             SELECT w.*, b.id, b.name, b.kinds, b.paused OR i.paused IS TRUE AS paused, i.paused IS TRUE AS halted,
                    b.instances_changed_at, COALESCE(i.name, '') AS own,
-                   {newer} AS newer,
+                   i.id AS own_id, {probe} AS probe, {newer} AS newer,
                    COALESCE(i.restart_requested_at IS NOT NULL AND (i.name <> '' OR w.want > 0 OR NOT w.reports), false)
                        AS restart,
                    CASE WHEN i.name IS NULL THEN w.want > 0

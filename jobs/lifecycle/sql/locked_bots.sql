@@ -13,14 +13,13 @@ SELECT array_agg(CASE WHEN b.odd = 'revoked' THEN 0 ELSE b.want END) AS wants,
                    WHEN t.digest IS NOT NULL AND b.token_digest IS DISTINCT FROM t.digest THEN 'revoked'
                    WHEN t.reports AND b.stuck_job_id IS NOT NULL THEN 'stuck'
                END AS odd,
-               CASE WHEN {paused} OR t.halted OR b.quarantined_at IS NOT NULL OR t.restart
-                         OR (b.kinds::text[] <> bot_kinds AND cardinality(bots) > 1)
-                    THEN 0 ELSE t.want END AS want,
+               CASE WHEN {paused} OR t.halted OR t.restart OR (b.kinds::text[] <> bot_kinds AND cardinality(bots) > 1)
+                    THEN 0 ELSE LEAST(t.probe, t.want) END AS want,
                t.always OR b.last_seen_at IS NULL OR b.last_seen_at < statement_timestamp() - seen_every
                    OR (b.health_status <> 'normal' AND (b.stuck_job_id IS NULL OR t.reports)) AS due
         FROM unnest(bots, known.digests, known.wants, known.always, known.reporting, known.restarts, known.halted,
-                    known.changed_at)
-            AS t(id, digest, want, always, reports, restart, halted, changed_at)
+                    known.changed_at, known.probes)
+            AS t(id, digest, want, always, reports, restart, halted, changed_at, probe)
         JOIN bots_bot b ON b.id = t.id
         ORDER BY b.id
         FOR NO KEY UPDATE OF b

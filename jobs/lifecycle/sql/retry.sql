@@ -18,7 +18,7 @@ WITH wanted AS (
 ), changed AS (
     UPDATE jobs_job j
     SET status = t.to_status, uncounted = {attempt_number}, run_at = statement_timestamp(), finished_by_id = NULL,
-        result = NULL, error = '',
+        result = NULL, error = '', not_for = NULL, not_for_until = NULL,
         start_by = NULL, deferrals = 0,
         {attempt_cleared}
     FROM target t

@@ -10,7 +10,7 @@ AS $function$
 BEGIN
     WITH target AS (
         SELECT w.turn, w.verb, w.bot, w.name, w.reason, w.error, j.id, j.status, j.attempt, j.claimed_at, j.started_at,
-               j.heartbeat_at, j.progress, j.kind_id,
+               j.heartbeat_at, j.progress, j.instance, j.kind_id,
                CASE WHEN w.verb = 'fail' THEN COALESCE(make_interval(secs => w.retry_in), LEAST(COALESCE(j.backoff, k.backoff) * ((2 ^ LEAST(GREATEST(mod(j.attempt, 1000000) - j.uncounted - 1, 0), 10))
                                         * (1 + 0.25 * (2 * random() - 1))), k.backoff_max))
                     ELSE make_interval(secs => w.run_in) END AS delay,
@@ -53,12 +53,12 @@ BEGIN
         -- As of `lease.sql`.
         WHERE j.id = t.id AND CASE WHEN t.id > 0 THEN j.attempt = t.attempt AND j.claimed_by_id = t.bot END
         RETURNING t.turn, t.verb, j.id, j.attempt, t.kind_id AS kind, t.status AS previous_status, j.status, t.bot,
-                  t.name, t.reason, t.error, t.claimed_at, t.started_at, t.heartbeat_at, t.progress, j.run_at
+                  t.name, t.reason, t.error, t.claimed_at, t.started_at, t.heartbeat_at, t.progress, t.instance, j.run_at
     ), happened AS (
         SELECT c.*, 'bot' AS actor, c.name AS by,
                jsonb_strip_nulls(jsonb_build_object(
                'error', c.error, 'claimed_at', c.claimed_at, 'started_at', c.started_at,
-               'heartbeat_at', c.heartbeat_at, 'progress', c.progress)) AS detail
+               'heartbeat_at', c.heartbeat_at, 'progress', c.progress, 'instance', NULLIF(c.instance, ''))) AS detail
         FROM changed c
     ), event AS (
         INSERT INTO jobs_jobevent (job_id, attempt, verb, from_status, to_status, bot_id, actor, by, reason, at,
@@ -305,6 +305,8 @@ BEGIN
            array_agg(t.own) FILTER (WHERE t.fine) AS own, array_agg(t.restart) FILTER (WHERE t.fine) AS restarts,
            array_agg(t.instances_changed_at) FILTER (WHERE t.fine) AS changed_at,
            array_agg(t.stale) FILTER (WHERE t.fine) AS stale, array_agg(t.halted) FILTER (WHERE t.fine) AS halted,
+           array_agg(t.own_id) FILTER (WHERE t.fine) AS own_ids, array_agg(t.probe) FILTER (WHERE t.fine) AS probes,
+           bool_or(t.probe IS NOT NULL) FILTER (WHERE t.fine) AS probing,
            COALESCE(sum(t.completions) FILTER (WHERE t.fine), 0) AS completions,
            COALESCE(sum(t.endings) FILTER (WHERE t.fine), 0) AS endings,
            COALESCE(sum(t.renewals) FILTER (WHERE t.fine), 0) AS renewals,
@@ -318,7 +320,11 @@ BEGIN
         FROM (
             SELECT w.*, b.id, b.name, b.kinds, b.paused OR i.paused IS TRUE AS paused, i.paused IS TRUE AS halted,
                    b.instances_changed_at, COALESCE(i.name, '') AS own,
-                   COALESCE(i.newer, CASE WHEN COALESCE(i.name, '') = '' AND w.instance <> b.instance AND w.instance <> ''
+                   i.id AS own_id, CASE WHEN i.quarantined_at IS NOT NULL THEN (
+                        i.probe_at <= statement_timestamp()
+                        AND (SELECT true FROM jobs_job j
+                             WHERE j.claimed_by_id = b.id AND j.instance = ANY (ARRAY[i.name, w.instance]) LIMIT 1) IS NULL
+                    )::integer END AS probe, COALESCE(i.newer, CASE WHEN COALESCE(i.name, '') = '' AND w.instance <> b.instance AND w.instance <> ''
                                      THEN NULLIF(b.instance, '') END) AS newer,
                    COALESCE(i.restart_requested_at IS NOT NULL AND (i.name <> '' OR w.want > 0 OR NOT w.reports), false)
                        AS restart,
@@ -359,7 +365,7 @@ BEGIN
                 SELECT b.id, b.name, b.kinds::text[], b.stuck_job_id, b.instances_changed_at, b.instance, (b.paused AND COALESCE(b.paused_until > statement_timestamp(), true)) AS paused
                 FROM bots_bot b WHERE b.id = w.bot
             ) b
-            LEFT JOIN LATERAL (SELECT i.name, i.restart_requested_at, i.last_seen_at, i.asked_kinds, i.slots, i.slots_lost,
+            LEFT JOIN LATERAL (SELECT i.id, i.name, i.restart_requested_at, i.last_seen_at, i.asked_kinds, i.slots, i.slots_lost, i.quarantined_at, i.probe_at,
                        i.paused AND COALESCE(i.paused_until > statement_timestamp(), true) AS paused,
                        CASE WHEN i.ended_at IS NOT NULL THEN i.replaced_by END AS newer
                 FROM bots_instance i
@@ -451,14 +457,13 @@ BEGIN
                    WHEN t.digest IS NOT NULL AND b.token_digest IS DISTINCT FROM t.digest THEN 'revoked'
                    WHEN t.reports AND b.stuck_job_id IS NOT NULL THEN 'stuck'
                END AS odd,
-               CASE WHEN (b.paused AND COALESCE(b.paused_until > statement_timestamp(), true)) OR t.halted OR b.quarantined_at IS NOT NULL OR t.restart
-                         OR (b.kinds::text[] <> bot_kinds AND cardinality(bots) > 1)
-                    THEN 0 ELSE t.want END AS want,
+               CASE WHEN (b.paused AND COALESCE(b.paused_until > statement_timestamp(), true)) OR t.halted OR t.restart OR (b.kinds::text[] <> bot_kinds AND cardinality(bots) > 1)
+                    THEN 0 ELSE LEAST(t.probe, t.want) END AS want,
                t.always OR b.last_seen_at IS NULL OR b.last_seen_at < statement_timestamp() - seen_every
                    OR (b.health_status <> 'normal' AND (b.stuck_job_id IS NULL OR t.reports)) AS due
         FROM unnest(bots, known.digests, known.wants, known.always, known.reporting, known.restarts, known.halted,
-                    known.changed_at)
-            AS t(id, digest, want, always, reports, restart, halted, changed_at)
+                    known.changed_at, known.probes)
+            AS t(id, digest, want, always, reports, restart, halted, changed_at, probe)
         JOIN bots_bot b ON b.id = t.id
         ORDER BY b.id
         FOR NO KEY UPDATE OF b
@@ -469,16 +474,21 @@ BEGIN
     END IF;
     wants := locked.wants;
     IF locked.moved THEN
-        SELECT array_agg(CASE WHEN t.newer IS NULL AND NOT t.restart AND NOT t.halted THEN t.want ELSE 0 END ORDER BY t.place) AS wants,
-           array_agg(t.restart ORDER BY t.place) AS restarts, array_agg(t.newer ORDER BY t.place) AS newer
+        SELECT array_agg(CASE WHEN t.newer IS NULL AND NOT t.restart AND NOT t.halted THEN LEAST(t.probe, t.want) ELSE 0 END ORDER BY t.place) AS wants,
+           array_agg(t.restart ORDER BY t.place) AS restarts, array_agg(t.newer ORDER BY t.place) AS newer,
+           bool_or(t.probe IS NOT NULL) AS probing
     INTO again
     FROM (
-        SELECT w.want, w.place, COALESCE(i.newer, CASE WHEN COALESCE(i.name, '') = '' AND w.instance <> b.instance AND w.instance <> ''
+        SELECT w.want, w.place, CASE WHEN i.quarantined_at IS NOT NULL THEN (
+                        i.probe_at <= statement_timestamp()
+                        AND (SELECT true FROM jobs_job j
+                             WHERE j.claimed_by_id = b.id AND j.instance = ANY (ARRAY[i.name, w.instance]) LIMIT 1) IS NULL
+                    )::integer END AS probe, COALESCE(i.newer, CASE WHEN COALESCE(i.name, '') = '' AND w.instance <> b.instance AND w.instance <> ''
                                      THEN NULLIF(b.instance, '') END) AS newer, i.paused IS TRUE AS halted,
                COALESCE(i.restart_requested_at IS NOT NULL AND i.name <> '', false) AS restart
         FROM unnest(bots, instances, wants) WITH ORDINALITY AS w(bot, instance, want, place)
         JOIN bots_bot b ON b.id = w.bot
-        LEFT JOIN LATERAL (SELECT i.name, i.restart_requested_at, i.last_seen_at, i.asked_kinds, i.slots, i.slots_lost,
+        LEFT JOIN LATERAL (SELECT i.id, i.name, i.restart_requested_at, i.last_seen_at, i.asked_kinds, i.slots, i.slots_lost, i.quarantined_at, i.probe_at,
                        i.paused AND COALESCE(i.paused_until > statement_timestamp(), true) AS paused,
                        CASE WHEN i.ended_at IS NOT NULL THEN i.replaced_by END AS newer
                 FROM bots_instance i
@@ -487,6 +497,7 @@ BEGIN
     ) t;
     wants := again.wants;
     known.restarts := again.restarts;
+    known.probing := known.probing OR again.probing;
     newer := again.newer;
     END IF;
     counts := array_fill(0, ARRAY[cardinality(wants)]);
@@ -533,7 +544,7 @@ BEGIN
             ELSE
                 at_priority := (SELECT max(p.priority) FROM unnest(unpaused) AS wanted CROSS JOIN LATERAL (
                                     SELECT j.priority FROM jobs_job j
-                                    WHERE j.status = 'pending' AND j.kind_id = wanted AND j.priority < at_priority
+                                    WHERE j.status = 'pending' AND j.kind_id = wanted AND j.kind_id BETWEEN wanted AND wanted AND j.priority < at_priority
                                     ORDER BY j.priority DESC LIMIT 1
                                 ) p);
             END IF;
@@ -545,7 +556,7 @@ BEGIN
                 SELECT j.id FROM jobs_job j
                 WHERE j.status = 'pending' AND j.priority = at_priority AND j.run_at <= statement_timestamp()
                   AND (j.run_at, j.id) > (after_at, after_id)
-                  AND COALESCE(j.start_by, 'infinity'::timestamptz) > statement_timestamp()
+                  AND COALESCE(j.start_by, 'infinity'::timestamptz) > statement_timestamp() AND COALESCE(j.not_for_until <= statement_timestamp() OR j.not_for <> ALL (known.own_ids), true)
                   AND NOT COALESCE(j.kind_id = ANY (ARRAY(SELECT k.name FROM jobs_jobkind k WHERE k.paused)), false)
                 ORDER BY j.run_at, j.id
                 LIMIT wanted_all - cardinality(picked)
@@ -554,9 +565,9 @@ BEGIN
         ELSIF cardinality(unpaused) = 1 THEN
             picked := picked || ARRAY(
                 SELECT j.id FROM jobs_job j
-                WHERE j.status = 'pending' AND j.kind_id = unpaused[1] AND j.priority = at_priority
+                WHERE j.status = 'pending' AND j.kind_id = unpaused[1] AND j.kind_id BETWEEN unpaused[1] AND unpaused[1] AND j.priority = at_priority
                   AND j.run_at <= statement_timestamp() AND (j.run_at, j.id) > (after_at, after_id)
-                  AND COALESCE(j.start_by, 'infinity'::timestamptz) > statement_timestamp()
+                  AND COALESCE(j.start_by, 'infinity'::timestamptz) > statement_timestamp() AND COALESCE(j.not_for_until <= statement_timestamp() OR j.not_for <> ALL (known.own_ids), true)
                 ORDER BY j.run_at, j.id
                 LIMIT wanted_all - cardinality(picked)
                 FOR NO KEY UPDATE OF j SKIP LOCKED
@@ -570,9 +581,9 @@ BEGIN
                 FROM (
                     SELECT due.id, due.run_at FROM unnest(unpaused) AS wanted CROSS JOIN LATERAL (
                         SELECT j.id, j.run_at FROM jobs_job j
-                        WHERE j.status = 'pending' AND j.kind_id = wanted AND j.priority = at_priority
+                        WHERE j.status = 'pending' AND j.kind_id = wanted AND j.kind_id BETWEEN wanted AND wanted AND j.priority = at_priority
                           AND j.run_at <= statement_timestamp() AND (j.run_at, j.id) > (after_at, after_id)
-                          AND COALESCE(j.start_by, 'infinity'::timestamptz) > statement_timestamp()
+                          AND COALESCE(j.start_by, 'infinity'::timestamptz) > statement_timestamp() AND COALESCE(j.not_for_until <= statement_timestamp() OR j.not_for <> ALL (known.own_ids), true)
                         ORDER BY j.run_at, j.id
                         LIMIT wanted_all - cardinality(picked)
                     ) due
@@ -649,6 +660,22 @@ BEGIN
         INTO counts, texts
         FROM generate_series(1, cardinality(wants)) AS s(place) LEFT JOIN given g ON g.place = s.place;
     END IF;
+    END IF;
+    IF known.probing THEN
+        UPDATE bots_instance i
+        SET probe_level = i.probe_level + 1,
+            probe_at = statement_timestamp() + LEAST(
+                interval '10 s' * 2 ^ LEAST(i.probe_level + 1, 9), interval '3600 s')
+        FROM unnest(bots, known.own, counts) AS t(bot, own, n)
+        WHERE i.bot_id = t.bot AND i.name = t.own AND t.n > 0 AND i.quarantined_at IS NOT NULL;
+        UPDATE bots_instance i
+        SET quarantined_at = NULL, quarantine_reason = '', probe_at = NULL, probe_level = 0, cleared_at = statement_timestamp()
+        FROM unnest(known.turns, bots, known.own, instances) AS p(turn, bot, own, instance)
+        CROSS JOIN LATERAL jsonb_to_recordset(turns->(p.turn - 1)->'complete') AS w(id bigint, attempt integer)
+        JOIN jobs_job j ON j.id = w.id AND j.attempt = w.attempt
+        WHERE i.bot_id = p.bot AND i.name = p.own AND j.status = 'succeeded' AND j.finished_by_id = p.bot
+          AND j.instance = ANY (ARRAY[p.own, p.instance]) AND j.claimed_at > i.quarantined_at;
+        UPDATE bots_bot b SET instances_changed_at = statement_timestamp() WHERE b.id = ANY (bots);
     END IF;
     -- A bot's row is written only when that changes something or the last sight is old.
     IF true = ANY (locked.due) OR 0 = ANY (counts) OR 'busy' <> ANY (locked.statuses) THEN

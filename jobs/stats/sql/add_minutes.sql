@@ -23,7 +23,7 @@ WITH done AS MATERIALIZED (
     FROM jobs_jobevent e
     -- LIMIT, so that each job is found by its key, and PostgreSQL never considers reading them all.
     CROSS JOIN LATERAL (SELECT kind_id FROM jobs_job WHERE id = e.job_id LIMIT 1) j
-    WHERE e.verb IN ('release', 'defer', 'expire', 'fail', 'cancel') AND e.at >= %(since)s AND e.at < %(until)s
+    WHERE e.verb IN ('release', 'defer', 'expire', 'fail', 'cancel', 'drop') AND e.at >= %(since)s AND e.at < %(until)s
       AND {event_not_yet_added}
     GROUP BY 1, 2, 3, 4, 5, 6, 7
 ), counted AS MATERIALIZED (

@@ -93,7 +93,15 @@ class Connection(psycopg.Connection[Any]):
 
     def wait(self, gen: Generator[Any, Any, T], *args: Any, **kwargs: Any) -> T:
         """Wait for an answer, as psycopg does, and not for a server that gives none."""
-        return super().wait(self._watch(gen), *args, **kwargs)
+        try:
+            return super().wait(self._watch(gen), *args, **kwargs)
+        except KeyboardInterrupt:
+            # psycopg has cancelled the statement. If the signal came while `_watch` ran, that has ended, and the
+            # statement's end is still to be read.
+            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                with contextlib.suppress(psycopg.Error):
+                    super().wait(gen, *args, **kwargs)
+            raise
 
     def _watch(self, gen: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
         began = time.monotonic()

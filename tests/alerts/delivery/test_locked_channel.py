@@ -16,7 +16,7 @@ from alerts.delivery.dispatch import send_due
 from alerts.incidents import reconcile
 from alerts.models import Channel, Delivery, Incident
 from alerts.states import Cause, DeliveryStatus, Moment
-from bots.models import Bot
+from bots.models import AuditEntry, Bot
 from jobs.sweep.run import sweep
 from tests.cast import database_url, make_older, take_one
 from tests.far_side import Receiver, a_channel, an_incident
@@ -138,4 +138,5 @@ def test_an_unused_channel_is_deleted_and_one_that_was_just_notified_is_not(clie
         assert deleting.result(PATIENCE).status_code == 302
     assert list(Channel.objects.values_list("name", flat=True)) == ["used"]
     assert Delivery.objects.get().channel == used
+    assert list(AuditEntry.objects.values_list("verb", "object_name")) == [("delete", "unused")]
     assert connection.connection is not None

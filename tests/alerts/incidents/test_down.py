@@ -11,8 +11,9 @@ from alerts.states import Cause, Severity
 from bots import roster
 from bots.models import Bot
 from jobs import lifecycle
+from jobs.lifecycle import By
 from tests.alerts.passing import look, minutes_pass, notes_of, sweep_and_look, the_one
-from tests.cast import bot_named, make_older, take_one
+from tests.cast import bot_named, make_older, put_in_quarantine, take_one
 
 pytestmark = pytest.mark.django_db
 
@@ -109,26 +110,24 @@ def test_a_bot_that_died_with_a_job_is_one_incident_and_not_two(ada, bob):
 
 
 def test_bots_whose_jobs_expired_too_often_are_one_incident(ada, bob, told):
-    for bot in (ada, bob):
-        for _ in range(3):
-            lease = take_one(bot, max_attempts=1)
-            make_older(lease, 7)
-            sweep_and_look()
+    put_in_quarantine(ada, bob, reason="3 jobs that others then did expired under it within 1 h: 1, 2, 3")
+    sweep_and_look()
     incident = the_one(Cause.QUARANTINED)
     assert incident.title == "2 bots are in quarantine: ada, bob"
-    assert re.search(r"ada: no new jobs since 20\S+ \S+ UTC: its jobs expired 3 times", incident.reason)
+    assert re.search(r"ada: probed since 20\S+ \S+ UTC: 3 jobs that others then did expired under it", incident.reason)
     assert next(moment for cause, moment, _, _ in told if cause == "quarantined") == "opened"
 
 
-def test_a_cleared_quarantine_resolves_it(ada):
-    Bot.objects.update(quarantined_at=Now())
+def test_a_cleared_quarantine_resolves_it(ada, olga):
+    put_in_quarantine(ada)
     look()
-    roster.clear_quarantine(Bot.objects.all())
+    lifecycle.clear_quarantine(Bot.objects.all(), by=By.operator(olga))
     look()
     minutes_pass(3)
     assert look().resolved == 1
 
 
 def test_a_paused_bot_in_quarantine_needs_nobody(ada):
-    Bot.objects.update(quarantined_at=Now(), paused=True)
+    put_in_quarantine(ada)
+    Bot.objects.update(paused=True)
     assert look().opened == 0

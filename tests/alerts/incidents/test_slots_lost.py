@@ -59,3 +59,10 @@ def test_a_bot_without_a_free_slot_cannot_take_a_job_though_it_looks_idle(ada: B
     enqueue_one()
     lifecycle.claim(ada, instance="two")
     assert takers.takers("sum")["without_a_free_slot"] == 1
+
+
+def test_a_bot_of_which_one_process_does_not_say_its_slots_may_have_a_free_one(ada: Bot) -> None:
+    slots(ada, "one", 1, 1)
+    assert takers.takers("sum")["without_a_free_slot"] == 1
+    lifecycle.hello(ada, instance="of old", identity="of old")
+    assert takers.takers("sum")["ready"] == 1

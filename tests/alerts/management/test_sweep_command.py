@@ -185,7 +185,7 @@ def test_sigterm_in_the_midst_of_a_batch_takes_that_batch_back(ada: Bot, monkeyp
     def stopped(*args: Any) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(batches, "_quarantine", stopped)
+    monkeypatch.setattr(batches, "_expire", stopped)
     before = signal.getsignal(signal.SIGTERM)
     call_command("sweep_stuck", loop=5.0)
     assert lease.job.claimed_by == ada

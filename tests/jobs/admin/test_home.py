@@ -14,7 +14,7 @@ from jobs.lists import home as lists_home
 from jobs.models import JobKind
 from jobs.stats import rollup
 from jobs.sweep import run
-from tests.cast import bot_named, enqueue_one, make_older, take_one
+from tests.cast import bot_named, enqueue_one, make_older, put_in_quarantine, take_one
 
 HOME = reverse("admin:index")
 
@@ -44,7 +44,7 @@ def test_the_worst_comes_first_with_its_evidence(home, ada, bob):
 
 
 def test_a_bot_in_quarantine_needs_somebody(home, ada):
-    Bot.objects.update(quarantined_at=timezone.now())
+    put_in_quarantine(ada, reason="")
     said = home()
     assert "its jobs expired too often" in said
     assert "ada: quarantined" in said
@@ -75,8 +75,9 @@ def test_a_bot_has_a_tile_with_the_word_that_matters_most(ada, bob):
     ],
 )
 def test_of_several_states_the_worst_is_on_the_tile(ada, fields, state):
-    since = {"quarantined_at": timezone.now()} if fields.pop("quarantined", False) else {}
-    Bot.objects.filter(pk=ada.pk).update(**fields, **since)
+    if fields.get("quarantined"):
+        put_in_quarantine(ada)
+    Bot.objects.filter(pk=ada.pk).update(**{name: value for name, value in fields.items() if name != "quarantined"})
     assert [shown for _, shown in lists_home.fleet().tiles] == [state]
 
 

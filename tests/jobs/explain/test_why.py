@@ -4,6 +4,7 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from bots import roster
@@ -13,10 +14,11 @@ from jobs.explain import why as explain_why
 from jobs.lifecycle import By
 from jobs.lists import takers
 from jobs.models import Job, JobKind
+from jobs.states import Actor
 from jobs.stats import learned
 from jobs.stats.times import FINE
 from jobs.sweep.run import sweep
-from tests.cast import bot_named, enqueue_one, make_older, take_one
+from tests.cast import bot_named, enqueue_one, make_older, put_in_quarantine, take_one
 from tests.jobs.schedules.rules import fire, jobs_of, off_for
 
 pytestmark = pytest.mark.django_db
@@ -58,6 +60,31 @@ def test_a_job_of_a_schedule_says_which_and_for_when():
     assert found.says.startswith("nightly made it for ") and found.figures["schedule"] == "nightly"
 
 
+def test_a_job_that_is_for_another_bot_first_says_until_when_and_under_whom_it_expired(ada, bob):
+    lifecycle.hello(ada, instance="pod-1", identity="pod-1")
+    lifecycle.claim(bob)
+    for instance, under in (("pod-1", "ada, instance pod-1"), ("", "bob")):
+        job = enqueue_one()
+        lifecycle.claim(ada if instance else bob, instance=instance)
+        make_older(job, 7)
+        sweep()
+        (found,) = said(job, "another bot first")
+        assert re.fullmatch(rf"until 20\S+ \S+ UTC: its lease expired under {under}", found)
+        Job.objects.filter(pk=job.pk).update(not_for_until=Now() - timedelta(seconds=1), priority=-9)
+        assert said(job, "another bot first") == []
+        lifecycle.cancel([job.pk], by=By(Actor.OPERATOR, "olga"))
+
+
+def test_of_a_bot_with_several_instances_one_in_quarantine_leaves_it_able(ada):
+    for pod in ("pod-1", "pod-2"):
+        lifecycle.hello(ada, instance=pod, identity=pod)
+    lifecycle.quarantine({ada.instances.get(name="pod-1").pk: "it hangs"})
+    job = enqueue_one()
+    assert said(job, "bots") == ["1 take its kind: 1 can take a job now, 1 of them idle"]
+    lifecycle.quarantine({ada.instances.get(name="pod-2").pk: "it hangs"})
+    assert said(job, "bots") == ["1 take its kind: 0 can take a job now, 0 of them idle; 1 quarantined"]
+
+
 def test_a_pending_job_whose_bots_cannot_take_it_says_how_many_for_each_reason(ada, bob):
     bot_named("carl", kinds=["divide"])
     dora, emil, fred = bot_named("dora", capacity=1), bot_named("emil"), bot_named("fred", kinds=["sum"])
@@ -66,10 +93,17 @@ def test_a_pending_job_whose_bots_cannot_take_it_says_how_many_for_each_reason(a
     roster.pause(Bot.objects.filter(pk__in=[ada.pk, bob.pk]))
     Bot.objects.filter(pk=emil.pk).update(status="down")
     # Paused as well, but in quarantine first.
-    Bot.objects.filter(pk__in=[fred.pk]).update(quarantined_at=timezone.now(), paused=True)
+    put_in_quarantine(fred)
+    roster.pause(Bot.objects.filter(pk=fred.pk))
     assert why(job) == (
         "None of the bots that take its kind can take a job now: 1 quarantined, 2 paused, 1 down, 1 at capacity."
     )
+
+
+def test_a_pause_is_over_when_its_time_is_and_not_at_the_next_sweep(ada):
+    job = enqueue_one()
+    Bot.objects.filter(pk=ada.pk).update(paused=True, paused_until=timezone.now() - timedelta(seconds=1))
+    assert said(job, "bots") == ["1 take its kind: 1 can take a job now, 1 of them idle"]
 
 
 def test_bots_that_may_take_it_and_ask_for_other_kinds_do_not_count(ada, bob):

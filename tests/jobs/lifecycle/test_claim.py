@@ -4,18 +4,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db.models.functions import Now
+from django.contrib.auth.models import User
 
 from bots import roster
 from bots.models import Bot
 from bots.states import BotStatus
 from jobs import lifecycle
 from jobs.errors import InstanceReplaced
-from jobs.lifecycle import turn
+from jobs.lifecycle import By, turn
 from jobs.models import Job, JobKind
 from jobs.states import JobStatus
 from jobs.turns.frontier import MAX_INTERVAL, Frontiers
-from tests.cast import bot_named, enqueue_one, make_older, take_one
+from tests.cast import bot_named, enqueue_one, make_older, put_in_quarantine, take_one
 
 pytestmark = pytest.mark.django_db
 
@@ -139,11 +139,11 @@ def test_a_paused_bot_gets_nothing_until_it_is_resumed(ada: Bot) -> None:
     assert keys(ada) == ["a"]
 
 
-def test_a_quarantined_bot_gets_nothing_until_it_is_cleared(ada: Bot) -> None:
+def test_a_quarantined_bot_gets_nothing_until_it_is_cleared(ada: Bot, olga: User) -> None:
     enqueue_one(key="a")
-    Bot.objects.filter(pk=ada.pk).update(quarantined_at=Now())
+    put_in_quarantine(ada)
     assert keys(ada) == []
-    assert roster.clear_quarantine(Bot.objects.filter(pk=ada.pk)) == 1
+    assert lifecycle.clear_quarantine(Bot.objects.filter(pk=ada.pk), by=By.operator(olga)) == 1
     assert keys(ada) == ["a"]
 
 

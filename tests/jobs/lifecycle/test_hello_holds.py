@@ -4,14 +4,17 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import OperationalError
 from django.test import Client
+from psycopg.errors import QueryCanceled
 
 from bots.models import Bot
 from jobs import lifecycle
 from jobs.errors import InstanceReplaced
-from jobs.lifecycle import By
+from jobs.lifecycle import By, processes
 from jobs.models import Job, JobEvent
 from jobs.states import JobStatus
+from jobsite.lib.errors import OutcomeUnknown
 from tests.api.calls import send
 from tests.cast import enqueue_one
 
@@ -100,3 +103,18 @@ def test_a_restart_that_was_asked_for_is_told_to_a_process_that_goes_on(
     lifecycle.restart(Bot.objects.filter(pk=ada.pk), by=By.operator(olga))
     assert send(client, ada_token, "POST", "/hello", body | {"holds": []}).json()["restart"] is True
     assert send(client, ada_token, "POST", "/hello", body | {"holds": []}).json()["restart"] is False
+
+
+def test_one_that_fails_after_its_first_half_does_not_say_that_nothing_was_done(
+    ada: Bot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lifecycle.hello(ada, instance="first")
+    job = hold(ada, "first")
+
+    def fail(*args: Any, **params: Any) -> None:
+        raise OperationalError("canceling statement due to user request") from QueryCanceled()
+
+    monkeypatch.setattr(processes, "run", fail)
+    with pytest.raises(OutcomeUnknown, match="Call hello again"):
+        lifecycle.hello(ada, instance="second", holds=[(job.pk, job.attempt)], before="first")
+    assert ada.instances.get(name="first").replaced_by == "second"

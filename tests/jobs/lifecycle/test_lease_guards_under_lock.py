@@ -15,7 +15,7 @@ from jobs.lifecycle import SWEEP
 from jobs.models import Job
 from jobs.states import JobStatus
 from tests.api.calls import send
-from tests.cast import Lease, bot_named, enqueue_one, make_older, take_one
+from tests.cast import Lease, bot_named, enqueue_one, make_older, put_in_quarantine, take_one
 from tests.entered import EnteringClient
 from tests.jobs.lifecycle.at_once import Group, Turn
 from tests.jobs.lifecycle.guarded import CALLS, IN_AN_EXCHANGE, another, report
@@ -170,7 +170,7 @@ def test_reports_of_a_bot_whose_token_or_process_is_replaced_meanwhile_hold_and_
 
 @pytest.mark.parametrize(
     "change",
-    [{"paused": True}, {"quarantined_at": Now()}, {"capacity": 1}, {"kinds": ["divide"]}],
+    [{"paused": True}, {"quarantined": True}, {"capacity": 1}, {"kinds": ["divide"]}],
     ids=lambda change: next(iter(change)),
 )
 @pytest.mark.parametrize("way", WAYS)
@@ -180,7 +180,14 @@ def test_a_bot_that_may_not_have_the_job_any_more_reports_and_gets_none(
     lease, held = take_one(ada), take_one(ada)
     make = way(Turn(ada, {"completed": [report(lease, "complete")], "claim": {}}))
     enqueue_one()
-    body = meanwhile(make, lambda: Bot.objects.filter(pk=ada.pk).update(**change)).json()
+
+    def act() -> None:
+        if "quarantined" in change:
+            put_in_quarantine(ada)
+        else:
+            Bot.objects.filter(pk=ada.pk).update(**change)
+
+    body = meanwhile(make, act).json()
     assert (body["accepted"], body["jobs"], body["paused"]) == ([lease.id], [], "paused" in change)
     assert Job.objects.pending().count() == 1
     assert held.job.status == JobStatus.PROCESSING

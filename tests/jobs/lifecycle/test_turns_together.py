@@ -1,11 +1,13 @@
 """Turns of several bots that come at the same time are one statement, and each is as if it had come alone."""
 
 import json
+from datetime import timedelta
 from itertools import chain
 from typing import Any
 
 import pytest
 from django.db import OperationalError, transaction
+from django.db.models.functions import Now
 
 from bots.models import Bot
 from bots.states import BotStatus
@@ -16,7 +18,7 @@ from jobs.lifecycle.turn import send
 from jobs.models import Job, JobEvent, JobKind
 from jobs.states import JobStatus
 from jobs.turns.combining import RetryAlone
-from tests.cast import Lease, bot_named, enqueue_one, take_one
+from tests.cast import Lease, bot_named, enqueue_one, put_in_quarantine, take_one
 from tests.race import PATIENCE, racers
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -134,15 +136,29 @@ def test_a_bot_that_takes_other_kinds_than_was_believed_is_left_out_and_learned(
 
 
 def test_capacity_pause_and_quarantine_are_each_bots_own() -> None:
-    full, paused, free = fleet(3)
-    for _ in range(6):
+    full, paused, quarantined, probed, free = fleet(5)
+    for _ in range(9):
         enqueue_one()
     take_one(full)
     Bot.objects.filter(pk=full.pk).update(capacity=2)
     Bot.objects.filter(pk=paused.pk).update(paused=True)
-    turned = together(*(turn(bot, ClaimRequest(2)) for bot in (full, paused, free)))
-    assert [len(ids(one)) for one in turned] == [1, 0, 2]
-    assert [one.room for one in turned if one] == [True, False, True]
+    put_in_quarantine(quarantined, probed)
+    probed.instances.update(probe_at=Now())
+    turned = together(*(turn(bot, ClaimRequest(2)) for bot in (full, paused, quarantined, probed, free)))
+    assert [len(ids(one)) for one in turned] == [1, 0, 0, 1, 2]
+    assert [one.room for one in turned if one] == [True, False, False, True, True]
+    assert [bot.instances.get().probe_level for bot in (quarantined, probed)] == [0, 1]
+
+
+def test_a_job_that_is_for_another_first_waits_where_its_bot_is_among_them() -> None:
+    ada, bob = fleet(2)
+    for bot in (ada, bob):
+        lifecycle.claim(bot)
+    job = enqueue_one()
+    mine = {"not_for": ada.instances.get().pk, "not_for_until": Now() + timedelta(minutes=1)}
+    Job.objects.filter(pk=job.pk).update(**mine)
+    assert [ids(one) for one in together(turn(ada), turn(bob))] == [[], []]
+    assert ids(together(turn(bob))[0]) == [job.pk]
 
 
 def test_jobs_of_a_paused_kind_are_given_to_nobody() -> None:

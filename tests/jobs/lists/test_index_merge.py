@@ -65,6 +65,15 @@ def test_a_further_condition_is_met_by_each_of_them() -> None:
     assert index_merge.nth(selection, 4000) is None
 
 
+def test_a_job_that_is_claimed_meanwhile_is_in_one_status() -> None:
+    fill(3, 60)
+    for statuses in (["pending", "processing"], list(JobStatus.values)):
+        with CaptureQueriesContext(connection) as queries:
+            assert index_merge.ids(index_merge.select(statuses=statuses, kinds=["kind 1"]), 10)
+        # Each statement sees the table at a moment of its own.
+        assert len(queries) == 1
+
+
 def test_there_may_be_none() -> None:
     assert index_merge.ids(index_merge.select(statuses=["failed"]), 10) == []
     fill(3, 30)

@@ -1,5 +1,6 @@
 """A schedule's moment becomes a job, a row of its ledger and the next moment, together."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from bots.audit import COMMAND
 from jobs import lifecycle
 from jobs.enqueue import insert
 from jobs.enqueue.new_job import NewJob
+from jobs.enqueue.scheduled import DueMoment
 from jobs.lifecycle import By, Report
 from jobs.models import Job, JobKind, Schedule, ScheduleOccurrence
 from jobs.schedules import changes, firing
@@ -156,6 +158,15 @@ def test_a_full_queue_is_in_the_ledger() -> None:
     assert schedule.next_at is not None and schedule.next_at > database_now()
 
 
+@pytest.mark.parametrize("overlap", ["skip", "queue", "allow"])
+def test_of_several_that_are_refused_none_waits_for_a_job_that_is_not_there(overlap: str) -> None:
+    JobKind.objects.create(name="report", max_pending=1)
+    insert.enqueue([NewJob("report", {})])
+    off_for(75 * MINUTES, every=1800, catch_up="all", catch_up_within=86400, overlap=overlap)
+    fire()
+    assert ledger() == [("missed", 3)] and last().reason == "Refused: too many report jobs are pending."
+
+
 def test_it_ends_with_its_last_moment() -> None:
     schedule = off_for(5 * SECONDS)
     Schedule.objects.update(ends_at=schedule.next_at)
@@ -188,12 +199,13 @@ def test_a_kind_that_somebody_has_locked_holds_up_no_other(monkeypatch: pytest.M
     tried = []
     real = firing.enqueue_scheduled
 
-    def waits(schedule: int, version: str, kind: str, next_at: datetime | None) -> bool:
-        tried.append(kind)
-        if kind == "mail":
+    def waits(due: Sequence[DueMoment]) -> dict[int, bool]:
+        kinds = {moment.kind for moment in due}
+        tried.extend(kinds if len(due) == 1 else [])
+        if "mail" in kinds:
             # As PostgreSQL refuses it.
             raise OperationalError from LockNotAvailable("canceling statement due to lock timeout")
-        return real(schedule, version, kind, next_at)
+        return real(due)
 
     monkeypatch.setattr(firing, "enqueue_scheduled", waits)
     fire()

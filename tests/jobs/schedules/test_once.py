@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from jobs.schedules.firing import Firing, locked, settle
 from jobsite.lib.clock import database_now
 from tests.cast import database_url
 from tests.jobs.schedules.rules import SECONDS, a_schedule, jobs_of, ledger, off_for
+from tests.race import PATIENCE, racers
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -143,6 +145,23 @@ def test_an_edit_waits_for_the_firing_and_then_gives_no_second_job() -> None:
     thread.join()
     Firing().fire_due()
     assert len(jobs_of()) == 1 and ledger() == [("enqueued", 1)]
+
+
+def test_who_waited_for_one_that_changed_meanwhile_has_the_time_after_the_wait() -> None:
+    # With the time before, an edit could compute a next moment that has its fate already.
+    a_schedule()
+
+    def waits() -> datetime:
+        with transaction.atomic():
+            at: datetime = locked(Schedule.objects.all()).locked_at  # type: ignore[union-attr]
+            return at
+
+    with racers() as run:
+        with transaction.atomic():
+            Schedule.objects.update(next_at=database_now())
+            waiting = run.go_and_block(waits)
+            meanwhile = database_now()
+        assert waiting.result(PATIENCE) > meanwhile
 
 
 def test_two_that_create_the_same_make_one() -> None:

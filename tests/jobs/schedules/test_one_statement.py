@@ -1,6 +1,6 @@
 """The common case is one statement. It does nothing where the schedule was changed, or anything is special."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.expressions import RawSQL
 
-from jobs.enqueue.scheduled import enqueue_scheduled
+from jobs.enqueue.scheduled import DueMoment, enqueue_scheduled
 from jobs.enqueue.statements import SQL
 from jobs.models import Job, JobKind, Schedule, ScheduleOccurrence
 from jobs.schedules import changes, firing
@@ -31,9 +31,13 @@ def version(schedule: Schedule) -> str:
     return str(found.version)  # type: ignore[attr-defined]
 
 
-def fired(schedule: Schedule, seen: str) -> bool:
+def moment_of(schedule: Schedule, seen: str) -> DueMoment:
     assert schedule.next_at is not None
-    return enqueue_scheduled(schedule.pk, seen, schedule.kind, schedule.next_at + timedelta(minutes=1))
+    return DueMoment(schedule.pk, seen, schedule.kind, schedule.next_at + timedelta(minutes=1))
+
+
+def fired(schedule: Schedule, seen: str) -> bool:
+    return enqueue_scheduled([moment_of(schedule, seen)]).get(schedule.pk, False)
 
 
 def test_it_makes_the_job_the_occurrence_and_the_next_moment(due: Schedule) -> None:
@@ -102,10 +106,50 @@ def test_it_is_the_common_case(due: Schedule, monkeypatch: pytest.MonkeyPatch) -
     assert ledger() == [("enqueued", 1)]
 
 
+def test_several_are_one_statement_and_each_has_its_own_answer(due: Schedule) -> None:
+    others = {name: off_for(5 * SECONDS, name) for name in ("first", "second", "changed", "held up")}
+    enqueue_one("mail")
+    Job.objects.update(schedule="held up")
+    moments = [moment_of(one, version(one)) for one in (due, *others.values())]
+    # What is due is decided by the change itself.
+    changes.pause("changed")
+    done = enqueue_scheduled(moments)
+    assert done == {due.pk: True, others["first"].pk: True, others["second"].pk: True, others["held up"].pk: False}
+    for name in ("nightly", "first", "second", "changed"):
+        (job,) = jobs_of(name)
+        assert ledger(name) == [("enqueued", 1)]
+        assert Schedule.objects.get(name=name).next_at == job.scheduled_for + timedelta(minutes=1)
+    assert ledger("held up") == []
+
+
+def test_all_that_are_due_are_fired_in_one(due: Schedule, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def counted(moments: Sequence[DueMoment]) -> dict[int, bool]:
+        asked.append(len(moments))
+        return enqueue_scheduled(moments)
+
+    monkeypatch.setattr(firing, "enqueue_scheduled", counted)
+    for n in range(19):
+        off_for(5 * SECONDS, f"schedule-{n}", key="k" if n == 18 else None)
+    fire()
+    # One with a key is alone: it may wait for another producer.
+    assert asked == [19, 1] and Job.objects.count() == ScheduleOccurrence.objects.count() == 20
+
+
+def test_after_a_fault_each_is_fired_by_itself(due: Schedule, monkeypatch: pytest.MonkeyPatch) -> None:
+    faulty = off_for(5 * SECONDS, "faulty")
+    # A row that should not be there.
+    faulty.occurrences.create(due_at=faulty.next_at, until_at=faulty.next_at, fate="missed")
+    fire()
+    assert len(jobs_of()) == 1 and not jobs_of("faulty")
+    assert Schedule.objects.get(name="faulty").next_at == faulty.next_at
+
+
 def test_it_reads_by_its_indexes(due: Schedule) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
-        params = {"schedule": due.pk, "version": version(due), "next_at": due.next_at}
+        params = {"schedules": [due.pk], "versions": [version(due)], "following": [due.next_at]}
         cursor.execute("EXPLAIN " + SQL.text("enqueue_scheduled"), params)
         plan = str(cursor.fetchall())
     assert "job_of_schedule" in plan and "jobs_schedule_pkey" in plan

@@ -62,7 +62,7 @@ def test_it_goes_on_when_the_database_was_away(monkeypatch: pytest.MonkeyPatch, 
         return real(name)
 
     monkeypatch.setattr(thread, "run", run)
-    monkeypatch.setattr(thread, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(thread, "CHECK_EVERY", 0.05)
     schedule = a_schedule()
     Schedule.objects.filter(pk=schedule.pk).update(next_at=database_now())
     request.getfixturevalue("fires")

@@ -43,7 +43,7 @@ def test_the_sweep_drops_it_and_says_so() -> None:
 
 def test_a_dry_run_drops_nothing() -> None:
     too_late()
-    sweep(dry_run=True)
+    assert sweep(dry_run=True).dropped == 1
     assert Job.objects.get().status == JobStatus.PENDING
 
 

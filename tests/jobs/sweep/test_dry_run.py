@@ -13,7 +13,7 @@ from bots.models import Bot
 from jobs import lifecycle
 from jobs.models import Job, JobEvent, JobKind
 from jobs.sweep.run import sweep
-from tests.cast import bot_named, make_older, take_one
+from tests.cast import bot_named, enqueue_one, make_older, take_one
 
 pytestmark = pytest.mark.django_db
 
@@ -81,7 +81,7 @@ def test_as_json_the_actions_stand_beside_the_figures_that_are_promised(all_sort
     assert (said["checked"], said["expired"], said["failed"], said["flagged"]) == (5, 2, 2, 1)
     back = all_sorts["back"].id
     assert actions[back] == {
-        "action": "expire", "job": back, "kind": "sum", "bot": "ada", "becomes": "pending",
+        "action": "expire", "job": back, "kind": "sum", "bot": "ada", "instance": "", "becomes": "pending",
         "reason": f"silent for 7 m on sum job {back}, limit 2 m",
     }  # fmt: skip
 
@@ -103,28 +103,36 @@ def test_what_is_foreseen_is_what_a_sweep_then_does(all_sorts):
         assert act.becomes in (None, Job.objects.get(pk=act.job).status)
 
 
-def test_a_quarantine_is_foreseen_with_its_reason(seen, ada):
-    earlier = take_one(ada, max_attempts=1)
-    make_older(earlier, 7)
+def hung_thrice(bot, then, instance):
+    """Three jobs expired under this instance, and then the other bot did them, which is not judged yet."""
+    lifecycle.hello(bot, instance=instance, identity=instance)
+    jobs = [enqueue_one() for _ in range(3)]
+    lifecycle.claim(bot, limit=3, instance=instance)
+    for job in jobs:
+        make_older(job, 7)
+    lifecycle.claim(then)
     sweep()
-    first, second = take_one(ada), take_one(ada)
-    for lease in (first, second):
-        make_older(lease, 7)
-    lifecycle.see(ada, always=True)
+    again = lifecycle.claim(then, limit=3)
+    lifecycle.complete([lifecycle.Report(job.id, job.attempt) for job in again], by=lifecycle.By.bot(then))
+    lifecycle.attend(bot, instance)
+    return ", ".join(str(job.pk) for job in jobs)
+
+
+def test_a_quarantine_is_foreseen_with_its_reason(seen, ada, bob):
+    numbers = hung_thrice(ada, bob, "pod-1")
     before = everything()
-    lines = dry().splitlines()
-    numbers = f"{earlier.id}, {first.id}, {second.id}"
-    assert lines[-1] == f"bot ada: quarantine: 3 jobs expired under it within 1 h: {numbers}"
+    (line,) = [line for line in dry().splitlines() if "quarantine" in line]
+    reason = f"3 jobs that others then did expired under it within 1 h: {numbers}"
+    assert line == f"bot ada, instance pod-1: quarantine: {reason}"
     assert everything() == before
     sweep()
-    ada.refresh_from_db()
-    assert lines[-1].endswith(ada.quarantine_reason)
+    assert ada.instances.get(name="pod-1").quarantine_reason == reason
+    assert "quarantine" not in dry()
 
 
-def test_two_expiries_foresee_no_quarantine_nor_does_a_bot_that_is_in_one(seen, ada, bob):
-    for lease in (take_one(ada), take_one(ada), take_one(bob), take_one(bob), take_one(bob)):
-        make_older(lease, 7)
-    Bot.objects.filter(pk=bob.pk).update(quarantined_at=Now())
+def test_of_one_that_is_in_quarantine_none_is_foreseen(seen, ada, bob):
+    hung_thrice(ada, bob, "pod-1")
+    lifecycle.quarantine({ada.instances.get(name="pod-1").pk: "it hangs"})
     assert "quarantine" not in dry()
 
 

@@ -1,4 +1,4 @@
-"""A bot whose jobs keep expiring is put into quarantine, and a job that hangs bot after bot ends: each by name."""
+"""An instance whose jobs expire, and others then do, is quarantined; a job that hangs bot after bot ends: by name."""
 
 from datetime import timedelta
 
@@ -6,6 +6,7 @@ import pytest
 from django.db.models.functions import Now
 from django.urls import reverse
 
+from alerts.incidents import hanging
 from bots import health, roster
 from bots.models import Bot
 from jobs import lifecycle
@@ -14,7 +15,7 @@ from jobs.lifecycle import By
 from jobs.models import Job, JobEvent
 from jobs.states import Actor, JobStatus, Verb
 from jobs.sweep.run import sweep
-from tests.cast import bot_named, make_older, take_one
+from tests.cast import Lease, bot_named, make_older, take_one
 
 pytestmark = pytest.mark.django_db
 
@@ -31,100 +32,166 @@ def hang_under(*bots, job=None, **fields):
         if job is None:
             job = take_one(bot, **fields).job
         else:
-            # Nobody else may take it meanwhile.
-            (claimed,) = lifecycle.claim(bot)
-            assert claimed.id == job.pk
+            assert claim_again(bot, job) == job.attempt + 1
         hang(job)
+        job.refresh_from_db()
     return Job.objects.get(pk=job.pk)
+
+
+def claim_again(bot, job):
+    """The bot has this job again, without waiting until no other bot takes it; its attempt."""
+    Job.objects.filter(pk=job.pk).update(not_for_until=None)
+    (claimed,) = lifecycle.claim(bot)
+    assert claimed.id == job.pk
+    return claimed.attempt
 
 
 # --- A bot ----------------------------------------------------------------------------------------------------
 
 
-def expire_under(bot, times):
-    """So many of the bot's jobs expire; their numbers."""
+def quarantine_of(bot):
+    """Why the bot is in quarantine; None where it is in none."""
+    return next((instance.why_quarantined for instance in bot.instances.quarantined()), None)
+
+
+def expire_under(bot, times, then=None, end="complete", **fields):
+    """So many of the bot's jobs expire, and then end under another, if there is one; their numbers."""
     numbers = []
     for _ in range(times):
-        lease = take_one(bot, max_attempts=1)
+        lease = take_one(bot, **fields)
         hang(lease)
+        if then is not None:
+            again = Lease(then, lease.id, claim_again(then, lease.job))
+            again.complete() if end == "complete" else again.fail(retry=False)
         numbers.append(lease.id)
+    # It hangs, and calls nevertheless.
+    lifecycle.attend(bot, "")
+    sweep()
     return numbers
 
 
-def test_three_jobs_that_expired_within_an_hour_put_a_bot_into_quarantine_with_their_numbers(ada):
-    numbers = expire_under(ada, 3)
-    ada.refresh_from_db()
-    assert ada.quarantined_at is not None
-    assert ada.quarantine_reason == f"3 jobs expired under it within 1 h: {', '.join(map(str, numbers))}"
+@pytest.mark.parametrize("end", ["complete", "fail"])
+def test_three_jobs_that_expired_under_a_bot_and_then_ended_under_another_put_it_into_quarantine(ada, bob, end):
+    numbers = expire_under(ada, 3, bob, end)
+    named = ", ".join(map(str, numbers))
+    assert quarantine_of(ada) == f"3 jobs that others then did expired under it within 1 h: {named}"
+    assert quarantine_of(bob) is None
 
 
-def test_the_same_job_that_expired_three_times_is_named_once(ada, settings):
-    hang_under(ada, ada, ada, max_attempts=9)
-    ada.refresh_from_db()
-    assert ada.quarantine_reason == f"jobs expired under it 3 times within 1 h: {Job.objects.get().pk} (3 times)"
+def test_as_long_as_no_other_bot_has_had_them_expiries_stay_open(ada, bob):
+    lifecycle.see(bob, always=True)
+    numbers = [take_one(ada) for _ in range(5)]
+    for lease in numbers:
+        hang(lease)
+    sweep()
+    assert quarantine_of(ada) is None
+    assert set(Job.objects.values_list("not_for", flat=True)) == {ada.instances.get().pk}
 
 
-def test_two_are_not_enough(ada):
-    expire_under(ada, 2)
-    ada.refresh_from_db()
-    assert (ada.quarantined_at, ada.quarantine_reason) == (None, "")
+def test_what_expired_under_another_bot_too_counts_against_the_job(ada, bob):
+    carl = bot_named("carl")
+    for _ in range(4):
+        job = hang_under(ada, bob, max_attempts=9)
+        Lease(carl, job.pk, claim_again(carl, job)).complete()
+    sweep()
+    assert not Bot.objects.quarantined().exists()
 
 
-def test_what_expired_an_hour_ago_does_not_count(ada):
-    expire_under(ada, 2)
+def test_the_only_bot_that_is_well_is_not_put_into_quarantine(ada, bob):
+    leases = [take_one(ada) for _ in range(3)]
+    for lease in leases:
+        hang(lease)
+    for lease in leases:
+        Lease(bob, lease.id, claim_again(bob, lease.job)).complete()
+    Bot.objects.filter(pk=bob.pk).update(paused=True)
+    lifecycle.attend(ada, "")
+    sweep()
+    assert quarantine_of(ada) is None
+
+
+def test_a_process_that_has_gone_is_not_put_into_quarantine(ada, bob):
+    leases = [take_one(ada) for _ in range(3)]
+    for lease in leases:
+        make_older(lease, 7)
+    sweep()
+    for lease in leases:
+        Lease(bob, lease.id, claim_again(bob, lease.job)).complete()
+    sweep()
+    assert quarantine_of(ada) is None
+
+
+def test_a_kind_that_hung_two_bots_so_often_puts_none_into_quarantine(ada, bob):
+    carl = bot_named("carl")
+    leases = [take_one(bot) for bot in (ada, bob) for _ in range(3)]
+    for lease in leases:
+        hang(lease)
+    for lease in leases:
+        Lease(carl, lease.id, claim_again(carl, lease.job)).complete()
+    for bot in (ada, bob):
+        lifecycle.attend(bot, "")
+    sweep()
+    assert not Bot.objects.quarantined().exists()
+    (finding,) = hanging.detect()
+    assert (finding.kind, finding.reason.count("under ada"), finding.reason.count("under bob")) == ("sum", 3, 2)
+
+
+def test_the_same_job_that_expired_three_times_is_named_once(ada, bob):
+    job = hang_under(ada, ada, ada, max_attempts=9)
+    Lease(bob, job.pk, claim_again(bob, job)).complete()
+    lifecycle.attend(ada, "")
+    sweep()
+    assert quarantine_of(ada) == f"jobs that others then did expired under it 3 times within 1 h: {job.pk} (3 times)"
+
+
+def test_those_of_several_kinds_count_together(ada, bob):
+    numbers = [*expire_under(ada, 2, bob), *expire_under(ada, 1, bob, kind="divide")]
+    assert quarantine_of(ada).endswith(f"within 1 h: {', '.join(map(str, numbers))}")
+
+
+def test_two_are_not_enough(ada, bob):
+    expire_under(ada, 2, bob)
+    assert quarantine_of(ada) is None
+
+
+def test_what_expired_an_hour_ago_does_not_count(ada, bob):
+    expire_under(ada, 2, bob)
     JobEvent.objects.update(at=Now() - timedelta(minutes=61))
-    expire_under(ada, 2)
-    ada.refresh_from_db()
-    assert ada.quarantined_at is None
+    expire_under(ada, 2, bob)
+    assert quarantine_of(ada) is None
 
 
 def test_what_expired_under_others_does_not_count(ada, bob):
-    expire_under(ada, 2)
-    expire_under(bob, 2)
-    assert not Bot.objects.exclude(quarantined_at=None).exists()
+    carl = bot_named("carl")
+    expire_under(ada, 2, carl)
+    expire_under(bob, 2, carl)
+    assert not Bot.objects.quarantined().exists()
 
 
-def test_a_bot_that_an_operator_has_cleared_begins_anew_and_its_reason_is_gone(ada):
-    expire_under(ada, 3)
-    roster.clear_quarantine(Bot.objects.filter(pk=ada.pk))
-    ada.refresh_from_db()
-    assert (ada.quarantined_at, ada.quarantine_reason) == (None, "")
-    expire_under(ada, 2)
-    ada.refresh_from_db()
-    assert ada.quarantined_at is None
-    numbers = expire_under(ada, 1)
-    ada.refresh_from_db()
-    assert ada.quarantine_reason.startswith("3 jobs expired under it")
-    assert ada.quarantine_reason.endswith(f", {numbers[0]}")
+def test_of_a_bot_that_an_operator_has_cleared_only_later_expiries_count(ada, bob, olga):
+    expire_under(ada, 3, bob)
+    assert lifecycle.clear_quarantine(Bot.objects.filter(pk=ada.pk), by=By.operator(olga)) == 1
+    own = ada.instances.get()
+    assert (own.quarantined_at, own.quarantine_reason, own.probe_at) == (None, "", None)
+    expire_under(ada, 2, bob)
+    assert quarantine_of(ada) is None
+    numbers = expire_under(ada, 1, bob)
+    assert quarantine_of(ada).startswith("3 jobs that others then did expired under it")
+    assert quarantine_of(ada).endswith(f", {numbers[0]}")
 
 
-def test_a_bot_in_quarantine_keeps_the_reason_it_was_put_there_for(ada):
-    leases = [take_one(ada, max_attempts=1) for _ in range(5)]
-    for lease in leases[:3]:
-        hang(lease)
-    ada.refresh_from_db()
-    reason = ada.quarantine_reason
-    hang(leases[3])
-    ada.refresh_from_db()
-    assert ada.quarantine_reason == reason
-
-
-def test_why_a_bot_is_in_quarantine_is_on_its_page_on_home_and_in_the_api(client, olga, olga_key, ada):
-    expire_under(ada, 3)
-    # It calls again and is well; that it flaps stands all the same.
-    lifecycle.see(ada)
-    ada.refresh_from_db()
-    assert ada.health_reason == ""
+def test_why_a_bot_is_in_quarantine_is_on_its_page_on_home_and_in_the_api(client, olga, olga_key, ada, bob):
+    expire_under(ada, 3, bob)
+    reason = quarantine_of(ada)
     client.force_login(olga)
     for url in (reverse("admin:bots_bot_change", args=[ada.pk]), reverse("admin:index")):
-        assert ada.quarantine_reason in client.get(url).content.decode()
+        assert reason in client.get(url).content.decode()
     answer = client.get(f"/api/v1/bots/{ada.pk}", headers={"authorization": f"Bearer {olga_key}"}).json()
-    assert (answer["quarantined"], answer["quarantine_reason"]) == (True, ada.quarantine_reason)
+    assert (answer["quarantined"], answer["quarantine_reason"]) == (True, reason)
 
 
 def test_of_many_expiries_the_reason_has_at_least_so_many():
     said = health.flapping([1, 2, 3], timedelta(hours=1), others=True)
-    assert said == "at least 3 jobs expired under it within 1 h: 1, 2, 3"
+    assert said == "at least 3 jobs that others then did expired under it within 1 h: 1, 2, 3"
 
 
 # --- A job ----------------------------------------------------------------------------------------------------
@@ -166,11 +233,10 @@ def test_the_same_bot_three_times_is_one_bot(ada, bob, settings):
 
 def test_a_bot_that_gave_it_back_or_failed_it_was_not_hung(ada, bob, olga):
     job = hang_under(ada, bob, max_attempts=50)
-    (claimed,) = lifecycle.claim(bot_named("carl"))
-    lifecycle.release([claimed.id], by=By.operator(olga))
+    claim_again(bot_named("carl"), job)
+    lifecycle.release([job.pk], by=By.operator(olga))
     dora = bot_named("dora")
-    (claimed,) = lifecycle.claim(dora)
-    lifecycle.fail([lifecycle.Report(claimed.id, claimed.attempt, error="no")], by=By.bot(dora))
+    Lease(dora, job.pk, claim_again(dora, job)).fail("no")
     Job.objects.filter(pk=job.pk).update(run_at=Now())
     assert Job.objects.get(pk=job.pk).status == JobStatus.PENDING
 

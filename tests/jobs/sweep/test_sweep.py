@@ -203,32 +203,6 @@ def test_a_bot_not_seen_for_long_is_down_until_it_calls(ada: Bot, bob: Bot) -> N
     assert ada.status == BotStatus.IDLE
 
 
-def test_a_bot_whose_jobs_expired_three_times_in_an_hour_gets_no_more_until_it_is_cleared(ada: Bot) -> None:
-    for _ in range(3):
-        assert not Bot.objects.get(pk=ada.pk).quarantined_at
-        make_older(take_one(ada, max_attempts=1), 7)
-        sweep()
-    assert Bot.objects.get(pk=ada.pk).quarantined_at
-    assert lifecycle.claim(ada) == []
-    roster.clear_quarantine(Bot.objects.filter(pk=ada.pk))
-    lease = take_one(ada)
-    make_older(lease, 7)
-    sweep()
-    # Expiries count again from the moment it was cleared.
-    assert not Bot.objects.get(pk=ada.pk).quarantined_at
-
-
-def test_old_expiries_do_not_count(ada: Bot) -> None:
-    for _ in range(3):
-        make_older(take_one(ada, max_attempts=1), 7)
-        sweep()
-        Bot.objects.filter(pk=ada.pk).update(quarantined_at=None)
-        JobEvent.objects.update(at=Now() - timedelta(minutes=61))
-    make_older(take_one(ada), 7)
-    sweep()
-    assert not Bot.objects.get(pk=ada.pk).quarantined_at
-
-
 def test_more_than_a_batch_is_all_done(ada: Bot, settings: Any) -> None:
     settings.SWEEP_BATCH = 2
     leases = [take_one(bot_named(f"bot {n}")) for n in range(5)]

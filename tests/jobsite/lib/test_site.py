@@ -22,6 +22,7 @@ from jobsite.models import Site
 from tests.cast import database_url, enqueue_one
 from tests.race import PATIENCE, racers
 from tests.restoring import restored, short_gap  # noqa: F401
+from tests.settings import UNSAFE
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("short_gap")]
 
@@ -225,7 +226,7 @@ def server() -> Iterator[Path]:
 def started(directory: Path) -> str:
     """The URL of this server, which runs."""
     socket = embedded_server.socket_directory(directory)
-    embedded_server.start_server(directory, socket, embedded_server.wheel_binaries(), {})
+    embedded_server.start_server(directory, socket, embedded_server.wheel_binaries(), UNSAFE)
     return f"postgres://{embedded_server.ROLE}@/{embedded_server.DATABASE}?host={quote(str(socket))}"
 
 

@@ -10,7 +10,7 @@ AS $function$
 BEGIN
     WITH target AS (
         SELECT w.turn, w.verb, w.bot, w.name, w.reason, w.error, j.id, j.status, j.attempt, j.claimed_at, j.started_at,
-               j.heartbeat_at, j.progress, j.kind_id,
+               j.heartbeat_at, j.progress, j.instance, j.kind_id,
                CASE WHEN w.verb = 'fail' THEN COALESCE(make_interval(secs => w.retry_in), {backoff})
                     ELSE make_interval(secs => w.run_in) END AS delay,
                CASE WHEN w.verb = 'fail' THEN 0 ELSE 1 END AS uncounts,
@@ -38,7 +38,7 @@ BEGIN
         -- As of `lease.sql`.
         WHERE j.id = t.id AND CASE WHEN t.id > 0 THEN j.attempt = t.attempt AND j.claimed_by_id = t.bot END
         RETURNING t.turn, t.verb, j.id, j.attempt, t.kind_id AS kind, t.status AS previous_status, j.status, t.bot,
-                  t.name, t.reason, t.error, t.claimed_at, t.started_at, t.heartbeat_at, t.progress, j.run_at
+                  t.name, t.reason, t.error, t.claimed_at, t.started_at, t.heartbeat_at, t.progress, t.instance, j.run_at
     ), happened AS (
         SELECT c.*, 'bot' AS actor, c.name AS by,
                {lease_detail} AS detail

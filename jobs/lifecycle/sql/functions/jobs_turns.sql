@@ -103,6 +103,7 @@ BEGIN
     IF 0 <> ANY (wants) THEN
         {jobs_claimed}
     END IF;
+    {probed}
     -- A bot's row is written only when that changes something or the last sight is old.
     IF true = ANY (locked.due) OR 0 = ANY (counts) OR 'busy' <> ANY (locked.statuses) THEN
         IF true = ANY (known.always) THEN

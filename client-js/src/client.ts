@@ -1,0 +1,154 @@
+/** Typed methods for the calls of bots and producers. */
+import { Backoff, sleep } from "./backoff.js";
+import { Unavailable } from "./errors.js";
+import type {
+  BotHeartbeat,
+  Claim,
+  ClaimOptions,
+  EnqueueOptions,
+  Enqueued,
+  Exchange,
+  ExchangeOptions,
+  Goodbye,
+  Hello,
+  HelloOptions,
+  JobPage,
+  JobRecord,
+  Lease,
+  NewJob,
+  Renewal,
+  Reported,
+  Slots,
+} from "./messages.js";
+import { Transport, type Ask } from "./transport.js";
+
+/** Most jobs of one bulk call. */
+const BULK_LIMIT = 10_000;
+const FINISHED = ["succeeded", "failed", "cancelled"];
+
+/** How a call is made: seconds for all tries, for one try, and a signal to give it up. */
+export type Tries = Pick<Ask, "retryFor" | "timeout" | "signal">;
+
+/**
+ * Jobsite's API at `url`, called with a bot's token or a user's API key.
+ *
+ * Methods throw `Unauthorized` for a bad token, `Unavailable` when there was no answer for `retryFor` seconds,
+ * `LeaseLost` and `InstanceReplaced` where they are about a lease, and `JobsiteError` for any other refusal. Reports,
+ * reading, and enqueueing with a `key` are repeated; a claim only if the server certainly did not act on it.
+ */
+export class Client extends Transport {
+  // --- A bot about itself ---------------------------------------------------------------------------------------
+
+  /** Register a new instance of this bot. Its name is sent with every later call. */
+  async hello(instance: string, options: HelloOptions = {}, tries: Tries = {}): Promise<Hello> {
+    if (options.holds === undefined) this.instance = instance;
+    const reply = await this.#post<Hello>("hello", { instance, ...options }, tries);
+    this.instance = instance;
+    return reply;
+  }
+
+  /** End this instance: all that it holds is released, and its claims get nothing. */
+  goodbye(tries: Tries = {}): Promise<Goodbye> {
+    return this.#post("goodbye", { instance: this.instance }, tries);
+  }
+
+  /** The heartbeat of the process. The answer names the leases of `holds` that it has lost. Not repeated. */
+  botHeartbeat(body: { version?: string; holds?: readonly Lease[]; slots?: Slots } = {}): Promise<BotHeartbeat> {
+    return this.#post("heartbeat", body, { retryFor: 0 });
+  }
+
+  // --- A bot about its jobs -------------------------------------------------------------------------------------
+
+  /** Claim up to `limit` due jobs of these kinds. */
+  async claim(options: ClaimOptions & { slots?: Slots } = {}, tries: Tries = {}): Promise<Claim> {
+    const ask = { body: options, repeatable: false, timeout: this.timeout + (options.wait ?? 0), ...tries };
+    const { body, retryAfter } = await this.ask("POST", "claim", ask);
+    return { ...(body as Omit<Claim, "retryAfter">), retryAfter };
+  }
+
+  /** Reports, heartbeats and a claim in one call and one transaction. Name each job once. */
+  async exchange(options: ExchangeOptions, tries: Tries = {}): Promise<Exchange> {
+    const timeout = this.timeout + (options.claim?.wait ?? 0);
+    const ask = { body: options, repeatable: options.claim === undefined, timeout, ...tries };
+    const { body, retryAfter } = await this.ask("POST", "exchange", ask);
+    return { ...(body as Omit<Exchange, "retryAfter">), retryAfter };
+  }
+
+  /** Work on a job begins that was claimed with `start: false`. */
+  start(job: number, attempt: number, tries: Tries = {}): Promise<Renewal> {
+    return this.#post(`jobs/${job}/start`, { attempt }, tries);
+  }
+
+  /** Renew a lease. Not repeated: the next heartbeat follows soon. */
+  heartbeat(job: number, attempt: number, more: { progress?: number; note?: string } = {}): Promise<Renewal> {
+    return this.#post(`jobs/${job}/heartbeat`, { attempt, ...more }, { retryFor: 0 });
+  }
+
+  /** Report success. `result` is any JSON value of at most 256 KiB. */
+  complete(job: number, attempt: number, result?: unknown, tries: Tries = {}): Promise<Reported> {
+    return this.#post(`jobs/${job}/complete`, { attempt, result }, tries);
+  }
+
+  /** Report failure. With `retry: false` the job ends without further attempts. */
+  fail(job: number, attempt: number, error: string, retry = true, tries: Tries = {}): Promise<Reported> {
+    return this.#post(`jobs/${job}/fail`, { attempt, error, retry }, tries);
+  }
+
+  /** Hand a job of this bot back unfinished. The attempt is not counted. */
+  release(job: number, attempt: number, tries: Tries = {}): Promise<Reported> {
+    return this.#post(`jobs/${job}/release`, { attempt }, tries);
+  }
+
+  // --- Producers ------------------------------------------------------------------------------------------------
+
+  /** Put a job in the queue. With a `key`, to enqueue it again returns the job that is there. */
+  enqueue(kind: string, payload?: unknown, options: EnqueueOptions = {}): Promise<JobRecord> {
+    const { priority, runAt, key, maxAttempts } = options;
+    const body = { kind, payload, priority, run_at: runAt?.toISOString(), key, max_attempts: maxAttempts };
+    return this.#post("jobs", body, { repeatable: key !== undefined });
+  }
+
+  /** Put many jobs in the queue, in batches of 10 000, each entirely or not at all. */
+  async enqueueBulk(jobs: readonly NewJob[]): Promise<Enqueued> {
+    const total = { created: 0, existing: 0, ids: [] as number[] };
+    for (let from = 0; from < jobs.length; from += BULK_LIMIT) {
+      const batch = jobs.slice(from, from + BULK_LIMIT);
+      const repeatable = batch.every((job) => job.key !== undefined);
+      const reply = await this.#post<Enqueued>("jobs/bulk", { jobs: batch }, { repeatable, timeout: 60 });
+      total.created += reply.created;
+      total.existing += reply.existing;
+      total.ids.push(...reply.ids);
+    }
+    return total;
+  }
+
+  /** One job. */
+  async get(job: number): Promise<JobRecord> {
+    return (await this.ask("GET", `jobs/${job}`)).body as JobRecord;
+  }
+
+  /** One page of jobs. Filters: `status`, `kind`, `key` with its `kind`, `bot`; `cursor` for later pages. */
+  async jobs(filters: Readonly<Record<string, string | number | undefined>> = {}): Promise<JobPage> {
+    return (await this.ask("GET", "jobs", { query: filters })).body as JobPage;
+  }
+
+  /** Wait until a job has ended, and return it. `Unavailable` if it has not after `timeout` seconds. */
+  async wait(job: number, options: { timeout?: number; signal?: AbortSignal } = {}): Promise<JobRecord> {
+    const until = performance.now() / 1000 + (options.timeout ?? Infinity);
+    const pause = new Backoff(0.1, 2);
+    for (;;) {
+      const found = await this.get(job);
+      if (FINISHED.includes(found.status)) return found;
+      const delay = pause.next();
+      options.signal?.throwIfAborted();
+      if (performance.now() / 1000 + delay > until) {
+        throw new Unavailable(`Job ${job} is still ${found.status} after ${options.timeout} s.`, false);
+      }
+      await sleep(delay, options.signal);
+    }
+  }
+
+  async #post<Answer>(path: string, body: unknown, ask: Ask = {}): Promise<Answer> {
+    return (await this.ask("POST", path, { body, ...ask })).body as Answer;
+  }
+}
