@@ -9,6 +9,10 @@ PRIORITY_LIMIT = 1_000_000
 MAX_ATTEMPTS_LIMIT = 1000
 #: A hundred years. Three times as long before or after now is still a date that every part can represent.
 MAX_DURATION = timedelta(days=36_500)
+#: The shortest time limit of a job, in seconds.
+SHORTEST = 0.001
+#: For how long a bot may put a job off, or a producer, where it is not by a moment.
+MAX_DELAY = timedelta(days=365)
 #: With ten doublings and jitter (jobs/backoff.py) it is less than MAX_DURATION.
 MAX_BACKOFF = timedelta(days=28)
 GROUP_LENGTH = 100

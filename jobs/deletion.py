@@ -55,10 +55,10 @@ class Selection:
         """Return the first `most` ids above `after`, and the id up to which it has searched. None: to the end."""
         end = None
         if self.ids or self.keys:
-            # The index on keys begins with the kind.
+            # The indexes on keys begin with the kind.
             kinds = self.kinds or tuple(JobKind.objects.order_by().values_list("name", flat=True))
             jobs = Job.objects.filter(self.condition(), pk__gt=after)
-            jobs = jobs.filter(kind__in=kinds) if self.keys else jobs
+            jobs = jobs.filter(pk__in=list(Job.objects.with_keys(kinds, self.keys))) if self.keys else jobs
             ids = list(jobs.order_by("id").values_list("id", flat=True)[:most])
         else:
             statuses = self.statuses or JobStatus.values

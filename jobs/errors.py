@@ -32,6 +32,13 @@ class NotRetryable(Faulty):
     members = _OF_A_JOB
 
 
+class KeyTaken(Faulty):
+    """Another job has the key that this one would take again."""
+
+    code, status, title = "key_taken", 409, "Another job has the key"
+    field = "job_id"
+
+
 class NotAcceptable(Faulty):
     """The job is not pending, or no late result is kept for it."""
 
@@ -52,6 +59,12 @@ class LeaseLost(JobsiteError):
         "Attempt 1 of job 17 was released by operator olga at 2026-11-05T09:04:10.108889Z: ada hangs. "
         "Nothing was changed."
     )
+
+
+class TooManyDeferrals(JobsiteError):
+    """The job was deferred too often. The bot holds it still: complete it, fail it or release it."""
+
+    code, status, title = "too_many_deferrals", 409, "The job was deferred too often"
 
 
 class InstanceReplaced(JobsiteError):

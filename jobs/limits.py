@@ -5,10 +5,11 @@ from datetime import timedelta
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from bots.models import NAME_LENGTH
 from jobs.bounds import GROUP_LENGTH, MAX_HELD_LIMIT, MAX_RATE_PERIOD, RATE_LIMIT, REASON_LENGTH
+from jobs.own_times import HANDED_OUT_UNTIL
 from jobs.states import JobStatus
 
 #: The limits of a kind. One that is empty does not hold.
@@ -74,12 +75,13 @@ class Grouped(models.Model):
 GROUP_CONSTRAINTS = [models.CheckConstraint(name="job_group_gated", condition=Q(group_name="") | Q(gated=True))]
 _SHARED = Q(status=JobStatus.PENDING, gated=False)
 _GATED = Q(status=JobStatus.PENDING, gated=True)
+_ORDER = (F("priority").desc(), "run_at", "id", HANDED_OUT_UNTIL)
 #: The shared lane, and that of gated jobs, which those that claim other jobs never read.
 PENDING_INDEXES = [
-    models.Index(name="job_pending", fields=["-priority", "run_at", "id"], condition=_SHARED),
-    models.Index(name="job_pending_by_kind", fields=["kind", "-priority", "run_at", "id"], condition=_SHARED),
-    models.Index(name="job_gated", fields=["kind", "group_name", "-priority", "run_at", "id"], condition=_GATED),
-    models.Index(name="job_gated_by_kind", fields=["kind", "-priority", "run_at", "id"], condition=_GATED),
+    models.Index(*_ORDER, name="job_pending", condition=_SHARED),
+    models.Index("kind", *_ORDER, name="job_pending_by_kind", condition=_SHARED),
+    models.Index("kind", "group_name", *_ORDER, name="job_gated", condition=_GATED),
+    models.Index("kind", *_ORDER, name="job_gated_by_kind", condition=_GATED),
     # What a claim counts.
     models.Index(
         name="job_gated_held", fields=["kind", "group_name"], condition=Q(gated=True, claimed_by__isnull=False)

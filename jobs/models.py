@@ -8,15 +8,18 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from bots.models import NAME_LENGTH, AuditEntry, Bot
+from bots.models import NAME_LENGTH, Bot
+from jobs import own_times, uniqueness
 from jobs.attempts import Numbered
 from jobs.bounds import KEY_LENGTH, MAX_ATTEMPTS_LIMIT, MAX_BACKOFF, MAX_DURATION, NOTE_LENGTH
+from jobs.history import JobEvent
 from jobs.limits import GROUP_CONSTRAINTS, LIMIT_CONSTRAINTS, PENDING_INDEXES, Gate, Grouped, Limited
+from jobs.own_times import OwnTimes
 from jobs.schedules.models import Schedule, ScheduleOccurrence
-from jobs.states import AT_REST, FINISHED, HELD, UNFINISHED, Actor, JobStatus, Policy, Verb
+from jobs.states import AT_REST, FINISHED, HELD, UNFINISHED, JobStatus, Policy, Unique
 from jobs.stats.models import JobRollup, Learned, Refusal, RollupState, SweepRun
 from jobs.time_limits import past_a_limit
-from jobs.transitions import ENDING, OPERATIONS
+from jobs.transitions import OPERATIONS
 from jobsite.lib.names import check_kind
 
 __all__ = [
@@ -50,6 +53,7 @@ class JobKind(Limited, models.Model):
     backoff = _duration(
         timedelta(seconds=10), MAX_BACKOFF, "The delay before the second attempt. It doubles with each further one."
     )
+    backoff_max = _duration(None, MAX_BACKOFF, "The longest delay before an attempt. Empty: no such limit.")
     start_within = _duration(timedelta(minutes=5))
     heartbeat_within = _duration(timedelta(minutes=2))
     run_within = _duration(None, MAX_DURATION, "How long a job may run. Empty: learned from the kind's successes.")
@@ -59,6 +63,11 @@ class JobKind(Limited, models.Model):
         None,
         MAX_DURATION,
         "How long a due job may wait before an incident opens. Empty: 1 hour, the default. 0: never.",
+    )
+    drop_after = _duration(
+        None,
+        MAX_DURATION,
+        "How long after it is due a job may be begun; then it is dropped. For new jobs. Empty: for ever.",
     )
     max_pending = models.PositiveIntegerField(
         null=True,
@@ -102,6 +111,11 @@ class JobKind(Limited, models.Model):
                 & (Q(wait_within=None) | Q(wait_within__lte=MAX_DURATION)),
             ),
             *LIMIT_CONSTRAINTS,
+            models.CheckConstraint(
+                name="jobkind_drop_and_backoff_bounded",
+                condition=(Q(drop_after=None) | Q(drop_after__gt=timedelta(0), drop_after__lte=MAX_DURATION))
+                & (Q(backoff_max=None) | Q(backoff_max__gte=timedelta(0), backoff_max__lte=MAX_BACKOFF)),
+            ),
         ]
         # Each claim asks which are not in the shared lane.
         indexes = [models.Index(name="jobkind_closed", fields=["name"], condition=Q(paused=True) | Q(limited=True))]
@@ -130,12 +144,24 @@ class JobQuerySet(models.QuerySet["Job"]):
         """Leases past one of their limits now: unstarted, silent or overdue (DESIGN section 6)."""
         return self.held().filter(past_a_limit())
 
+    def too_late(self) -> "JobQuerySet":
+        """Pending jobs that had to be begun by now: nobody gets them, and the sweep drops them."""
+        return self.pending().filter(start_by__lte=Now())
+
+    def with_keys(self, kinds: Any, keys: Any) -> "models.QuerySet[Job, int]":
+        """The ids of the jobs of these kinds that were given one of these keys, whether they have it still or not."""
+        halves = [
+            self.order_by().filter(half, kind__in=kinds, key__in=keys).values_list("pk", flat=True)
+            for half in (uniqueness.HOLDS_KEY, uniqueness.LET_KEY_GO)
+        ]
+        return halves[0].union(halves[1], all=True)
+
     def finished(self) -> "JobQuerySet":
         """Jobs that have ended."""
         return self.filter(status__in=FINISHED)
 
 
-class Job(Numbered, Grouped, models.Model):
+class Job(Numbered, OwnTimes, Grouped):
     """One unit of work. Only `jobs.lifecycle` changes its state."""
 
     # No foreign key in the database is checked for each job: jobs/lifecycle/sql/guard_kind.sql and guard_bot.sql
@@ -147,6 +173,9 @@ class Job(Numbered, Grouped, models.Model):
     priority = models.IntegerField(default=0, db_default=0, help_text="Higher goes first.")
     run_at = models.DateTimeField(db_default=Now())
     key = models.CharField(max_length=KEY_LENGTH, null=True, blank=True)
+    unique_mode = models.CharField(
+        "unique", max_length=10, choices=Unique, default=Unique.ALWAYS, db_default=Unique.ALWAYS
+    )
     status = models.CharField(max_length=20, choices=JobStatus, default=JobStatus.PENDING, db_default=JobStatus.PENDING)
     attempt = models.PositiveIntegerField(default=0, db_default=0)
     max_attempts = models.PositiveIntegerField(
@@ -216,9 +245,8 @@ class Job(Numbered, Grouped, models.Model):
             models.CheckConstraint(
                 name="job_not_for_somebody", condition=Q(not_for_until=None) | Q(not_for__isnull=False)
             ),
-            models.UniqueConstraint(
-                name="job_key_once_per_kind", fields=["kind", "key"], condition=Q(key__isnull=False)
-            ),
+            *uniqueness.CONSTRAINTS,
+            *own_times.CONSTRAINTS,
             *GROUP_CONSTRAINTS,
         ]
         indexes = [
@@ -239,6 +267,8 @@ class Job(Numbered, Grouped, models.Model):
             models.Index(
                 name="job_of_schedule", fields=["schedule"], condition=~Q(schedule="") & Q(status__in=UNFINISHED)
             ),
+            *uniqueness.INDEXES,
+            *own_times.INDEXES,
         ]
 
     def __str__(self) -> str:
@@ -248,49 +278,3 @@ class Job(Numbered, Grouped, models.Model):
     def due_since(self) -> datetime:
         """When it became due, or will: a producer may give a `run_at` from before there was a job."""
         return max(self.run_at, self.created_at)
-
-
-class JobEvent(Numbered, models.Model):
-    """One line of a job's history. Rows are only ever added, in the transition's own transaction."""
-
-    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="events", db_index=False)
-    attempt = models.PositiveIntegerField()
-    verb = models.CharField(max_length=20, choices=Verb)
-    from_status = models.CharField("from", max_length=20, choices=JobStatus)
-    to_status = models.CharField("to", max_length=20, choices=JobStatus)
-    bot = models.ForeignKey(
-        Bot, null=True, blank=True, on_delete=models.SET_NULL, related_name="events", db_index=False
-    )
-    actor = models.CharField(max_length=10, choices=Actor)
-    # A name and not a key: history outlives the accounts of the people in it.
-    by = models.CharField(max_length=200, blank=True, default="", db_default="")
-    reason = models.TextField(blank=True, default="", db_default="")
-    at = models.DateTimeField(db_default=Now())
-    detail = models.JSONField(default=dict, blank=True)
-    # The operator's act that made this event. Written before its entry, in the same transaction.
-    audit = models.ForeignKey(
-        AuditEntry, models.DO_NOTHING, null=True, editable=False, related_name="+", db_index=False, db_constraint=False
-    )
-
-    class Meta:
-        ordering = ["-id"]
-        verbose_name = "job event"
-        constraints = [
-            models.CheckConstraint(name="jobevent_verb_valid", condition=Q(verb__in=Verb.values)),
-            models.CheckConstraint(name="jobevent_actor_valid", condition=Q(actor__in=Actor.values)),
-            models.CheckConstraint(name="jobevent_from_valid", condition=Q(from_status__in=JobStatus.values)),
-            models.CheckConstraint(name="jobevent_to_valid", condition=Q(to_status__in=JobStatus.values)),
-            # A bot may repeat its report for ever; its late result is kept once.
-            models.UniqueConstraint(name="jobevent_late_once", fields=["job", "attempt"], condition=Q(verb=Verb.LATE)),
-        ]
-        indexes = [
-            models.Index(name="jobevent_by_job", fields=["job", "id"]),
-            models.Index(name="jobevent_by_bot", fields=["bot", "at"]),
-            models.Index(name="jobevent_by_operator", fields=["at"], condition=Q(actor=Actor.OPERATOR)),
-            # Which leases ended other than well, and when: the release patterns, and what adds them up.
-            models.Index(name="jobevent_ended_at", fields=["at"], condition=Q(verb__in=ENDING)),
-            models.Index(name="jobevent_expired", fields=["at"], condition=Q(verb=Verb.EXPIRE)),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.verb} of job {self.job_id}, attempt {self.attempt_number}"

@@ -39,6 +39,9 @@ class Verb(TextChoices):
     LATE = "late"
     ACCEPT = "accept"
     PRIORITISE = "prioritise"
+    REPLACE = "replace"
+    DEFER = "defer"
+    DROP = "drop"
 
 
 class Actor(TextChoices):
@@ -47,6 +50,29 @@ class Actor(TextChoices):
     OPERATOR = "operator"
     BOT = "bot"
     SWEEP = "sweep"
+
+
+class Unique(TextChoices):
+    """How long a job keeps its key: no other job of its kind gets the same key until then."""
+
+    ALWAYS = "always", "always, until it is deleted"
+    UNFINISHED = "unfinished", "until it has ended"
+    PENDING = "pending", "until it is claimed for the first time"
+
+
+class OnConflict(TextChoices):
+    """What a new job does whose key another job has."""
+
+    KEEP = "keep"
+    REPLACE = "replace"
+
+
+class Added(TextChoices):
+    """What became of a new job: it was created, or another has its key and stays as it is, or got its content."""
+
+    CREATED = "created"
+    EXISTING = "existing"
+    REPLACED = "replaced"
 
 
 class Policy(TextChoices):

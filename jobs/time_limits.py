@@ -32,10 +32,17 @@ def limit_of(kind: HasRunLimit) -> timedelta:
     return kind.run_within or kind.learned_run_within or settings.DEFAULT_RUN_WITHIN
 
 
+def own_limits() -> tuple[Coalesce, Coalesce]:
+    """The limits of a job, for how long it may be silent and run: its own, else its kind's. For the ORM."""
+    silent = Coalesce(F("heartbeat_within"), F("kind__heartbeat_within"))
+    return silent, Coalesce(F("run_within"), run_limit("kind__"))
+
+
 def past_a_limit() -> Q:
     """A condition on jobs: it is held, and has reached one of its limits (`bots.health` says how far)."""
+    silent, running = own_limits()
     return (
         Q(status=JobStatus.CLAIMED, claimed_at__lte=Now() - F("kind__start_within"))
-        | Q(status=JobStatus.PROCESSING, heartbeat_at__lte=Now() - F("kind__heartbeat_within"))
-        | Q(status=JobStatus.PROCESSING, started_at__lte=Now() - run_limit("kind__"))
+        | Q(status=JobStatus.PROCESSING, heartbeat_at__lte=Now() - silent)
+        | Q(status=JobStatus.PROCESSING, started_at__lte=Now() - running)
     )

@@ -113,6 +113,10 @@ TABLE: tuple[Transition, ...] = (
     Transition(
         Verb.RELEASE, _BOT, HELD, (_PENDING,), Counted.NO, "released", "warn", Outcome.HANDED_BACK,
     ),
+    # The bot wants it later.
+    Transition(
+        Verb.DEFER, _BOT, HELD, (_PENDING,), Counted.NO, "deferred", "wait", Outcome.HANDED_BACK,
+    ),
     Transition(
         Verb.EXPIRE, _SWEEP, HELD, (_PENDING, _FAILED), Counted.YES, "expired", "bad", Outcome.EXPIRED,
     ),
@@ -135,6 +139,14 @@ TABLE: tuple[Transition, ...] = (
         Verb.PRIORITISE, _OPERATOR, UNFINISHED, (), Counted.UNCHANGED, "prioritised", "wait",
         label="Change priority", grants="change a job's priority",
         rule="only a job that has not ended can be prioritised",
+    ),
+    # A producer sends a job again that nobody has had yet, and that keeps its key only until then.
+    Transition(
+        Verb.REPLACE, _OPERATOR, (_PENDING,), (), Counted.UNCHANGED, "replaced", "wait",
+    ),
+    # Nobody has begun it by the moment after which nobody wants it.
+    Transition(
+        Verb.DROP, _SWEEP, (_PENDING,), (_CANCELLED,), Counted.UNCHANGED, "dropped", "wait",
     ),
     Transition(
         Verb.FLAG, _SWEEP, HELD, (), Counted.UNCHANGED, "flagged", "warn",
@@ -190,6 +202,8 @@ def _events(chosen: Iterable[Transition]) -> tuple[Verb, ...]:
 
 #: What ends a lease other than well; each has a `JobEvent`.
 ENDING = _events(t for t in TABLE if t.outcome is not None)
+#: What the statistics add up: that, and what ends a job that nobody holds.
+ADDED_UP = (*ENDING, Verb.DROP)
 #: What makes a job pending again.
 REOPENING = _events(t for t in TABLE if _PENDING in t.targets)
 #: What operators and the sweep do that moves a job; a bot's reports are its own.

@@ -200,8 +200,7 @@ READ_SECONDS = env.int("READ_SECONDS", default=20)
 # Threads of each web process, and as many for bots' turns. Calls that wait for jobs hold none.
 WEB_THREADS = env.int("WEB_THREADS", default=320)
 
-# How many jobs may be pending in all before new ones are refused. 0: no such limit. Ten million small ones take some
-# gigabytes: far more than a team waits for, and less than a producer in a loop fills a disk with overnight.
+# How many jobs may be pending in all before new ones are refused. 0: no such limit.
 MAX_PENDING = env.int("MAX_PENDING", default=10_000_000)
 
 # --- Health and the sweep -------------------------------------------------------------------------------------
@@ -212,15 +211,16 @@ DEFAULT_RUN_WITHIN = timedelta(seconds=env.int("DEFAULT_RUN_WITHIN_SECONDS", def
 BOT_DOWN_AFTER = timedelta(seconds=env.int("BOT_DOWN_AFTER_SECONDS", default=120))
 # A bot's last_seen_at is updated only when it is older than this, so that fast bots do not rewrite their row.
 LAST_SEEN_EVERY = timedelta(seconds=env.int("LAST_SEEN_EVERY_SECONDS", default=5))
-# A bot with this many expiries within the window gets no new jobs until an operator clears it.
+# With so many expiries in the window a bot gets no new jobs.
 QUARANTINE_EXPIRIES = env.int("QUARANTINE_EXPIRIES", default=3)
 QUARANTINE_WINDOW = timedelta(seconds=env.int("QUARANTINE_WINDOW_SECONDS", default=3600))
 # A job that expired under this number of different bots fails, whatever attempts are left. 0: no such limit.
 HUNG_BOTS = env.int("HUNG_BOTS", default=3)
+MAX_DEFERRALS = env.int("MAX_DEFERRALS", default=100)  # Times that bots may defer a job, in all.
 SWEEP_BATCH = env.int("SWEEP_BATCH", default=1000)
 # Batches that a sweep runs at a time, each on its own connection.
 SWEEP_WORKERS = env.int("SWEEP_WORKERS", default=2)
-# Old finished jobs that a sweep deletes at most, so that it stays short. 0: only `manage.py prune` deletes.
+# Old finished jobs that a sweep deletes at most. 0: only `manage.py prune` deletes.
 PRUNE_MOST = env.int("PRUNE_MOST", default=20_000)
 
 # --- Incidents ------------------------------------------------------------------------------------------------

@@ -50,9 +50,9 @@ class Racers:
 
 
 @contextmanager
-def racers() -> Iterator[Racers]:
+def racers(most: int = 12) -> Iterator[Racers]:
     """A pool of threads, all of which have ended on exit."""
-    with ThreadPoolExecutor(max_workers=12) as pool:
+    with ThreadPoolExecutor(max_workers=most) as pool:
         yield Racers(pool)
 
 

@@ -6,9 +6,30 @@ the most common calls of operators.
 
 from .api import Client
 from .bot import EXIT_REFUSED, EXIT_REPLACED, EXIT_RESTART, EXIT_STOPPED, Bot
-from .errors import Cancelled, GiveUp, InstanceReplaced, JobsiteError, LeaseLost, Unauthorized, Unavailable
+from .errors import (
+    Cancelled,
+    GiveUp,
+    InstanceReplaced,
+    JobsiteError,
+    LeaseLost,
+    RetryLater,
+    Unauthorized,
+    Unavailable,
+)
 from .job import Job
-from .messages import Claim, ClaimedJob, Completed, Exchange, Failed, Heartbeat, Orders, Rejected, Renewal, Slots
+from .messages import (
+    Claim,
+    ClaimedJob,
+    Completed,
+    Exchange,
+    Failed,
+    Heartbeat,
+    Orders,
+    Rejected,
+    Released,
+    Renewal,
+    Slots,
+)
 
 __all__ = [
     "EXIT_REFUSED",
@@ -31,7 +52,9 @@ __all__ = [
     "LeaseLost",
     "Orders",
     "Rejected",
+    "Released",
     "Renewal",
+    "RetryLater",
     "Slots",
     "Unauthorized",
     "Unavailable",

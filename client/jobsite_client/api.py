@@ -3,7 +3,7 @@
 `Bot` is built on this; producers and scripts use it directly.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,9 +18,9 @@ from .messages import (
     Holds,
     JobId,
     Orders,
+    Released,
     Renewal,
     Slots,
-    batches,
     claim_body,
     claimed,
     completed_body,
@@ -32,15 +32,15 @@ from .messages import (
     orders,
     pairs,
     rejected,
+    released_body,
+    seconds,
     slots_body,
 )
+from .producers import ProducerCalls
 from .schedules import ScheduleCalls
 
-# The most jobs the server takes in one bulk call.
-BULK_LIMIT = 10_000
 
-
-class Client(ScheduleCalls, LimitCalls):
+class Client(ProducerCalls, ScheduleCalls, LimitCalls):
     """Jobsite's API at `url`, called with a bot's token or a user's API key. Thread-safe.
 
     Every method raises `Unauthorized` for a bad token, `Unavailable` when the server could not be reached for
@@ -122,6 +122,7 @@ class Client(ScheduleCalls, LimitCalls):
         *,
         completed: Sequence[Completed] = (),
         failed: Sequence[Failed] = (),
+        released: Sequence[Released] = (),
         heartbeats: Sequence[Heartbeat] = (),
         limit: int = 0,
         kinds: Sequence[str] | None = None,
@@ -140,6 +141,7 @@ class Client(ScheduleCalls, LimitCalls):
         body = given(
             completed=[completed_body(report) for report in completed] or None,
             failed=[failed_body(report) for report in failed] or None,
+            released=[released_body(report) for report in released] or None,
             heartbeats=[heartbeat_body(heartbeat) for heartbeat in heartbeats] or None,
             claim=claim_body(limit, kinds, wait, start) if limit else None,
         ) | slots_body(slots)
@@ -169,6 +171,7 @@ class Client(ScheduleCalls, LimitCalls):
             deadline_at=parse_time(reply.get("deadline_at")),
             cancel=reply.get("cancel") is True,
             restart=reply.get("restart") is True,
+            lease_for=seconds(reply.get("lease_for")),
         )
 
     def complete(
@@ -178,65 +181,40 @@ class Client(ScheduleCalls, LimitCalls):
         return self._report(job_id, "complete", given(attempt=attempt, result=result), retry_for)
 
     def fail(
-        self, job_id: JobId, attempt: int, error: str, *, retry: bool = True, retry_for: float | None = None
+        self,
+        job_id: JobId,
+        attempt: int,
+        error: str,
+        *,
+        retry: bool = True,
+        retry_in: float | None = None,
+        retry_for: float | None = None,
     ) -> dict[str, Any]:
-        """Report failure. `error` is at most 64 KiB; `retry` False ends the job without further attempts."""
-        return self._report(job_id, "fail", {"attempt": attempt, "error": error, "retry": retry}, retry_for)
+        """Report failure. `error` is at most 64 KiB; `retry` False ends the job without further attempts.
 
-    def release(self, job_id: JobId, attempt: int, *, retry_for: float | None = None) -> dict[str, Any]:
-        """Hand a job of this bot back unfinished. The attempt is not counted."""
-        return self._report(job_id, "release", {"attempt": attempt}, retry_for)
+        `retry_in`: seconds until the next attempt, in place of the kind's backoff.
+        """
+        body = {"attempt": attempt, "error": error, "retry": retry} | given(retry_in=retry_in)
+        return self._report(job_id, "fail", body, retry_for)
+
+    def release(
+        self,
+        job_id: JobId,
+        attempt: int,
+        *,
+        run_in: float | None = None,
+        reason: str | None = None,
+        retry_for: float | None = None,
+    ) -> dict[str, Any]:
+        """Hand a job of this bot back unfinished. The attempt is not counted.
+
+        `run_in` defers it: seconds until it is due again. The server takes that `MAX_DEFERRALS` times for each job,
+        then it refuses with the code `too_many_deferrals`, and the bot holds the job still.
+        """
+        return self._report(job_id, "release", given(attempt=attempt, run_in=run_in, reason=reason), retry_for)
 
     def _report(self, job_id: JobId, verb: str, body: dict[str, Any], retry_for: float | None = None) -> dict[str, Any]:
         return json_object(self.call("POST", f"jobs/{job_id}/{verb}", body, retry_for=retry_for))
-
-    # --- Producers ------------------------------------------------------------------------------------------------
-
-    def enqueue(
-        self,
-        kind: str,
-        payload: Any = None,
-        *,
-        priority: int | None = None,
-        run_at: datetime | None = None,
-        key: str | None = None,
-        max_attempts: int | None = None,
-        group: str | None = None,
-    ) -> dict[str, Any]:
-        """Put a job in the queue and return it. With a `key`, enqueueing it again returns the job that is there.
-
-        `run_at` needs a time zone. Without a `key` the call is not repeated once the server may have acted on it.
-        """
-        at = moment("run_at", run_at)
-        body = given(kind=kind, payload=payload, priority=priority, run_at=at, key=key, group=group)
-        body |= given(max_attempts=max_attempts)
-        return json_object(self.call("POST", "jobs", body, repeatable=key is not None))
-
-    def enqueue_bulk(self, jobs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-        """Put many jobs, each of the form of `POST /jobs`, in the queue: `{created, existing, ids}`.
-
-        They go in batches of up to 10 000, each batch entirely or not at all.
-        """
-        total: dict[str, Any] = {"created": 0, "existing": 0, "ids": []}
-        for batch in batches(jobs, BULK_LIMIT):
-            repeatable = all(job.get("key") is not None for job in batch)
-            reply = json_object(self.call("POST", "jobs/bulk", {"jobs": batch}, repeatable=repeatable, timeout=60))
-            total["created"] += reply.get("created", 0)
-            total["existing"] += reply.get("existing", 0)
-            total["ids"] += reply.get("ids", [])
-        return total
-
-    def job(self, job_id: JobId) -> dict[str, Any]:
-        """One job, with everything the server knows of it."""
-        return json_object(self.call("GET", f"jobs/{job_id}"))
-
-    def jobs(self, **filters: str | int) -> dict[str, Any]:
-        """One page of jobs. Filters: `status`, `kind`, `key` with its `kind`, `group`, `bot`; `cursor` pages."""
-        return json_object(self.call("GET", "jobs", params=filters))
-
-    def events(self, job_id: JobId) -> Any:
-        """The history of one job, as the server gives it."""
-        return self.call("GET", f"jobs/{job_id}/events")
 
     # --- Operators ------------------------------------------------------------------------------------------------
     # Not idempotent (a second release is refused), so not retried.

@@ -11,9 +11,10 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import Any
 
-from .errors import Cancelled, GiveUp, HandlerFailed
+from .errors import Cancelled, Deferred, GiveUp, HandlerFailed, RetryLater
 from .job import Job
 from .messages import ClaimedJob
+from .retry_after import retry_in
 
 log = logging.getLogger("jobsite_client")
 
@@ -21,6 +22,8 @@ Handler = Callable[[Job], Any]
 # Seconds between looks at whether the job was stopped.
 TICK = 0.1
 # Not fork: the bot has threads, and what they have locked would stay locked in the child.
+# What a handler raised, by what its process says of it.
+ENDS = {"failed": HandlerFailed, "gave up": GiveUp, "cancelled": Cancelled, "deferred": Deferred}
 _context = multiprocessing.get_context("spawn")
 
 
@@ -60,7 +63,7 @@ class Child:
                     continue
                 if what == "result":
                     return content
-                raise {"failed": HandlerFailed, "gave up": GiveUp, "cancelled": Cancelled}[what](content)
+                raise ENDS[what](*content)
             if job.cancelled.is_set() and not stopped:
                 stopped = True
                 pipe.send(job.cancelled_because)
@@ -132,9 +135,13 @@ def _outcome(job: Job, handlers: Mapping[str, Handler]) -> tuple[str, Any]:
     try:
         return "result", handlers[job.kind](job)
     except Cancelled as error:
-        return "cancelled", str(error)
+        return "cancelled", (str(error),)
     except GiveUp as error:
-        return "gave up", str(error)
+        return "gave up", (str(error),)
+    except Deferred as error:
+        return "deferred", (error.seconds, error.reason)
+    except RetryLater as error:
+        return "failed", (str(error), retry_in(error))
     except BaseException as error:
         inner = error.__traceback__.tb_next if error.__traceback__ else None
-        return "failed", "".join(traceback.format_exception(type(error), error, inner))
+        return "failed", ("".join(traceback.format_exception(type(error), error, inner)), retry_in(error))

@@ -97,8 +97,39 @@ class GiveUp(Exception):
     """Raised by a handler: this job can never succeed, so it fails at once, without further attempts."""
 
 
+class RetryLater(Exception):
+    """Raised by a handler: the attempt failed, and the next one is to begin in `seconds`, not after the kind's backoff.
+
+    The attempt counts. To wait without that, use `Job.defer`.
+    """
+
+    def __init__(self, seconds: float, message: str = "") -> None:
+        super().__init__(seconds, message)
+        self.seconds = float(seconds)
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message or f"Try again in {self.seconds:g} s."
+
+
+class Deferred(Exception):
+    """Raised by `Job.defer()`: the lease ends, and the job is due again later. The attempt does not count."""
+
+    def __init__(self, seconds: float, reason: str = "") -> None:
+        super().__init__(seconds, reason)
+        self.seconds = float(seconds)
+        self.reason = reason
+
+
 class HandlerFailed(Exception):
-    """A handler failed in a process of its own: its traceback there, or how the process ended."""
+    """A handler failed in a process of its own: its traceback there, or how the process ended.
+
+    `retry_in`: in how many seconds it wants the next attempt.
+    """
+
+    def __init__(self, error: str, retry_in: float | None = None) -> None:
+        super().__init__(error)
+        self.retry_in = retry_in
 
 
 class Cancelled(Exception):

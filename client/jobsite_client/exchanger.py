@@ -13,7 +13,7 @@ from .errors import JobsiteError, LeaseLost, Unavailable
 from .handback import HandBack
 from .job import Job
 from .leases import Leases
-from .messages import ClaimedJob, Completed, Exchange, Failed
+from .messages import ClaimedJob, Completed, Exchange, Failed, Released
 from .outbox import Batch, Outbox, Report
 from .pulse import DueHeartbeat, Pulse
 from .singly import Singly
@@ -31,6 +31,8 @@ FAILURES_BEFORE_SINGLY = 4
 # Seconds to send reports one by one to a server without exchanges, before trying an exchange again.
 SINGLY_FOR = 300.0
 
+# The code of the refusal to defer a job once more.
+TOO_MANY_DEFERRALS = "too_many_deferrals"
 # The most leases of one heartbeat.
 HOLDS_LIMIT = 10_000
 
@@ -42,6 +44,11 @@ def receive_jobs(leases: Leases, handback: HandBack, promised: int, claimed: Seq
         log.info("%s: claimed.", job)
     if not leases.settle(promised, jobs):
         handback.give(jobs)
+
+
+def _is_too_often(error: JobsiteError | None) -> bool:
+    """Whether the server refused to defer a job once more. The bot holds it still."""
+    return error is not None and error.code == TOO_MANY_DEFERRALS
 
 
 class Exchanger(threading.Thread):
@@ -141,6 +148,7 @@ class Exchanger(threading.Thread):
             reply = self._client.exchange(
                 completed=[report for report in contents if isinstance(report, Completed)],
                 failed=[report for report in contents if isinstance(report, Failed)],
+                released=[report for report in contents if isinstance(report, Released)],
                 heartbeats=[heartbeat.message for heartbeat in heartbeats],
                 limit=promised,
                 kinds=self._kinds,
@@ -171,6 +179,11 @@ class Exchanger(threading.Thread):
     def _read(self, reply: Exchange, reports: list[Report], heartbeats: list[DueHeartbeat]) -> None:
         held = set(reply.accepted)
         errors = {rejected.id: rejected.error for rejected in reply.rejected}
+        again = [report for report in reports if _is_too_often(errors.get(report.content.id))]
+        for report in again:
+            report.fail_instead(errors[report.content.id].detail)
+        self._outbox.put_back(again)
+        reports = [report for report in reports if report not in again]
         for report in reports:
             if report.content.id in held:
                 report.held()

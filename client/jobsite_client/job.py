@@ -3,9 +3,9 @@
 import threading
 import time
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
-from .errors import Cancelled
+from .errors import Cancelled, Deferred
 from .messages import ClaimedJob, JobId
 
 NOTE_LIMIT = 500
@@ -41,7 +41,9 @@ class Job:
         # seconds the claim gave it to its deadline.
         self.beat_at = time.monotonic()
         self.beat_due: float | None = None
-        self.lease_for = 0.0
+        self.lease_for = claimed.lease_for or 0.0
+        # When the lease ends, where the server says so in seconds.
+        self.lease_until = self.beat_at + claimed.lease_for if claimed.lease_for else None
         # By the monotonic clock: when a worker began it, and when its handler was asked to stop.
         self.begun_at: float | None = None
         self.stopped_at: float | None = None
@@ -69,6 +71,14 @@ class Job:
         """Raise `Cancelled` if the work is no longer wanted. Call it now and then in a long handler."""
         if self.cancelled.is_set():
             raise Cancelled(self.cancelled_because)
+
+    def defer(self, seconds: float, reason: str = "") -> NoReturn:
+        """End the handler, and give the job back for `seconds`: a service is away, or a file is not there yet.
+
+        The attempt does not count. The server takes this a limited number of times for each job (`MAX_DEFERRALS`, 100);
+        then the attempt fails. To count it at once, raise `RetryLater`.
+        """
+        raise Deferred(max(seconds, 0.0), reason)
 
     # --- For the runner -------------------------------------------------------------------------------------------
 

@@ -27,12 +27,26 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """An attempt failed. `error` is at most 64 KiB; `retry` False ends the job without further attempts."""
+    """An attempt failed. `error` is at most 64 KiB; `retry` False ends the job without further attempts.
+
+    `retry_in`: seconds until the next attempt, in place of the kind's backoff.
+    """
 
     id: JobId
     attempt: int
     error: str
     retry: bool = True
+    retry_in: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """A lease is handed back. `run_in`: in how many seconds the job is due again, which defers it; None: at once."""
+
+    id: JobId
+    attempt: int
+    run_in: float | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +84,8 @@ class ClaimedJob:
     run_at: datetime | None
     deadline_at: datetime | None
     max_attempts: int | None
+    # Seconds to `deadline_at` when it was claimed. None: an older server.
+    lease_for: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +103,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A rejected report. `error` is a `LeaseLost`, or a `JobsiteError` of code `not_found`."""
+    """A rejected report. `error` is a `LeaseLost`, or a `JobsiteError` of code `not_found` or `too_many_deferrals`."""
 
     id: JobId
     attempt: int
@@ -117,6 +133,7 @@ class Renewal:
     deadline_at: datetime | None
     cancel: bool
     restart: bool
+    lease_for: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +177,12 @@ def completed_body(report: Completed) -> dict[str, Any]:
 
 
 def failed_body(report: Failed) -> dict[str, Any]:
-    return {"id": report.id, "attempt": report.attempt, "error": report.error, "retry": report.retry}
+    fields = {"id": report.id, "attempt": report.attempt, "error": report.error, "retry": report.retry}
+    return fields | given(retry_in=report.retry_in)
+
+
+def released_body(report: Released) -> dict[str, Any]:
+    return given(id=report.id, attempt=report.attempt, run_in=report.run_in, reason=report.reason or None)
 
 
 def heartbeat_body(heartbeat: Heartbeat) -> dict[str, Any]:
@@ -190,9 +212,15 @@ def claimed(reply: Mapping[str, Any]) -> list[ClaimedJob]:
             run_at=parse_time(job.get("run_at")),
             deadline_at=parse_time(job.get("deadline_at")),
             max_attempts=job.get("max_attempts"),
+            lease_for=seconds(job.get("lease_for")),
         )
         for job in reply.get("jobs") or ()
     ]
+
+
+def seconds(value: object) -> float | None:
+    """A number of seconds in an answer; None where it has none."""
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value > 0 else None
 
 
 def rejected(reply: Mapping[str, Any]) -> list[Rejected]:

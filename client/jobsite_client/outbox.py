@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from .errors import LeaseLost
 from .job import Job
-from .messages import Completed, Failed, JobId
+from .messages import Completed, Failed, JobId, Released
+from .wire import ERROR_LIMIT, tidy
 
 log = logging.getLogger("jobsite_client")
 
@@ -30,7 +31,7 @@ class Report:
     """How a job ended. `size`: of its result or error in bytes, as sent. `took`: in seconds."""
 
     job: Job
-    content: Completed | Failed
+    content: Completed | Failed | Released
     size: int
     took: float
     give_up_at: float = field(default_factory=lambda: time.monotonic() + REPORT_FOR)
@@ -44,6 +45,13 @@ class Report:
         """Log that the server accepted it."""
         if isinstance(self.content, Completed):
             log.info("%s: completed in %.2f s.", self.job, self.took)
+        elif isinstance(self.content, Released):
+            log.info("%s: deferred for %g s. %s", self.job, self.content.run_in or 0.0, self.content.reason)
+
+    def fail_instead(self, why: str) -> None:
+        """Report a failure, as the server does not take what was to be reported."""
+        log.warning("%s: %s", self.job, why)
+        self.content = Failed(self.content.id, self.content.attempt, tidy(why, ERROR_LIMIT))
 
     def too_late(self, error: LeaseLost) -> None:
         """Log that the lease had ended before."""

@@ -66,7 +66,7 @@ class Pulse:
 
     def _is_due(self, job: Job, now: float) -> bool:
         if job.beat_due is None:
-            job.lease_for = self._left(job)
+            job.lease_for = job.lease_for or self._left(job)
             job.beat_due = job.beat_at + self.interval(job)
         return now >= job.beat_due or (
             job.has_news and now >= job.beat_at + min(PROGRESS_AFTER, self._every or PROGRESS_AFTER)
@@ -80,17 +80,23 @@ class Pulse:
         return min(max(left / 3, SOONEST), LATEST) if left > 0 else ORDINARY
 
     def _left(self, job: Job) -> float:
-        """Seconds to the deadline; 0 when there is none."""
+        """Seconds to the deadline; 0 when there is none. By our own clock, where the server gave them in seconds."""
+        if job.lease_until is not None:
+            return job.lease_until - time.monotonic()
         return (job.deadline_at - self._client.server_now()).total_seconds() if job.deadline_at else 0.0
 
     # --- Outcomes -------------------------------------------------------------------------------------------------
 
-    def held(self, heartbeat: DueHeartbeat, deadline_at: datetime | None = None) -> None:
+    def held(
+        self, heartbeat: DueHeartbeat, deadline_at: datetime | None = None, lease_for: float | None = None
+    ) -> None:
         """Note that the lease was renewed: until `deadline_at` or, after an exchange, for as long as at first."""
         job = heartbeat.job
         if deadline_at is None and job.lease_for > 0:
             deadline_at = self._client.server_now() + timedelta(seconds=job.lease_for)
         job.deadline_at = deadline_at or job.deadline_at
+        if job.lease_until is not None:
+            job.lease_until = time.monotonic() + (lease_for or job.lease_for)
         job.beat_due = time.monotonic() + self.interval(job)
 
     def not_delivered(self, heartbeat: DueHeartbeat) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from .api import Client
 from .endings import RESTART, Ending, ending_for
 from .errors import JobsiteError, LeaseLost, Unavailable
-from .messages import Completed, Failed
+from .messages import Completed, Failed, Released
 from .outbox import Report
 from .pulse import DueHeartbeat, Pulse
 from .wire import ERROR_LIMIT, tidy
@@ -30,6 +30,8 @@ class Singly:
         try:
             if isinstance(report.content, Completed):
                 self._complete(report, report.content)
+            if isinstance(report.content, Released):
+                self._release(report, report.content)
             if isinstance(report.content, Failed):
                 self._fail(report, report.content)
         except LeaseLost as error:
@@ -51,9 +53,25 @@ class Singly:
         else:
             report.held()
 
+    def _release(self, report: Report, content: Released) -> None:
+        try:
+            self._client.release(
+                content.id, content.attempt, run_in=content.run_in, reason=content.reason or None, retry_for=0
+            )
+        except (LeaseLost, Unavailable):
+            raise
+        except JobsiteError as error:
+            if not self._is_ending(error, report):
+                # It was deferred too often, or an older server does not know that.
+                report.fail_instead(error.detail)
+        else:
+            report.held()
+
     def _fail(self, report: Report, content: Failed) -> None:
         try:
-            self._client.fail(content.id, content.attempt, content.error, retry=content.retry, retry_for=0)
+            self._client.fail(
+                content.id, content.attempt, content.error, retry=content.retry, retry_in=content.retry_in, retry_for=0
+            )
         except (LeaseLost, Unavailable):
             raise
         except JobsiteError as error:
@@ -74,7 +92,7 @@ class Singly:
             else:
                 self._pulse.refused(heartbeat, error)
         else:
-            self._pulse.held(heartbeat, reply.deadline_at)
+            self._pulse.held(heartbeat, reply.deadline_at, reply.lease_for)
             if reply.restart:
                 self._on_ending(RESTART)
 

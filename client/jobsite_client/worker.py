@@ -7,14 +7,18 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from .errors import Cancelled, GiveUp, HandlerFailed
+from .errors import Cancelled, Deferred, GiveUp, HandlerFailed, RetryLater
 from .job import Job
 from .leases import Leases
-from .messages import Completed, Failed
+from .messages import Completed, Failed, Released
 from .outbox import Outbox, Report
+from .retry_after import LONGEST, retry_in
 from .wire import ERROR_LIMIT, encode, tidy
 
 log = logging.getLogger("jobsite_client")
+
+# Bytes of the reason of a deferral: what the server takes.
+REASON_LIMIT = 500
 
 Handler = Callable[[Job], Any]
 
@@ -61,14 +65,24 @@ class Worker(threading.Thread):
         except GiveUp as error:
             why = str(error).strip() or "The handler gave up and did not say why."
             return self._failed(job, why, time.monotonic() - began, retry=False)
-        except HandlerFailed as error:
-            return self._failed(job, str(error), time.monotonic() - began, retry=True)
+        except Deferred as error:
+            return self._deferred(job, error, time.monotonic() - began)
         except BaseException as error:
-            return self._failed(job, _trace(error), time.monotonic() - began, retry=True)
+            why = str(error) if isinstance(error, HandlerFailed | RetryLater) else _trace(error)
+            return self._failed(job, why, time.monotonic() - began, retry=True, again_in=retry_in(error))
         # Also when the lease is known to be lost: the server keeps a late result for the operators to see.
         return Report(job, Completed(job.id, job.attempt, result), size, time.monotonic() - began)
 
-    def _failed(self, job: Job, error: str, took: float, *, retry: bool) -> Report | None:
+    def _deferred(self, job: Job, wish: Deferred, took: float) -> Report | None:
+        if job.lost:
+            log.info("%s: deferred after its lease was lost.", job)
+            return None
+        reason = tidy(wish.reason, REASON_LIMIT)
+        return Report(job, Released(job.id, job.attempt, min(wish.seconds, LONGEST), reason), len(encode(reason)), took)
+
+    def _failed(
+        self, job: Job, error: str, took: float, *, retry: bool, again_in: float | None = None
+    ) -> Report | None:
         last_line = error.strip().rsplit("\n", 1)[-1]
         if job.lost:
             # It probably failed because it was interrupted. Reporting that would confuse the job's history.
@@ -76,7 +90,7 @@ class Worker(threading.Thread):
             return None
         log.warning("%s: failed%s: %s", job, "" if retry else " for good", last_line)
         error = tidy(error, ERROR_LIMIT)
-        return Report(job, Failed(job.id, job.attempt, error, retry), len(encode(error)), took)
+        return Report(job, Failed(job.id, job.attempt, error, retry, again_in), len(encode(error)), took)
 
 
 def _size(result: Any) -> int:

@@ -65,6 +65,11 @@ class Intervention:
         """Whether this user has the permission."""
         return bool(user.has_perm(self.operation.permission))
 
+    @property
+    def takes_keys(self) -> bool:
+        """Whether jobs may take their keys again: of several with the same key only the newest is changed."""
+        return self.operation.verb == Verb.RETRY
+
     def applies(self, jobs: QuerySet[Job]) -> QuerySet[Job]:
         """Those of these jobs to which it applies now."""
         jobs = jobs.filter(status__in=self.statuses)
@@ -73,9 +78,11 @@ class Intervention:
             jobs = jobs.filter(Exists(late))
         return jobs
 
-    def message(self, done: int, left: int) -> str:
+    def message(self, done: int, left: int, keys_taken: int = 0) -> str:
         """Word the outcome: `Released 4 jobs. 2 were no longer held and were left alone.`"""
         text = f"{self.done} {count_of(done, 'job')}."
+        if keys_taken:
+            text += f" {keys_taken} {'was' if keys_taken == 1 else 'were'} left out: another job has the same key."
         if left:
             text += f" {left} {self.left_one if left == 1 else self.left_many}."
         return text
@@ -93,7 +100,8 @@ INTERVENTIONS = {
         Intervention(
             OPERATIONS[Verb.RETRY], lifecycle.retry,
             "was not failed or cancelled and was left alone", "were not failed or cancelled and were left alone",
-            "Each job goes back to pending with all its attempts before it.",
+            "Each job goes back to pending with all its attempts before it. Of several that take the same key again "
+            "only the newest does, and none whose key another job has.",
         ),
         Intervention(
             OPERATIONS[Verb.CANCEL], lifecycle.cancel,
@@ -131,12 +139,17 @@ def asked(request: HttpRequest, intervention: Intervention) -> tuple[dict[str, A
     return given, ""
 
 
-def act(request: HttpRequest, intervention: Intervention, ids: Sequence[int], given: dict[str, Any]) -> int:
-    """Run it on these jobs in batches, each with an entry in the audit log. Returns the number of changed jobs."""
+def act(request: HttpRequest, intervention: Intervention, ids: Sequence[int], given: dict[str, Any]) -> tuple[int, int]:
+    """Run it on these jobs in batches, each with an entry in the audit log.
+
+    Returns how many were changed, and how many were left out since another job has their key.
+    """
     if not intervention.allowed(request.user):
         raise PermissionDenied
     by = By.operator(audit.caller(request))
     done = 0
+    # The newest first, of which each takes its key from the others.
+    ids = sorted(ids, reverse=intervention.takes_keys)
     for start in range(0, len(ids), BATCH_SIZE):
         try:
             done += len(intervention.verb(ids[start : start + BATCH_SIZE], by=by, **given))
@@ -145,16 +158,18 @@ def act(request: HttpRequest, intervention: Intervention, ids: Sequence[int], gi
                 raise
             # Without its cause, so that nobody takes it for a call of which nothing was done.
             raise OperationalError(f"{done} jobs were changed before this: {error}") from None
-    return done
+    if not intervention.takes_keys or done == len(ids):
+        return done, 0
+    return done, intervention.applies(Job.objects.filter(pk__in=ids)).count()
 
 
 def carry_out(
     page: admin.ModelAdmin, request: HttpRequest, intervention: Intervention, ids: Sequence[int], given: dict[str, Any]
 ) -> tuple[int, int]:
     """Run it on these jobs and show the outcome. Returns (changed, skipped)."""
-    done = act(request, intervention, ids, given)
-    left = len(ids) - done
-    page.message_user(request, intervention.message(done, left), messages.SUCCESS if done else messages.WARNING)
+    done, taken = act(request, intervention, ids, given)
+    left = len(ids) - done - taken
+    page.message_user(request, intervention.message(done, left, taken), messages.SUCCESS if done else messages.WARNING)
     return done, left
 
 

@@ -12,6 +12,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django_htmx.http import HttpResponseClientRedirect
 
+from jobs import uniqueness
 from jobs.admin.actions import Intervention, act
 from jobs.lists import job_list
 from jobs.lists.job_list import JobFilter
@@ -42,7 +43,7 @@ def step(
 ) -> HttpResponse:
     """Do one step, and show the progress, or at the end the outcome."""
     here, until = _number(request, "here"), _number(request, "until")
-    done, left, seen = _number(request, "done"), _number(request, "left"), _number(request, "seen")
+    done, left, taken, seen = (_number(request, name) for name in ("done", "left", "taken", "seen"))
     if not until:
         # Leave out jobs that are enqueued after the action began.
         until = Job.objects.order_by("-id").values_list("pk", flat=True).first() or 0
@@ -52,28 +53,45 @@ def step(
     if batch:
         here = batch[-1]
         seen += len(batch)
-        ids = list(
-            intervention.applies(job_filter.jobs().filter(pk__in=batch)).order_by("id").values_list("pk", flat=True)
-        )
-        changed = act(request, intervention, ids, given)
-        done, left = done + changed, left + len(ids) - changed
+        counts = _change(request, intervention, job_filter, batch, given)
+        done, left, taken = done + counts[0], left + counts[1], taken + counts[2]
     if len(batch) < STEP:
-        return _show_outcome(page, request, intervention.message(done, left), changed_any=done > 0)
+        return _show_outcome(page, request, intervention.message(done, left, taken), changed_any=done > 0)
     # The first step sets the total: jobs whose status changes drop out of the count.
     total = _number(request, "total") or job_list.count_to_process(job_filter, intervention.statuses).n + done
     context = page.admin_site.each_context(request) | {
         "title": f"{intervention.label}: in progress",
         "opts": page.opts,
         "intervention": intervention,
-        "message": intervention.message(done, left),
+        "message": intervention.message(done, left, taken),
         "seen": count_of(seen, "job"),
         "total": Count(total, about=total > job_list.SAMPLE),
         "share": min(seen, total),
-        "walk": {"here": here, "until": until, "done": done, "left": left, "seen": seen, "total": total},
+        "walk": {"here": here, "until": until, "done": done, "left": left, "taken": taken, "seen": seen}
+        | {"total": total},
         "given": given,
         "action": request.POST.get("action", ""),
     }
     return TemplateResponse(request, "admin/jobs/job/walk.html", context)
+
+
+def _change(
+    request: HttpRequest,
+    intervention: Intervention,
+    job_filter: JobFilter,
+    batch: Sequence[int],
+    given: dict[str, Any],
+) -> tuple[int, int, int]:
+    """Change the jobs of a step. Returns how many were changed, skipped, and left out since another has their key."""
+    ids = list(intervention.applies(job_filter.jobs().filter(pk__in=batch)).values_list("pk", flat=True))
+    behind = set[int]()
+    if intervention.takes_keys:
+        # They leave their key to a newer one, which this step or a later one changes.
+        newer = uniqueness.is_behind(intervention.applies(job_filter.jobs()))
+        behind = set(Job.objects.filter(newer, pk__in=ids).values_list("pk", flat=True))
+    chosen = [pk for pk in ids if pk not in behind]
+    changed, taken = act(request, intervention, chosen, given)
+    return changed, len(chosen) - changed - taken, taken + len(behind)
 
 
 def _show_outcome(page: admin.ModelAdmin, request: HttpRequest, text: str, *, changed_any: bool) -> HttpResponse:

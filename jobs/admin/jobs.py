@@ -34,7 +34,7 @@ from jobs.lists import index_merge, job_list
 from jobs.lists.audit import about_job
 from jobs.lists.job_list import JobFilter
 from jobs.models import Job
-from jobs.states import HELD
+from jobs.states import HELD, Added
 
 #: The most events on a job's page.
 EVENTS_SHOWN = 300
@@ -120,11 +120,12 @@ class JobAdmin(JobColumns, AddsJobs, AuditedAdmin):
     def save_model(self, request: HttpRequest, obj: Job, form: forms.ModelForm, change: bool) -> None:
         data = form.cleaned_data
         new = NewJob(
-            obj.kind_id, obj.payload, obj.priority, data["run_at"], obj.key, data["max_attempts"], group=obj.group_name
-        )
+            obj.kind_id, obj.payload, obj.priority, data["run_at"], obj.key, data["max_attempts"],
+            unique=obj.unique_mode, group=obj.group_name,
+        )  # fmt: skip
         with transaction.atomic():
-            ((obj.pk, created),) = insert.enqueue([new])
-            if created:
+            ((obj.pk, added),) = insert.enqueue([new])
+            if added == Added.CREATED:
                 given = {"kind": obj.kind_id, "priority": obj.priority, "group": obj.group_name, "key": obj.key}
                 self.record(request, Act.ENQUEUE, [audit.Subject("job", obj.pk, str(obj), after=given)])
 
@@ -240,6 +241,7 @@ class JobAdmin(JobColumns, AddsJobs, AuditedAdmin):
                 "title": f"{job.kind_id} job {job.pk}",
                 "timeline": timeline.timeline(job, reversed(events)),
                 "explained": why.explain(job, request.user),
+                "own_times": job.own_times,
                 "may_see_payload": payloads.may_see(request.user),
                 "buttons": [
                     {

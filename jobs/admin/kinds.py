@@ -48,7 +48,7 @@ class JobKindAdmin(AuditedAdmin):
     actions = ["pause", "resume"]
     fieldsets = [
         (None, {"fields": ["name"]}),
-        ("Attempts", {"fields": ["max_attempts", "backoff"]}),
+        ("Attempts", {"fields": ["max_attempts", "backoff", "backoff_max"]}),
         (
             "Time limits",
             {
@@ -65,7 +65,7 @@ class JobKindAdmin(AuditedAdmin):
                 "fields": ["max_held", "max_held_per_group", "rate", "rate_per_group", "rate_period", "fair"],
             },
         ),
-        ("Waiting", {"fields": ["wait_within", "max_pending"]}),
+        ("Waiting", {"fields": ["wait_within", "drop_after", "max_pending"]}),
         ("Retention", {"fields": ["keep_for"]}),
     ]
 

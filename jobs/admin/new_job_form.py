@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from jobs.enqueue.refusals import recorded
 from jobs.errors import TooManyPending
 from jobs.models import Job
+from jobs.states import Unique
 from jobsite.lib.clock import check_usable
 from jobsite.lib.errors import JobsiteError
 from jobsite.lib.strict_json import check_json, loads
@@ -45,13 +46,15 @@ class NewJobForm(forms.ModelForm):
     class Meta:
         model = Job
         field_classes = {"payload": PayloadField}
-        fields = ["kind", "payload", "priority", "run_at", "group_name", "key", "max_attempts"]
+        fields = ["kind", "payload", "priority", "run_at", "group_name", "key", "unique_mode", "max_attempts"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name in ("run_at", "max_attempts", "key"):
+        for name in ("run_at", "max_attempts", "key", "unique_mode"):
             if name in self.fields:
                 self.fields[name].required = False
+        for name in ("run_at", "max_attempts", "key"):
+            if name in self.fields:
                 self.fields[name].initial = None
 
     def clean(self) -> dict[str, Any] | None:
@@ -70,6 +73,10 @@ class NewJobForm(forms.ModelForm):
         at: datetime | None = self.cleaned_data.get("run_at")
         check_usable(at)
         return at
+
+    def clean_unique_mode(self) -> str:
+        """Default to `always`."""
+        return self.cleaned_data.get("unique_mode") or Unique.ALWAYS.value
 
     def clean_key(self) -> str | None:
         """Store an empty key as None."""

@@ -24,6 +24,8 @@ from jobs.enqueue.files import CHUNK, BadFile, BadLine, read_ndjson
 from jobs.enqueue.new_job import NewJob
 from jobs.enqueue.refusals import recorded
 from jobs.errors import TooManyPending
+from jobs.lifecycle import By
+from jobs.states import Added
 from jobsite.lib.admin import count_of
 
 #: The most bad lines that are listed.
@@ -120,19 +122,27 @@ def _check(data: bytes, as_csv: bool) -> dict[str, Any]:
 
 
 def _load(page: admin.ModelAdmin, request: HttpRequest, good: list[NewJob], bad: int) -> HttpResponse:
-    created = 0
+    by, became = By.operator(audit.caller(request)), Counter[Added]()
     with transaction.atomic():
         for start in range(0, len(good), BATCH_SIZE):
-            created += sum(new for _, new in insert.enqueue(good[start : start + BATCH_SIZE]))
-        if created:
+            became.update(added for _, added in insert.enqueue(good[start : start + BATCH_SIZE], by=by))
+        created, replaced = became[Added.CREATED], became[Added.REPLACED]
+        if created or replaced:
             kinds = dict(Counter(job.kind for job in good).most_common(KINDS_SHOWN))
-            one = audit.Subject("job", "", count_of(created, "job"), after={"created": created, "kinds": kinds})
+            one = audit.Subject(
+                "job",
+                "",
+                count_of(created, "job"),
+                after={"created": created, "kinds": kinds} | ({"replaced": replaced} if replaced else {}),
+            )
             audit.record(Act.ENQUEUE, [one], by=audit.caller(request), reason="from a file")
-    existing = len(good) - created
+    existing = became[Added.EXISTING]
     text = f"Enqueued {count_of(created, 'job')}."
+    if replaced:
+        text += f" Replaced {count_of(replaced, 'job')} that had the same key."
     if existing:
         text += f" {existing} {'was' if existing == 1 else 'were'} enqueued before."
     if bad:
         text += f" Skipped {count_of(bad, 'bad line')}."
-    page.message_user(request, text, messages.SUCCESS if created else messages.WARNING)
+    page.message_user(request, text, messages.SUCCESS if created or replaced else messages.WARNING)
     return redirect(reverse("admin:jobs_job_changelist") + "?view=pending")

@@ -1,5 +1,6 @@
 """Enqueue jobs in bulk: one JSON body, or a stream of NDJSON or CSV."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -8,6 +9,7 @@ from django.http import HttpRequest
 from ninja import Router, Status
 
 from bots.acts import Act
+from bots.audit import caller
 from jobs.api import schemas
 from jobs.api.auth import enqueuer, people_only, require, require_still
 from jobs.enqueue import insert, refusals
@@ -16,6 +18,8 @@ from jobs.enqueue.files import BadFile, BadLine, read_ndjson
 from jobs.enqueue.load import Loaded, load
 from jobs.enqueue.new_job import NewJob
 from jobs.errors import TooManyPending
+from jobs.lifecycle import By
+from jobs.states import Added
 from jobsite.lib import errors
 from jobsite.lib.bodies import CSV, NDJSON, UNLESS_STREAM, Readable, content_type, is_stream, lines_of
 from jobsite.lib.declared import refuses
@@ -85,9 +89,10 @@ def enqueue_bulk(request: HttpRequest, data: schemas.BulkIn = UNLESS_STREAM) -> 
         raise errors.Invalid.about(next(iter(request.GET)), message)
     require(request, "jobs.add_job", scope=Act.ENQUEUE, kinds={job.kind for job in data.jobs})
     with refusals.recorded(*enqueuer(request)):
-        rows = insert.enqueue([job.to_new() for job in data.jobs])
-    created = sum(new for _, new in rows)
-    return Status(201, {"created": created, "existing": len(rows) - created, "ids": [job_id for job_id, _ in rows]})
+        rows = insert.enqueue([job.to_new() for job in data.jobs], by=By.operator(caller(request)))
+    became = Counter(added for _, added in rows)
+    counts = {str(added): became[added] for added in Added}
+    return Status(201, counts | {"ids": [job_id for job_id, _ in rows], "outcomes": [added for _, added in rows]})
 
 
 def _stream(request: HttpRequest) -> dict[str, Any]:
@@ -105,12 +110,15 @@ def _stream(request: HttpRequest) -> dict[str, Any]:
 
     jobs, skip = _reader(request)(lines), bad == "skip"
     try:
-        loaded = load(jobs, skip_bad=skip, max_ids=schemas.MAX_BULK, count=count or None, before_commit=still_allowed)
+        loaded = load(
+            jobs, skip_bad=skip, max_ids=schemas.MAX_BULK, count=count or None, before_commit=still_allowed,
+            by=By.operator(caller(request)),
+        )  # fmt: skip
     except BadFile as error:
         raise errors.BadRequest(f"The body cannot be read: {error}. Nothing was enqueued.") from None
     if loaded.bad and bad == "refuse":
         raise _refusal(loaded)
-    out: dict[str, Any] = {"created": loaded.created, "existing": loaded.existing, "ids": loaded.ids}
+    out: dict[str, Any] = {name: getattr(loaded, name) for name in (*Added.values, "ids", "outcomes")}
     if bad == "skip":
         out |= {"bad": loaded.bad, "errors": [_bad_line(line) for line in loaded.bad_lines]}
     return out

@@ -1,6 +1,7 @@
 """Calls of producers and operators about jobs, and release, which bots share with them."""
 
 from collections.abc import Callable, Collection
+from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -16,12 +17,20 @@ from jobs.api.auth import bot_of, by_of, either, enqueuer, key_of, people_only, 
 from jobs.bounds import GROUP_LENGTH, KEY_LENGTH
 from jobs.enqueue import insert, refusals
 from jobs.enqueue.new_job import JobIn
-from jobs.errors import LeaseLost, NotCancellable, NotReleasable, NotRetryable, TooManyPending
+from jobs.errors import (
+    KeyTaken,
+    LeaseLost,
+    NotCancellable,
+    NotReleasable,
+    NotRetryable,
+    TooManyDeferrals,
+    TooManyPending,
+)
 from jobs.explain import why
 from jobs.lifecycle import By, Change, Report
 from jobs.lists import index_merge
 from jobs.models import Job, JobEvent, JobQuerySet
-from jobs.states import HELD, JobStatus, Verb
+from jobs.states import HELD, Added, JobStatus, Verb
 from jobs.transitions import OPERATIONS
 from jobsite.lib.cursor_page import CursorPage
 from jobsite.lib.declared import refuses
@@ -37,7 +46,7 @@ def job_out(job: Job, user: User) -> dict[str, Any]:
     fields = (
         "id", "status", "priority", "run_at", "key", "attempt", "max_attempts", "claimed_at", "started_at",
         "heartbeat_at", "deadline_at", "finished_at", "created_at", "progress", "progress_note",
-        "schedule", "scheduled_for",
+        "schedule", "scheduled_for", "start_by", "deferrals",
     )  # fmt: skip
     return (
         {name: getattr(job, name) for name in fields}
@@ -45,10 +54,16 @@ def job_out(job: Job, user: User) -> dict[str, Any]:
         | {
             "kind": job.kind_id,
             "group": job.group_name or None,
+            "unique": job.unique_mode,
+            **{name: _seconds(getattr(job, name)) for name in ("run_within", "heartbeat_within", "backoff")},
             "claimed_by": job.claimed_by_id,
             "bot": job.claimed_by.name if job.claimed_by else None,
         }
     )
+
+
+def _seconds(duration: timedelta | None) -> float | None:
+    return None if duration is None else duration.total_seconds()
 
 
 def find(job_id: int) -> Job:
@@ -59,16 +74,20 @@ def find(job_id: int) -> Job:
     return job
 
 
-@router.post("/jobs", response={201: schemas.JobOut, 200: schemas.JobOut}, operation_id="enqueueJob")
+@router.post("/jobs", response={201: schemas.EnqueuedOut, 200: schemas.EnqueuedOut}, operation_id="enqueueJob")
 @refuses(TooManyPending)
 def enqueue(request: HttpRequest, data: JobIn) -> Any:
-    """Add a job. The same `key` of the same kind again answers 200 with the job that is there."""
+    """Add a job. If another of its kind has the `key`: 200 with that one, which `on_conflict: replace` changes first.
+
+    `outcome` says which.
+    """
     user = require(request, "jobs.add_job", scope=Act.ENQUEUE, kinds=[data.kind])
     with refusals.recorded(*enqueuer(request)):
-        job, created = insert.enqueue_one(data.to_new())
+        job, added = insert.enqueue_one(data.to_new(), by=By.operator(audited(request)))
     # Who made it may see what they sent.
-    mine = {name: getattr(job, name) for name in payloads.FIELDS} | {"hidden": []} if created else {}
-    return Status(201 if created else 200, job_out(job, user) | mine)
+    sent = added != Added.EXISTING
+    mine = {name: getattr(job, name) for name in payloads.FIELDS} | {"hidden": []} if sent else {}
+    return Status(201 if added == Added.CREATED else 200, job_out(job, user) | mine | {"outcome": added})
 
 
 @router.get("/jobs", response=schemas.JobsOut)
@@ -77,7 +96,7 @@ def enqueue(request: HttpRequest, data: JobIn) -> Any:
     "cursor",
     status=(JobStatus, "Only jobs of this status."),
     kind=(str, "Only jobs of this kind."),
-    key=(str, "The one job of this idempotency key; with its `kind`."),
+    key=(str, "Only jobs that were given this idempotency key; with its `kind`."),
     group=(str, "Only jobs of this group."),
     bot=(str, "Only jobs that this bot holds: its id or its name."),
 )
@@ -99,9 +118,11 @@ def jobs(request: HttpRequest) -> Any:
     if key := text_in(request, "key", KEY_LENGTH):
         if not kind:
             raise Invalid.about("key", "name its kind as well; another kind may have a job with the same key.")
-        # The index of keys finds it; with the status or an order PostgreSQL might take another.
-        one = found.select_related("claimed_by").filter(kind=kind, key=key).order_by()
-        return {"jobs": [job_out(job, user) for job in one if job.status in statuses], "next_cursor": None}
+        # The indexes of keys find them; with the status or an order PostgreSQL might take another.
+        named = found.filter(status__in=statuses, pk__in=list(Job.objects.with_keys([kind], [key])))
+        named = page.newest_first(named).select_related("claimed_by").order_by("-id")
+        rows, next_cursor = page.cut(named[: page.reads])
+        return {"jobs": [job_out(job, user) for job in rows], "next_cursor": next_cursor}
     if group := text_in(request, "group", GROUP_LENGTH):
         ids = _of_group(found.filter(status__in=statuses), group, kinds, page)
     else:
@@ -156,23 +177,27 @@ def explained(request: HttpRequest, job_id: str) -> Any:
 
 
 @shared.post("/jobs/{job_id}/release", response=schemas.ChangeOut | schemas.ReportOut)
-@refuses(NotReleasable, LeaseLost)
+@refuses(NotReleasable, LeaseLost, TooManyDeferrals)
 def release(
     request: HttpRequest, job_id: str, data: schemas.ReleaseIn = Body(default_factory=schemas.ReleaseIn)
 ) -> Any:
     """Release a job unfinished.
 
-    The attempt is not counted. A bot hands its own job back, and names the `attempt`. An operator releases it from any
-    bot, and may give a `reason`.
+    The attempt is not counted. A bot hands its own job back, and names the `attempt`; with `run_in` it defers the job.
+    An operator releases it from any bot, and may give a `reason`.
     """
     number = job_id_in(job_id)
     caller: Any = bot_of(request)
     if isinstance(caller, Bot):
         if data.attempt is None:
             raise Invalid.about("attempt", "a bot names the attempt it gives back.")
-        outcome = lifecycle.hand_back([Report(number, data.attempt)], by=by_of(request), reason=data.reason)
+        report = Report(number, data.attempt, run_in=data.run_in)
+        outcome = lifecycle.hand_back([report], by=by_of(request), reason=data.reason)
         outcome.raise_error(number)
-        return {"status": "released", "job_id": number, "attempt": data.attempt, **outcome.orders}
+        done = "released" if data.run_in is None else "deferred"
+        return {"status": done, "job_id": number, "attempt": data.attempt, **outcome.orders}
+    if data.run_in is not None:
+        raise Invalid.about("run_in", "only a bot defers a job that it holds.")
     if data.attempt is not None:
         raise Invalid.about("attempt", "only a bot names an attempt; an operator releases whoever holds the job.")
     return _operate(request, Verb.RELEASE, lifecycle.release, number, data.reason)
@@ -189,7 +214,7 @@ def cancel(request: HttpRequest, job_id: str, data: schemas.ReasonIn = Body(defa
 
 
 @router.post("/jobs/{job_id}/retry", response=schemas.ChangeOut)
-@refuses(NotRetryable)
+@refuses(NotRetryable, KeyTaken)
 def retry(request: HttpRequest, job_id: str, data: schemas.ReasonIn = Body(default_factory=schemas.ReasonIn)) -> Any:
     """Retry a failed or cancelled job.
 
@@ -209,6 +234,8 @@ def _operate(
     changes = carry_out([job_id], by=By.operator(audited(request)), reason=reason)
     if not changes:
         status = find(job_id).status
+        if verb == Verb.RETRY and status in operation.sources:
+            raise KeyTaken(f"Job {job_id} would take its key again, and another job has it.", job_id=job_id)
         raise operation.refusal(f"Job {job_id} is {status}; {operation.rule}.", job_id=job_id, job_status=status)
     (change,) = changes
     held = f"; bot {change.bot_name} held it" if change.bot_name else ""

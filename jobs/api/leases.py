@@ -55,6 +55,7 @@ def _renewed(leases: list[lifecycle.Renewed], outcome: lifecycle.Outcome) -> dic
         "attempt": lease.attempt,
         "status": lease.status,
         "deadline_at": lease.deadline_at,
+        "lease_for": lease.lease_for,
         **outcome.orders,
     }
 
@@ -77,9 +78,9 @@ def complete(request: HttpRequest, job_id: str, data: schemas.CompleteIn) -> Any
 def fail(request: HttpRequest, job_id: str, data: schemas.FailIn) -> Any:
     """Report that an attempt failed.
 
-    The job is tried again after a backoff while attempts are left, unless `retry` is false.
+    The job is tried again after `retry_in` seconds, or a backoff, while attempts are left and `retry` is not false.
     """
-    report = Report(_lease(job_id, data), data.attempt, error=data.error, retry=data.retry)
+    report = Report(_lease(job_id, data), data.attempt, error=data.error, retry=data.retry, retry_in=data.retry_in)
     return _reported("failed", report, lifecycle.fail([report], by=by_of(request)))
 
 

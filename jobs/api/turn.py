@@ -23,13 +23,13 @@ from jobs import lifecycle
 from jobs.api import schemas
 from jobs.api.auth import bots_only, instance_of
 from jobs.api.runners import InThread, Runner, in_thread
-from jobs.errors import InstanceReplaced, LeaseLost
-from jobs.lifecycle import ClaimRequest, TurnRow
+from jobs.errors import InstanceReplaced
+from jobs.lifecycle import ClaimRequest, Refusal, TurnRow
 from jobs.turns import waiting
 from jobsite.lib import log_context, outcomes
 from jobsite.lib.bodies import read_whole
 from jobsite.lib.declared import refuses
-from jobsite.lib.errors import Invalid, JobsiteError, NotFound
+from jobsite.lib.errors import Invalid, JobsiteError
 from jobsite.lib.names import header_fault
 from jobsite.lib.strict_json import check_json, is_plain
 
@@ -42,7 +42,7 @@ _BODIES: dict[str, TypeAdapter[Any]] = {
 #: The paths answered here.
 PATHS = tuple(_BODIES)
 #: The field of an exchange with the reports of each verb. Answers list them in this order.
-REPORTS = {"complete": "completed", "fail": "failed", "heartbeat": "heartbeats"}
+REPORTS = {"complete": "completed", "fail": "failed", "release": "released", "heartbeat": "heartbeats"}
 #: A claim may be answered at once where no more calls can wait.
 MAY_RETRY_LATER = {"responses": {200: {"headers": {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}}}}}
 _LIST: TypeAdapter[list[Any]] = TypeAdapter(list[schemas.CompleteItem | schemas.FailItem | schemas.HeartbeatItem])
@@ -207,8 +207,14 @@ async def respond(turn: Turn, runner: Runner) -> TurnResponse:
 
 def _reports(data: schemas.ExchangeIn) -> dict[str, str]:
     """The reports of an exchange as JSON, by verb."""
-    lists = {verb: getattr(data, name) for verb, name in REPORTS.items()}
-    return {verb: _LIST.dump_json(items, exclude_unset=True).decode() for verb, items in lists.items() if items}
+    lists = {verb: getattr(data, name) for verb, name in REPORTS.items() if verb != "release"}
+    texts = {verb: _LIST.dump_json(items, exclude_unset=True).decode() for verb, items in lists.items() if items}
+    if data.released:
+        # What the database asks of them is another form.
+        contents = [lifecycle.release_content(item.reason, item.run_in) for item in data.released]
+        leases = [{"id": item.id, "attempt": item.attempt} for item in data.released]
+        texts["release"] = to_json([lease | one for lease, one in zip(leases, contents, strict=True)]).decode()
+    return texts
 
 
 async def _wait(turn: Turn, row: TurnRow, wanted: ClaimRequest, seconds: float, runner: Runner) -> tuple[TurnRow, bool]:
@@ -249,7 +255,7 @@ def _report_results(data: schemas.ExchangeIn, row: TurnRow) -> str:
     return f'"accepted": [{accepted}], "rejected": {to_json(rejected).decode()}, "cancel": {cancel}, '
 
 
-def _rejected(job_id: int, attempt: int, error: LeaseLost | NotFound) -> dict[str, Any]:
+def _rejected(job_id: int, attempt: int, error: Refusal) -> dict[str, Any]:
     extra = {name: value for name, value in error.extra.items() if name in schemas.RejectedOut.model_fields}
     refused = {"id": job_id, "attempt": attempt, "code": error.code, "detail": error.detail} | extra
     return schemas.RejectedOut.model_validate(refused).model_dump()

@@ -1,26 +1,34 @@
-"""Encode new jobs as rows of text for PostgreSQL's COPY."""
+"""Encode new jobs as rows of text for PostgreSQL's COPY, and send them."""
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain, islice
 from tempfile import SpooledTemporaryFile
 from types import TracebackType
 from typing import Self
 
+from django.db import connection
 from pydantic_core import to_json
 
 from jobs.enqueue.new_job import NewJob
+from jobs.enqueue.statements import SQL
+from jobs.states import OnConflict
 
 #: Rows and bytes of one block.
 BLOCK_ROWS, BLOCK_BYTES = 1000, 1024 * 1024
+#: Blocks of rows in one `COPY`: PostgreSQL keeps something of each row in memory until its end.
+COPY_BLOCKS = 100
 #: Beyond this size the rows are kept on disk and not in memory.
 MEMORY_BYTES = 8 * 1024 * 1024
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 #: A cell without a value.
 NULL = b"\\N"
 
 
 def row_of(job: NewJob, now: bytes = NULL, max_attempts: bytes = NULL) -> bytes:
-    """Encode a job: kind, group, payload, priority, key, run_at, max_attempts; the last two by default as given."""
+    """Encode a job: kind, payload, priority, options, run_at, max_attempts; with the defaults given for the last two.
+
+    The options are JSON: the key, and other fields that few jobs have. A job without any needs no other table.
+    """
     payload = to_json(job.payload)
     if b"\\" in payload:
         payload = payload.replace(b"\\", b"\\\\")
@@ -28,9 +36,11 @@ def row_of(job: NewJob, now: bytes = NULL, max_attempts: bytes = NULL) -> bytes:
         now = job.run_at.isoformat().encode()
     if job.max_attempts is not None:
         max_attempts = b"%d" % job.max_attempts
-    key = job.key.translate(_ESCAPES).encode() if job.key else NULL
-    group = job.group.translate(_ESCAPES).encode() if job.group else b""
-    return b"%b\t%b\t%b\t%d\t%b\t%b\t%b\n" % (job.kind.encode(), group, payload, job.priority, key, now, max_attempts)
+    given = job.options
+    if job.key:
+        given["key"] = job.key
+    options = to_json(given).replace(b"\\", b"\\\\") if given else NULL
+    return b"%b\t%b\t%d\t%b\t%b\t%b\n" % (job.kind.encode(), payload, job.priority, options, now, max_attempts)
 
 
 class Rows:
@@ -46,8 +56,8 @@ class Rows:
         self.kinds = Counter[str]()
         #: How many of each kind have a time of their own.
         self.later = Counter[str]()
-        #: Whether any has a key; whether any takes its kind's `max_attempts`.
-        self.keyed = self.by_kind = False
+        #: Whether any has options, a key for example; replaces another; takes its kind's `max_attempts`.
+        self.special = self.replaces = self.by_kind = False
         #: The groups that have jobs, each with its kind.
         self.groups = set[tuple[str, str]]()
         self._rows: list[bytes] = []
@@ -67,12 +77,13 @@ class Rows:
         text = row_of(job)
         self.count += 1
         self.kinds[job.kind] += 1
-        if job.run_at is not None:
+        if job.is_later:
             self.later[job.kind] += 1
-        if job.key:
-            self.keyed = True
-        if job.group:
-            self.groups.add((job.kind, job.group))
+        if job.is_special:
+            self.special = True
+            self.replaces = self.replaces or job.on_conflict == OnConflict.REPLACE
+            if job.group:
+                self.groups.add((job.kind, job.group))
         if job.max_attempts is None:
             self.by_kind = True
         self._rows.append(text)
@@ -97,7 +108,7 @@ class Rows:
 
 
 def fill_defaults(block: bytes, *, now: bytes, max_attempts: bytes) -> bytes:
-    """Set `run_at` and `max_attempts` where a row has none. For rows without keys."""
+    """Set `run_at` and `max_attempts` where a row has none. For rows without options."""
     # Only these three cells can be `\N`, and no cell contains a bare tab: nothing else matches.
     block = block.replace(b"\t\\N\t\\N\t\\N\n", b"\t\\N\t%b\t%b\n" % (now, max_attempts))
     block = block.replace(b"\t\\N\t\\N\t", b"\t\\N\t%b\t" % now)
@@ -107,3 +118,15 @@ def fill_defaults(block: bytes, *, now: bytes, max_attempts: bytes) -> bytes:
 def prepend_ids(block: bytes, ids: Iterator[int]) -> bytes:
     """Put the next of `ids` before each row of a block."""
     return b"".join([b"%d\t%b\n" % (job_id, row) for row, job_id in zip(block[:-1].split(b"\n"), ids, strict=False)])
+
+
+def copy_blocks(name: str, blocks: Iterator[bytes]) -> None:
+    """Run a named `COPY` for these blocks of rows, once for each `COPY_BLOCKS` of them."""
+    while first := next(blocks, None):
+        with (
+            connection.wrap_database_errors,
+            connection.cursor() as cursor,
+            cursor.copy(SQL.text(name)) as copy,
+        ):
+            for block in chain([first], islice(blocks, COPY_BLOCKS - 1)):
+                copy.write(block)

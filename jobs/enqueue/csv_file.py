@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from jobs.enqueue.files import BadFile, BadLine, Utf8, max_line, numbered_lines, validate_job
-from jobs.enqueue.new_job import NewJob
+from jobs.enqueue.new_job import DURATIONS, OPTIONS, NewJob
 from jobsite.lib.bodies import Readable
 from jobsite.lib.errors import BadRequest, Invalid
 from jobsite.lib.strict_json import loads
 
-COLUMNS = ("kind", "payload", "priority", "run_at", "key", "max_attempts", "group")
+COLUMNS = ("kind", "payload", "priority", "run_at", "key", "max_attempts", *OPTIONS)
 #: Between cells. Excel writes semicolons where the comma is the decimal sign, and tabs as “Unicode Text”.
 SEPARATORS = (",", ";", "\t")
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\r?\n?\Z', re.I | re.S)
@@ -104,6 +104,8 @@ def _parse_row(number: int, header: list[str], row: list[str]) -> NewJob | BadLi
                 return BadLine(number, f"payload: {error.detail}")
         elif name in ("priority", "max_attempts") and re.fullmatch(r"[+-]?[0-9]{1,18}", cell.strip()):
             value[name] = int(cell)
+        elif name in DURATIONS and re.fullmatch(r"[0-9]{1,12}([.][0-9]{1,9})?", cell.strip()):
+            value[name] = float(cell)
         else:
             value[name] = cell
     return validate_job(number, value)

@@ -15,17 +15,19 @@ from jobs.models import JobKind
 class Kinds:
     """What the kinds of new jobs say of them: `max_attempts` by kind, and the bounds (`jobs.enqueue.pending`).
 
-    `limited`: those that have limits.
+    `limited`: those that have limits. `dropping`: those whose jobs must be begun within a time.
     """
 
     attempts: dict[str, int]
     bounds: dict[str, int]
     limited: frozenset[str]
+    dropping: frozenset[str]
 
     @property
-    def unlimited(self) -> dict[str, bytes]:
-        """The `max_attempts` of kinds without limits, as rows have it."""
-        return {name: b"%d" % n for name, n in self.attempts.items() if name not in self.limited}
+    def plain(self) -> dict[str, bytes]:
+        """The `max_attempts`, as rows have it, of the kinds whose jobs need nothing else of them."""
+        special = self.limited | self.dropping
+        return {name: b"%d" % n for name, n in self.attempts.items() if name not in special}
 
     def open_gates(self, groups: Collection[tuple[str, str]], kinds: Collection[str]) -> None:
         """Open the gates of these groups, and those of these kinds that have limits, after the commit."""
@@ -43,4 +45,5 @@ def lock_kinds(names: list[str]) -> Kinds:
     if settings.MAX_PENDING:
         bounds[pending.ALL] = settings.MAX_PENDING
     limited = frozenset(name for name, row in rows.items() if row["limited"])
-    return Kinds({name: row["max_attempts"] for name, row in rows.items()}, bounds, limited)
+    dropping = frozenset(name for name, row in rows.items() if row["drop_after"] is not None)
+    return Kinds({name: row["max_attempts"] for name, row in rows.items()}, bounds, limited, dropping)

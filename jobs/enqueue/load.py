@@ -10,6 +10,8 @@ from jobs.enqueue import insert
 from jobs.enqueue.copy import Rows
 from jobs.enqueue.files import BadLine
 from jobs.enqueue.new_job import NewJob
+from jobs.lifecycle import By
+from jobs.states import Added
 from jobsite.lib import outcomes
 from jobsite.lib.errors import BadRequest
 
@@ -23,9 +25,12 @@ class Loaded:
 
     created: int = 0
     existing: int = 0
+    replaced: int = 0
     bad: int = 0
     bad_lines: list[BadLine] = field(default_factory=list)
     ids: list[int] | None = None
+    #: What became of each, with `ids`.
+    outcomes: list[Added] | None = None
     #: Lines read, without empty ones.
     lines: int = 0
 
@@ -39,14 +44,15 @@ def load(
     max_ids: int = 0,
     count: int | None = None,
     before_commit: Callable[[int, set[str]], None] | None = None,
+    by: By = insert.BY_COMMAND,
 ) -> Loaded:
     """Read all `items` and enqueue the jobs; none of them if a line is bad, unless `skip_bad`.
 
     Nothing is enqueued when `items` raises, when the number of lines is not `count` (BadRequest), and with `dry_run`,
     which only counts. Memory is bounded. The database is used after all lines are read, or with `fast_source` while
     they are read. Otherwise the result has the ids of all jobs, in order, when they are at most `max_ids`.
-    `before_commit` gets the number of new jobs, and of a source that is not fast their kinds; what it raises takes
-    everything back.
+    `by` is who replaces jobs that have a new one's key. `before_commit` gets the number of new jobs, and of a source
+    that is not fast their kinds; what it raises takes everything back.
     """
     loaded = Loaded()
     jobs = _jobs(items, loaded, skip_bad=skip_bad)
@@ -67,13 +73,14 @@ def load(
             return loaded
         if not fast_source:
             stack.enter_context(transaction.atomic())
-        done = insert.enqueue_rows(rows, ids=rows.count <= max_ids)
+        done = insert.enqueue_rows(rows, ids=rows.count <= max_ids, by=by)
         if before_commit is not None:
             before_commit(ahead + done.created, set(rows.kinds))
         if dry_run:
             transaction.set_rollback(True)
-    loaded.created, loaded.existing = ahead + done.created, done.existing
-    loaded.ids = None if done.jobs is None or ahead else [job_id for job_id, _ in done.jobs]
+    loaded.created, loaded.existing, loaded.replaced = ahead + done.created, done.existing, done.replaced
+    if done.jobs is not None and not ahead:
+        loaded.ids, loaded.outcomes = [job_id for job_id, _ in done.jobs], [added for _, added in done.jobs]
     return loaded
 
 

@@ -8,7 +8,7 @@ a bound may be passed by what other processes add (docs/decisions/0020-too-many-
 import math
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic
 
@@ -53,6 +53,13 @@ class Figures:
         with self._lock:
             check(bounds, {name: self._figures[name].n for name in bounds}, new)
             self._add(bounds, new)
+
+    def admit_counted(self, bounds: Mapping[str, int], new: Counter[str], created: Callable[[], Counter[str]]) -> None:
+        """The same. Before it refuses, `created` counts, by a query, those of the new jobs whose key no other has."""
+        try:
+            self.admit(bounds, new)
+        except TooManyPending:
+            self.admit(bounds, created())
 
     def pending(self, bounds: Mapping[str, int]) -> dict[str, int]:
         """How many jobs are pending under each of these bounds: for `check`, while nothing can be counted."""

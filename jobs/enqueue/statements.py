@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
+from jobs.uniqueness import HOLDS_KEY_SQL
 from jobsite.lib.sql import Statements
 
-SQL = Statements(Path(__file__).parent / "sql")
+SQL = Statements(Path(__file__).parent / "sql", holds_key=HOLDS_KEY_SQL)
 run = SQL.rows

@@ -39,6 +39,9 @@ def policy(kind: JobKind) -> dict[str, str]:
     return {
         "max_attempts": f"Attempts before a job has failed: {kind.max_attempts}. Releases are not counted.",
         "backoff": f"Retried {words(kind.backoff)} after the first failure; the delay doubles with each further one.",
+        "backoff_max": "No limit to that delay but ten doublings."
+        if kind.backoff_max is None
+        else f"Never longer than {words(kind.backoff_max)}.",
         "start_within": f"Claimed and not started within {words(kind.start_within)}: the sweep expires the lease.",
         "heartbeat_within": f"No heartbeat for {words(kind.heartbeat_within)}: its bot is potentially stuck. For "
         f"{words(kind.heartbeat_within * times)}: unhealthy.",
@@ -50,6 +53,9 @@ def policy(kind: JobKind) -> dict[str, str]:
         "wait_within": f"A due job that waits longer than {words(wait)} opens an incident."
         if wait
         else "No incident opens for waiting jobs.",
+        "drop_after": "Jobs may wait for ever."
+        if kind.drop_after is None
+        else f"A new job that is not begun within {words(kind.drop_after)} after it is due is dropped.",
         "max_pending": _max_pending(kind),
         **_limits(kind),
         "keep_for": f"Finished jobs are kept for {words(kind.keep_for)}; then deleted with their history.",

@@ -5,9 +5,8 @@ The explanation is a sentence or two, with the evidence: one line for each fact,
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.utils import timezone
@@ -15,6 +14,7 @@ from django.utils import timezone
 from bots import health
 from jobs import lifecycle, payloads, transitions
 from jobs.explain import bots_in_words, limits
+from jobs.explain.evidence import Evidence, Explained, key, schedule
 from jobs.explain.others_first import others_first
 from jobs.explain.policy import run_limit
 from jobs.lifecycle import LeaseCheck
@@ -23,35 +23,12 @@ from jobs.models import Job, JobEvent, JobKind
 from jobs.states import FINISHED, HELD, Actor, JobStatus, Verb
 from jobs.stats import learned
 from jobs.sweep import forecast, verdicts
+from jobs.time_limits import limit_of
 from jobsite.lib.badges import exact
 from jobsite.lib.durations import words
 
 #: The most of a job's last events that are read.
 EVENTS_READ = 10
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """One fact: its name, its text, and its values."""
-
-    about: str
-    says: str
-    figures: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Explained:
-    """The explanation."""
-
-    job: int
-    kind: str
-    status: str
-    why: str
-    evidence: list[Evidence]
-
-    def as_dict(self) -> dict[str, Any]:
-        """The explanation for programs. Times are datetimes, durations are in seconds."""
-        return asdict(self)
 
 
 def explain(job: Job, user: AbstractBaseUser | AnonymousUser | None = None) -> Explained:
@@ -64,15 +41,11 @@ def explain(job: Job, user: AbstractBaseUser | AnonymousUser | None = None) -> E
         job, events = payloads.job_for(user, job), payloads.events_for(user, events)
     found = {**dict.fromkeys(HELD, _held), **dict.fromkeys(FINISHED, _finished)}.get(JobStatus(job.status), _pending)
     why, evidence = found(job, events)
+    if job.key:
+        evidence.append(key(job))
     if job.schedule:
-        evidence.append(_schedule(job))
+        evidence.append(schedule(job))
     return Explained(job.pk, job.kind_id, str(job.status), why, evidence)
-
-
-def _schedule(job: Job) -> Evidence:
-    at = job.scheduled_for or job.created_at
-    says = f"{job.schedule} made it for {exact(at)}, {words(job.created_at - at)} after that"
-    return Evidence("schedule", says, {"schedule": job.schedule, "scheduled_for": job.scheduled_for})
 
 
 def _ago(moment: datetime) -> str:
@@ -103,6 +76,7 @@ def _pending(job: Job, events: Sequence[JobEvent]) -> tuple[str, list[Evidence]]
         *_last(events),
         Evidence("kind", kind, {"paused": job.kind.paused}),
         Evidence("due", due, {"run_at": job.run_at}),
+        *([Evidence("to be begun", f"until {_in(job.start_by)}", {"start_by": job.start_by})] if job.start_by else []),
         Evidence("bots", bots_in_words.taking(bots, job.kind_id), bots),
         *(Evidence("another bot first", *found) for found in others_first(job)),
         *(Evidence("limit", reason.says, reason.figures) for reason in waits),
@@ -117,6 +91,8 @@ def _why_pending(job: Job, events: Sequence[JobEvent], bots: dict[str, int], bef
     answer, last = "", events[0] if events else None
     if last is not None and last.verb in transitions.REOPENING:
         answer = f"It was {transitions.past(last.verb)} by {_who(last)} {words(timezone.now() - last.at)} ago. "
+    if job.start_by is not None and job.start_by <= timezone.now():
+        return f"{answer}It was to be begun by {exact(job.start_by)}: no bot gets it, and the next sweep drops it."
     if job.kind.paused:
         return f"{answer}Kind {job.kind_id} is paused, so none of its jobs is handed out."
     if job.run_at > timezone.now():
@@ -191,7 +167,8 @@ def _when(moment: datetime) -> str:
 
 
 def _limits(kind: JobKind, check: LeaseCheck) -> Evidence:
-    limits, run = check.limits, run_limit(kind)
+    limits = check.limits
+    run = run_limit(kind) if limits.run_within == limit_of(kind) else f"{words(limits.run_within)}, its own"
     says = f"silent after {words(limits.heartbeat_within)}, overdue after {run}"
     if check.lease.running_for is None:
         says = f"to be started within {words(limits.start_within)}; then {says}"
@@ -226,6 +203,8 @@ def _why_finished(job: Job, events: Sequence[JobEvent]) -> str:
         by = f"{job.finished_by} completed it" if job.finished_by else "It was completed"
         return f"{by} at attempt {job.attempt_number}."
     if job.status == JobStatus.CANCELLED:
+        if last is not None and last.verb == Verb.DROP:
+            return f"The sweep dropped it: {last.reason}."
         return f"{last.by} cancelled it{': ' + last.reason if last.reason else ''}." if last else "It was cancelled."
     used = job.attempt_number - job.uncounted
     error = _short(job.error)
@@ -286,5 +265,6 @@ def _attempts(job: Job, events: Sequence[JobEvent]) -> Evidence:
             bots[f"{transitions.past(event.verb)} under {event.bot}"] += 1
     ends = ", ".join(f"{answer} ({n} times)" if n > 1 else answer for answer, n in bots.items())
     says = f"{used} of {job.max_attempts} used" + (f"; {job.uncounted} not counted" if job.uncounted else "")
+    says += f"; deferred {job.deferrals} times" if job.deferrals else ""
     figures = {"attempt": job.attempt, "used": used, "max_attempts": job.max_attempts, "uncounted": job.uncounted}
     return Evidence("attempts", says + (f"; {ends}" if ends else ""), figures)

@@ -10,32 +10,32 @@ deletes rows.
 By bots: take_turn (`turn`), and as turns with one report (`reports`): claim, start, heartbeat, complete, fail,
 hand_back. Of a bot's instances (`processes`): hello, goodbye, attend, see, lost_leases, take_restart. What operators
 want of these (`orders`): restart, pause_instance, resume_instance. By operators and the sweep (`moves`): release,
-cancel, retry, accept, prioritise, expire, give_up, flag. Of bots (`holders`): regrade, mark_down. Of
-suspicion (`quarantines`): quarantine, clear_quarantine, judged. Of the sweep: check_leases, schedule_checks
-(`leases`). What deletes (`retention`): prune, prune_instances, and delete by operators. Of limits (`gates`):
-limits_changed, repair_gates, prune_gates; throttle and lift (`throttles`).
+cancel, retry, accept, prioritise, drop, expire, give_up, flag; and by producers: replace. Of bots (`holders`): regrade,
+mark_down. Of suspicion (`quarantines`): quarantine, clear_quarantine, judged. Of the sweep: check_leases,
+schedule_checks (`leases`). What deletes (`retention`): prune, prune_instances, and delete by operators. Of limits
+(`gates`): limits_changed, repair_gates, prune_gates; throttle and lift (`throttles`).
 """
 
 from jobs.lifecycle.gates import limits_changed, prune_gates, repair_gates
 from jobs.lifecycle.holders import Health, holding, lock_bots, mark_down, regrade, regrade_locked
 from jobs.lifecycle.late import refusals
 from jobs.lifecycle.leases import LeaseCheck, check_leases, schedule_checks
-from jobs.lifecycle.moves import accept, cancel, expire, flag, give_up, prioritise, release, retry
+from jobs.lifecycle.moves import accept, cancel, drop, expire, flag, give_up, prioritise, release, replace, retry
 from jobs.lifecycle.orders import orders, pause_instance, restart, resume_instance
 from jobs.lifecycle.processes import attend, goodbye, hello, lost_leases, see, take_restart
 from jobs.lifecycle.quarantines import clear_quarantine, judged, quarantine
-from jobs.lifecycle.reports import claim, complete, fail, hand_back, heartbeat, start
+from jobs.lifecycle.reports import claim, complete, fail, hand_back, heartbeat, release_content, start
 from jobs.lifecycle.retention import delete, prune, prune_instances
 from jobs.lifecycle.throttles import lift, throttle
 from jobs.lifecycle.turn import TurnRequest, TurnRow, take_turn, take_turn_on_loop, turn_request
-from jobs.lifecycle.values import SWEEP, By, Change, Claimed, ClaimRequest, Outcome, Renewed, Report
+from jobs.lifecycle.values import SWEEP, By, Change, Claimed, ClaimRequest, Outcome, Refusal, Renewed, Report
 
 __all__ = [
-    "SWEEP", "By", "Change", "ClaimRequest", "Claimed", "Health", "LeaseCheck", "Outcome", "Renewed", "Report",
-    "TurnRequest", "TurnRow", "accept", "attend", "cancel", "check_leases", "claim", "clear_quarantine", "complete",
-    "delete", "expire", "fail", "flag", "give_up", "goodbye", "hand_back", "heartbeat", "hello", "holding", "judged",
-    "lift", "limits_changed", "lock_bots", "lost_leases", "mark_down", "orders", "pause_instance", "prioritise",
-    "prune", "prune_gates", "prune_instances", "quarantine", "refusals", "regrade", "regrade_locked", "release",
-    "repair_gates", "restart", "resume_instance", "retry", "schedule_checks", "see", "start", "take_restart",
-    "take_turn", "take_turn_on_loop", "throttle", "turn_request",
+    "SWEEP", "By", "Change", "ClaimRequest", "Claimed", "Health", "LeaseCheck", "Outcome", "Refusal", "Renewed",
+    "Report", "TurnRequest", "TurnRow", "accept", "attend", "cancel", "check_leases", "claim", "clear_quarantine",
+    "complete", "delete", "drop", "expire", "fail", "flag", "give_up", "goodbye", "hand_back", "heartbeat", "hello",
+    "holding", "judged", "lift", "limits_changed", "lock_bots", "lost_leases", "mark_down", "orders",
+    "pause_instance", "prioritise", "prune", "prune_gates", "prune_instances", "quarantine", "refusals", "regrade",
+    "regrade_locked", "release", "release_content", "repair_gates", "replace", "restart", "resume_instance", "retry",
+    "schedule_checks", "see", "start", "take_restart", "take_turn", "take_turn_on_loop", "throttle", "turn_request",
 ]  # fmt: skip

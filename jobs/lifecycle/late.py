@@ -4,29 +4,36 @@ import json
 from typing import Any
 
 from jobs import transitions
-from jobs.errors import LeaseLost
+from jobs.errors import LeaseLost, TooManyDeferrals
 from jobs.lifecycle import audit
-from jobs.lifecycle.values import By, Change
+from jobs.lifecycle.values import By, Change, Refusal
 from jobs.states import Actor, Verb
 from jobsite.lib.errors import NotFound
 
 
-def refusals(name: str, refused: str | None) -> dict[int, LeaseLost | NotFound]:
+def refusals(name: str, refused: str | None) -> dict[int, Refusal]:
     """Build an error for each refused report of the bot `name`, from the facts that `jobs_refuse` has read."""
     facts: list[dict[str, Any]] = json.loads(refused) if refused else []
-    return {
-        row["id"]: _lease_lost(row, name)
-        if row["found"] or row["undone"]
-        else NotFound(f"There is no job {row['id']}.")
-        for row in facts
-    }
+    return {row["id"]: _refusal(row, name) for row in facts}
+
+
+def _refusal(row: dict[str, Any], name: str) -> Refusal:
+    if row["deferrals"] is not None:
+        return TooManyDeferrals(
+            f"Job {row['id']} was deferred {row['deferrals']} times, and may not be again (`MAX_DEFERRALS`). "
+            f"Bot {name} holds it still: complete it, fail it, or release it.",
+            job_id=row["id"], deferrals=row["deferrals"],
+        )  # fmt: skip
+    if row["found"] or row["undone"]:
+        return _lease_lost(row, name)
+    return NotFound(f"There is no job {row['id']}.")
 
 
 def log_turn(bot: int, name: str, changes: str | None, refused: str | None) -> None:
     """Log what a turn changed and which of its reports were refused."""
     by = By(Actor.BOT, name, bot)
     audit.log_refusals(by, refusals(name, refused))
-    for verb in (Verb.FAIL, Verb.RELEASE):
+    for verb in (Verb.FAIL, Verb.RELEASE, Verb.DEFER):
         if changes and audit.logs(Actor.BOT, verb):
             rows = [row for row in json.loads(changes) if row["verb"] == verb]
             audit.log_changes(verb, by, [_change(row, by) for row in rows], {r["id"]: r["reason"] for r in rows})

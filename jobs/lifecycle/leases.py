@@ -1,6 +1,6 @@
 """Read leases with their kinds' limits and policies, and their ages by the database's clock."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 
@@ -57,15 +57,26 @@ def check_leases(jobs: QuerySet[Job]) -> list[LeaseCheck]:
     # be converted to a time zone.
     ages = (Now() - F("claimed_at"), Now() - F("started_at"), Now() - Coalesce("heartbeat_at", "claimed_at"))
     columns = ("pk", "kind_id", "claimed_by_id", "attempt", "max_attempts", attempts.used())
-    rows = [row for row in jobs.values_list(*columns, _probe(), _identity(), *ages) if row[2] is not None]
+    own = ("heartbeat_within", "run_within")
+    rows = [row for row in jobs.values_list(*columns, _probe(), _identity(), *own, *ages) if row[2] is not None]
     kinds = _kinds({row[1] for row in rows})
     return [
         LeaseCheck(
             health.Lease(pk, kind, claimed, running, silent),
-            kinds[kind][0], bot, attempt, used >= most and not probe, probe, identity, *kinds[kind][1:],
+            _limits(kinds[kind][0], heartbeat_within, run_within), bot, attempt, used >= most and not probe, probe,
+            identity, *kinds[kind][1:],
         )
-        for pk, kind, bot, attempt, most, used, probe, identity, claimed, running, silent in rows
+        for (
+            pk, kind, bot, attempt, most, used, probe, identity, heartbeat_within, run_within, claimed, running, silent
+        ) in rows
     ]  # fmt: skip
+
+
+def _limits(of_kind: health.Limits, heartbeat_within: timedelta | None, run_within: timedelta | None) -> health.Limits:
+    """The limits of a job, which may have its own."""
+    own = {"heartbeat_within": heartbeat_within, "run_within": run_within}
+    given = {name: limit for name, limit in own.items() if limit is not None}
+    return replace(of_kind, **given) if given else of_kind
 
 
 def _of_instance(column: str) -> Subquery:

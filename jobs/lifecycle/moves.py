@@ -1,10 +1,13 @@
-"""Verbs of operators and of the sweep: release, cancel, retry, accept, prioritise, expire, give up, flag."""
+"""Verbs of operators, producers and the sweep: release, cancel, retry, accept, prioritise, replace, drop, expire, give
+up, flag.
+"""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
+from psycopg.errors import UniqueViolation
 
 from jobs import suspicion, transitions
 from jobs.lifecycle import audit, gates
@@ -15,6 +18,9 @@ from jobs.states import JobStatus, Verb
 from jobs.transitions import Counted
 from jobs.turns import notifications
 from jobsite.lib import outcomes
+
+#: How often a retry is tried that meets jobs with its keys, which others enqueue just then.
+MAX_TRIES = 10
 
 
 def release(job_ids: Iterable[int], *, by: By, reason: str = "") -> list[Change]:
@@ -28,8 +34,18 @@ def cancel(job_ids: Iterable[int], *, by: By, reason: str = "") -> list[Change]:
 
 
 def retry(job_ids: Iterable[int], *, by: By, reason: str = "") -> list[Change]:
-    """Make failed and cancelled jobs pending with all their attempts."""
-    return _move(Verb.RETRY, job_ids, by, reason)
+    """Make failed and cancelled jobs pending with all their attempts.
+
+    Of several that take the same key again the newest, and none whose key another job has.
+    """
+    for last in range(1 - MAX_TRIES, 1):
+        try:
+            return _move(Verb.RETRY, job_ids, by, reason)
+        except IntegrityError as error:
+            # Another job has got a key since the statement began: now it is seen.
+            if last == 0 or not isinstance(error.__cause__, UniqueViolation):
+                raise
+    raise AssertionError
 
 
 def accept(job_ids: Iterable[int], *, by: By, reason: str = "") -> list[Change]:
@@ -40,6 +56,26 @@ def accept(job_ids: Iterable[int], *, by: By, reason: str = "") -> list[Change]:
 def prioritise(job_ids: Iterable[int], *, priority: int, by: By, reason: str = "") -> list[Change]:
     """Set the priority of jobs that have not ended. Those that have it already do not change."""
     return _move(Verb.PRIORITISE, job_ids, by, reason, priority=priority)
+
+
+def replace(new: Mapping[int, Mapping[str, Any]], *, by: By) -> list[Change]:
+    """Give jobs what their producers sent now: `{job: its new fields}`. Those that a bot has had do not change."""
+    if not new:
+        return []
+    rows = [{**fields, "id": job_id} for job_id, fields in sorted(new.items())]
+    params = {"from": transitions.sources(Verb.REPLACE), "actor": by.actor, "by": by.name, "audit": None}
+    with transaction.atomic(), outcomes.before_commit():
+        changes = [Change(**row) for row in run(Verb.REPLACE, rows=rows, **params)]
+        announce_pending(changes)
+    return changes
+
+
+def drop(*, by: By, most: int) -> int:
+    """Cancel up to `most` pending jobs that had to be begun by now. Returns how many. Skips locked jobs."""
+    with transaction.atomic(), outcomes.before_commit():
+        changes = [Change(**row) for row in run(Verb.DROP, most=most, actor=by.actor, by=by.name, audit=None)]
+        audit.log_changes(Verb.DROP, by, changes, {change.id: "it was not begun in time" for change in changes})
+    return len(changes)
 
 
 def expire(

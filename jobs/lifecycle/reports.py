@@ -5,6 +5,8 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, cast
 
+from django.conf import settings
+
 from bots.models import Bot
 from jobs.lifecycle.late import refusals
 from jobs.lifecycle.turn import TurnRow, take_turn, turn_request
@@ -32,14 +34,24 @@ def complete(reports: Sequence[Report], *, by: By) -> Outcome:
 
 
 def fail(reports: Sequence[Report], *, by: By) -> Outcome:
-    """Fail attempts: pending after a backoff while attempts are left and `retry`, else failed."""
-    return _report("fail", reports, [{"error": r.error, "retry": r.retry} for r in reports], by)[1]
+    """Fail attempts: pending after `retry_in` or a backoff while attempts are left and `retry`, else failed."""
+    contents = [{"error": r.error, "retry": r.retry, "retry_in": r.retry_in} for r in reports]
+    return _report("fail", reports, contents, by)[1]
 
 
 def hand_back(reports: Sequence[Report], *, by: By, reason: str = "") -> Outcome:
-    """Hand back leases of the bot's own, at shutdown for instance. The attempts do not count."""
-    why = {"reason": reason or "handed back by the bot"}
-    return _report("release", reports, [why for _ in reports], by)[1]
+    """Hand back leases of the bot's own, at shutdown for instance. The attempts do not count.
+
+    With `run_in` the job is deferred, `MAX_DEFERRALS` times at most.
+    """
+    return _report("release", reports, [release_content(reason, r.run_in) for r in reports], by)[1]
+
+
+def release_content(reason: str, run_in: float | None) -> dict[str, Any]:
+    """What the turn has of a lease that a bot hands back, beside its job and attempt."""
+    if run_in is None:
+        return {"reason": reason or "handed back by the bot"}
+    return {"reason": reason or "deferred by the bot", "run_in": run_in, "most": settings.MAX_DEFERRALS}
 
 
 def start(reports: Sequence[Report], *, by: By) -> tuple[list[Renewed], Outcome]:
@@ -58,9 +70,12 @@ def _renew(
     row, outcome = _report(verb, reports, contents, by)
     changes = json.loads(row.changes) if row.changes else []
     renewed = [
-        Renewed(change["id"], change["attempt"], change["status"], datetime.fromisoformat(change["deadline_at"]))
+        Renewed(
+            change["id"], change["attempt"], change["status"], datetime.fromisoformat(change["deadline_at"]),
+            change["lease_for"],
+        )
         for change in changes
-    ]
+    ]  # fmt: skip
     return renewed, outcome
 
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
-from jobs import attempts, backoff, suspicion
+from jobs import attempts, backoff, suspicion, uniqueness
 from jobs.bounds import RATE_SLOTS
 from jobsite.lib.sql import Statements
 
@@ -22,6 +22,8 @@ SQL = Statements(
     jitter=str(backoff.JITTER),
     epoch=str(attempts.EPOCH),
     slots=str(RATE_SLOTS),
+    holds_key=uniqueness.HOLDS_KEY_SQL,
+    takes_key=uniqueness.TAKES_KEY_SQL,
     first_probe=_interval(suspicion.FIRST_PROBE),
     longest_probe=_interval(suspicion.LONGEST_PROBE),
     probe_doublings=str(suspicion.MAX_DOUBLINGS),

@@ -9,7 +9,7 @@ from django.contrib.auth.models import AbstractBaseUser
 
 from bots.audit import COMMAND, Who
 from bots.models import Bot
-from jobs.errors import LeaseLost
+from jobs.errors import LeaseLost, TooManyDeferrals
 from jobs.states import Actor
 from jobsite.lib.errors import NotFound
 
@@ -72,6 +72,7 @@ class Claimed:
     key: str | None
     run_at: datetime
     deadline_at: datetime
+    lease_for: float
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,11 @@ class Renewed:
     attempt: int
     status: str
     deadline_at: datetime
+    lease_for: float
+
+
+#: Why a report did not hold.
+Refusal = LeaseLost | TooManyDeferrals | NotFound
 
 
 @dataclass(frozen=True)
@@ -92,7 +98,7 @@ class Outcome:
     """
 
     accepted: list[int]
-    rejected: dict[int, LeaseLost | NotFound]
+    rejected: dict[int, Refusal]
     paused: bool
     restart: bool
 
@@ -109,13 +115,18 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Report:
-    """A bot's report on one lease."""
+    """A bot's report on one lease. `retry_in` and `run_in`: in how many seconds the job is due again.
+
+    A release with `run_in` is a deferral.
+    """
 
     id: int
     attempt: int
     result: Any = None
     error: str = ""
     retry: bool = True
+    retry_in: float | None = None
+    run_in: float | None = None
     progress: int | None = None
     note: str | None = None
 

@@ -107,9 +107,8 @@ class JobFilter:
             return None
         ids = set(terms.ids)
         if words := [*terms.keys, *(str(i) for i in terms.ids)]:
-            # The index on keys begins with the kind.
-            keyed = Job.objects.filter(kind__in=JobKind.objects.order_by().values("name"), key__in=words)
-            ids |= set(keyed.values_list("pk", flat=True)[:JOBS_PER_WORD])
+            # The indexes on keys begin with the kind.
+            ids |= set(Job.objects.with_keys(JobKind.objects.order_by().values("name"), words)[:JOBS_PER_WORD])
         for name in (*terms.keys, *terms.bots)[:WORDS_PER_SEARCH]:
             ids |= set(_of_bot(name))
         return sorted(ids)

@@ -1,14 +1,18 @@
 from django.contrib.postgres.operations import AddIndexConcurrently, ValidateConstraint
 from django.db import migrations, models
-from django.db.models import Q
+from django.db.models import F, Q
+from django.db.models.expressions import RawSQL
+from django.db.models.functions import Coalesce
 
 SHARED = Q(status="pending", gated=False)
 GATED = Q(status="pending", gated=True)
-ORDER = ["-priority", "run_at", "id"]
+UNTIL = Coalesce("start_by", RawSQL("'infinity'::timestamptz", ()), output_field=models.DateTimeField())
+ORDER = [F("priority").desc(), "run_at", "id", UNTIL]
+COLUMNS = "priority DESC, run_at, id, (COALESCE(start_by, 'infinity'::timestamptz))"
 #: Each index of pending jobs: its columns, for Django and for PostgreSQL.
 OF_PENDING = {
-    "job_pending": (ORDER, "priority DESC, run_at, id"),
-    "job_pending_by_kind": (["kind", *ORDER], "kind_id, priority DESC, run_at, id"),
+    "job_pending": (ORDER, COLUMNS),
+    "job_pending_by_kind": (["kind", *ORDER], f"kind_id, {COLUMNS}"),
 }
 
 
@@ -30,7 +34,7 @@ def narrowed(name, fields, columns):
     backward = again(name, fields, columns, shared, whole)
     state = [
         migrations.RemoveIndex("job", name),
-        migrations.AddIndex("job", models.Index(name=name, fields=fields, condition=SHARED)),
+        migrations.AddIndex("job", models.Index(*fields, name=name, condition=SHARED)),
     ]
     return [
         migrations.RunSQL(one, back, state_operations=state if n == 0 else [])
@@ -46,10 +50,8 @@ class Migration(migrations.Migration):
     dependencies = [("jobs", "0038_limits")]
 
     operations = [
-        AddIndexConcurrently(
-            "job", models.Index(name="job_gated", fields=["kind", "group_name", *ORDER], condition=GATED)
-        ),
-        AddIndexConcurrently("job", models.Index(name="job_gated_by_kind", fields=["kind", *ORDER], condition=GATED)),
+        AddIndexConcurrently("job", models.Index("kind", "group_name", *ORDER, name="job_gated", condition=GATED)),
+        AddIndexConcurrently("job", models.Index("kind", *ORDER, name="job_gated_by_kind", condition=GATED)),
         AddIndexConcurrently(
             "job",
             models.Index(

@@ -26,7 +26,7 @@ from jobsite.lib.planner import fenced
 SOURCES = {
     "released": Q(verb=Verb.RELEASE, actor=Actor.OPERATOR),
     "expired": Q(verb=Verb.EXPIRE) | Q(verb=Verb.FAIL, actor=Actor.SWEEP),
-    "handed_back": Q(verb=Verb.RELEASE) & ~Q(actor=Actor.OPERATOR),
+    "handed_back": Q(verb=Verb.RELEASE) & ~Q(actor=Actor.OPERATOR) | Q(verb=Verb.DEFER),
 }
 #: The most returned leases that are read.
 MAX_SAMPLES = 10_000

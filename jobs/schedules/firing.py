@@ -26,7 +26,7 @@ from jobs.models import Schedule, ScheduleOccurrence
 from jobs.schedules import ledger
 from jobs.schedules.models import DUE_AT
 from jobs.schedules.plan import ON_TIME, Policy, Step, plan
-from jobs.states import CatchUp, Fate, Overlap
+from jobs.states import Added, CatchUp, Fate, Overlap
 from jobs.turns import notifications
 from jobsite.lib import outcomes
 
@@ -244,9 +244,9 @@ def make_jobs(
         return [ledger.row(schedule, at, Fate.MISSED, f"Refused: too many {of} are pending.") for at in moments]
     return [
         ledger.row(schedule, at, wanted, job=job)
-        if created
+        if added == Added.CREATED
         else ledger.row(schedule, at, Fate.SKIPPED, f"Job {job} has its key {schedule.key}.", job)
-        for at, wanted, (job, created) in zip(moments, fates, jobs, strict=True)
+        for at, wanted, (job, added) in zip(moments, fates, jobs, strict=True)
     ]
 
 

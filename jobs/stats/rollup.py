@@ -20,7 +20,7 @@ from jobs.states import FINISHED, Span
 from jobs.stats import counts, learned
 from jobs.stats.statements import SQL, run
 from jobs.stats.times import FINE
-from jobs.transitions import ENDING
+from jobs.transitions import ADDED_UP
 from jobsite.lib import histogram
 from jobsite.lib.locks import Lock, try_lock
 
@@ -198,7 +198,7 @@ def _next_end(since: datetime) -> datetime:
     """The minute of the first end from this moment on; far from now when there is none."""
     ended = Job.objects.filter(kind=OuterRef("pk"), status__in=FINISHED, finished_at__gte=since).order_by("finished_at")
     first = JobKind.objects.aggregate(first=Min(Subquery(ended.values("finished_at")[:1])))["first"]
-    event = JobEvent.objects.filter(verb__in=ENDING, at__gte=since).aggregate(first=Min("at"))["first"]
+    event = JobEvent.objects.filter(verb__in=ADDED_UP, at__gte=since).aggregate(first=Min("at"))["first"]
     found = [moment for moment in (first, event) if moment is not None]
     return max(_minute(min(found)), since) if found else datetime.max.replace(tzinfo=UTC) - CHUNK
 

@@ -1,4 +1,6 @@
-"""What follows every sweep, in this order: open gates, fire schedules, count what ended, delete what is old, record."""
+"""What follows every sweep, in this order: drop what was not begun in time, open gates, fire schedules, count what has
+ended, delete what is old, record the sweep.
+"""
 
 from bots.login import attempts
 from jobs import lifecycle
@@ -10,10 +12,15 @@ from jobs.sweep import retention
 from jobs.sweep.result import Swept
 from jobsite.lib.clock import database_now
 
+#: Jobs that are dropped in one transaction.
+BATCH_SIZE = 1000
+
 
 def follow_up(swept: Swept, *, full: bool) -> None:
     """Do what follows a sweep that changed something. One of a single kind (not `full`) only adds up."""
     if full:
+        while dropped := lifecycle.drop(by=lifecycle.SWEEP, most=BATCH_SIZE):
+            swept.dropped += dropped
         lifecycle.repair_gates()
         # Where no web process runs, nobody else does.
         Firing().fire_due()

@@ -36,6 +36,7 @@ class Swept:
     expired: int = 0
     failed: int = 0
     flagged: int = 0
+    dropped: int = 0
     pruned: int = 0
     incidents_opened: int = 0
     incidents_resolved: int = 0

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Callable
 
+from jobs.models import Job
 from jobs.sweep import suspects
 from jobs.sweep.batches import Due, due_batches, make_durable, retry_busy, sweep_batches
 from jobs.sweep.duties import follow_up
@@ -39,6 +40,7 @@ def _sweep(kind: str | None, dry_run: bool, each_batch: Callable[[Swept], None] 
             if each_batch:
                 each_batch(swept)
         preview_bots(swept, kind)
+        swept.dropped = Job.objects.too_late().count() if kind is None else 0
     else:
         for part, left in sweep_batches(due_batches(kind, began)):
             swept.add(part)

@@ -42,7 +42,7 @@ def test_each_line_is_a_job_and_ids_come_back_in_their_order(post: Post) -> None
     answer = post(b'{"kind":"sum","payload":1}\n{"kind":"sum","key":"k"}\n{"kind":"other","payload":3}\n')
     assert answer.status_code == 201, answer.content
     said = answer.json()
-    assert set(said) == {"created", "existing", "ids"}
+    assert set(said) == {"created", "existing", "replaced", "ids", "outcomes"}
     assert (said["created"], said["existing"]) == (2, 1)
     assert said["ids"][1] == old.pk
     assert [Job.objects.get(pk=pk).payload for pk in said["ids"]] == [1, "old", 3]
@@ -70,12 +70,15 @@ def test_other_ways_to_say_ndjson_are_understood(post: Post, kind: str) -> None:
 @pytest.mark.parametrize("body", [b"", b"\n \n"])
 def test_a_stream_without_a_job_makes_none(post: Post, body: bytes) -> None:
     answer = post(body)
-    assert (answer.status_code, answer.json()) == (201, {"created": 0, "existing": 0, "ids": []})
+    assert (answer.status_code, answer.json()) == (
+        201,
+        {"created": 0, "existing": 0, "replaced": 0, "ids": [], "outcomes": []},
+    )
 
 
 def test_more_jobs_than_a_json_body_may_have_are_taken_and_their_ids_not_told(post: Post) -> None:
     answer = post(GOOD % 1 * (MAX_BULK + 1))
-    assert answer.json() == {"created": MAX_BULK + 1, "existing": 0, "ids": None}
+    assert answer.json() == {"created": MAX_BULK + 1, "existing": 0, "replaced": 0, "ids": None, "outcomes": None}
     assert len(post(GOOD % 1 * MAX_BULK).json()["ids"]) == MAX_BULK
 
 

@@ -145,7 +145,7 @@ def test_a_long_stream_takes_little_memory_and_no_transaction_while_it_comes(
             yield block
 
     status, said = post(server, olga_key, coming(), Content_Length=len(block) * blocks)
-    assert (status, said) == (201, {"created": 40_000, "existing": 0, "ids": None})
+    assert (status, said) == (201, {"created": 40_000, "existing": 0, "replaced": 0, "ids": None, "outcomes": None})
     assert open_ones == [0] * 4
     # The body has 40 MB.
     assert max(*peaks, server.memory()) - before < 25_000_000

@@ -9,7 +9,8 @@ MOST_RESULT = 256 * 1024
 # What an exchange may hold, by the name of its list: the call that says the same, and the fields of a report.
 SORTS = {
     "completed": ("complete", {"id", "attempt", "result"}),
-    "failed": ("fail", {"id", "attempt", "error", "retry"}),
+    "failed": ("fail", {"id", "attempt", "error", "retry", "retry_in"}),
+    "released": ("release", {"id", "attempt", "run_in", "reason"}),
     "heartbeats": ("heartbeat", {"id", "attempt", "progress", "note"}),
 }
 CLAIM = {"limit", "kinds", "wait", "start"}

@@ -246,7 +246,7 @@ class FakeServer:
         """Whether this is said of one report, and not of the whole exchange."""
         if planned.drop or planned.after:
             return False
-        return planned.status == 200 or planned.body.get("code") in ("lease_lost", "not_found")
+        return planned.status == 200 or planned.body.get("code") in ("lease_lost", "not_found", "too_many_deferrals")
 
     def _answer_to(self, said: list[tuple[Any, Call]]) -> dict[str, Any]:
         told: dict[str, Any] = {"accepted": [], "rejected": [], "cancel": [], "restart": False}

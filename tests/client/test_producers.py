@@ -28,11 +28,13 @@ def test_a_time_without_a_zone_is_refused_before_it_is_sent(server: FakeServer, 
 
 def test_many_jobs_go_in_batches_and_are_added_up(server: FakeServer, client: Patient) -> None:
     server.answers["jobs/bulk"] = [
-        Answer({"created": 9_999, "existing": 1, "ids": [1, 2]}, 201),
-        Answer({"created": 1, "existing": 0, "ids": [3]}, 201),
+        Answer({"created": 9_998, "existing": 1, "replaced": 1, "ids": [1, 2], "outcomes": ["created"]}, 201),
+        Answer({"created": 1, "existing": 0, "replaced": 0, "ids": [3], "outcomes": ["created"]}, 201),
     ]
     total = client.enqueue_bulk({"kind": "sum", "key": str(number)} for number in range(10_001))
-    assert total == {"created": 10_000, "existing": 1, "ids": [1, 2, 3]}
+    assert total == {
+        "created": 9_999, "existing": 1, "replaced": 1, "ids": [1, 2, 3], "outcomes": ["created", "created"],
+    }  # fmt: skip
     assert [len(call.body["jobs"]) for call in server.of("jobs/bulk")] == [10_000, 1]
 
 

@@ -44,7 +44,7 @@ def test_a_finished_job_is_moved_only_by_a_retry(row: Transition) -> None:
 
 
 def test_what_ends_a_lease_other_than_well_leaves_an_event() -> None:
-    assert ENDING == (Verb.RELEASE, Verb.EXPIRE, Verb.FAIL, Verb.CANCEL)
+    assert ENDING == (Verb.RELEASE, Verb.EXPIRE, Verb.FAIL, Verb.CANCEL, Verb.DEFER)
     assert {row.verb for row in TABLE if row.outcome} == {*ENDING, Routine.COMPLETE}
 
 

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from bots.instances import INSTANCE_LENGTH
+from jobs.bounds import MAX_DELAY
 from jobsite.lib.names import fault, header_fault
 from jobsite.lib.params import MAX_ID, Input
 
@@ -36,6 +37,8 @@ Version = Annotated[str, Field(max_length=100), AfterValidator(_name)]
 Identity = Annotated[str, Field(max_length=INSTANCE_LENGTH), AfterValidator(_instance)]
 Instance = Annotated[str, Field(min_length=1, max_length=INSTANCE_LENGTH), AfterValidator(_instance)]
 Attempt = Annotated[int, Field(ge=1, le=2**31 - 1, description="The attempt, as the claim gave it.")]
+#: Seconds until something is due.
+Delay = Annotated[float, Field(ge=0, le=MAX_DELAY.total_seconds(), allow_inf_nan=False)]
 JobId = Annotated[int, Field(ge=1, le=MAX_ID)]
 
 

@@ -7,17 +7,17 @@ from django.conf import settings
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from jobs.api.schemas.fields import MAX_BULK, MAX_KINDS, Attempt, JobId
+from jobs.api.schemas.fields import MAX_BULK, MAX_KINDS, Attempt, Delay, JobId
 from jobs.bounds import REASON_LENGTH
 from jobs.enqueue.new_job import JobIn, Key, Kind, Moment
-from jobs.states import JobStatus
+from jobs.states import Added, JobStatus, Unique
 from jobsite.lib.names import names_in
 from jobsite.lib.params import Input
 from jobsite.lib.strict_json import first_fault
 
 
 class ReleaseIn(Input):
-    """A bot gives its `attempt`; an operator gives a `reason`."""
+    """A bot gives its `attempt`, and `run_in` if it defers the job; an operator gives a `reason`."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"attempt": 1, "reason": "shutting down"}, {"reason": "ada hangs"}]}
@@ -25,6 +25,7 @@ class ReleaseIn(Input):
 
     attempt: Attempt | None = None
     reason: str = Field("", max_length=REASON_LENGTH)
+    run_in: Delay | None = Field(None, description="Seconds until the job is due again: the bot defers it.")
 
 
 class ReasonIn(Input):
@@ -100,8 +101,14 @@ class JobOut(BaseModel):
     priority: int
     run_at: datetime
     key: str | None
+    unique: Unique
     attempt: int
     max_attempts: int
+    start_by: datetime | None
+    run_within: float | None
+    heartbeat_within: float | None
+    backoff: float | None
+    deferrals: int
     claimed_by: int | None
     bot: str | None
     claimed_at: datetime | None
@@ -118,6 +125,12 @@ class JobOut(BaseModel):
     schedule: str
     scheduled_for: datetime | None
     hidden: list[str]
+
+
+class EnqueuedOut(JobOut):
+    """The new job, or the one that has its key: `outcome` says which."""
+
+    outcome: Added
 
 
 class JobsOut(BaseModel):
@@ -169,14 +182,17 @@ class BadLineOut(BaseModel):
 
 
 class BulkOut(BaseModel):
-    """`ids` are those of all jobs in the order given; null when NDJSON had more than a JSON body may have.
+    """How many jobs were created, existed already, and were replaced. `ids` and `outcomes`: of each job in the order
+    given; null when NDJSON had more than a JSON body may have. Of several with the same key the last counts.
 
     `bad` and `errors` are only there with `?bad=skip`: how many lines were left out, and the first of them.
     """
 
     created: int
     existing: int
+    replaced: int
     ids: list[int] | None
+    outcomes: list[Added] | None
     bad: int = 0
     errors: list[BadLineOut] = []
 

@@ -6,8 +6,8 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from bots.models import MAX_CLAIM
-from jobs.api.schemas.fields import ERROR_LENGTH, MAX_KINDS, Attempt, JobId, SlotsIn
-from jobs.bounds import NOTE_LENGTH
+from jobs.api.schemas.fields import ERROR_LENGTH, MAX_KINDS, Attempt, Delay, JobId, SlotsIn
+from jobs.bounds import NOTE_LENGTH, REASON_LENGTH
 from jobs.enqueue.new_job import Kind
 from jobs.states import JobStatus
 from jobsite.lib.params import Input
@@ -46,6 +46,7 @@ class CompleteIn(LeaseIn):
 class FailIn(LeaseIn):
     error: str = Field(max_length=ERROR_LENGTH, examples=["no file"])
     retry: bool = Field(True, description="`false`: the job fails for good.")
+    retry_in: Delay | None = Field(None, description="Seconds until the next attempt, in place of the backoff.")
 
 
 class HeartbeatItem(HeartbeatIn):
@@ -58,6 +59,14 @@ class CompleteItem(CompleteIn):
 
 class FailItem(FailIn):
     id: JobId
+
+
+class ReleaseItem(LeaseIn):
+    """A lease that is handed back. With `run_in` the job is deferred."""
+
+    id: JobId
+    reason: str = Field("", max_length=REASON_LENGTH)
+    run_in: Delay | None = Field(None, description="Seconds until it is due again.")
 
 
 class ExchangeIn(Input):
@@ -81,6 +90,12 @@ class ExchangeIn(Input):
         description="As `heartbeat` of a job, with its `id`.",
         examples=[[{"id": 19, "attempt": 2, "progress": 40}]],
     )
+    released: list[ReleaseItem] = Field(
+        default_factory=list,
+        max_length=MAX_CLAIM,
+        description="As `release` by a bot, with the job's `id`.",
+        examples=[[{"id": 20, "attempt": 1, "run_in": 60}]],
+    )
     claim: ExchangeClaimIn | None = Field(
         None, description="Without it nothing is claimed.", examples=[{"limit": 2, "kinds": ["sum"]}]
     )
@@ -99,6 +114,7 @@ class LeaseOut(BaseModel):
     key: str | None
     run_at: datetime
     deadline_at: datetime
+    lease_for: float = Field(description="Seconds until `deadline_at`, whatever the clocks say.")
 
 
 class ClaimOut(BaseModel):
@@ -136,6 +152,7 @@ class RenewedOut(BaseModel):
     status: JobStatus
     cancel: bool = False
     deadline_at: datetime
+    lease_for: float = Field(description="Seconds until `deadline_at`, whatever the clocks say.")
     paused: bool
     restart: bool
 

@@ -9,21 +9,21 @@ WITH moment AS MATERIALIZED (
     JOIN jobs_schedule s ON s.id = due.schedule AND s.xmin::text = due.version
     FOR NO KEY UPDATE OF s SKIP LOCKED
 ), kind AS MATERIALIZED (
-    SELECT k.name, k.max_attempts, k.limited
+    SELECT k.name, k.max_attempts, k.drop_after, k.limited
     FROM jobs_jobkind k
     WHERE k.name IN (SELECT m.kind FROM moment m) AND k.max_pending IS NULL
     FOR KEY SHARE OF k SKIP LOCKED
 ), job AS (
-    INSERT INTO jobs_job (kind_id, payload, priority, run_at, key, max_attempts, schedule, scheduled_for, group_name,
-                          gated)
+    INSERT INTO jobs_job (kind_id, payload, priority, run_at, key, max_attempts, schedule, scheduled_for, start_by,
+                          group_name, gated)
     SELECT m.kind, m.payload, m.priority, statement_timestamp(), NULLIF(m.key, ''), k.max_attempts, m.name, m.next_at,
-           m.group_name, k.limited OR m.group_name <> ''
+           statement_timestamp() + k.drop_after, m.group_name, k.limited OR m.group_name <> ''
     FROM moment m JOIN kind k ON k.name = m.kind
     WHERE m.overlap = 'allow' OR NOT EXISTS (
         SELECT FROM jobs_job j
         WHERE j.schedule = m.name AND j.schedule <> '' AND j.status IN ('pending', 'claimed', 'processing')
     )
-    ON CONFLICT (kind_id, key) WHERE key IS NOT NULL DO NOTHING
+    ON CONFLICT DO NOTHING
     RETURNING id, schedule, gated, group_name
 ), occurrence AS (
     INSERT INTO jobs_scheduleoccurrence (schedule_id, due_at, until_at, fate, job_id)

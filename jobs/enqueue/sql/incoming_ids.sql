@@ -1,7 +1,2 @@
--- Incoming ids: for each new job, in order, the id of its job and whether that was created.
-SELECT COALESCE(w.existing, w.id) AS id, COALESCE(w.existing = w.id, true) AS created
-FROM (
-    SELECT i.id, (SELECT j.id FROM jobs_job j WHERE j.kind_id = i.kind AND j.key = i.key) AS existing
-    FROM pg_temp.incoming i
-) AS w
-ORDER BY w.id;
+-- Incoming ids: the new jobs in their order, each with its key, and the id it has if it was created.
+SELECT w.id, w.kind, w.key, w.superseded FROM pg_temp.incoming w ORDER BY w.id;

@@ -57,12 +57,13 @@ IF locked.limited THEN
               -- Not where the first limit of its kind was set since it was picked.
               AND (j.gated OR NOT k.limited)
             RETURNING l.place, l.n, j.id, j.kind_id AS kind, j.attempt, j.max_attempts, j.payload, j.priority, j.key,
-                      j.run_at, j.deadline_at
+                      j.run_at, j.deadline_at, {lease_for} AS lease_for
         ), given AS MATERIALIZED (
             SELECT c.place, count(*) AS n, json_agg(r ORDER BY c.n)::text AS jobs
             FROM claimed c CROSS JOIN LATERAL (
                 SELECT c.id, c.kind, c.attempt, c.max_attempts, c.payload, c.priority, c.key,
-                       jobs_moment(c.run_at) AS run_at, jobs_moment(c.deadline_at) AS deadline_at
+                       jobs_moment(c.run_at) AS run_at, jobs_moment(c.deadline_at) AS deadline_at,
+                       c.lease_for
             ) r
             GROUP BY c.place
         )

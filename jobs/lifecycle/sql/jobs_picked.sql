@@ -21,7 +21,8 @@ IF kinds IS NOT NULL THEN
             ELSE
                 at_priority := (SELECT max(p.priority) FROM unnest(unpaused) AS wanted CROSS JOIN LATERAL (
                                     SELECT j.priority FROM jobs_job j
-                                    WHERE j.status = 'pending' AND NOT j.gated AND j.kind_id = wanted AND j.priority < at_priority
+                                    WHERE j.status = 'pending' AND NOT j.gated AND {of_kind}
+                                      AND j.priority < at_priority
                                     ORDER BY j.priority DESC LIMIT 1
                                 ) p);
             END IF;
@@ -31,8 +32,9 @@ IF kinds IS NOT NULL THEN
         IF kinds IS NULL THEN
             picked := picked || ARRAY(
                 SELECT j.id FROM jobs_job j
-                WHERE j.status = 'pending' AND NOT j.gated AND j.priority = at_priority AND j.run_at <= statement_timestamp()
-                  AND (j.run_at, j.id) > (after_at, after_id) AND {elsewhere}
+                WHERE j.status = 'pending' AND NOT j.gated AND j.priority = at_priority
+                  AND j.run_at <= statement_timestamp() AND (j.run_at, j.id) > (after_at, after_id)
+                  AND {startable} AND {elsewhere}
                   AND NOT COALESCE(j.kind_id = ANY (ARRAY({closed_kinds})), false)
                 ORDER BY j.run_at, j.id
                 LIMIT wanted_all - cardinality(picked)
@@ -41,9 +43,9 @@ IF kinds IS NOT NULL THEN
         ELSIF cardinality(unpaused) = 1 THEN
             picked := picked || ARRAY(
                 SELECT j.id FROM jobs_job j
-                WHERE j.status = 'pending' AND NOT j.gated AND j.kind_id = unpaused[1] AND j.priority = at_priority
+                WHERE j.status = 'pending' AND NOT j.gated AND {of_first_kind} AND j.priority = at_priority
                   AND j.run_at <= statement_timestamp() AND (j.run_at, j.id) > (after_at, after_id)
-                  AND {elsewhere}
+                  AND {startable} AND {elsewhere}
                 ORDER BY j.run_at, j.id
                 LIMIT wanted_all - cardinality(picked)
                 FOR NO KEY UPDATE OF j SKIP LOCKED
@@ -57,9 +59,9 @@ IF kinds IS NOT NULL THEN
                 FROM (
                     SELECT due.id, due.run_at FROM unnest(unpaused) AS wanted CROSS JOIN LATERAL (
                         SELECT j.id, j.run_at FROM jobs_job j
-                        WHERE j.status = 'pending' AND NOT j.gated AND j.kind_id = wanted AND j.priority = at_priority
+                        WHERE j.status = 'pending' AND NOT j.gated AND {of_kind} AND j.priority = at_priority
                           AND j.run_at <= statement_timestamp() AND (j.run_at, j.id) > (after_at, after_id)
-                          AND {elsewhere}
+                          AND {startable} AND {elsewhere}
                         ORDER BY j.run_at, j.id
                         LIMIT wanted_all - cardinality(picked)
                     ) due

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from bots import audit
 from bots.acts import Act
-from jobs.enqueue.csv_file import is_csv, read_csv
+from jobs.enqueue.csv_file import COLUMNS, is_csv, read_csv
 from jobs.enqueue.files import BadFile, read_ndjson
 from jobs.enqueue.load import Loaded, load
 from jobs.enqueue.refusals import recorded
@@ -27,7 +27,7 @@ from jobsite.lib.plain_text import one_line
 class Command(BaseCommand):
     help = (
         "Load jobs from a file, or from standard input (-): NDJSON, one object a line, a JSON array, or CSV with a "
-        "header. Fields: kind, payload, priority, run_at, key, max_attempts. All or none, unless --skip-bad."
+        f"header. Fields: {', '.join(COLUMNS)}. All or none, unless --skip-bad."
     )
 
     # They would load the API and the admin, a third of the time that a short file takes.
@@ -79,6 +79,7 @@ class Command(BaseCommand):
             raise CommandError(f"{_count(loaded.bad, 'bad line')}. Nothing was loaded; --skip-bad loads the others.")
         were = "was" if loaded.existing == 1 else "were"
         summary = f"{'Would enqueue' if dry_run else 'Enqueued'} {_count(loaded.created, 'job')}"
+        summary += f", replaced {_figure(loaded.replaced)} with the same key" if loaded.replaced else ""
         summary += f"; {_figure(loaded.existing)} {were} there already." if loaded.existing else "."
         if loaded.bad:
             summary += f" {_count(loaded.bad, 'bad line')} left out."

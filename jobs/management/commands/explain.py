@@ -7,7 +7,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.core.serializers.json import DjangoJSONEncoder
 
-from jobs.explain.why import Explained, explain
+from jobs.explain.evidence import Explained
+from jobs.explain.why import explain
 from jobs.models import Job
 from jobsite.lib.plain_text import one_line
 

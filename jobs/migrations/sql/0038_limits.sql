@@ -105,14 +105,14 @@ BEGIN
         IF locks THEN
             RETURN QUERY SELECT j.id, j.priority, j.run_at FROM jobs_job j
             WHERE j.status = 'pending' AND j.gated AND j.kind_id = of_kind AND j.group_name = of_group
-              AND j.priority = at_priority AND j.run_at <= now AND COALESCE(j.not_for_until <= now OR j.not_for <> ALL (asking), true)
+              AND j.priority = at_priority AND j.run_at <= now AND COALESCE(j.start_by, 'infinity'::timestamptz) > statement_timestamp() AND COALESCE(j.not_for_until <= now OR j.not_for <> ALL (asking), true)
             ORDER BY j.run_at, j.id
             LIMIT rows_left
             FOR NO KEY UPDATE OF j SKIP LOCKED;
         ELSE
             RETURN QUERY SELECT j.id, j.priority, j.run_at FROM jobs_job j
             WHERE j.status = 'pending' AND j.gated AND j.kind_id = of_kind AND j.group_name = of_group
-              AND j.priority = at_priority AND j.run_at <= now AND COALESCE(j.not_for_until <= now OR j.not_for <> ALL (asking), true)
+              AND j.priority = at_priority AND j.run_at <= now AND COALESCE(j.start_by, 'infinity'::timestamptz) > statement_timestamp() AND COALESCE(j.not_for_until <= now OR j.not_for <> ALL (asking), true)
             ORDER BY j.run_at, j.id
             LIMIT rows_left;
         END IF;
@@ -134,7 +134,7 @@ BEGIN
     LOOP
         SELECT j.priority, j.run_at INTO step FROM jobs_job j
         WHERE j.status = 'pending' AND j.gated AND j.kind_id = of_kind AND j.group_name = of_group
-          AND j.priority < at_priority
+          AND j.priority < at_priority AND COALESCE(j.start_by, 'infinity'::timestamptz) > statement_timestamp()
         ORDER BY j.priority DESC, j.run_at, j.id LIMIT 1;
         IF NOT FOUND THEN
             RETURN first_at;
@@ -579,7 +579,8 @@ BEGIN
     END IF;
 END
 $function$;
--- Fail: end leases without success, by reports of their bots: failures, and leases that are handed back.
+-- Fail: end leases without success, by reports of their bots: failures, and leases that are handed back, or deferred:
+-- with `run_in`, at most `most` times for each job.
 -- Returns those whose reports held, each with its turn, and the change of each job, as JSON (`due`: it can be claimed).
 CREATE OR REPLACE FUNCTION jobs_fail(
     turns jsonb, known integer[], bots bigint[], names text[],
@@ -592,26 +593,31 @@ BEGIN
     WITH target AS (
         SELECT w.turn, w.verb, w.bot, w.name, w.reason, w.error, j.id, j.status, j.attempt, j.claimed_at, j.started_at,
                j.heartbeat_at, j.progress, j.instance, j.kind_id,
-               CASE WHEN w.verb = 'fail' THEN k.backoff * ((2 ^ LEAST(GREATEST(mod(j.attempt, 1000000) - j.uncounted - 1, 0), 10))
-             * (1 + 0.25 * (2 * random() - 1))) END AS delay,
+               CASE WHEN w.verb = 'fail' THEN COALESCE(make_interval(secs => w.retry_in), LEAST(COALESCE(j.backoff, k.backoff) * ((2 ^ LEAST(GREATEST(mod(j.attempt, 1000000) - j.uncounted - 1, 0), 10))
+                                        * (1 + 0.25 * (2 * random() - 1))), k.backoff_max))
+                    ELSE make_interval(secs => w.run_in) END AS delay,
                CASE WHEN w.verb = 'fail' THEN 0 ELSE 1 END AS uncounts,
                CASE WHEN w.verb = 'fail' THEN CASE WHEN w.retry AND mod(j.attempt, 1000000) - j.uncounted < j.max_attempts THEN 'pending' ELSE 'failed' END ELSE 'pending' END AS to_status
         FROM (
-            SELECT p.turn, p.bot, p.name, verb, w.id, w.attempt, w.error, COALESCE(w.retry, true) AS retry,
-                   COALESCE(w.reason, w.error, '') AS reason
+            SELECT p.turn, p.bot, p.name, CASE WHEN w.run_in IS NULL THEN verb ELSE 'defer' END AS verb,
+                   w.id, w.attempt, w.error, COALESCE(w.retry, true) AS retry,
+                   COALESCE(w.reason, w.error, '') AS reason, w.retry_in, w.run_in, w.most
             FROM unnest(known, bots, names) AS p(turn, bot, name)
             CROSS JOIN unnest('{fail,release}'::text[]) AS verb
             CROSS JOIN LATERAL jsonb_to_recordset(turns->(p.turn - 1)->verb)
-                AS w(id bigint, attempt integer, error text, retry boolean, reason text)
+                AS w(id bigint, attempt integer, error text, retry boolean, reason text,
+                     retry_in double precision, run_in double precision, most integer)
             ORDER BY w.id
         ) w
         JOIN jobs_job j ON j.id = w.id AND j.attempt = w.attempt
           AND CASE WHEN w.id > 0 THEN j.status IN ('claimed', 'processing') AND j.claimed_by_id = w.bot END
         JOIN jobs_jobkind k ON k.name = j.kind_id
+        WHERE w.verb <> 'defer' OR j.deferrals < w.most
         FOR NO KEY UPDATE OF j
     ), changed AS (
         UPDATE jobs_job j
-        SET status = t.to_status,
+        SET deferrals = j.deferrals + CASE WHEN t.verb = 'defer' THEN 1 ELSE 0 END,
+            status = t.to_status,
         uncounted = j.uncounted + t.uncounts,
         run_at = CASE WHEN t.delay IS NULL OR t.to_status <> 'pending' THEN j.run_at
                       ELSE statement_timestamp() + t.delay END,
@@ -985,7 +991,8 @@ BEGIN
             ELSE
                 at_priority := (SELECT max(p.priority) FROM unnest(unpaused) AS wanted CROSS JOIN LATERAL (
                                     SELECT j.priority FROM jobs_job j
-                                    WHERE j.status = 'pending' AND NOT j.gated AND j.kind_id = wanted AND j.priority < at_priority
+                                    WHERE j.status = 'pending' AND NOT j.gated AND j.kind_id = wanted AND j.kind_id BETWEEN wanted AND wanted
+                                      AND j.priority < at_priority
                                     ORDER BY j.priority DESC LIMIT 1
                                 ) p);
             END IF;
@@ -995,8 +1002,9 @@ BEGIN
         IF kinds IS NULL THEN
             picked := picked || ARRAY(
                 SELECT j.id FROM jobs_job j
-                WHERE j.status = 'pending' AND NOT j.gated AND j.priority = at_priority AND j.run_at <= statement_timestamp()
-                  AND (j.run_at, j.id) > (after_at, after_id) AND COALESCE(j.not_for_until <= statement_timestamp() OR j.not_for <> ALL (known.own_ids), true)
+                WHERE j.status = 'pending' AND NOT j.gated AND j.priority = at_priority
+                  AND j.run_at <= statement_timestamp() AND (j.run_at, j.id) > (after_at, after_id)
+                  AND COALESCE(j.start_by, 'infinity'::timestamptz) > statement_timestamp() AND COALESCE(j.not_for_until <= statement_timestamp() OR j.not_for <> ALL (known.own_ids), true)
                   AND NOT COALESCE(j.kind_id = ANY (ARRAY(SELECT k.name FROM jobs_jobkind k WHERE k.paused OR k.limited
                           UNION ALL
                           SELECT g.kind_id FROM jobs_gate g
@@ -1008,9 +1016,9 @@ BEGIN
         ELSIF cardinality(unpaused) = 1 THEN
             picked := picked || ARRAY(
                 SELECT j.id FROM jobs_job j
-                WHERE j.status = 'pending' AND NOT j.gated AND j.kind_id = unpaused[1] AND j.priority = at_priority
+                WHERE j.status = 'pending' AND NOT j.gated AND j.kind_id = unpaused[1] AND j.kind_id BETWEEN unpaused[1] AND unpaused[1] AND j.priority = at_priority
                   AND j.run_at <= statement_timestamp() AND (j.run_at, j.id) > (after_at, after_id)
-                  AND COALESCE(j.not_for_until <= statement_timestamp() OR j.not_for <> ALL (known.own_ids), true)
+                  AND COALESCE(j.start_by, 'infinity'::timestamptz) > statement_timestamp() AND COALESCE(j.not_for_until <= statement_timestamp() OR j.not_for <> ALL (known.own_ids), true)
                 ORDER BY j.run_at, j.id
                 LIMIT wanted_all - cardinality(picked)
                 FOR NO KEY UPDATE OF j SKIP LOCKED
@@ -1024,9 +1032,9 @@ BEGIN
                 FROM (
                     SELECT due.id, due.run_at FROM unnest(unpaused) AS wanted CROSS JOIN LATERAL (
                         SELECT j.id, j.run_at FROM jobs_job j
-                        WHERE j.status = 'pending' AND NOT j.gated AND j.kind_id = wanted AND j.priority = at_priority
+                        WHERE j.status = 'pending' AND NOT j.gated AND j.kind_id = wanted AND j.kind_id BETWEEN wanted AND wanted AND j.priority = at_priority
                           AND j.run_at <= statement_timestamp() AND (j.run_at, j.id) > (after_at, after_id)
-                          AND COALESCE(j.not_for_until <= statement_timestamp() OR j.not_for <> ALL (known.own_ids), true)
+                          AND COALESCE(j.start_by, 'infinity'::timestamptz) > statement_timestamp() AND COALESCE(j.not_for_until <= statement_timestamp() OR j.not_for <> ALL (known.own_ids), true)
                         ORDER BY j.run_at, j.id
                         LIMIT wanted_all - cardinality(picked)
                     ) due
@@ -1088,11 +1096,10 @@ BEGIN
         heartbeat_at = l.heartbeat_at,
         deadline_at = COALESCE(
                 CASE WHEN l.status = 'claimed' THEN l.claimed_at + k.start_within ELSE LEAST(
-                    l.heartbeat_at + k.heartbeat_within,
-                    CASE WHEN l.started_at + COALESCE(k.run_within, k.learned_run_within, run_within_default) > statement_timestamp()
-                         THEN l.started_at + COALESCE(k.run_within, k.learned_run_within, run_within_default) END,
-                    CASE WHEN l.started_at + 3 * COALESCE(k.run_within, k.learned_run_within, run_within_default) > statement_timestamp()
-                         THEN l.started_at + 3 * COALESCE(k.run_within, k.learned_run_within, run_within_default) END
+                    l.heartbeat_at + COALESCE(j.heartbeat_within, k.heartbeat_within),
+                    CASE WHEN l.started_at + COALESCE(j.run_within, k.run_within, k.learned_run_within, run_within_default) > statement_timestamp() THEN l.started_at + COALESCE(j.run_within, k.run_within, k.learned_run_within, run_within_default) END,
+                    CASE WHEN l.started_at + 3 * COALESCE(j.run_within, k.run_within, k.learned_run_within, run_within_default) > statement_timestamp()
+                         THEN l.started_at + 3 * COALESCE(j.run_within, k.run_within, k.learned_run_within, run_within_default) END
                 ) END,
                 statement_timestamp()
             ),
@@ -1111,12 +1118,13 @@ BEGIN
               -- Not where the first limit of its kind was set since it was picked.
               AND (j.gated OR NOT k.limited)
             RETURNING l.place, l.n, j.id, j.kind_id AS kind, j.attempt, j.max_attempts, j.payload, j.priority, j.key,
-                      j.run_at, j.deadline_at
+                      j.run_at, j.deadline_at, round(EXTRACT(epoch FROM j.deadline_at - statement_timestamp()), 3) AS lease_for
         ), given AS MATERIALIZED (
             SELECT c.place, count(*) AS n, json_agg(r ORDER BY c.n)::text AS jobs
             FROM claimed c CROSS JOIN LATERAL (
                 SELECT c.id, c.kind, c.attempt, c.max_attempts, c.payload, c.priority, c.key,
-                       jobs_moment(c.run_at) AS run_at, jobs_moment(c.deadline_at) AS deadline_at
+                       jobs_moment(c.run_at) AS run_at, jobs_moment(c.deadline_at) AS deadline_at,
+                       c.lease_for
             ) r
             GROUP BY c.place
         )

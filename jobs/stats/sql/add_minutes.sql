@@ -23,7 +23,7 @@ WITH done AS MATERIALIZED (
     FROM jobs_jobevent e
     -- LIMIT, so that each job is found by its key, and PostgreSQL never considers reading them all.
     CROSS JOIN LATERAL (SELECT kind_id FROM jobs_job WHERE id = e.job_id LIMIT 1) j
-    WHERE e.verb IN ('release', 'expire', 'fail', 'cancel') AND e.at >= %(since)s AND e.at < %(until)s
+    WHERE e.verb IN ('release', 'defer', 'expire', 'fail', 'cancel', 'drop') AND e.at >= %(since)s AND e.at < %(until)s
       AND {event_not_yet_added}
     GROUP BY 1, 2, 3, 4, 5, 6, 7
 ), counted AS MATERIALIZED (
@@ -37,7 +37,7 @@ WITH done AS MATERIALIZED (
            CASE WHEN verb = 'expire' THEN n ELSE 0 END AS expired,
            CASE WHEN verb = 'expire' AND to_status = 'pending' THEN n ELSE 0 END AS requeued,
            CASE WHEN verb = 'release' AND actor = 'operator' THEN n ELSE 0 END AS released,
-           CASE WHEN verb = 'release' AND actor <> 'operator' THEN n ELSE 0 END AS handed_back,
+           CASE WHEN verb = 'defer' OR verb = 'release' AND actor <> 'operator' THEN n ELSE 0 END AS handed_back,
            CASE WHEN verb = 'cancel' AND leased THEN n ELSE 0 END AS cancelled_held,
            CASE WHEN leased AND (verb <> 'complete' OR to_status = 'succeeded') THEN n ELSE 0 END AS leases_ended,
            -- Rows of bots are about leases that ended; a late result that was accepted is the bot's, too.

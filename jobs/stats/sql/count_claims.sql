@@ -10,7 +10,7 @@ WITH leases (kind, n) AS (
     SELECT CASE WHEN j.kind_id = ANY (%(labels)s::text[]) THEN j.kind_id ELSE %(other)s END, count(*)
     FROM jobs_jobevent e
     CROSS JOIN LATERAL (SELECT kind_id FROM jobs_job WHERE id = e.job_id LIMIT 1) j
-    WHERE e.verb IN ('release', 'expire', 'fail', 'cancel') AND e.at >= %(since)s AND e.at < %(until)s
+    WHERE e.verb IN ('release', 'defer', 'expire', 'fail', 'cancel') AND e.at >= %(since)s AND e.at < %(until)s
       AND e.from_status IN ('claimed', 'processing')
     GROUP BY 1
     UNION ALL

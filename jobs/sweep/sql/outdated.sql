@@ -13,8 +13,9 @@ WHERE b.health_status IN ('potentially_stuck', 'unhealthy')
        CROSS JOIN LATERAL (
            SELECT statement_timestamp() - CASE WHEN j.status = 'claimed' THEN j.claimed_at ELSE j.heartbeat_at END AS silent,
                   statement_timestamp() - j.started_at AS running,
-                  CASE WHEN j.status = 'claimed' THEN k.start_within ELSE k.heartbeat_within END AS silent_limit,
-                  COALESCE(k.run_within, k.learned_run_within, %(run_within)s) AS run_limit
+                  CASE WHEN j.status = 'claimed' THEN k.start_within ELSE COALESCE(j.heartbeat_within, k.heartbeat_within)
+                  END AS silent_limit,
+                  COALESCE(j.run_within, k.run_within, k.learned_run_within, %(run_within)s) AS run_limit
        ) a
        CROSS JOIN LATERAL (
            SELECT CASE WHEN a.silent >= {unhealthy_at} * a.silent_limit OR a.running >= {unhealthy_at} * a.run_limit

@@ -57,8 +57,8 @@ def test_the_line_says_how_long_it_took_and_when_it_was(ada: Bot) -> None:
     out = StringIO()
     call_command("sweep_stuck", stdout=out)
     assert re.fullmatch(
-        r"checked 1, potentially stuck 0, unhealthy 1, recovered 0, down \d, expired 1, failed 0, flagged 0, pruned 0, "
-        r"incidents opened 1, incidents resolved 0; "
+        r"checked 1, potentially stuck 0, unhealthy 1, recovered 0, down \d, expired 1, failed 0, flagged 0, "
+        r"dropped 0, pruned 0, incidents opened 1, incidents resolved 0; "
         r"\d+\.\d s, \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\n",
         out.getvalue(),
     )

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from django.db.models.functions import Now
 
-from jobs.enqueue import copy, insert
+from jobs.enqueue import copy, incoming, insert
 from jobs.enqueue.copy import Rows
 from jobs.enqueue.new_job import NewJob
 from jobs.models import Job, JobKind
@@ -71,7 +71,7 @@ def test_kinds_that_differ_in_their_attempts_each_give_their_own() -> None:
 def test_many_rows_are_kept_on_disk_and_are_all_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(copy, "BLOCK_ROWS", 10)
     monkeypatch.setattr(copy, "MEMORY_BYTES", 100)
-    monkeypatch.setattr(insert, "COPY_BLOCKS", 2)
+    monkeypatch.setattr(copy, "COPY_BLOCKS", 2)
     with Rows() as new:
         for n in range(95):
             new.add(NewJob("sum", n))
@@ -84,13 +84,13 @@ def test_many_rows_are_kept_on_disk_and_are_all_there(monkeypatch: pytest.Monkey
 
 
 def test_many_rows_with_keys_are_added_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(insert, "INCOMING_PAGES", 1)
+    monkeypatch.setattr(incoming, "INCOMING_PAGES", 1)
     with Rows() as new:
         for n in range(600):
             new.add(NewJob("sum", {"n": n, "text": "x" * 100}, key=f"{n % 500}"))
         done = insert.enqueue_rows(new, ids=True)
     assert (done.created, done.existing) == (500, 100)
-    assert [job.payload["n"] for job in Job.objects.order_by("id")] == list(range(500))
+    assert [job.payload["n"] for job in Job.objects.order_by("id")] == list(range(100, 600))
     jobs = done.jobs or []
-    assert [created for _, created in jobs] == [True] * 500 + [False] * 100
+    assert [added for _, added in jobs] == ["existing"] * 100 + ["created"] * 500
     assert [job_id for job_id, _ in jobs[500:]] == [job_id for job_id, _ in jobs[:100]]

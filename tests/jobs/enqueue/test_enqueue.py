@@ -5,7 +5,7 @@ import pytest
 from jobs.enqueue import insert
 from jobs.enqueue.new_job import NewJob
 from jobs.models import Job, JobKind
-from jobs.states import JobStatus
+from jobs.states import Added, JobStatus
 
 pytestmark = pytest.mark.django_db
 
@@ -17,9 +17,9 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_new_job_is_pending_and_due(db: None) -> None:
-    ((job_id, created),) = insert.enqueue([NewJob("sum", {"numbers": [1]})])
+    ((job_id, added),) = insert.enqueue([NewJob("sum", {"numbers": [1]})])
     job = Job.objects.get()
-    assert created
+    assert added == Added.CREATED
     assert (job.pk, job.status, job.attempt, job.payload) == (job_id, JobStatus.PENDING, 0, {"numbers": [1]})
     assert list(Job.objects.pending()) == [job]
 
@@ -37,7 +37,7 @@ def test_a_job_has_its_kinds_attempts_unless_it_brings_its_own(db: None) -> None
 
 def test_the_same_key_again_is_the_job_that_is_there(db: None) -> None:
     ((first, _),) = insert.enqueue([NewJob("sum", {"numbers": [1]}, key="k")])
-    assert insert.enqueue([NewJob("sum", {"numbers": [2]}, key="k")]) == [(first, False)]
+    assert insert.enqueue([NewJob("sum", {"numbers": [2]}, key="k")]) == [(first, Added.EXISTING)]
     assert Job.objects.get().payload == {"numbers": [1]}
 
 
@@ -46,10 +46,11 @@ def test_the_same_key_of_another_kind_is_another_job(db: None) -> None:
     assert Job.objects.count() == 2
 
 
-def test_the_same_key_twice_in_one_call_is_one_job(db: None) -> None:
-    (first, new), (second, again) = insert.enqueue([NewJob("sum", {}, key="k"), NewJob("sum", {}, key="k")])
-    assert first == second
-    assert (new, again) == (True, False)
+def test_of_the_same_key_twice_in_one_call_the_last_is_the_job(db: None) -> None:
+    (first, one), (second, two) = insert.enqueue([NewJob("sum", 1, key="k"), NewJob("sum", 2, key="k")])
+    assert first == second == Job.objects.get().pk
+    assert (one, two) == (Added.EXISTING, Added.CREATED)
+    assert Job.objects.get().payload == 2
 
 
 def test_jobs_without_a_key_are_never_the_same(db: None) -> None:
@@ -60,9 +61,9 @@ def test_jobs_without_a_key_are_never_the_same(db: None) -> None:
 def test_ids_come_back_in_the_order_given(db: None) -> None:
     ((old, _),) = insert.enqueue([NewJob("sum", {}, key="old")])
     rows = insert.enqueue([NewJob("sum", {"n": 1}), NewJob("sum", {}, key="old"), NewJob("sum", {"n": 2})])
-    assert [created for _, created in rows] == [True, False, True]
+    assert [added for _, added in rows] == ["created", "existing", "created"]
     assert rows[1][0] == old
-    assert [Job.objects.get(pk=pk).payload for pk, created in rows if created] == [{"n": 1}, {"n": 2}]
+    assert [Job.objects.get(pk=pk).payload for pk, added in rows if added == Added.CREATED] == [{"n": 1}, {"n": 2}]
 
 
 def test_a_payload_that_is_jsons_null_is_a_payload(db: None) -> None:

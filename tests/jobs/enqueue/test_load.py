@@ -82,7 +82,7 @@ def test_keys_are_respected_within_what_comes_and_against_what_is_there(loads: L
     ]  # fmt: skip
     done = loads(jobs)
     assert (done.created, done.existing) == (5, 2)
-    assert numbers() == ["old", 1, 3, 4, 6, 7]
+    assert numbers() == ["old", 3, 4, 5, 6, 7]
     assert Job.objects.get(pk=old.pk).payload == "old"
 
 

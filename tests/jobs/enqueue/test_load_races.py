@@ -7,7 +7,7 @@ import pytest
 from django.db import OperationalError, connection, transaction
 from psycopg.errors import DeadlockDetected
 
-from jobs.enqueue import insert
+from jobs.enqueue import incoming, insert
 from jobs.enqueue.copy import Rows
 from jobs.enqueue.insert import Enqueued
 from jobs.enqueue.new_job import NewJob
@@ -47,7 +47,7 @@ def test_the_same_keys_from_two_producers_are_one_job_each(db: None) -> None:
 def test_the_same_keys_and_new_kinds_in_opposite_orders_all_come_in(
     db: None, monkeypatch: pytest.MonkeyPatch, sorted_rows: int
 ) -> None:
-    monkeypatch.setattr(insert, "SORTED_ROWS", sorted_rows)
+    monkeypatch.setattr(incoming, "SORTED_ROWS", sorted_rows)
     jobs = [NewJob(f"kind {n % 7}", n, key=f"{n:04}") for n in range(400)]
     ready = threading.Barrier(4)
 
@@ -65,7 +65,7 @@ def test_the_same_keys_and_new_kinds_in_opposite_orders_all_come_in(
 
 def wait_for_each_other(monkeypatch: pytest.MonkeyPatch, tries: int) -> tuple[Callable[[], Enqueued], Job]:
     """A long list that takes the key `b` and then wants `a`, while we hold `a` and want `b`."""
-    monkeypatch.setattr(insert, "SORTED_ROWS", 0)
+    monkeypatch.setattr(incoming, "SORTED_ROWS", 0)
     monkeypatch.setattr(insert, "MAX_TRIES", tries)
     return lambda: many([NewJob("sum", 1, key="b"), NewJob("sum", 2, key="a")]), enqueue_one()
 
@@ -86,5 +86,5 @@ def test_who_had_to_give_way_does_it_again(db: None, monkeypatch: pytest.MonkeyP
                 other.result(PATIENCE)
             assert isinstance(caught.value.__cause__, DeadlockDetected)
         else:
-            assert other.result(PATIENCE).jobs == [(also, False), (mine, False)]
+            assert other.result(PATIENCE).jobs == [(also, "existing"), (mine, "existing")]
     assert list(Job.objects.exclude(key=None).values_list("payload", flat=True)) == ["mine", "mine"]

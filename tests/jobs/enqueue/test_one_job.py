@@ -50,7 +50,7 @@ def test_it_has_the_time_and_the_attempts_that_it_brings() -> None:
 def test_a_key_that_exists_is_the_job_that_is_there() -> None:
     first, _ = insert.enqueue_one(NewJob("sum", {"n": 1}, key="k"))
     again, created = insert.enqueue_one(NewJob("sum", {"n": 2}, key="k"))
-    assert (again.pk, again.payload, created) == (first.pk, {"n": 1}, False)
+    assert (again.pk, again.payload, created) == (first.pk, {"n": 1}, "existing")
 
 
 def test_a_new_kind_is_created() -> None:
@@ -65,14 +65,14 @@ def test_the_bound_of_a_kind_holds(kind: JobKind) -> None:
     insert.enqueue_one(NewJob("sum", {}, key="k"))
     with pytest.raises(TooManyPending):
         insert.enqueue_one(NewJob("sum", {}))
-    assert not insert.enqueue_one(NewJob("sum", {}, key="k"))[1]
+    assert insert.enqueue_one(NewJob("sum", {}, key="k"))[1] == "existing"
 
 
 def test_the_bound_of_all_kinds_holds_and_counts_each_job_once(settings: pytest.FixtureRequest) -> None:
     settings.MAX_PENDING = 2  # type: ignore[attr-defined]
     insert.enqueue_one(NewJob("sum", {}, key="k"))
     for _ in range(5):
-        assert not insert.enqueue_one(NewJob("sum", {}, key="k"))[1]
+        assert insert.enqueue_one(NewJob("sum", {}, key="k"))[1] == "existing"
     assert pending.figures.pending({pending.ALL: 2}) == {pending.ALL: 1}
     insert.enqueue_one(NewJob("divide", {}))
     with pytest.raises(TooManyPending):

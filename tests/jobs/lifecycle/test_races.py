@@ -198,8 +198,8 @@ def test_the_same_key_from_two_producers_is_one_job(db: None) -> None:
         with transaction.atomic():
             ((mine, created),) = insert.enqueue(new)
             other = run.go_and_block(lambda: insert.enqueue(new))
-        assert created
-        assert other.result(PATIENCE) == [(mine, False)]
+        assert created == "created"
+        assert other.result(PATIENCE) == [(mine, "existing")]
 
 
 def test_a_claim_by_an_earlier_life_that_meets_hello_is_refused_or_goes_back(ada: Bot) -> None:

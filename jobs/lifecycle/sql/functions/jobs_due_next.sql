@@ -11,7 +11,7 @@ BEGIN
     LOOP
         SELECT j.priority, j.run_at INTO step FROM jobs_job j
         WHERE j.status = 'pending' AND j.gated AND j.kind_id = of_kind AND j.group_name = of_group
-          AND j.priority < at_priority
+          AND j.priority < at_priority AND {startable}
         ORDER BY j.priority DESC, j.run_at, j.id LIMIT 1;
         IF NOT FOUND THEN
             RETURN first_at;

@@ -1,4 +1,5 @@
--- Fail: end leases without success, by reports of their bots: failures, and leases that are handed back.
+-- Fail: end leases without success, by reports of their bots: failures, and leases that are handed back, or deferred:
+-- with `run_in`, at most `most` times for each job.
 -- Returns those whose reports held, each with its turn, and the change of each job, as JSON (`due`: it can be claimed).
 CREATE OR REPLACE FUNCTION jobs_fail(
     turns jsonb, known integer[], bots bigint[], names text[],
@@ -11,24 +12,29 @@ BEGIN
     WITH target AS (
         SELECT w.turn, w.verb, w.bot, w.name, w.reason, w.error, j.id, j.status, j.attempt, j.claimed_at, j.started_at,
                j.heartbeat_at, j.progress, j.instance, j.kind_id,
-               CASE WHEN w.verb = 'fail' THEN {backoff} END AS delay,
+               CASE WHEN w.verb = 'fail' THEN COALESCE(make_interval(secs => w.retry_in), {backoff})
+                    ELSE make_interval(secs => w.run_in) END AS delay,
                CASE WHEN w.verb = 'fail' THEN 0 ELSE 1 END AS uncounts,
                CASE WHEN w.verb = 'fail' THEN {again} ELSE 'pending' END AS to_status
         FROM (
-            SELECT p.turn, p.bot, p.name, verb, w.id, w.attempt, w.error, COALESCE(w.retry, true) AS retry,
-                   COALESCE(w.reason, w.error, '') AS reason
+            SELECT p.turn, p.bot, p.name, CASE WHEN w.run_in IS NULL THEN verb ELSE 'defer' END AS verb,
+                   w.id, w.attempt, w.error, COALESCE(w.retry, true) AS retry,
+                   COALESCE(w.reason, w.error, '') AS reason, w.retry_in, w.run_in, w.most
             FROM unnest(known, bots, names) AS p(turn, bot, name)
             CROSS JOIN unnest('{fail,release}'::text[]) AS verb
             CROSS JOIN LATERAL jsonb_to_recordset(turns->(p.turn - 1)->verb)
-                AS w(id bigint, attempt integer, error text, retry boolean, reason text)
+                AS w(id bigint, attempt integer, error text, retry boolean, reason text,
+                     retry_in double precision, run_in double precision, most integer)
             ORDER BY w.id
         ) w
         JOIN jobs_job j ON {lease}
         JOIN jobs_jobkind k ON k.name = j.kind_id
+        WHERE w.verb <> 'defer' OR j.deferrals < w.most
         FOR NO KEY UPDATE OF j
     ), changed AS (
         UPDATE jobs_job j
-        SET {ended}
+        SET deferrals = j.deferrals + CASE WHEN t.verb = 'defer' THEN 1 ELSE 0 END,
+            {ended}
         FROM target t
         -- As of `lease.sql`.
         WHERE j.id = t.id AND CASE WHEN t.id > 0 THEN j.attempt = t.attempt AND j.claimed_by_id = t.bot END

@@ -14,8 +14,11 @@ LANGUAGE plpgsql VOLATILE
 AS $function$
 BEGIN
     WITH reported AS MATERIALIZED (
-        SELECT w.place, w.turn, w.bot, w.name, w.verb AS report, w.ord, w.id, w.attempt, w.result, w.error,
+        SELECT w.place, w.turn, w.bot, w.name, w.verb AS report, w.said, w.ord, w.id, w.attempt, w.result, w.error,
                j.id IS NOT NULL AS found, j.status, j.attempt AS job_attempt, j.finished_at,
+               -- It holds, and was deferred as often as it may be.
+               CASE WHEN w.said = 'defer' AND j.attempt = w.attempt AND j.claimed_by_id = w.bot THEN j.deferrals
+               END AS deferrals,
                COALESCE(j.finished_by_id = w.bot AND j.attempt = w.attempt, false) AS completed,
                e.verb, e.actor, e.by, e.reason, e.at,
                CASE WHEN e.verb IS NULL THEN (
@@ -23,12 +26,14 @@ BEGIN
                ) END AS restored_at,
                j.created_at
         FROM (
-            SELECT p.place, p.turn, p.bot, p.name, verb, w.*
+            SELECT p.place, p.turn, p.bot, p.name, verb, CASE WHEN w.run_in IS NULL THEN verb ELSE 'defer' END AS said,
+                   w.*
             FROM unnest(known, bots, names) WITH ORDINALITY AS p(turn, bot, name, place)
             CROSS JOIN unnest('{complete,fail,release,start,heartbeat}'::text[]) AS verb
             CROSS JOIN LATERAL ROWS FROM (
-                jsonb_to_recordset(turns->(p.turn - 1)->verb) AS (id bigint, attempt integer, result jsonb, error text)
-            ) WITH ORDINALITY AS w(id, attempt, result, error, ord)
+                jsonb_to_recordset(turns->(p.turn - 1)->verb)
+                    AS (id bigint, attempt integer, result jsonb, error text, run_in double precision)
+            ) WITH ORDINALITY AS w(id, attempt, result, error, run_in, ord)
             -- A completion that held now is seen as one that held before: in the job itself.
             WHERE (p.turn, w.id) NOT IN (SELECT d.turn, d.id FROM unnest(done_turns, done_ids) AS d(turn, id))
         ) w
@@ -36,7 +41,7 @@ BEGIN
         LEFT JOIN LATERAL (
             SELECT e.verb, e.actor, e.by, e.reason, e.at FROM jobs_jobevent e
             WHERE e.job_id = w.id AND e.attempt = w.attempt AND e.bot_id = w.bot
-              AND e.verb IN ('release', 'expire', 'fail', 'cancel')
+              AND e.verb IN ('release', 'defer', 'expire', 'fail', 'cancel')
             ORDER BY e.id DESC
             LIMIT 1
         ) e ON true
@@ -44,7 +49,7 @@ BEGIN
         SELECT *, CASE WHEN NOT completed THEN restored_at END AS undone FROM reported l
         WHERE NOT (
             COALESCE(l.report = 'complete' AND l.completed AND l.status = 'succeeded', false)
-            OR COALESCE(l.report = l.verb AND l.actor = 'bot', false)
+            OR COALESCE(l.said = l.verb AND l.actor = 'bot', false)
         )
     ), happened AS (
         SELECT j.id, r.attempt, 'late' AS verb, j.status AS previous_status, j.status, r.bot, 'bot' AS actor,
@@ -76,7 +81,7 @@ BEGIN
                    'id', r.id, 'attempt', r.attempt, 'found', r.found, 'status', r.status, 'job_attempt', r.job_attempt,
                    'completed', r.completed, 'finished_at', jobs_moment(r.finished_at), 'verb', r.verb,
                    'actor', r.actor, 'by', r.by, 'reason', r.reason, 'at', jobs_moment(r.at),
-                   'undone', jobs_moment(r.undone)
+                   'undone', jobs_moment(r.undone), 'deferrals', r.deferrals
                ) ORDER BY array_position('{complete,fail,heartbeat,start,release}', r.report), r.ord)::text AS texts
         FROM refusal r
         GROUP BY r.place

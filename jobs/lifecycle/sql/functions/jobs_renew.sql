@@ -36,12 +36,12 @@ BEGIN
         JOIN jobs_jobkind k ON k.name = l.kind_id
         -- As of `lease.sql`.
         WHERE j.id = l.id AND CASE WHEN l.id > 0 THEN j.attempt = l.attempt AND j.claimed_by_id = l.bot END
-        RETURNING l.turn, l.verb, j.id, j.attempt, j.status, j.deadline_at
+        RETURNING l.turn, l.verb, j.id, j.attempt, j.status, j.deadline_at, {lease_for} AS lease_for
     )
     SELECT array_agg(c.turn), array_agg(c.id),
            jsonb_agg(jsonb_build_object(
                'turn', c.turn, 'verb', c.verb, 'id', c.id, 'attempt', c.attempt, 'status', c.status,
-               'deadline_at', jobs_moment(c.deadline_at)
+               'deadline_at', jobs_moment(c.deadline_at), 'lease_for', c.lease_for
            ) ORDER BY c.id)
     INTO done_turns, done_ids, changed
     FROM changed c;
