@@ -37,6 +37,7 @@ class KeyTaken(Faulty):
 
     code, status, title = "key_taken", 409, "Another job has the key"
     field = "job_id"
+    members = {"job_id": int}
 
 
 class NotAcceptable(Faulty):
@@ -65,6 +66,7 @@ class TooManyDeferrals(JobsiteError):
     """The job was deferred too often. The bot holds it still: complete it, fail it or release it."""
 
     code, status, title = "too_many_deferrals", 409, "The job was deferred too often"
+    members = {"job_id": int, "deferrals": int}
 
 
 class InstanceReplaced(JobsiteError):

@@ -18,6 +18,7 @@ MOMENT = "2026-11-05T09:00:00.000000Z"
 #: Values of fields by their names: of what no model gives an example.
 VALUES: dict[str, Any] = {
     "attempt": 1,
+    "deferrals": 100,
     "ended_at": "2026-11-05T09:04:10.108889Z",
     "ended_by": "operator olga",
     "field": "kind",

@@ -91,10 +91,7 @@ class ExchangeIn(Input):
         examples=[[{"id": 19, "attempt": 2, "progress": 40}]],
     )
     released: list[ReleaseItem] = Field(
-        default_factory=list,
-        max_length=MAX_CLAIM,
-        description="As `release` by a bot, with the job's `id`.",
-        examples=[[{"id": 20, "attempt": 1, "run_in": 60}]],
+        default_factory=list, max_length=MAX_CLAIM, description="As `release` by a bot, with the job's `id`."
     )
     claim: ExchangeClaimIn | None = Field(
         None, description="Without it nothing is claimed.", examples=[{"limit": 2, "kinds": ["sum"]}]
