@@ -40,17 +40,17 @@ def errors_of(view: Callable[..., Any], method: str, *, keys: bool, path: bool, 
 
     `keys`: API keys may make it; `path`: its path names a thing; `body`: it has a body.
     """
-    found = [*ALWAYS, *refused_by(view)]
-    found += [errors.KeyExpired] if keys else []
-    found += [errors.NotFound] if path else []
-    found += [errors.BodyTimeout, errors.TooLarge] if body else []
-    found += [errors.TooSlow] if method in SAFE_METHODS else [errors.OutcomeUnknown]
-    return sorted(set(found), key=lambda error: (error.status, error.code))
+    classes = [*ALWAYS, *refused_by(view)]
+    classes += [errors.KeyExpired] if keys else []
+    classes += [errors.NotFound] if path else []
+    classes += [errors.BodyTimeout, errors.TooLarge] if body else []
+    classes += [errors.TooSlow] if method in SAFE_METHODS else [errors.OutcomeUnknown]
+    return sorted(set(classes), key=lambda error: (error.status, error.code))
 
 
-def by_status(found: Iterable[type[JobsiteError]]) -> dict[int, list[type[JobsiteError]]]:
+def by_status(classes: Iterable[type[JobsiteError]]) -> dict[int, list[type[JobsiteError]]]:
     """The errors, sorted by status, in groups of one status each."""
-    return {status: list(group) for status, group in groupby(found, key=lambda error: error.status)}
+    return {status: list(group) for status, group in groupby(classes, key=lambda error: error.status)}
 
 
 def name_of(group: list[type[JobsiteError]]) -> str:

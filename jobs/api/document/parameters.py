@@ -24,10 +24,10 @@ BOT_INSTANCE = {
 }
 
 
-def described(found: list[dict[str, Any]], path: str, *, is_for_bots: bool) -> list[dict[str, Any]]:
+def described(given: list[dict[str, Any]], path: str, *, is_for_bots: bool) -> list[dict[str, Any]]:
     """The parameters of the call of this path, with what each is."""
     thing = names.singular(path.strip("/").split("/")[0])
-    return [_described(parameter, thing) for parameter in found] + ([BOT_INSTANCE] if is_for_bots else [])
+    return [_described(parameter, thing) for parameter in given] + ([BOT_INSTANCE] if is_for_bots else [])
 
 
 def _described(parameter: dict[str, Any], thing: str) -> dict[str, Any]:

@@ -6,14 +6,16 @@ const paint = () => document.documentElement.classList.toggle("dark-mode", dark.
 paint();
 dark.addEventListener("change", paint);
 
+// An anchor of this page, and not one of Swagger UI's, which begin with a slash and which it writes itself.
+const anchor = location.hash.startsWith("#/") ? "" : location.hash.slice(1);
 const place = document.getElementById("swagger-ui");
 SwaggerUIBundle({
   url: place.dataset.document,
   domNode: place,
   presets: [SwaggerUIBundle.presets.apis],
   layout: "BaseLayout",
-  deepLinking: true,
+  deepLinking: !anchor,
   defaultModelsExpandDepth: -1,
   // The calls push the errors down, after the browser went to the one in the address.
-  onComplete: () => document.getElementById(location.hash.slice(1))?.scrollIntoView(),
+  onComplete: () => document.getElementById(anchor)?.scrollIntoView(),
 });
