@@ -16,8 +16,12 @@ export PORT
 # Some images forbid it. Each of the hundreds of programs that the tests start would compile the project for itself.
 unexport PYTHONDONTWRITEBYTECODE
 
+# What the site has: pages, and what they link to.
+PAGES = $(wildcard *.md) LICENSE .env.example docs deploy bench/README.md client/README.md client/examples \
+	client-js/README.md
+
 .DEFAULT_GOAL = help
-.PHONY: help install run test test-all client-js serve bench torture seed screenshots lock clean
+.PHONY: help install run test test-all client-js serve bench torture seed docs screenshots lock clean
 
 help: ## List these commands.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -37,11 +41,13 @@ else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
 
-test-all: client-js test ## The same again on Debian's PostgreSQL, through PgBouncer, and with Python 3.13. NEWER=/path/to/python3.13: another one.
+test-all: client-js test ## The same again on Debian's PostgreSQL, through PgBouncer, and with Python 3.13; wheels and the docs' site. NEWER=/path/to/python3.13: another one.
+	@RELEASE=1 $(MAKE) test ARGS="-n 0 tests/release"
 	@$(MAKE) test PG=pgbouncer
 	@$(NEWER) -c 'import sys; sys.exit(sys.version_info < (3, 13))' || \
 		{ echo "There is no Python 3.13 as $(NEWER). Try: make test-all NEWER=/path/to/python3.13"; exit 1; }
-	@CHAOS_JOBS=5000 SCHEDULE_OCCURRENCES=10000 CONFORMANCE=1 $(MAKE) test PG=system PYTHON="$(NEWER)" VENV=.venv-newer
+	@TEST_ALL=1 CHAOS_JOBS=5000 SCHEDULE_OCCURRENCES=10000 CONFORMANCE=1 $(MAKE) test PG=system PYTHON="$(NEWER)" \
+		VENV=.venv-newer
 
 client-js: ## Build and test the TypeScript client; needs Node 20 and npm's registry.
 	@cd client-js && npm ci --no-audit --no-fund && npm run --silent build && npm test --silent
@@ -66,16 +72,23 @@ seed: $(VENV)/.dev ## Fill the development database with a believable past: ROWS
 	@DEBUG=1 $(BIN)/python manage.py migrate --verbosity 0
 	@DEBUG=1 $(BIN)/python manage.py seed $(ROWS)
 
+docs: $(VENV)/.dev .venv-docs/.docs ## Write docs/reference/ from the code, and build all pages as a site into .site/html.
+	@$(BIN)/python -m tests.docs.reference
+	@rm -rf .site && mkdir -p .site/pages
+	@tar -c --exclude=__pycache__ $(PAGES) | tar -x -C .site/pages
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet
+	@echo "The site is in .site/html. To read it: python3 -m http.server --directory .site/html"
+
 screenshots: $(VENV)/.dev ## Make the pictures of the README and the docs anew, from a database of their own.
 	@$(BIN)/python -m pytest -n 0 tests/browser/screenshots.py
 
 lock: $(VENV)/.dev ## Write requirements*.txt from requirements*.in: every package, its version, and the hashes of its files.
-	@for name in requirements requirements-dev; do UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet \
-		--generate-hashes --no-annotate --universal --python-version 3.11 $$name.in -o $$name.txt || exit 1; done
+	@for name in requirements requirements-dev requirements-docs; do UV_CUSTOM_COMPILE_COMMAND="make lock" \
+		$(BIN)/uv pip compile --quiet --generate-hashes --no-annotate --universal --python-version 3.11 $$name.in -o $$name.txt || exit 1; done
 
 clean: ## Remove what the other commands made: environment, database, caches.
-	rm -rf client-js/node_modules client-js/dist .venv .venv-newer .postgres .run .static .bench .mypy_cache .ruff_cache .pytest_cache \
-		.import_linter_cache .hypothesis
+	rm -rf client-js/node_modules client-js/dist .venv .venv-newer .venv-docs .site .postgres .run .static .bench \
+		.mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -97,3 +110,9 @@ $(VENV)/.run: $(VENV)/bin/python requirements.txt
 	@echo "Installing what the server needs …"
 	@$(PIP) -r requirements.txt
 	@touch $(VENV)/.run
+
+.venv-docs/.docs: requirements-docs.txt
+	@echo "Installing what the docs' site needs …"
+	@$(PYTHON) -m venv .venv-docs
+	@.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
+	@touch .venv-docs/.docs

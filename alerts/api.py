@@ -16,6 +16,7 @@ from bots.audit import caller as audited
 from jobs.api.auth import people_only, require
 from jobsite.lib import errors
 from jobsite.lib.cursor_page import CursorPage
+from jobsite.lib.declared import refuses
 from jobsite.lib.params import Input, id_in, takes
 
 router = Router(auth=people_only, tags=["Incidents"])
@@ -97,9 +98,9 @@ def find(incident_id: str) -> Incident:
 
 
 @router.get("/incidents", response=IncidentsOut)
-@takes("status", "limit", "cursor")
+@takes("limit", "cursor", status=(IncidentStatus, "Only incidents of this status."))
 def listed(request: HttpRequest) -> Any:
-    """Incidents, the newest first. Filter: `status`; `limit` and `cursor` page."""
+    """List incidents, newest first."""
     require(request, "alerts.view_incident")
     incidents = Incident.objects.order_by("-id")
     if status := request.GET.get("status"):
@@ -113,7 +114,7 @@ def listed(request: HttpRequest) -> Any:
 
 @router.get("/incidents/{incident_id}", response=WholeIncidentOut)
 def incident(request: HttpRequest, incident_id: str) -> Any:
-    """One incident with its bots and its history."""
+    """Show an incident, with its bots and its history."""
     require(request, "alerts.view_incident")
     row = find(incident_id)
     bots, notes = row.bots.order_by("-pk")[:MAX_ROWS], row.notes.order_by("-pk")[:MAX_ROWS]
@@ -124,10 +125,14 @@ def incident(request: HttpRequest, incident_id: str) -> Any:
 
 
 @router.post("/incidents/{incident_id}/acknowledge", response=AcknowledgedOut)
+@refuses(NotOpen)
 def acknowledge(
     request: HttpRequest, incident_id: str, data: AcknowledgeIn = Body(default_factory=AcknowledgeIn)
 ) -> Any:
-    """Acknowledge an incident, which ends its reminders. One that is already acknowledged stays as it is."""
+    """Acknowledge an incident.
+
+    Somebody works on it, and its reminders stop. One that is already acknowledged stays as it is.
+    """
     require(request, "alerts.acknowledge_incident", scope=Act.ACKNOWLEDGE)
     before = find(incident_id)
     taken = incidents_acknowledge.acknowledge([before.pk], by=audited(request), remark=data.remark)

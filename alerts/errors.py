@@ -8,3 +8,4 @@ class NotOpen(Faulty):
 
     code, status, title = "not_open", 400, "The incident is resolved"
     field = "incident_id"
+    members = {"incident_id": int}

@@ -42,7 +42,7 @@ def parser() -> ArgumentParser:
         command = commands.add_parser(name, help=module.ABOUT, description=module.__doc__)
         command.add_argument("--quick", action="store_true", help="a try", default=SUPPRESS)
         module.add_arguments(command)
-    writing = commands.add_parser("page", help="write the newest full results into docs/performance.md, with plots")
+    writing = commands.add_parser("page", help="write the newest full results into the docs, with plots")
     writing.add_argument("results", nargs="*", type=Path, help="from these files (default: all in .bench/results)")
     return root
 

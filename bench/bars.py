@@ -97,4 +97,4 @@ def table(results: Results) -> Table | None:
             verdict = "not measured" if value is None else "met" if bar.met(value) else "not met"
             bound = f"at {'most' if bar.most else 'least'} {bar.bound:g} {bar.unit}"
             rows.append([bar.text, bound, "–" if value is None else f"{figure(value)} {bar.unit}", verdict])
-    return Table("The bars", ["what", "bar", "reached", ""], rows) if rows else None
+    return Table("Targets", ["what", "target", "reached", ""], rows) if rows else None

@@ -1,4 +1,4 @@
-"""Write the newest figures into docs/performance.md, between its markers, and draw its plots."""
+"""Write the newest figures into the pages of `PAGES`, between their markers, and draw the plots."""
 
 import json
 import re
@@ -14,7 +14,8 @@ from bench.figures import size
 from bench.places import HERE, RESULTS, ROOT, VENV
 from bench.tables import WIDTH, Table
 
-PAGE = ROOT / "docs/performance.md"
+#: For operators, and for developers.
+PAGES = (ROOT / "docs/performance.md", ROOT / "docs/development/benchmarks.md")
 IMAGES = ROOT / "docs/images"
 #: The scenarios that plot.py draws, with their alternative texts.
 PLOTS = {
@@ -71,11 +72,14 @@ def fill(text: str, blocks: dict[str, str]) -> str:
 
 
 def write(paths: list[Path]) -> None:
-    """Fill the page and draw the plots. NothingToWrite when there are no full results."""
+    """Fill the pages and draw the plots. NothingToWrite when there are no full results."""
     runs = newest(paths or list(RESULTS.glob("*.json")))
-    PAGE.write_text(fill(PAGE.read_text(encoding="utf-8"), blocks(runs)), encoding="utf-8")
+    texts = blocks(runs)
+    for page in PAGES:
+        page.write_text(fill(page.read_text(encoding="utf-8"), texts), encoding="utf-8")
     drawn = {name: run["scenarios"][name] for name, run in runs.items()}
     # Matplotlib is in the peers' environment, not in ours.
     command = [str(VENV / "bin/python"), str(HERE / "plot.py"), str(IMAGES)]
     subprocess.run(command, input=json.dumps(drawn), text=True, check=True)
-    print(f"Wrote {PAGE.relative_to(ROOT)} from {', '.join(sorted(runs))}.", file=sys.stderr)
+    pages = ", ".join(str(page.relative_to(ROOT)) for page in PAGES)
+    print(f"Wrote {pages} from {', '.join(sorted(runs))}.", file=sys.stderr)

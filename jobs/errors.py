@@ -1,6 +1,11 @@
 """Errors about jobs and bots: the code, HTTP status and title of each. Pure."""
 
+from datetime import datetime
+
 from jobsite.lib.errors import Faulty, JobsiteError
+
+#: What the refusals of operators' verbs have.
+_OF_A_JOB = {"job_id": int, "job_status": str}
 
 
 class NotReleasable(Faulty):
@@ -8,6 +13,7 @@ class NotReleasable(Faulty):
 
     code, status, title = "not_releasable", 400, "The job is not held"
     field = "job_id"
+    members = _OF_A_JOB
 
 
 class NotCancellable(Faulty):
@@ -15,6 +21,7 @@ class NotCancellable(Faulty):
 
     code, status, title = "not_cancellable", 400, "The job has ended"
     field = "job_id"
+    members = _OF_A_JOB
 
 
 class NotRetryable(Faulty):
@@ -22,6 +29,7 @@ class NotRetryable(Faulty):
 
     code, status, title = "not_retryable", 400, "The job cannot be retried"
     field = "job_id"
+    members = _OF_A_JOB
 
 
 class NotAcceptable(Faulty):
@@ -29,18 +37,28 @@ class NotAcceptable(Faulty):
 
     code, status, title = "not_acceptable", 400, "There is no late result to accept"
     field = "job_id"
+    members = _OF_A_JOB
 
 
 class LeaseLost(JobsiteError):
     """The lease is no longer this bot's. Nothing was changed; a result is kept with the job's history."""
 
     code, status, title = "lease_lost", 409, "The lease is no longer yours"
+    members = {
+        "ended_by": str | None, "ended_at": datetime | None, "reason": str | None, "verb": str | None,
+        "job_id": int, "attempt": int, "cancel": bool,
+    }  # fmt: skip
+    example = (
+        "Attempt 1 of job 17 was released by operator olga at 2026-11-05T09:04:10.108889Z: ada hangs. "
+        "Nothing was changed."
+    )
 
 
 class InstanceReplaced(JobsiteError):
     """A newer instance of its identity has called hello, or it called goodbye itself; this one must stop."""
 
     code, status, title = "instance_replaced", 409, "A newer process of this bot has taken over"
+    example = "Bot ada was started again as 'host7-4711-c3d4'. This process, 'host7-4711-a1b2', gets no more jobs."
 
 
 class TooManyPending(JobsiteError):
@@ -48,6 +66,7 @@ class TooManyPending(JobsiteError):
 
     code, status, title = "too_many_pending", 429, "Too many jobs are pending"
     retry_after = 10
+    members = {"kind": str | None, "pending": int, "new": int, "max_pending": int}
 
 
 class NameTaken(JobsiteError):

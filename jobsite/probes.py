@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 from alerts.delivery import held
 from alerts.incidents import sweep_late
 from jobsite.lib.problems import not_allowed
+from jobsite.lib.version import VERSION
 from jobsite.metrics import metrics
 
 log = structlog.stdlib.get_logger(__name__)
@@ -71,6 +72,7 @@ class ProbesMiddleware:
         if probe is None:
             return self.get_response(request)
         response = probe(request)
+        response["Jobsite-Version"] = VERSION
         return not_allowed(request, response) if response.status_code == 405 else response
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from jobsite import database
+from jobsite import database, layout
 
-BASE_DIR = Path(__file__).resolve().parent.parent
+BASE_DIR = layout.HOME
 # Its files, and no app of Django: that would import it at the start of every command.
 NINJA = Path(getattr(find_spec("ninja"), "origin", "")).parent
 
@@ -78,7 +78,7 @@ WSGI_APPLICATION = "jobsite.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates", NINJA / "templates"],
+        "DIRS": [layout.TEMPLATES, NINJA / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [

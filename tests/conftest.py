@@ -15,6 +15,14 @@ def pytest_collection():
     admin.autodiscover()
 
 
+def pytest_collection_modifyitems(items):
+    """What takes long is for `make test-all`."""
+    if not os.environ.get("TEST_ALL"):
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(pytest.mark.skip(reason="for make test-all"))
+
+
 def pytest_sessionfinish(session, exitstatus):
     """Where the browser is required (CI), a browser test that was skipped is a failure."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")

@@ -48,10 +48,21 @@ class AuditOut(BaseModel):
 
 
 @router.get("/audit", response=AuditOut)
-@takes(*TEXTS, *CHOICES, "since", "until", "limit", "cursor")
+@takes(
+    "since",
+    "until",
+    "limit",
+    "cursor",
+    by=(str, "Only of this user."),
+    key=(str, "Only by the API key that begins so."),
+    verb=(Act, "Only these acts."),
+    via=(Via, "Only what came in this way."),
+    object=(str, "Only about this sort of thing: `bot`, `job`, `kind`, `schedule`, `key`, `channel`, `user` …"),
+    object_id=(str, "Only about the thing of this id; of a kind or schedule its name. With `object`."),
+    request_id=(str, "Only of the call with this `X-Request-ID`."),
+)
 def audit(request: HttpRequest) -> Any:
-    """The audit log, newest first. Filters: `by`, `key`, `verb`, `via`, `object` (`bot`, `job`, `kind`, `key`,
-    `channel`, `user` …) with `object_id`, `since`, `until`, `request_id`; `limit` and `cursor` page."""
+    """List what people did, newest first."""
     require(request, "bots.view_auditentry")
     entries = AuditEntry.objects.filter(_asked(request)).order_by("-id")
     page = CursorPage.from_request(request)

@@ -1,6 +1,6 @@
 """Calls of operators about bots, and `GET /stuck`: jobs and bots that need attention."""
 
-from typing import Any
+from typing import Any, Literal
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -23,6 +23,7 @@ from jobs.models import Job
 from jobs.turns import idle
 from jobsite.lib import outcomes
 from jobsite.lib.cursor_page import CursorPage
+from jobsite.lib.declared import refuses
 from jobsite.lib.errors import Invalid, NotFound
 from jobsite.lib.params import bot_id_in, takes
 
@@ -56,9 +57,14 @@ def find(bot_id: int) -> Bot:
 
 
 @router.get("/bots", response=schemas.BotsOut)
-@takes("status", "health", "limit", "cursor")
+@takes(
+    "limit",
+    "cursor",
+    status=(BotStatus, "Only bots of this status."),
+    health=(HealthStatus, "Only bots of this health."),
+)
 def bots(request: HttpRequest) -> Any:
-    """Bots in the order they were registered. Filters: `status`, `health`; `limit` and `cursor` page."""
+    """List bots in the order in which they were registered."""
     require(request, "bots.view_bot")
     selected = Bot.objects.with_quarantines().order_by("id")
     for name, column, choices in (("status", "status", BotStatus), ("health", "health_status", HealthStatus)):
@@ -71,9 +77,13 @@ def bots(request: HttpRequest) -> Any:
     return {"bots": [bot_out(bot) for bot in rows], "next_cursor": next_cursor}
 
 
-@router.post("/bots", response={201: schemas.NewBotOut})
+@router.post("/bots", response={201: schemas.NewBotOut}, operation_id="registerBot")
+@refuses(NameTaken)
 def register(request: HttpRequest, data: schemas.BotIn) -> Any:
-    """Register a bot. The answer holds its token, shown this once."""
+    """Register a bot.
+
+    The answer has its token, shown this once.
+    """
     require(request, "bots.add_bot", scope=Act.REGISTER)
     try:
         new = Bot(name=data.name, kinds=data.kinds, capacity=data.capacity)
@@ -90,9 +100,12 @@ def register(request: HttpRequest, data: schemas.BotIn) -> Any:
 
 
 @router.get("/bots/{bot_id}", response=schemas.OneBotOut)
-@takes("wait")
+@takes(wait=(Literal["idle"], "Hold the call open until the bot holds no job."))
 def bot(request: HttpRequest, bot_id: str) -> Any:
-    """One bot, with its instances. `wait=idle` holds the call open, for 30 s at most, until the bot holds no job."""
+    """Show a bot, with its instances.
+
+    `wait=idle` holds the call open, for 30 s at most, until the bot holds no job.
+    """
     require(request, "bots.view_bot")
     wait = request.GET.get("wait")
     if wait not in (None, "idle"):
@@ -112,7 +125,7 @@ def _instance_out(instance: Instance) -> dict[str, Any]:
 
 @router.post("/bots/{bot_id}/expect", response=schemas.BotChangeOut)
 def expect(request: HttpRequest, bot_id: str, data: schemas.ExpectIn) -> Any:
-    """Whether this bot is missed when it stops calling: `expected` true or false."""
+    """Set whether an incident opens when the bot stops calling."""
     require(request, "bots.change_bot", scope=Act.EXPECT)
     bot = find(bot_id_in(bot_id))
     changed = roster.expect(Bot.objects.filter(pk=bot.pk), data.expected, by=audited(request), reason=data.reason)
@@ -123,7 +136,10 @@ def expect(request: HttpRequest, bot_id: str, data: schemas.ExpectIn) -> Any:
 
 @router.post("/bots/{bot_id}/pause", response=schemas.BotChangeOut)
 def pause(request: HttpRequest, bot_id: str, data: schemas.PauseIn = Body(default_factory=schemas.PauseIn)) -> Any:
-    """No new jobs for this bot, or for one of its instances, perhaps until a moment; it finishes what it holds."""
+    """Give a bot no new jobs.
+
+    It finishes what it holds. With `instance` only that instance is paused; with `until` the pause ends by itself.
+    """
     require(request, "bots.pause_bot", scope=Act.PAUSE)
     bot, by, until, reason = find(bot_id_in(bot_id)), audited(request), data.until, data.reason
     if data.instance is None:
@@ -138,7 +154,10 @@ def pause(request: HttpRequest, bot_id: str, data: schemas.PauseIn = Body(defaul
 def resume(
     request: HttpRequest, bot_id: str, data: schemas.InstanceIn = Body(default_factory=schemas.InstanceIn)
 ) -> Any:
-    """New jobs again for this bot, or for one of its instances, and an end to its quarantine."""
+    """Give a bot jobs again.
+
+    This also ends its quarantine. With `instance`, only of that instance.
+    """
     require(request, "bots.pause_bot", scope=Act.RESUME)
     bot, by = find(bot_id_in(bot_id)), audited(request)
     these, operator, reason = Bot.objects.filter(pk=bot.pk), By.operator(by), data.reason
@@ -155,7 +174,10 @@ def resume(
 def restart(
     request: HttpRequest, bot_id: str, data: schemas.InstanceIn = Body(default_factory=schemas.InstanceIn)
 ) -> Any:
-    """Release what this bot holds, or one of its instances, and tell it to start again."""
+    """Release what a bot holds, and ask it to restart.
+
+    It has `restart: true` in every answer, and gets no jobs, until it calls `hello`. With `instance`, only that one.
+    """
     require(request, "bots.restart_bot", scope=Act.RESTART)
     bot, by = find(bot_id_in(bot_id)), By.operator(audited(request))
     if data.instance is not None and not bot.instances.current().filter(name=data.instance).exists():
@@ -177,7 +199,10 @@ def _changed(bot: Bot, status: str, message: str) -> dict[str, Any]:
 
 @router.get("/stuck", response=schemas.StuckOut)
 def stuck(request: HttpRequest) -> Any:
-    """Everything stuck now, with the evidence: leases past a limit, and bots that are unwell or down."""
+    """List everything that is stuck now, with the evidence.
+
+    Leases past a limit, and bots that are not healthy or down. At most 1000 of each; `summary` counts all.
+    """
     user = require(request, "jobs.view_job", "bots.view_bot")
     jobs = Job.objects.stuck().select_related("claimed_by").order_by("heartbeat_at")
     listed = list(jobs[:MAX_STUCK])

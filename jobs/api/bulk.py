@@ -15,8 +15,10 @@ from jobs.enqueue.csv_file import read_csv
 from jobs.enqueue.files import BadFile, BadLine, read_ndjson
 from jobs.enqueue.load import Loaded, load
 from jobs.enqueue.new_job import NewJob
+from jobs.errors import TooManyPending
 from jobsite.lib import errors
 from jobsite.lib.bodies import CSV, NDJSON, UNLESS_STREAM, Readable, content_type, is_stream, lines_of
+from jobsite.lib.declared import refuses
 from jobsite.lib.params import MAX_ID, integer, takes
 
 router = Router(auth=people_only, tags=["Jobs"])
@@ -36,10 +38,22 @@ QUERY = [
         "description": "NDJSON and CSV only. How many jobs there are; nothing is enqueued when it is another number.",
         "schema": {"type": "integer", "minimum": 1},
     },
+    {
+        "name": "Content-Encoding",
+        "in": "header",
+        "description": "NDJSON and CSV only.",
+        "schema": {"type": "string", "enum": ["gzip", "identity"], "default": "identity"},
+    },
 ]
 LINES = {
-    NDJSON[0]: {"schema": {"type": "string", "description": "A job as in `jobs`, one each line."}},
-    CSV[0]: {"schema": {"type": "string", "description": "The names of fields, then a job each line."}},
+    NDJSON[0]: {
+        "schema": {"type": "string", "description": "A job as in `jobs`, one each line."},
+        "example": '{"kind": "sum"}\n{"kind": "sum"}\n',
+    },
+    CSV[0]: {
+        "schema": {"type": "string", "description": "The names of fields, then a job each line."},
+        "example": "kind,priority\nsum,0\nsum,1\n",
+    },
 }
 #: The charsets of CSV. A file says by its first bytes which of them it is.
 CHARSETS = ("", "utf-8", "utf8", "us-ascii", "utf-16")
@@ -49,12 +63,15 @@ CHARSETS = ("", "utf-8", "utf8", "us-ascii", "utf-16")
     "/jobs/bulk",
     response={201: schemas.BulkOut},
     exclude_unset=True,
+    operation_id="enqueueJobs",
     openapi_extra={"parameters": QUERY, "requestBody": {"content": LINES}},
 )
 @takes("bad", "count")
+@refuses(TooManyPending, errors.LengthRequired)
 def enqueue_bulk(request: HttpRequest, data: schemas.BulkIn = UNLESS_STREAM) -> Any:
-    """Add up to 10 000 jobs, all or none; as NDJSON or CSV any number. `ids` are in the order given, existing jobs
-    included.
+    """Add many jobs, all or none.
+
+    Up to 10 000 as JSON, any number as NDJSON or CSV. `ids` are in the order given, existing jobs included.
 
     With `Content-Type: application/x-ndjson` the body is one job a line; with `text/csv` a line names the fields, and
     each further one is a job. It is read as it comes, and enqueued when it has come whole.

@@ -19,9 +19,10 @@ router = Router(auth=people_only, tags=["Jobs"])
 
 @router.post("/jobs/delete", response=schemas.DeletedOut)
 def delete_jobs(request: HttpRequest, data: schemas.DeleteIn) -> Any:
-    """Delete jobs for good, with payloads, results, history and late results. A job that a bot holds is left.
+    """Delete jobs for good.
 
-    At most `most` a call, in the order of their ids; repeat the call with `next_cursor` as `cursor` until it is null.
+    With payloads, results, history and late results. A job that a bot holds is left. A call deletes at most `most`, in
+    the order of their ids; repeat it with `next_cursor` as `cursor` until that is null.
     """
     chosen = data.filter
     require(request, "jobs.delete_job", scope=Act.DELETE, kinds=chosen.kind or None)

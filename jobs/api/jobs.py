@@ -16,6 +16,7 @@ from jobs.api.auth import bot_of, by_of, either, enqueuer, key_of, people_only, 
 from jobs.bounds import KEY_LENGTH
 from jobs.enqueue import insert, refusals
 from jobs.enqueue.new_job import JobIn
+from jobs.errors import LeaseLost, NotCancellable, NotReleasable, NotRetryable, TooManyPending
 from jobs.explain import why
 from jobs.lifecycle import By, Change, Report
 from jobs.lists import index_merge
@@ -23,6 +24,7 @@ from jobs.models import Job, JobEvent
 from jobs.states import HELD, JobStatus, Verb
 from jobs.transitions import OPERATIONS
 from jobsite.lib.cursor_page import CursorPage
+from jobsite.lib.declared import refuses
 from jobsite.lib.errors import Invalid, NotFound
 from jobsite.lib.params import job_id_in, takes, text_in
 
@@ -56,7 +58,8 @@ def find(job_id: int) -> Job:
     return job
 
 
-@router.post("/jobs", response={201: schemas.JobOut, 200: schemas.JobOut})
+@router.post("/jobs", response={201: schemas.JobOut, 200: schemas.JobOut}, operation_id="enqueueJob")
+@refuses(TooManyPending)
 def enqueue(request: HttpRequest, data: JobIn) -> Any:
     """Add a job. The same `key` of the same kind again answers 200 with the job that is there."""
     user = require(request, "jobs.add_job", scope=Act.ENQUEUE, kinds=[data.kind])
@@ -68,10 +71,16 @@ def enqueue(request: HttpRequest, data: JobIn) -> Any:
 
 
 @router.get("/jobs", response=schemas.JobsOut)
-@takes("status", "kind", "key", "bot", "limit", "cursor")
+@takes(
+    "limit",
+    "cursor",
+    status=(JobStatus, "Only jobs of this status."),
+    kind=(str, "Only jobs of this kind."),
+    key=(str, "The one job of this idempotency key; with its `kind`."),
+    bot=(str, "Only jobs that this bot holds: its id or its name."),
+)
 def jobs(request: HttpRequest) -> Any:
-    """Jobs, newest first. Filters: `status`, `kind`, `key` (with its `kind`), `bot` (who holds it: id or name); `limit`
-    and `cursor` page."""
+    """List jobs, newest first."""
     kind = text_in(request, "kind", NAME_LENGTH)
     kinds = [kind] if kind else key_of(request).kinds
     user = require(request, "jobs.view_job", kinds=kinds)
@@ -107,30 +116,42 @@ def _find_for(request: HttpRequest, job_id: str) -> Job:
 
 @router.get("/jobs/{job_id}", response=schemas.JobOut)
 def job(request: HttpRequest, job_id: str) -> Any:
-    """One job."""
+    """Show a job."""
     return job_out(_find_for(request, job_id), user_of(request))
 
 
 @router.get("/jobs/{job_id}/events", response=schemas.EventsOut)
 def events(request: HttpRequest, job_id: str) -> Any:
-    """What happened to a job, oldest first: interventions, and attempts that did not end well."""
+    """List a job's history, oldest first.
+
+    Interventions, and attempts that were not plain successes.
+    """
     found = JobEvent.objects.filter(job=_find_for(request, job_id)).order_by("id")
     events = payloads.events_for(user_of(request), found)
     return {"events": [{name: getattr(event, name) for name in schemas.EventOut.model_fields} for event in events]}
 
 
-@router.get("/jobs/{job_id}/explain", response=schemas.ExplainedOut)
+@router.get("/jobs/{job_id}/explain", response=schemas.ExplainedOut, operation_id="explainJob")
 def explained(request: HttpRequest, job_id: str) -> Any:
-    """Why a job is where it is, with the evidence: the same answer as `manage.py explain` and the job's page give."""
+    """Explain a job's state, with the evidence.
+
+    `manage.py explain` and the job's page give the same answer. `about` and `figures` are for programs; `why` and
+    `says` may be reworded.
+    """
     job = _find_for(request, job_id)
     return why.explain(job, user_of(request)).as_dict()
 
 
 @shared.post("/jobs/{job_id}/release", response=schemas.ChangeOut | schemas.ReportOut)
+@refuses(NotReleasable, LeaseLost)
 def release(
     request: HttpRequest, job_id: str, data: schemas.ReleaseIn = Body(default_factory=schemas.ReleaseIn)
 ) -> Any:
-    """Give a lease back unfinished. A bot names its own `attempt`; an operator may give a `reason`."""
+    """Release a job unfinished.
+
+    The attempt is not counted. A bot hands its own job back, and names the `attempt`. An operator releases it from any
+    bot, and may give a `reason`.
+    """
     number = job_id_in(job_id)
     caller: Any = bot_of(request)
     if isinstance(caller, Bot):
@@ -145,14 +166,22 @@ def release(
 
 
 @router.post("/jobs/{job_id}/cancel", response=schemas.ChangeOut)
+@refuses(NotCancellable)
 def cancel(request: HttpRequest, job_id: str, data: schemas.ReasonIn = Body(default_factory=schemas.ReasonIn)) -> Any:
-    """End a job on purpose. A bot that holds it learns so at its next heartbeat or report."""
+    """Cancel a job.
+
+    A bot that holds it learns so at its next heartbeat or report.
+    """
     return _operate(request, Verb.CANCEL, lifecycle.cancel, job_id_in(job_id), data.reason)
 
 
 @router.post("/jobs/{job_id}/retry", response=schemas.ChangeOut)
+@refuses(NotRetryable)
 def retry(request: HttpRequest, job_id: str, data: schemas.ReasonIn = Body(default_factory=schemas.ReasonIn)) -> Any:
-    """Send a failed or cancelled job back to pending, with all its attempts before it."""
+    """Retry a failed or cancelled job.
+
+    It is pending again, with all its attempts before it.
+    """
     return _operate(request, Verb.RETRY, lifecycle.retry, job_id_in(job_id), data.reason)
 
 

@@ -9,9 +9,11 @@ from ninja import Body, Router
 from jobs import lifecycle
 from jobs.api import schemas
 from jobs.api.auth import bot_of, bots_only, by_of, instance_of
+from jobs.errors import InstanceReplaced, LeaseLost
 from jobs.lifecycle import Report
 from jobs.lists import takers
 from jobsite.lib import log_context
+from jobsite.lib.declared import refuses
 from jobsite.lib.params import job_id_in
 from jobsite.lib.strict_json import check_json
 
@@ -25,15 +27,21 @@ def _lease(job_id: str, data: schemas.LeaseIn) -> int:
 
 
 @router.post("/jobs/{job_id}/start", response=schemas.RenewedOut)
+@refuses(LeaseLost)
 def start(request: HttpRequest, job_id: str, data: schemas.LeaseIn) -> Any:
-    """Begin to work on a job that was claimed with `start: false`."""
+    """Start work on a job that was claimed with `start: false`."""
     report = Report(_lease(job_id, data), data.attempt)
     return _renewed(*lifecycle.start([report], by=by_of(request)))
 
 
 @router.post("/jobs/{job_id}/heartbeat", response=schemas.RenewedOut)
+@refuses(LeaseLost)
 def heartbeat(request: HttpRequest, job_id: str, data: schemas.HeartbeatIn) -> Any:
-    """Renew the lease, with progress and a note if you like. `409 lease_lost` means: stop working on it."""
+    """Renew the lease of a job.
+
+    `progress` and `note` are shown to operators. Send it every third of the time to `deadline_at`. 409 `lease_lost`
+    means: stop working on the job.
+    """
     report = Report(_lease(job_id, data), data.attempt, progress=data.progress, note=data.note)
     return _renewed(*lifecycle.heartbeat([report], by=by_of(request)))
 
@@ -52,16 +60,25 @@ def _renewed(leases: list[lifecycle.Renewed], outcome: lifecycle.Outcome) -> dic
 
 
 @router.post("/jobs/{job_id}/complete", response=schemas.ReportOut)
+@refuses(LeaseLost)
 def complete(request: HttpRequest, job_id: str, data: schemas.CompleteIn) -> Any:
-    """The job is done. Saying so twice is fine; saying so too late is `409 lease_lost`, and the result is kept."""
+    """Report that a job succeeded.
+
+    The same report again is accepted. One that comes too late is 409 `lease_lost`, and its result is kept with the
+    job's history.
+    """
     check_json(data.result, "result", settings.MAX_RESULT_BYTES)
     report = Report(_lease(job_id, data), data.attempt, result=data.result)
     return _reported("succeeded", report, lifecycle.complete([report], by=by_of(request)))
 
 
 @router.post("/jobs/{job_id}/fail", response=schemas.ReportOut)
+@refuses(LeaseLost)
 def fail(request: HttpRequest, job_id: str, data: schemas.FailIn) -> Any:
-    """The attempt failed. The job is tried again after a backoff while attempts are left, unless `retry` is false."""
+    """Report that an attempt failed.
+
+    The job is tried again after a backoff while attempts are left, unless `retry` is false.
+    """
     report = Report(_lease(job_id, data), data.attempt, error=data.error, retry=data.retry)
     return _reported("failed", report, lifecycle.fail([report], by=by_of(request)))
 
@@ -72,12 +89,14 @@ def _reported(status: str, report: Report, outcome: lifecycle.Outcome) -> dict[s
 
 
 @router.post("/heartbeat", response=schemas.BotHeartbeatOut)
+@refuses(InstanceReplaced)
 def bot_heartbeat(
     request: HttpRequest, data: schemas.BotHeartbeatIn = Body(default_factory=schemas.BotHeartbeatIn)
 ) -> Any:
-    """The bot's process is alive. With `holds` the answer names the leases that it has lost.
+    """Report that a process is running, and ask which leases it lost.
 
-    It renews no lease: each job needs its own heartbeat.
+    With `holds` the answer names those of them that are no longer this bot's, and those whose jobs were cancelled. It
+    renews no lease: each job needs its own heartbeat. Send it every 5 s while the process holds anything.
     """
     bot, holds = bot_of(request), data.holds
     row = lifecycle.attend(bot, instance_of(request), version=data.version, always=holds is None, slots=_slots(data))
@@ -90,10 +109,13 @@ def _slots(data: schemas.BotHeartbeatIn | schemas.HelloIn) -> tuple[int, int] | 
 
 
 @router.post("/hello", response=schemas.HelloOut)
+@refuses(InstanceReplaced)
 def hello(request: HttpRequest, data: schemas.HelloIn) -> Any:
-    """A bot's process starts. What older instances of its identity still hold goes back to the queue at once.
+    """Register an instance: a process of the bot that starts.
 
-    With `holds`, all that the process does not name goes back: it was given, and the answer was lost.
+    What older instances of its identity still hold is released at once. With `holds`, for a process that goes on, all
+    that it does not name is released: it was claimed, and the answer was lost. Send the name with every later call, as
+    the header `Bot-Instance`.
     """
     bot = bot_of(request)
     given = data.model_dump(exclude={"kinds", "slots"})
@@ -114,7 +136,10 @@ def hello(request: HttpRequest, data: schemas.HelloIn) -> Any:
 
 @router.post("/goodbye", response=schemas.GoodbyeOut)
 def goodbye(request: HttpRequest, data: schemas.GoodbyeIn) -> Any:
-    """A bot's process ends. All that it holds goes back to the queue, and it gets nothing more."""
+    """End an instance.
+
+    All that it holds is released and not counted, its waiting claims end, and it gets nothing more.
+    """
     bot = bot_of(request)
     changes = lifecycle.goodbye(bot, data.instance)
     released = [change.id for change in changes]

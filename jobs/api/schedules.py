@@ -14,11 +14,13 @@ from jobs import payloads
 from jobs.api import schemas
 from jobs.api.auth import enqueuer, key_of, people_only, require, user_of
 from jobs.enqueue import refusals
+from jobs.errors import NothingToSkip, TooManyPending
 from jobs.models import Schedule, ScheduleOccurrence
 from jobs.schedules import changes, definition, ledger
 from jobs.schedules.models import NAME_PATTERN, NAME_RULE
 from jobs.states import Fate
 from jobsite.lib.cursor_page import CursorPage
+from jobsite.lib.declared import refuses
 from jobsite.lib.errors import Invalid, NotFound
 from jobsite.lib.params import period_in, takes
 
@@ -61,7 +63,7 @@ def _find(request: HttpRequest, name: str, permission: str, **scope: Any) -> Sch
 @router.get("/schedules", response=schemas.SchedulesOut)
 @takes("limit", "cursor")
 def schedules(request: HttpRequest) -> Any:
-    """Schedules in the order in which they were made; `limit` and `cursor` page."""
+    """List schedules in the order in which they were made."""
     kinds = key_of(request).kinds
     user = require(request, "jobs.view_schedule", kinds=kinds)
     found = Schedule.objects.order_by("id")
@@ -74,24 +76,28 @@ def schedules(request: HttpRequest) -> Any:
     return {"schedules": out, "next_cursor": next_cursor}
 
 
-@router.post("/schedules/preview", response=schemas.PreviewOut)
+@router.post("/schedules/preview", response=schemas.PreviewOut, operation_id="previewSchedule")
 def preview(request: HttpRequest, data: definition.TimingIn) -> Any:
-    """What a rule means in words, and its next ten occurrences. Changes nothing."""
+    """Show what a rule means: in words, and its next ten occurrences.
+
+    Changes nothing.
+    """
     require(request, "jobs.change_schedule", scope=Act.CHANGE)
     return definition.preview(data)
 
 
 @router.get("/schedules/{name}", response=schemas.ScheduleOut)
 def schedule(request: HttpRequest, name: str) -> Any:
-    """One schedule."""
+    """Show a schedule."""
     return _shown(request, _find(request, name, "jobs.view_schedule"))
 
 
 @router.put("/schedules/{name}", response={200: schemas.ScheduleOut, 201: schemas.ScheduleOut})
 def put(request: HttpRequest, name: str, data: definition.ScheduleIn) -> Any:
-    """Create the schedule of this name (201), or change it to just this. The same again changes nothing.
+    """Create or change a schedule.
 
-    Its next moment stays, unless the timing changes. A pause stays, too.
+    201 when there was none of this name. What is left out gets its default. The same again changes nothing. Its next
+    moment stays, unless the timing changes. A pause stays, too.
     """
     permissions = ("jobs.add_schedule", "jobs.change_schedule")
     require(request, *permissions, scope=Act.CHANGE, kinds=[data.kind])
@@ -106,15 +112,22 @@ def put(request: HttpRequest, name: str, data: definition.ScheduleIn) -> Any:
 
 @router.delete("/schedules/{name}", response=schemas.ScheduleChangeOut)
 def delete(request: HttpRequest, name: str) -> Any:
-    """Delete a schedule with its occurrences. Its jobs stay."""
+    """Delete a schedule with its occurrences.
+
+    Its jobs stay.
+    """
     found = _find(request, name, "jobs.delete_schedule", scope=Act.DELETE)
     changes.delete(found.name, by=audited(request))
     return _changed(found, "deleted", f"Schedule {name} was deleted. Its jobs stay.")
 
 
 @router.post("/schedules/{name}/run", response=schemas.ScheduleChangeOut)
+@refuses(TooManyPending)
 def run(request: HttpRequest, name: str, data: schemas.ReasonIn = Body(default_factory=schemas.ReasonIn)) -> Any:
-    """Make a job now, whatever the rule, a pause and other jobs of the schedule say. `occurrence` says so."""
+    """Make a job now.
+
+    Whatever the rule, a pause and other jobs of the schedule say: the reason in `occurrence` names what was ignored.
+    """
     found = _find(request, name, "jobs.run_schedule", scope=Act.RUN)
     with refusals.recorded(*enqueuer(request)):
         row = changes.run_now(found.name, reason=data.reason, by=audited(request))
@@ -125,7 +138,10 @@ def run(request: HttpRequest, name: str, data: schemas.ReasonIn = Body(default_f
 def pause(
     request: HttpRequest, name: str, data: schemas.PauseScheduleIn = Body(default_factory=schemas.PauseScheduleIn)
 ) -> Any:
-    """Make no jobs until `until`, or until it is resumed. What is due in between is skipped."""
+    """Pause a schedule.
+
+    It makes no jobs until `until`, or until it is resumed. What is due in between is skipped.
+    """
     found = _find(request, name, "jobs.pause_schedule", scope=Act.PAUSE)
     changes.pause(found.name, until=data.until, reason=data.reason, by=audited(request))
     return _changed(found, "paused", f"Schedule {name} makes no jobs.")
@@ -133,24 +149,28 @@ def pause(
 
 @router.post("/schedules/{name}/resume", response=schemas.ScheduleChangeOut)
 def resume(request: HttpRequest, name: str, data: schemas.ReasonIn = Body(default_factory=schemas.ReasonIn)) -> Any:
-    """Make jobs again, from the next moment on."""
+    """Resume a schedule, from its next moment on."""
     found = _find(request, name, "jobs.pause_schedule", scope=Act.RESUME)
     changes.resume(found.name, reason=data.reason, by=audited(request))
     return _changed(found, "resumed", f"Schedule {name} makes jobs.")
 
 
 @router.post("/schedules/{name}/skip", response=schemas.ScheduleChangeOut)
+@refuses(NothingToSkip)
 def skip(request: HttpRequest, name: str, data: schemas.ReasonIn = Body(default_factory=schemas.ReasonIn)) -> Any:
-    """Skip the next moment. Its occurrence is there at once."""
+    """Skip the next moment of a schedule.
+
+    Its occurrence is there at once.
+    """
     found = _find(request, name, "jobs.pause_schedule", scope=Act.SKIP)
     row = changes.skip(found.name, reason=data.reason, by=audited(request))
     return _changed(found, "skipped", f"The next moment of schedule {name} makes no job.", row)
 
 
 @router.get("/schedules/{name}/occurrences", response=schemas.OccurrencesOut)
-@takes("fate", "since", "until", "limit", "cursor")
+@takes("since", "until", "limit", "cursor", fate=(Fate, "Only of this fate."))
 def occurrences(request: HttpRequest, name: str) -> Any:
-    """What became of its moments, the last decided first. Filters: `fate`, `since`, `until`; `limit`, `cursor` page."""
+    """List what became of a schedule's moments, the last decided first."""
     found = _find(request, name, "jobs.view_schedule").occurrences.order_by("-id")
     if fate := request.GET.get("fate"):
         if fate not in Fate.values:

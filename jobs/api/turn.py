@@ -22,11 +22,12 @@ from jobs import lifecycle
 from jobs.api import schemas
 from jobs.api.auth import bots_only, instance_of
 from jobs.api.runners import InThread, Runner, in_thread
-from jobs.errors import LeaseLost
+from jobs.errors import InstanceReplaced, LeaseLost
 from jobs.lifecycle import ClaimRequest, TurnRow
 from jobs.turns import waiting
 from jobsite.lib import log_context, outcomes
 from jobsite.lib.bodies import read_whole
+from jobsite.lib.declared import refuses
 from jobsite.lib.errors import Invalid, JobsiteError, NotFound
 from jobsite.lib.names import header_fault
 from jobsite.lib.strict_json import check_json, is_plain
@@ -41,6 +42,8 @@ _BODIES: dict[str, TypeAdapter[Any]] = {
 PATHS = tuple(_BODIES)
 #: The field of an exchange with the reports of each verb. Answers list them in this order.
 REPORTS = {"complete": "completed", "fail": "failed", "heartbeat": "heartbeats"}
+#: A claim may be answered at once where no more calls can wait.
+MAY_RETRY_LATER = {"responses": {200: {"headers": {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}}}}}
 _LIST: TypeAdapter[list[Any]] = TypeAdapter(list[schemas.CompleteItem | schemas.FailItem | schemas.HeartbeatItem])
 
 
@@ -89,15 +92,28 @@ def is_secure(environ: WSGIEnvironment) -> bool:
     return bool(Envelope(environ).is_secure())
 
 
-@router.post("/claim", response=schemas.ClaimOut)
+@router.post("/claim", response=schemas.ClaimOut, openapi_extra=MAY_RETRY_LATER)
+@refuses(InstanceReplaced)
 def claim(request: HttpRequest, data: schemas.ClaimIn = Body(default_factory=schemas.ClaimIn)) -> Any:
-    """Take the next due jobs: highest priority first, then oldest. An empty list when there is nothing for this bot."""
+    """Claim the next due jobs.
+
+    Highest priority first, then oldest. With `wait` the server holds the call open until there is a job; use a client
+    time-out that is longer. The list is empty when there is nothing for this bot, or when it is paused, in quarantine
+    or at capacity. An answer with `Retry-After` means that no more calls can wait just now. Keep `attempt`: every
+    report of the job needs it.
+    """
     return _from_django(request, data)
 
 
-@router.post("/exchange", response=schemas.ExchangeOut)
+@router.post("/exchange", response=schemas.ExchangeOut, openapi_extra=MAY_RETRY_LATER)
+@refuses(InstanceReplaced)
 def exchange(request: HttpRequest, data: schemas.ExchangeIn = Body(default_factory=schemas.ExchangeIn)) -> Any:
-    """A bot's whole turn at once: what it completed, what failed, heartbeats, and a claim. One transaction."""
+    """Send reports and heartbeats, and claim, in one call.
+
+    All of it is one transaction. A report that does not hold is listed in `rejected`, with what its own call would
+    have answered, and the others stand. 422 and 409 are about the whole call: nothing was done. Repeat the reports if
+    the answer is lost, without the claim.
+    """
     check(data)
     return _from_django(request, data)
 

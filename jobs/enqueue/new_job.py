@@ -84,7 +84,7 @@ class JobIn(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     kind: Kind = Field(examples=["sum"])
-    payload: Payload = Field(default_factory=dict, description="Any JSON.")
+    payload: Payload = Field(default_factory=dict, description="Any JSON.", examples=[{"numbers": [1, 2]}])
     priority: int = Field(0, ge=-PRIORITY_LIMIT, le=PRIORITY_LIMIT, description="Higher goes first.")
     run_at: Moment | None = Field(None, description="Not before this moment. Without it: now.")
     key: Key | None = Field(None, description="The same key of the same kind is the same job.")

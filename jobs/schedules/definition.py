@@ -68,7 +68,9 @@ class TimingIn(Input):
     time_zone: Annotated[str, AfterValidator(_zone)] = Field(
         "UTC", max_length=64, description="Of `cron`, by its IANA name.", examples=["Europe/Berlin"]
     )
-    starts_at: Moment | None = Field(None, description="No occurrence before this moment.")
+    starts_at: Moment | None = Field(
+        None, description="No occurrence before this moment.", examples=["2030-01-07T00:00:00Z"]
+    )
     ends_at: Moment | None = Field(None, description="No occurrence after this moment.")
 
     @model_validator(mode="after")

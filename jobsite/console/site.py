@@ -20,6 +20,7 @@ from bots.acts import Act
 from jobsite.console import login as steps
 from jobsite.console import single_sign_on, your_login
 from jobsite.lib.admin import GuardedActions
+from jobsite.lib.version import VERSION
 
 
 class ConsoleSite(admin.AdminSite):
@@ -35,6 +36,9 @@ class ConsoleSite(admin.AdminSite):
         if not issubclass(base, GuardedActions):
             base = type(base.__name__, (GuardedActions, base), {"__module__": base.__module__, "__doc__": base.__doc__})
         super().register(model_or_iterable, base, **options)
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        return super().each_context(request) | {"jobsite_version": VERSION}
 
     def has_permission(self, request: HttpRequest) -> bool:
         return super().has_permission(request) and steps.strong_enough(request)

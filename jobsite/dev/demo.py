@@ -1,4 +1,4 @@
-"""Run all of Jobsite on one machine (`make run`), with sample jobs and three bots, one of which will hang.
+"""Run all of Jobsite on one machine (`make run`, `jobsite run`), with sample jobs and three bots; one will hang.
 
 This only starts and stops programs that you can also start by hand. The database, the operator's password and the
 bots' tokens are kept under `.postgres/` and `.run/`, so a second run goes on where the first ended.
@@ -15,11 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+from jobsite import layout
 from jobsite.dev import postgres
 
-ROOT = Path(__file__).resolve().parents[2]
-RUN = ROOT / ".run"
+RUN = layout.HOME / ".run"
 BIN = Path(sys.executable).parent
+#: The management commands. `-P`: a folder that is called as one of our packages is not meant.
+MANAGE = [sys.executable, "-P", "-m", "jobsite"] if layout.IS_WHEEL else [sys.executable, "manage.py"]
 #: Who may do everything, and who may only look.
 OPERATOR, VIEWER = "operator", "viewer"
 #: The three bots and what is special about each; `stubborn` takes a job and goes silent for ten minutes.
@@ -51,7 +53,7 @@ class Program:
         """Start it in a session of its own, so that Ctrl-C reaches only the demo, which stops all in order."""
         with (RUN / f"{self.name}.log").open("ab") as log:
             self.process = subprocess.Popen(
-                self.command, cwd=ROOT, env=env | self.env, stdout=log, stderr=log, start_new_session=True
+                self.command, cwd=layout.HOME, env=env | self.env, stdout=log, stderr=log, start_new_session=True
             )
 
     def stop(self) -> None:
@@ -86,13 +88,13 @@ def secret(name: str, default: str) -> str:
 
 
 def manage(env: dict[str, str], *arguments: str, quiet: bool = True) -> str:
-    """Run a `manage.py` command and return its output. Exits with that output when it fails."""
+    """Run a management command and return its output. Exits with that output when it fails."""
     out = subprocess.PIPE if quiet else None
     done = subprocess.run(
-        [sys.executable, "manage.py", *arguments], cwd=ROOT, env=env, stdout=out, stderr=out, text=True, check=False
+        [*MANAGE, *arguments], cwd=layout.HOME, env=env, stdout=out, stderr=out, text=True, check=False
     )
     if done.returncode:
-        sys.exit(f"manage.py {arguments[0]} failed:\n{done.stdout or ''}{done.stderr or ''}")
+        sys.exit(f"{arguments[0]} failed:\n{done.stdout or ''}{done.stderr or ''}")
     return done.stdout or ""
 
 
@@ -143,8 +145,8 @@ def prepare(env: dict[str, str]) -> str:
     }
     manage(env | names, "shell", "-v", "0", "-c", PREPARE)
     say("Loading the sample jobs …")
-    manage(env, "enqueue", "client/examples/jobs.ndjson", quiet=False)
-    manage(env, "schedules", "apply", "client/examples/schedules.json", quiet=False)
+    manage(env, "enqueue", str(layout.EXAMPLES / "jobs.ndjson"), quiet=False)
+    manage(env, "schedules", "apply", str(layout.EXAMPLES / "schedules.json"), quiet=False)
     return password
 
 
@@ -152,10 +154,10 @@ def programs(port: int, url: str) -> list[Program]:
     """Return the programs in the order in which they start; they stop in reverse."""
     web = [str(BIN / "granian"), "--interface", "asgi", "--loop", "uvloop", "--http", "1", "--no-ws"]
     web += ["--host", "127.0.0.1", "--port", str(port), "jobsite.asgi:application"]
-    sweep = [sys.executable, "manage.py", "sweep_stuck", "--loop", "5"]
+    sweep = [*MANAGE, "sweep_stuck", "--loop", "5"]
     bots = []
     for name, flags in BOTS.items():
-        bot = [sys.executable, "client/examples/demo_bot.py", "--url", url, "--root", str(ROOT)]
+        bot = [sys.executable, str(layout.EXAMPLES / "demo_bot.py"), "--url", url, "--root", str(layout.PAPERS)]
         bots.append(Program(f"bot-{name}", [*bot, "--token-file", str(RUN / f"{name}.token"), *flags], restart=True))
     return [Program("web", web), Program("sweep", sweep, restart=True), *bots]
 
@@ -199,7 +201,7 @@ def environment() -> dict[str, str]:
     key = secret("secret-key", secrets.token_urlsafe(50))
     env = dict(os.environ) | {"DEBUG": "0", "HTTPS": "0", "SECRET_KEY": key}
     if not env.get("DATABASE_URL"):
-        env["DATABASE_URL"] = postgres.start(ROOT / ".postgres")
+        env["DATABASE_URL"] = postgres.start(layout.HOME / ".postgres")
     return env
 
 
@@ -213,7 +215,7 @@ def main() -> int:
         signal.signal(number, stop)
     port = int(os.environ.get("PORT") or 8000)
     if is_listening(port):
-        say(f"Port {port} is taken. Stop what listens there, or choose another: make run PORT={port + 1}")
+        say(f"Port {port} is taken. Stop what listens there, or choose another by PORT={port + 1}.")
         return 1
     RUN.mkdir(mode=0o700, exist_ok=True)
     running: list[Program] = []
@@ -238,7 +240,7 @@ def main() -> int:
             signal.signal(number, signal.SIG_IGN)
         for program in reversed(running):
             program.stop()
-    say("Stopped. `make run` goes on from here.")
+    say("Stopped. The same command goes on from here.")
     return 0
 
 

@@ -7,10 +7,7 @@ from typing import Any, TypeVar
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from jobsite.lib.params import MAX_ID, integer
-
-#: Rows on a page: unless `limit` says otherwise, and at most.
-PAGE, MAX_PAGE = 100, 1000
+from jobsite.lib.params import MAX_ID, MAX_PAGE, PAGE, integer
 
 Rows = TypeVar("Rows", bound=QuerySet[Any])
 Row = TypeVar("Row", bound=Any)

@@ -1,7 +1,7 @@
 """Define the errors that any call can end with: code, HTTP status and title of each. Pure."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar, NotRequired
 
 
 class JobsiteError(Exception):
@@ -12,6 +12,10 @@ class JobsiteError(Exception):
     title = "The request was refused"
     #: Seconds after which the same call may be made again; 0: no such header.
     retry_after = 0
+    #: What `extra` has, by name: the type of each member.
+    members: ClassVar[dict[str, Any]] = {}
+    #: A detail as it may be, for the docs; empty: the docstring of the class says it.
+    example = ""
 
     def __init__(self, detail: str, **extra: Any) -> None:
         super().__init__(detail)
@@ -31,7 +35,7 @@ class Faulty(JobsiteError):
 
 
 class BadRequest(Faulty):
-    """The body is not JSON in UTF-8."""
+    """The body is not JSON in UTF-8, or broke off; or the header `Host` is wrong."""
 
     code, status, title = "bad_request", 400, "The request cannot be read"
 
@@ -88,6 +92,8 @@ class Invalid(Faulty):
     """A field is missing, of the wrong type, too long or unknown."""
 
     code, status, title = "invalid", 422, "A field is not valid"
+    #: How many lines of NDJSON or CSV are bad; `errors` has the first of them.
+    members = {"bad": NotRequired[int]}
 
     @classmethod
     def about(cls, field: str, message: str) -> "Invalid":
@@ -105,6 +111,8 @@ class TooMany(JobsiteError):
     """More calls than one token, or one address without a valid token, may make."""
 
     code, status, title = "too_many_requests", 429, "Too many requests"
+    #: Unless the rate says another.
+    retry_after = 1
 
     def __init__(self, detail: str, retry_after: int) -> None:
         super().__init__(detail)
@@ -119,7 +127,7 @@ class TooSlow(Faulty):
 
 
 class ServerError(JobsiteError):
-    """A fault of the server. The log has the traceback."""
+    """A fault of the server. The log has it; whether the call was carried out is not known."""
 
     code, status, title = "server_error", 500, "The server failed"
 
@@ -132,7 +140,7 @@ class Unavailable(JobsiteError):
 
 
 class OutcomeUnknown(JobsiteError):
-    """The database's answer was lost, so whether the call was carried out is not known. See `outcomes`."""
+    """The database's answer was lost, so whether the call was carried out is not known. Repeat a report as it is."""
 
     code, status, title = "outcome_unknown", 503, "It is not known whether this was done"
     retry_after = 1

@@ -3,19 +3,29 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
+from django.db.models.enums import ChoicesType
 from django.http import HttpRequest
 from django.utils.dateparse import parse_datetime
 from ninja.operation import Operation
 from ninja.utils import contribute_operation_callback
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
 from jobsite.lib import log_context
 from jobsite.lib.errors import Invalid, NotFound
 
 #: The largest id a row can have.
 MAX_ID = 2**63 - 1
+#: Rows on a page of a list: unless `limit` says otherwise, and at most.
+PAGE, MAX_PAGE = 100, 1000
+#: Parameters that several calls have, with their types and what they are for.
+SHARED: dict[str, tuple[Any, str]] = {
+    "limit": (Annotated[int, Field(PAGE, ge=1, le=MAX_PAGE)], "How many to list at most."),
+    "cursor": (Annotated[str, Field(pattern="^[0-9]{1,18}$")], "`next_cursor` of the page before."),
+    "since": (AwareDatetime, "Not before this moment."),
+    "until": (AwareDatetime, "Before this moment."),
+}
 
 
 class Input(BaseModel):
@@ -46,22 +56,33 @@ def bot_id_in(text: str) -> int:
 View = TypeVar("View", bound=Callable[..., Any])
 
 
-def takes(*names: str) -> Callable[[View], View]:
-    """Declare which parameters the query of a call of the API may have. All others are refused."""
+def takes(*names: str, **own: tuple[Any, str]) -> Callable[[View], View]:
+    """Declare which parameters the query of a call of the API may have. All others are refused.
+
+    `own`: what the document of the API says of a parameter, its type and what it is for. `SHARED` are known.
+    """
 
     def declare(view: View) -> View:
-        view.takes = names  # type: ignore[attr-defined]
+        view.takes = (*own, *names)  # type: ignore[attr-defined]
         contribute_operation_callback(view, document)
         return view
 
     def document(operation: Operation) -> None:
         extra = operation.openapi_extra = dict(operation.openapi_extra or {})
         described = list(extra.get("parameters", ()))
-        new = set(names) - {parameter["name"] for parameter in described}
-        text = {"in": "query", "schema": {"type": "string"}}
-        extra["parameters"] = described + [{"name": name, **text} for name in names if name in new]
+        there = {parameter["name"] for parameter in described}
+        of = {name: SHARED.get(name, (str, "")) for name in names} | own
+        extra["parameters"] = described + [_documented(name, *of[name]) for name in of if name not in there]
 
     return declare
+
+
+def _documented(name: str, kind: Any, words: str) -> dict[str, Any]:
+    # Several choices may have the same name in the document, and a parameter is short.
+    schema = (
+        {"type": "string", "enum": kind.values} if isinstance(kind, ChoicesType) else TypeAdapter(kind).json_schema()
+    )
+    return {"name": name, "in": "query", "description": words, "schema": schema}
 
 
 def refuses_unknown(view: Callable[..., Any]) -> Callable[..., Any]:

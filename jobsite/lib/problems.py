@@ -18,6 +18,8 @@ from jobsite.lib.bodies import CALLS, is_stream, read_whole, take_whole
 log = structlog.stdlib.get_logger(__name__)
 
 PREFIX = CALLS
+#: The page of the API's docs.
+DOCS = "/api/v1/docs"
 #: Problems that say something of the caller, too: the call was read, and refused.
 ALSO = (409, 422)
 #: The detail of a fault of the server. Nothing can be promised: it may come after a commit.
@@ -27,10 +29,15 @@ FAILED = (
 )
 
 
+def type_of(error: errors.JobsiteError | type[errors.JobsiteError]) -> str:
+    """Return the `type` of problems of this error: a relative reference to its place on the page of the API's docs."""
+    return f"{DOCS}#{error.code}"
+
+
 def problem(error: errors.JobsiteError) -> HttpResponse:
-    """Return the response for `error`. `type` is a relative reference to the chapter on errors in the docs."""
+    """Return the response for `error`."""
     body = {
-        "type": f"/api/v1/docs#{error.code}",
+        "type": type_of(error),
         "title": error.title,
         "status": error.status,
         "detail": error.detail,

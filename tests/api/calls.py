@@ -1,16 +1,18 @@
 """Every call of the API: who may make it, a body that is good, and what it answers then."""
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.test import Client
 
 from alerts.models import Incident, IncidentNote
 from bots.instances import Instance
 from bots.models import ApiKey, AuditEntry, Bot
 from jobs.models import Job, JobEvent, JobKind, Schedule, ScheduleOccurrence
+from jobsite.urls import api
 
 PREFIX = "/api/v1"
 #: Who passes a door by being a bot.
@@ -102,10 +104,25 @@ def refused(answer: HttpResponse, status: int, code: str) -> dict[str, Any]:
     assert (answer.status_code, answer["Content-Type"]) == (status, "application/problem+json"), answer.content[:500]
     problem = answer.json()
     assert (problem["status"], problem["code"]) == (status, code), problem
+    if (shown := documented(answer.wsgi_request)) is not None:
+        assert code in shown, f"{answer.wsgi_request.path}: declare it with @refuses(…)"
     assert {"type", "title", "detail"} <= set(problem) and problem["title"] and problem["detail"]
     if status in (400, 422):
         assert problem["errors"] and all(error["field"] and error["message"] for error in problem["errors"]), problem
     return problem
+
+
+def documented(request: HttpRequest) -> set[str] | None:
+    """The codes of all errors that the document names for this call; None where it is none of the document's."""
+    document, method = api.get_openapi_schema(), str(request.method).lower()
+    paths = document["paths"]
+    templates = [p for p in paths if re.fullmatch(re.sub(r"{\w+}", "[^/]+", p), request.path)]
+    methods = paths.get(request.path) or (paths[templates[0]] if templates else {})
+    if method not in methods:
+        return None
+    names = [answer["$ref"].rpartition("/")[2] for answer in methods[method]["responses"].values() if "$ref" in answer]
+    contents = [document["components"]["responses"][name]["content"] for name in names]
+    return {code for content in contents for code in content["application/problem+json"]["examples"]}
 
 
 def rows() -> list[list[dict[str, Any]]]:

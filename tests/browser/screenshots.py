@@ -13,6 +13,8 @@ from tests.browser.people import come_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, serialized_rollback=False)]
 
+#: Of one part of a page: so much is seen of it.
+TALLEST = 321
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 
 
@@ -34,16 +36,32 @@ def test_screenshots(browser, live_server, olga):
     }
     for name, url in pages.items():
         _picture(browser, live_server, olga, url, IMAGES / f"{name}.png", 1280, 1300, "light")
+    _picture(
+        browser,
+        live_server,
+        olga,
+        pages["home"],
+        IMAGES / "needs-you.png",
+        900,
+        900,
+        "light",
+        only="[aria-labelledby=needs-me-title]",
+    )
     _picture(browser, live_server, olga, pages["home"], IMAGES / "home-dark.png", 1280, 900, "dark")
     _picture(browser, live_server, olga, pages["home"], IMAGES / "home-phone.png", 390, 844, "light")
 
 
-def _picture(browser, live_server, user, url, path, width, height, scheme):
+def _picture(browser, live_server, user, url, path, width, height, scheme, only=None):
+    """A picture of a page, or of the top of one part of it, with twice the pixels."""
     context = browser.new_context(
-        base_url=live_server.url, viewport={"width": width, "height": height}, color_scheme=scheme
+        base_url=live_server.url,
+        viewport={"width": width, "height": height},
+        color_scheme=scheme,
+        device_scale_factor=2 if only else 1,
     )
     come_in(context, live_server, user)
     page = context.new_page()
     page.goto(url)
-    page.screenshot(path=str(path))
+    box = page.locator(only).bounding_box() if only else None
+    page.screenshot(path=str(path), clip=box | {"height": min(box["height"], TALLEST)} if box else None)
     context.close()

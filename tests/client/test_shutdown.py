@@ -1,14 +1,11 @@
 """SIGTERM and SIGINT, sent to a real process."""
 
-import inspect
 import signal
 import subprocess
 import threading
 from collections.abc import Callable
 
 import pytest
-
-from jobsite_client import Bot, bot
 
 from .conftest import Running, either_way, handed_back
 from .fake_server import DEADLINE, FakeServer, lease_lost, refusal
@@ -41,11 +38,6 @@ def test_a_process_ends_whose_handler_never_looks_up(server: FakeServer, start_d
     assert process.returncode == 0, output
     assert handed_back(server, job)
     assert "Stopped, with 1 handlers running" in output
-
-
-def test_what_it_waits_for_by_itself_is_under_5_seconds() -> None:
-    grace = inspect.signature(Bot).parameters["grace"].default
-    assert grace + bot.HANDLER_STOP_WAIT + bot.LAST_ANSWER < 5
 
 
 def test_a_running_job_may_finish_within_the_grace(server: FakeServer, run_bot: Callable[..., Running]) -> None:

@@ -4,6 +4,8 @@ import argparse
 import json
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -70,8 +72,15 @@ SURFACES: dict[str, Callable[[], str]] = {
 }  # fmt: skip
 
 
+def record_answers() -> None:
+    """Make every call, on a database of the tests, and write what it answers: the document shows it."""
+    command = [sys.executable, "-m", "pytest", "-n", "0", "-q", "tests/contract/test_answers.py"]
+    subprocess.run(command, cwd=ROOT, env=os.environ | {"RECORD_ANSWERS": "1"}, check=True)
+
+
 def main() -> None:
     """Write every snapshot anew. Do so only for a change of the contract that is meant, with its CHANGELOG line."""
+    record_answers()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
     import django
 

@@ -6,8 +6,8 @@ import pytest
 
 from tests.docs.reading import ROOT, table, text_of
 
-PAGES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "client/README.md", "client-js/README.md"]
-PAGES += ["bench/README.md"]
+PAGES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "UPGRADING.md"]
+PAGES += ["CODE_OF_CONDUCT.md", "client/README.md", "client-js/README.md", "bench/README.md"]
 PAGES += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))
 LONGEST = 30
 #: Words of a private language, and what the field calls it.

@@ -1,16 +1,23 @@
-"""The README is short, its links lead somewhere, and its story with curl can be pasted and ends as it says."""
+"""The README is short, links of all pages lead somewhere, and the bot of twelve lines and the story with curl work."""
 
+import os
 import re
 import shutil
+import signal
 import subprocess
+import sys
+import time
 
 import pytest
 
+from bots import roster
 from jobs.models import Job
 from jobs.states import JobStatus
+from tests.cast import enqueue_one
 from tests.docs.reading import ROOT, text_of
 
-PAGES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"]
+PAGES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "UPGRADING.md", "client/README.md"]
+PAGES += ["CODE_OF_CONDUCT.md", "bench/README.md", "client-js/README.md"]
 PAGES += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))
 
 
@@ -41,7 +48,7 @@ def test_lines_are_not_too_long(page):
 @pytest.mark.skipif(not shutil.which("curl") or not shutil.which("bash"), reason="curl and bash are not here")
 @pytest.mark.django_db(transaction=True)
 def test_the_story_with_curl_ends_as_it_says(live_server, olga_key):
-    chapter = text_of("README.md").split("## Try it with curl")[1].split("\n## ")[0]
+    chapter = text_of("docs/quick-start.md").split("## Try it with curl")[1].split("\n## ")[0]
     script = "\n".join(re.findall(r"```sh\n(.*?)```", chapter, flags=re.S))
     script = script.replace("http://localhost:8000", live_server.url)
     script = re.sub(r"^OPERATOR=.*$", f'OPERATOR="$BEARER {olga_key}"', script, flags=re.M)
@@ -52,3 +59,28 @@ def test_the_story_with_curl_ends_as_it_says(live_server, olga_key):
     assert '"verb": "late"' in done.stdout
     job = Job.objects.get(kind="greet")
     assert (job.status, job.attempt, job.result) == (JobStatus.SUCCEEDED, 2, "hello, world")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_bot_of_twelve_lines_does_its_jobs_and_ends_in_good_order(live_server):
+    (code,) = re.findall(r"```python\n(.*?)```", text_of("README.md"), flags=re.S)
+    assert len([line for line in code.splitlines() if line]) <= 12
+    _, token = roster.register(name="resizer", kinds=["resize"])
+    good, bad = (enqueue_one("resize", payload=payload) for payload in ({"image": "a.png"}, {"text": "a"}))
+    env = os.environ | {"JOBSITE_TOKEN": token, "PYTHONPATH": str(ROOT / "client")}
+    program = [sys.executable, "-c", code.replace("http://localhost:8000", live_server.url)]
+    with subprocess.Popen(program, env=env) as bot:
+        try:
+            until = time.monotonic() + 60
+            while Job.objects.exclude(finished_at=None).count() < 2:
+                assert bot.poll() is None
+                assert time.monotonic() < until, "the bot did not do its jobs"
+                time.sleep(0.05)
+            bot.send_signal(signal.SIGTERM)
+            assert bot.wait(30) == 0
+        finally:
+            bot.kill()
+    good.refresh_from_db()
+    bad.refresh_from_db()
+    assert (good.status, good.result) == (JobStatus.SUCCEEDED, {"image": "a.png", "width": 640})
+    assert (bad.status, bad.attempt, bad.error) == (JobStatus.FAILED, 1, "no image")

@@ -8,7 +8,6 @@ from typing import Any, NoReturn
 
 import pytest
 from django.apps import apps
-from django.core.management import get_commands
 
 from jobs.api.v1 import api
 from jobs.models import JobKind
@@ -96,14 +95,6 @@ def test_the_client_has_a_method_for_every_call_but_those_that_its_page_names():
     named = set(re.findall(r"`([A-Z]+ [^`]+)`", sentence)) | {call for call in real if " /incidents" in call}
     assert "the calls under `/incidents`" in sentence
     assert {re.sub(r"\{\w+\}", "{}", call) for call in real - named} == called
-
-
-def test_every_command_is_in_the_readme():
-    text = section("README.md", "## Commands")
-    ours = {name for name, app in get_commands().items() if app in {a.name for a in apps.get_app_configs()} & OURS}
-    assert {name for name in ours if f"`{name}" not in text} == set()
-    targets = re.findall(r"^([a-z]+):.*## ", text_of("Makefile"), flags=re.M)
-    assert {target for target in targets if target != "help" and f"`{target}`" not in text} == set()
 
 
 def test_every_permission_of_ours_is_in_the_table_and_no_other():

@@ -71,6 +71,7 @@ def test_the_ground_floor_knows_no_package_above_it(path):
 def test_only_settings_read_the_environment(path):
     # The entry points say which settings; the embedded server and the demo hand the environment on to others.
     if name(path) in {
+        "jobsite/__main__.py",
         "jobsite/asgi.py",
         "jobsite/wsgi.py",
         "jobsite/dev/postgres.py",

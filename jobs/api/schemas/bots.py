@@ -29,21 +29,26 @@ class PauseIn(InstanceIn):
 
 
 class BotHeartbeatIn(Input):
-    version: Version | None = None
+    version: Version | None = Field(None, description="Shown to operators.")
     holds: list[Lease] | None = Field(
-        None, max_length=MAX_HOLDS, description="The leases that the process works on: the answer names those it lost."
+        None,
+        max_length=MAX_HOLDS,
+        description="The leases that the process works on: the answer names those it lost.",
+        examples=[[[17, 1], [19, 2]]],
     )
     slots: SlotsIn | None = None
 
 
 class HelloIn(Input):
-    instance: Instance
+    instance: Instance = Field(description="A name of this process, different at each start.")
     identity: Identity | None = Field(
-        None, description="What stays the same when the process is started again. Older instances of it are replaced."
+        None,
+        description="What stays the same when the process is started again. Older instances of it are replaced.",
+        examples=["pod-1"],
     )
-    host: Version = ""
-    pid: int | None = Field(None, ge=0, le=2**31 - 1)
-    version: Version | None = None
+    host: Version = Field("", description="Shown to operators.", examples=["host7"])
+    pid: int | None = Field(None, ge=0, le=2**31 - 1, description="Shown to operators.", examples=[4711])
+    version: Version | None = Field(None, description="Shown to operators.", examples=["1.4"])
     alone: bool = Field(
         True,
         description="Without `identity`. `true`: it is empty, for a bot of one process; `false`: the instance's name.",
@@ -56,6 +61,7 @@ class HelloIn(Input):
         None,
         max_length=MAX_KINDS,
         description="The kinds it is going to claim: the answer warns of those it cannot get.",
+        examples=[["sum"]],
     )
 
     @model_validator(mode="after")
@@ -70,10 +76,14 @@ class GoodbyeIn(Input):
 
 
 class BotIn(Input):
-    name: str = Field(min_length=1, max_length=NAME_LENGTH, pattern=r"\S")
-    kinds: list[Kind] = Field(default_factory=list, max_length=MAX_KINDS)
-    capacity: int | None = Field(None, ge=1, le=MAX_CLAIM)
-    expected: bool = True
+    name: str = Field(min_length=1, max_length=NAME_LENGTH, pattern=r"\S", examples=["carl"])
+    kinds: list[Kind] = Field(
+        default_factory=list, max_length=MAX_KINDS, description="The kinds it may take; none: any.", examples=[["sum"]]
+    )
+    capacity: int | None = Field(
+        None, ge=1, le=MAX_CLAIM, description="How many jobs it may hold at once.", examples=[4]
+    )
+    expected: bool = Field(True, description="Whether an incident opens when it stops calling.")
 
 
 class OrdersOut(BaseModel):
@@ -94,8 +104,11 @@ class HelloOut(OrdersOut):
     instance: str
     kinds: list[str] = Field(description="The kinds that the bot may take; an empty list: any.")
     capacity: int | None
-    released: list[int]
-    warnings: list[str]
+    released: list[int] = Field(description="Jobs that were released: of older instances, or not in `holds`.")
+    warnings: list[str] = Field(
+        description="Sentences about kinds that it cannot get.",
+        examples=[["No job of kind smu has ever been enqueued. Is its name right?"]],
+    )
 
 
 class GoodbyeOut(OrdersOut):

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from django.conf import settings
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from jobs.api.schemas.fields import MAX_BULK, MAX_KINDS, Attempt, JobId
@@ -19,12 +19,18 @@ from jobsite.lib.strict_json import first_fault
 class ReleaseIn(Input):
     """A bot gives its `attempt`; an operator gives a `reason`."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"attempt": 1, "reason": "shutting down"}, {"reason": "ada hangs"}]}
+    )
+
     attempt: Attempt | None = None
     reason: str = Field("", max_length=REASON_LENGTH)
 
 
 class ReasonIn(Input):
-    reason: str = Field("", max_length=REASON_LENGTH)
+    reason: str = Field(
+        "", max_length=REASON_LENGTH, description="Kept with the act.", examples=["the mail server is down"]
+    )
 
 
 def _several(value: Any) -> Any:
@@ -48,7 +54,9 @@ class FilterIn(Input):
     """Jobs by all of these conditions. Several values: a list, or with commas between."""
 
     ids: list[JobId] = Field(default_factory=list, max_length=1000)
-    kind: Annotated[list[Kind], BeforeValidator(_several)] = Field(default_factory=list, max_length=MAX_KINDS)
+    kind: Annotated[list[Kind], BeforeValidator(_several)] = Field(
+        default_factory=list, max_length=MAX_KINDS, examples=[["sum"]]
+    )
     status: Annotated[list[Status], BeforeValidator(_several)] = Field(default_factory=list, max_length=len(JobStatus))
     key: Annotated[list[Key], BeforeValidator(_several)] = Field(default_factory=list, max_length=1000)
     payload: Annotated[dict[str, Any], AfterValidator(_stored)] = Field(
@@ -60,9 +68,9 @@ class FilterIn(Input):
 
 class DeleteIn(ReasonIn):
     filter: FilterIn
-    dry_run: bool = False
-    most: int = Field(1000, ge=1, le=10_000)
-    cursor: str | None = Field(None, pattern="^[0-9]{1,18}$")
+    dry_run: bool = Field(False, description="Delete nothing: only count.", examples=[True])
+    most: int = Field(1000, ge=1, le=10_000, description="How many to delete at most.")
+    cursor: str | None = Field(None, pattern="^[0-9]{1,18}$", description="`next_cursor` of the call before.")
 
 
 class DeletedOut(BaseModel):

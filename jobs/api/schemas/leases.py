@@ -16,10 +16,12 @@ from jobsite.lib.params import Input
 class ExchangeClaimIn(Input):
     """The claim of an exchange."""
 
-    limit: int = Field(1, ge=1, le=MAX_CLAIM)
-    kinds: list[Kind] | None = Field(None, max_length=MAX_KINDS)
+    limit: int = Field(1, ge=1, le=MAX_CLAIM, description="How many jobs at most.", examples=[2])
+    kinds: list[Kind] | None = Field(
+        None, max_length=MAX_KINDS, description="Only these kinds, among those the bot takes.", examples=[["sum"]]
+    )
     wait: float = Field(0, ge=0, le=30, description="Seconds to hold the call open until there is a job.")
-    start: bool = True
+    start: bool = Field(True, description="`false`: only claim; call `start` when work begins.")
 
 
 class ClaimIn(ExchangeClaimIn):
@@ -31,17 +33,19 @@ class LeaseIn(Input):
 
 
 class HeartbeatIn(LeaseIn):
-    progress: int | None = Field(None, ge=0, le=100)
-    note: str | None = Field(None, max_length=NOTE_LENGTH)
+    progress: int | None = Field(None, ge=0, le=100, description="In percent.", examples=[40])
+    note: str | None = Field(
+        None, max_length=NOTE_LENGTH, description="Shown beside the progress.", examples=["page 4"]
+    )
 
 
 class CompleteIn(LeaseIn):
-    result: Any = None
+    result: Any = Field(None, description="Any JSON.", examples=[{"sum": 3}])
 
 
 class FailIn(LeaseIn):
-    error: str = Field(max_length=ERROR_LENGTH)
-    retry: bool = True
+    error: str = Field(max_length=ERROR_LENGTH, examples=["no file"])
+    retry: bool = Field(True, description="`false`: the job fails for good.")
 
 
 class HeartbeatItem(HeartbeatIn):
@@ -59,10 +63,27 @@ class FailItem(FailIn):
 class ExchangeIn(Input):
     """A bot's whole turn. A job is named once at most."""
 
-    completed: list[CompleteItem] = Field(default_factory=list, max_length=MAX_CLAIM)
-    failed: list[FailItem] = Field(default_factory=list, max_length=MAX_CLAIM)
-    heartbeats: list[HeartbeatItem] = Field(default_factory=list, max_length=MAX_CLAIM)
-    claim: ExchangeClaimIn | None = None
+    completed: list[CompleteItem] = Field(
+        default_factory=list,
+        max_length=MAX_CLAIM,
+        description="As `complete`, with the job's `id`.",
+        examples=[[{"id": 17, "attempt": 1, "result": {"sum": 3}}]],
+    )
+    failed: list[FailItem] = Field(
+        default_factory=list,
+        max_length=MAX_CLAIM,
+        description="As `fail`, with the job's `id`.",
+        examples=[[{"id": 18, "attempt": 1, "error": "no file", "retry": False}]],
+    )
+    heartbeats: list[HeartbeatItem] = Field(
+        default_factory=list,
+        max_length=MAX_CLAIM,
+        description="As `heartbeat` of a job, with its `id`.",
+        examples=[[{"id": 19, "attempt": 2, "progress": 40}]],
+    )
+    claim: ExchangeClaimIn | None = Field(
+        None, description="Without it nothing is claimed.", examples=[{"limit": 2, "kinds": ["sum"]}]
+    )
     slots: SlotsIn | None = None
 
 

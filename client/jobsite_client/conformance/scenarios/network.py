@@ -94,7 +94,7 @@ def no_room(trial: Trial) -> None:
 
 
 def outage(trial: Trial) -> None:
-    job = trial.sleep_job(1.0)
+    job = trial.sleep_job(0.5)
     lease = trial.wait_until_begun(job)
     trial.server.go_down(OUTAGE)
     trial.wait(OUTAGE, lambda: False)
@@ -115,6 +115,8 @@ def long_poll(trial: Trial) -> None:
     call = _polls(trial)[0]
     seconds = float((call.claim or {}).get("wait") or 0)
     trial.wait(seconds + 3, lambda: len(_polls(trial)) > 1)
+    # A bot that does not use long polls asks again, but not all the time.
+    trial.wait(2 - seconds, lambda: False)
     words = f"A claim with `wait: {seconds:g}` was given up before its answer came."
     trial.expect(not call.hung_up, "time-out-above-wait", words)
     trial.wait_until_finished(trial.server.add(ECHO, {"n": 6}), rule="goes-on")
