@@ -25,11 +25,11 @@ from tests.torture.processes import ROOT
 WORK = ROOT / ".run" / "torture"
 TEMPLATE = "storm_template"
 #: A killed server loses nothing that it had given to the kernel, and the kernel goes on.
-OPTIONS = {"fsync": "off", "full_page_writes": "off", "max_connections": "300", "max_wal_size": "512MB"}
+OPTIONS = {"fsync": "off", "full_page_writes": "off", "max_connections": "300", "max_wal_size": "256MB"}
 #: Seconds after which PostgreSQL starts no more.
 PATIENCE = 60.0
 #: The size of the disk that may become full. It is memory.
-DISK = "3g"
+DISK = "1g"
 
 
 @dataclass
