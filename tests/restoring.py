@@ -92,12 +92,15 @@ def _execute(*statements: str) -> None:
             cursor.execute(statement)
 
 
+def binaries() -> Path:
+    """The programs of PostgreSQL that fit the tests' server."""
+    there = wheel_binaries()
+    return there if f"pginstall{connection.pg_version // 10_000}" in str(there) else system_binaries()
+
+
 def _run(program: str, *arguments: str) -> None:
     params = connection.get_connection_params()
-    binaries = wheel_binaries()
-    if f"pginstall{connection.pg_version // 10_000}" not in str(binaries):
-        binaries = system_binaries()
     names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD"}
     env = os.environ | {variable: str(params[name]) for name, variable in names.items() if params.get(name)}
-    done = subprocess.run([binaries / program, *arguments], env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run([binaries() / program, *arguments], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -54,12 +54,12 @@ class Program:
                 started = _STARTER.submit(programs.start, self.command, env=env, cwd=ROOT, stdout=log, stderr=log)
                 self.process = started.result()
 
-    def signal(self, number: int, *, children: bool = True) -> None:
+    def signal(self, number: int) -> None:
         """Send a signal to it and what it started."""
         assert self.process is not None
         with suppress(psutil.Error):
             first = psutil.Process(self.process.pid)
-            for one in [*(first.children(recursive=True) if children else []), first]:
+            for one in [*first.children(recursive=True), first]:
                 with suppress(psutil.Error):
                     one.send_signal(number)
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.restoring import dumped
+from tests.restoring import binaries, dumped
 from tests.torture.faults import FAULTS
 from tests.torture.prepare import populate
 from tests.torture.storm import Plan, receiver, report, run
@@ -17,9 +17,9 @@ PLAN = Plan(OPERATIONS, seconds=60, bots=4, most=600, pending=5000, pause=2.0)
 
 @pytest.mark.timeout(170)
 @pytest.mark.django_db(transaction=True)
-def test_no_promise_is_broken_in_a_storm() -> None:
+def test_no_promise_is_broken_in_a_storm(direct: None) -> None:
     faults = [fault for fault in FAULTS.values() if fault.quick]
-    with receiver() as address, world(settings="tests.settings", disk=False) as there:
+    with receiver() as address, world(settings="tests.settings", disk=False, binaries=binaries()) as there:
         fleet = populate(address)
         with dumped() as dump:
             there.load(dump, fleet)

@@ -25,11 +25,11 @@ from tests.torture.processes import ROOT
 WORK = ROOT / ".run" / "torture"
 TEMPLATE = "storm_template"
 #: A killed server loses nothing that it had given to the kernel, and the kernel goes on.
-OPTIONS = {"fsync": "off", "full_page_writes": "off", "max_connections": "300", "max_wal_size": "512MB"}
+OPTIONS = {"fsync": "off", "full_page_writes": "off", "max_connections": "300", "max_wal_size": "256MB"}
 #: Seconds after which PostgreSQL starts no more.
 PATIENCE = 60.0
 #: The size of the disk that may become full. It is memory.
-DISK = "3g"
+DISK = "1g"
 
 
 @dataclass
@@ -39,6 +39,8 @@ class World:
     directory: Path
     small: bool
     settings: str
+    #: The programs of PostgreSQL.
+    binaries: Path
     url: str = ""
     tokens: tuple[str, ...] = ()
     key: str = ""
@@ -48,7 +50,7 @@ class World:
         until = time.monotonic() + PATIENCE
         while True:
             try:
-                self.url = postgres.start(self.directory, options=OPTIONS)
+                self.url = postgres.start(self.directory, self.binaries, OPTIONS)
                 return
             except postgres.CannotStart:
                 if time.monotonic() > until:
@@ -94,9 +96,8 @@ class World:
 
     def tool(self, program: str, *arguments: str) -> None:
         """Run a program of PostgreSQL's, as `pg_dump`, against it."""
-        binaries = embedded_server.wheel_binaries()
         env = os.environ | {"PGHOST": self._where()["host"], "PGUSER": embedded_server.ROLE}
-        subprocess.run([binaries / program, *arguments], env=env, check=True, capture_output=True)
+        subprocess.run([self.binaries / program, *arguments], env=env, check=True, capture_output=True)
 
     def prepare(self, receiver: str) -> None:
         """Make the template, and the static files: migrated, with bots, a person, kinds and a channel to `receiver`."""
@@ -138,12 +139,12 @@ class World:
 
 
 @contextmanager
-def world(*, settings: str, disk: bool) -> Iterator[World]:
+def world(*, settings: str, disk: bool, binaries: Path | None = None) -> Iterator[World]:
     """A server of PostgreSQL for the time of a storm. `disk`: on a small disk, where this machine allows one."""
     WORK.mkdir(parents=True, exist_ok=True)
     directory = Path(tempfile.mkdtemp(prefix="world-", dir=WORK))
     small = disk and _mounted(directory)
-    made = World(directory, small, settings)
+    made = World(directory, small, settings, binaries or embedded_server.wheel_binaries())
     try:
         made.start()
         yield made

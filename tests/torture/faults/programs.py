@@ -39,7 +39,7 @@ def kill_server(stage: Stage, rng: random.Random) -> None:
     stage.web.kill()
     time.sleep(rng.uniform(0, 0.5))
     stage.start_web()
-    time.sleep(rng.uniform(0.5, 2))
+    time.sleep(rng.uniform(3, 6))
 
 
 def stop_web(stage: Stage, rng: random.Random) -> None:
