@@ -21,7 +21,7 @@ PAGES = $(wildcard *.md) LICENSE .env.example docs deploy bench/README.md client
 	client-js/README.md
 
 .DEFAULT_GOAL = help
-.PHONY: help install run test test-all client-js serve bench seed docs screenshots lock clean
+.PHONY: help install run test test-all client-js serve bench torture seed docs screenshots lock clean
 
 help: ## List these commands.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -42,11 +42,10 @@ else
 endif
 
 test-all: client-js test ## The same again on Debian's PostgreSQL, through PgBouncer, and with Python 3.13; wheels and the docs' site. NEWER=/path/to/python3.13: another one.
-	@RELEASE=1 $(MAKE) test ARGS="-n 0 tests/release"
 	@$(MAKE) test PG=pgbouncer
 	@$(NEWER) -c 'import sys; sys.exit(sys.version_info < (3, 13))' || \
 		{ echo "There is no Python 3.13 as $(NEWER). Try: make test-all NEWER=/path/to/python3.13"; exit 1; }
-	@TEST_ALL=1 CHAOS_JOBS=5000 SCHEDULE_OCCURRENCES=10000 CONFORMANCE=1 $(MAKE) test PG=system PYTHON="$(NEWER)" \
+	@TEST_ALL=1 CHAOS_JOBS=5000 SCHEDULE_OCCURRENCES=10000 $(MAKE) test PG=system PYTHON="$(NEWER)" \
 		VENV=.venv-newer
 
 client-js: ## Build and test the TypeScript client; needs Node 20 and npm's registry.
@@ -64,6 +63,9 @@ serve: $(VENV)/.run ## The web server as in production. Settings come from the e
 
 bench: $(VENV)/.dev ## Measure beside other queues; needs wrk and Node. ARGS="lifecycle --quick"; see bench/README.md.
 	@$(BIN)/python -m bench $(ARGS)
+
+torture: $(VENV)/.dev ## Faults against the whole installation, checked by logs and rows. ARGS="--fault crash --seed 7"; --help lists them.
+	@$(BIN)/python -m tests.torture $(ARGS)
 
 seed: $(VENV)/.dev ## Fill the development database with a believable past: ROWS=1000000 of it.
 	@DEBUG=1 $(BIN)/python manage.py migrate --verbosity 0

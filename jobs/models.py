@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from bots.models import NAME_LENGTH, AuditEntry, Bot
 from jobs.attempts import Numbered
 from jobs.bounds import KEY_LENGTH, MAX_ATTEMPTS_LIMIT, MAX_BACKOFF, MAX_DURATION, NOTE_LENGTH
+from jobs.limits import GROUP_CONSTRAINTS, LIMIT_CONSTRAINTS, PENDING_INDEXES, Gate, Grouped, Limited
 from jobs.schedules.models import Schedule, ScheduleOccurrence
 from jobs.states import AT_REST, FINISHED, HELD, UNFINISHED, Actor, JobStatus, Policy, Verb
 from jobs.stats.models import JobRollup, Learned, Refusal, RollupState, SweepRun
@@ -19,7 +20,7 @@ from jobs.transitions import ENDING, OPERATIONS
 from jobsite.lib.names import check_kind
 
 __all__ = [
-    "Job", "JobEvent", "JobKind", "JobQuerySet", "JobRollup", "Learned", "Refusal", "RollupState", "Schedule",
+    "Gate", "Job", "JobEvent", "JobKind", "JobQuerySet", "JobRollup", "Learned", "Refusal", "RollupState", "Schedule",
     "ScheduleOccurrence", "SweepRun",
 ]  # fmt: skip
 
@@ -31,7 +32,7 @@ def _duration(default: timedelta | None, most: timedelta = MAX_DURATION, help_te
     return models.DurationField(validators=validators, help_text=help_text, **options)
 
 
-class JobKind(models.Model):
+class JobKind(Limited, models.Model):
     """A type of work, with the limits and policies of its jobs."""
 
     name = models.CharField(
@@ -100,9 +101,10 @@ class JobKind(models.Model):
                 & (Q(run_within=None) | Q(run_within__lte=MAX_DURATION))
                 & (Q(wait_within=None) | Q(wait_within__lte=MAX_DURATION)),
             ),
+            *LIMIT_CONSTRAINTS,
         ]
-        # Each claim asks which are paused.
-        indexes = [models.Index(name="jobkind_paused", fields=["name"], condition=Q(paused=True))]
+        # Each claim asks which are not in the shared lane.
+        indexes = [models.Index(name="jobkind_closed", fields=["name"], condition=Q(paused=True) | Q(limited=True))]
 
     def __str__(self) -> str:
         return self.name
@@ -133,7 +135,7 @@ class JobQuerySet(models.QuerySet["Job"]):
         return self.filter(status__in=FINISHED)
 
 
-class Job(Numbered, models.Model):
+class Job(Numbered, Grouped, models.Model):
     """One unit of work. Only `jobs.lifecycle` changes its state."""
 
     # No foreign key in the database is checked for each job: jobs/lifecycle/sql/guard_kind.sql and guard_bot.sql
@@ -217,16 +219,10 @@ class Job(Numbered, models.Model):
             models.UniqueConstraint(
                 name="job_key_once_per_kind", fields=["kind", "key"], condition=Q(key__isnull=False)
             ),
+            *GROUP_CONSTRAINTS,
         ]
         indexes = [
-            models.Index(
-                name="job_pending", fields=["-priority", "run_at", "id"], condition=Q(status=JobStatus.PENDING)
-            ),
-            models.Index(
-                name="job_pending_by_kind",
-                fields=["kind", "-priority", "run_at", "id"],
-                condition=Q(status=JobStatus.PENDING),
-            ),
+            *PENDING_INDEXES,
             models.Index(name="job_deadline", fields=["deadline_at"], condition=Q(status__in=HELD)),
             # Not by status, as `job_deadline` is: PostgreSQL might take that one for this, and read all that is held.
             models.Index(name="job_held_by", fields=["claimed_by"], condition=Q(claimed_by__isnull=False)),

@@ -3,7 +3,7 @@
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -11,13 +11,14 @@ from django.db import connection
 
 
 class Relay:
-    """Passes on what comes, while it is not silent."""
+    """Passes on what comes, while it is not silent. `connect` leads to the far side: the tests' database, by itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, connect: Callable[[], socket.socket] | None = None) -> None:
+        self._connect = connect or _database
         self._speaks = threading.Event()
         self._speaks.set()
-        self._sockets: list[socket.socket] = []
-        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._sockets: set[socket.socket] = set()
+        self._listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self.port = int(self._listening.getsockname()[1])
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -38,28 +39,55 @@ class Relay:
 
     def close(self) -> None:
         self.speak()
-        for one in [self._listening, *self._sockets]:
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
+        for one in [self._listening, *list(self._sockets)]:
+            shut(one)
+
+    def passed(self, data: bytes, *, answer: bool) -> bytes:
+        """What is passed on of `data`, which may be of an answer. After less than all of it the connection is cut."""
+        return data
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
                 near, _ = self._listening.accept()
-                far = _database()
-                self._sockets += [near, far]
-                for source, target in ((near, far), (far, near)):
-                    threading.Thread(target=self._pass_on, args=(source, target), daemon=True).start()
+                threading.Thread(target=self._relay, args=(near,), daemon=True).start()
 
-    def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
+    def _relay(self, near: socket.socket) -> None:
+        try:
+            far = self._connect()
+        except OSError:
+            shut(near)
+            return
+        self._sockets |= {near, far}
+        back = threading.Thread(target=self._pass_on, args=(far, near), kwargs={"answer": True}, daemon=True)
+        back.start()
+        self._pass_on(near, far, answer=False)
+        back.join()
+        self._sockets -= {near, far}
+        for one in (near, far):
+            one.close()
+
+    def _pass_on(self, source: socket.socket, target: socket.socket, *, answer: bool) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 self._speaks.wait()
+                passed = self.passed(data, answer=answer)
+                if passed != data:
+                    target.sendall(passed)
+                    for one in (source, target):
+                        one.shutdown(socket.SHUT_RDWR)
+                    return
                 target.sendall(data)
         self._speaks.wait()
         with contextlib.suppress(OSError):
             target.shutdown(socket.SHUT_WR)
+
+
+def shut(one: socket.socket) -> None:
+    """Close it, whatever reads from it."""
+    with contextlib.suppress(OSError):
+        one.shutdown(socket.SHUT_RDWR)
+    one.close()
 
 
 def _database() -> socket.socket:

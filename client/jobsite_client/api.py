@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from .errors import parse_time
+from .limits import LimitCalls
 from .messages import (
     Claim,
     Completed,
@@ -39,7 +40,7 @@ from .schedules import ScheduleCalls
 BULK_LIMIT = 10_000
 
 
-class Client(ScheduleCalls):
+class Client(ScheduleCalls, LimitCalls):
     """Jobsite's API at `url`, called with a bot's token or a user's API key. Thread-safe.
 
     Every method raises `Unauthorized` for a bad token, `Unavailable` when the server could not be reached for
@@ -200,19 +201,15 @@ class Client(ScheduleCalls):
         run_at: datetime | None = None,
         key: str | None = None,
         max_attempts: int | None = None,
+        group: str | None = None,
     ) -> dict[str, Any]:
         """Put a job in the queue and return it. With a `key`, enqueueing it again returns the job that is there.
 
         `run_at` needs a time zone. Without a `key` the call is not repeated once the server may have acted on it.
         """
-        body = given(
-            kind=kind,
-            payload=payload,
-            priority=priority,
-            run_at=moment("run_at", run_at),
-            key=key,
-            max_attempts=max_attempts,
-        )
+        at = moment("run_at", run_at)
+        body = given(kind=kind, payload=payload, priority=priority, run_at=at, key=key, group=group)
+        body |= given(max_attempts=max_attempts)
         return json_object(self.call("POST", "jobs", body, repeatable=key is not None))
 
     def enqueue_bulk(self, jobs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -234,7 +231,7 @@ class Client(ScheduleCalls):
         return json_object(self.call("GET", f"jobs/{job_id}"))
 
     def jobs(self, **filters: str | int) -> dict[str, Any]:
-        """One page of jobs. Filters: `status`, `kind`, `key` with its `kind`, `bot`, and `cursor` for later pages."""
+        """One page of jobs. Filters: `status`, `kind`, `key` with its `kind`, `group`, `bot`; `cursor` pages."""
         return json_object(self.call("GET", "jobs", params=filters))
 
     def events(self, job_id: JobId) -> Any:

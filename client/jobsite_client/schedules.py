@@ -14,7 +14,7 @@ class ScheduleCalls(Transport):
     def put_schedule(self, name: str, kind: str, payload: Any = None, **fields: Any) -> Any:
         """Create the schedule `name`, or change it to just this; the same again changes nothing.
 
-        `fields`: `cron` and `time_zone`, or `every` in seconds; `priority`, `key`, `overlap`, `catch_up`,
+        `fields`: `cron` and `time_zone`, or `every` in seconds; `priority`, `group`, `key`, `overlap`, `catch_up`,
         `catch_up_within`, `starts_at`, `ends_at`. Moments need a time zone.
         """
         moments = {name: moment(name, at) for name, at in fields.items() if isinstance(at, datetime)}

@@ -119,11 +119,13 @@ class JobAdmin(JobColumns, AddsJobs, AuditedAdmin):
 
     def save_model(self, request: HttpRequest, obj: Job, form: forms.ModelForm, change: bool) -> None:
         data = form.cleaned_data
-        new = NewJob(obj.kind_id, obj.payload, obj.priority, data["run_at"], obj.key, data["max_attempts"])
+        new = NewJob(
+            obj.kind_id, obj.payload, obj.priority, data["run_at"], obj.key, data["max_attempts"], group=obj.group_name
+        )
         with transaction.atomic():
             ((obj.pk, created),) = insert.enqueue([new])
             if created:
-                given = {"kind": obj.kind_id, "priority": obj.priority, "key": obj.key}
+                given = {"kind": obj.kind_id, "priority": obj.priority, "group": obj.group_name, "key": obj.key}
                 self.record(request, Act.ENQUEUE, [audit.Subject("job", obj.pk, str(obj), after=given)])
 
     def entries_about(self, obj: Job) -> QuerySet[AuditEntry]:  # type: ignore[override]

@@ -14,7 +14,8 @@ from django.http import HttpRequest, HttpResponse
 from bots import audit
 from bots.acts import Act
 from bots.audited_admin import AuditedAdmin
-from jobs.explain import policy
+from jobs import lifecycle
+from jobs.explain import limits, policy
 from jobs.models import JobKind
 from jobs.stats import counts, learned, series
 from jobsite.lib.admin import count_of
@@ -37,7 +38,7 @@ class JobKindAdmin(AuditedAdmin):
     """Kinds. A kind is created by its first job; its policy is set here."""
 
     list_display = [
-        "name", "shown_paused", "last_day", "failing", "mean_run_time", "max_attempts", "heartbeat_within",
+        "name", "shown_paused", "limits", "last_day", "failing", "mean_run_time", "max_attempts", "heartbeat_within",
         "runs_within", "when_silent",
     ]  # fmt: skip
     list_filter = ["paused"]
@@ -56,6 +57,14 @@ class JobKindAdmin(AuditedAdmin):
                 "fields": ["start_within", "heartbeat_within", "when_silent", "run_within", "when_overdue"],
             },
         ),
+        (
+            "Limits",
+            {
+                "description": "Jobs of a kind with limits wait until one may go. Groups of a kind take turns. The "
+                "first limit of a kind stops it until its pending jobs are prepared: a second for ten thousand.",
+                "fields": ["max_held", "max_held_per_group", "rate", "rate_per_group", "rate_period", "fair"],
+            },
+        ),
         ("Waiting", {"fields": ["wait_within", "max_pending"]}),
         ("Retention", {"fields": ["keep_for"]}),
     ]
@@ -63,6 +72,10 @@ class JobKindAdmin(AuditedAdmin):
     @admin.display(description="paused", ordering="paused")
     def shown_paused(self, kind: JobKind) -> str:
         return badge("paused") if kind.paused else NONE
+
+    @admin.display(description="limits")
+    def limits(self, kind: JobKind) -> str:
+        return policy.limits_short(kind) or NONE
 
     @admin.display(description="finished, last day")
     def last_day(self, kind: JobKind) -> str:
@@ -87,6 +100,7 @@ class JobKindAdmin(AuditedAdmin):
     def save_model(self, request: HttpRequest, obj: JobKind, form: forms.ModelForm, change: bool) -> None:
         # Only changed fields: the sweep may have learned a new limit since the page was rendered.
         obj.save(update_fields=[name for name in form.changed_data if name in form.fields] if change else None)
+        lifecycle.limits_changed([obj.pk])
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type["KindList"]:
         return KindList
@@ -115,6 +129,7 @@ class JobKindAdmin(AuditedAdmin):
                 },
                 "window": window if window in series.WINDOWS else "day",
                 "may_pause": self.has_pause_permission(request),
+                "limit_lines": limits.lines([kind]),
             }
         return super().change_view(request, object_id, form_url, extra)
 

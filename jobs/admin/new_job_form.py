@@ -45,7 +45,7 @@ class NewJobForm(forms.ModelForm):
     class Meta:
         model = Job
         field_classes = {"payload": PayloadField}
-        fields = ["kind", "payload", "priority", "run_at", "key", "max_attempts"]
+        fields = ["kind", "payload", "priority", "run_at", "group_name", "key", "max_attempts"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

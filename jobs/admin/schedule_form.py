@@ -46,7 +46,7 @@ class ScheduleForm(forms.ModelForm):
         data = super().clean() or {}
         if not self.errors:
             given = {name: data.get(name, getattr(self.instance, name)) for name in FIELDS}
-            self._check(ScheduleIn, given | {"key": given["key"] or None})
+            self._check(ScheduleIn, given | {"key": given["key"] or None, "group": given["group"] or None})
         return data
 
     def timing(self) -> TimingIn | None:

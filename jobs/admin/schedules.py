@@ -102,7 +102,7 @@ class ScheduleAdmin(AuditedAdmin):
     # --- The form -------------------------------------------------------------------------------------------------
 
     def get_fieldsets(self, request: HttpRequest, obj: Schedule | None = None) -> Any:
-        job = ["kind", "payload", "priority", "key"]
+        job = ["kind", "payload", "priority", "group", "key"]
         if not payloads.may_see(request.user) and obj is not None:
             job.remove("payload")
         return [

@@ -205,13 +205,13 @@ def stuck(request: HttpRequest) -> Any:
     """
     user = require(request, "jobs.view_job", "bots.view_bot")
     jobs = Job.objects.stuck().select_related("claimed_by").order_by("heartbeat_at")
-    listed = list(jobs.values_list("pk", flat=True)[:MAX_STUCK])
-    grades = {
-        check.lease.job_id: check.grade.reason for check in lifecycle.check_leases(Job.objects.filter(pk__in=listed))
-    }
+    listed = list(jobs[:MAX_STUCK])
+    checks = lifecycle.check_leases(Job.objects.filter(pk__in=[job.pk for job in listed]))
+    # Without those that ended or were heard of just now.
+    reasons = {check.lease.job_id: check.grade.reason for check in checks if check.grade.signal}
     not_healthy = Bot.objects.stuck() | Bot.objects.filter(status=BotStatus.DOWN)
     return {
-        "jobs": [job_out(job, user) | {"reason": grades.get(job.pk, "")} for job in jobs[:MAX_STUCK]],
+        "jobs": [job_out(job, user) | {"reason": reasons[job.pk]} for job in listed if job.pk in reasons],
         "bots": [bot_out(bot) for bot in not_healthy.with_quarantines().order_by("name")[:MAX_STUCK]],
         "summary": {
             "jobs": jobs.count(),

@@ -1,6 +1,6 @@
 """Calls of producers and operators about jobs, and release, which bots share with them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -13,14 +13,14 @@ from bots.models import NAME_LENGTH, Bot
 from jobs import lifecycle, payloads
 from jobs.api import schemas
 from jobs.api.auth import bot_of, by_of, either, enqueuer, key_of, people_only, require, user_of
-from jobs.bounds import KEY_LENGTH
+from jobs.bounds import GROUP_LENGTH, KEY_LENGTH
 from jobs.enqueue import insert, refusals
 from jobs.enqueue.new_job import JobIn
 from jobs.errors import LeaseLost, NotCancellable, NotReleasable, NotRetryable, TooManyPending
 from jobs.explain import why
 from jobs.lifecycle import By, Change, Report
 from jobs.lists import index_merge
-from jobs.models import Job, JobEvent
+from jobs.models import Job, JobEvent, JobQuerySet
 from jobs.states import HELD, JobStatus, Verb
 from jobs.transitions import OPERATIONS
 from jobsite.lib.cursor_page import CursorPage
@@ -44,6 +44,7 @@ def job_out(job: Job, user: User) -> dict[str, Any]:
         | payloads.values_for(user, job)
         | {
             "kind": job.kind_id,
+            "group": job.group_name or None,
             "claimed_by": job.claimed_by_id,
             "bot": job.claimed_by.name if job.claimed_by else None,
         }
@@ -77,6 +78,7 @@ def enqueue(request: HttpRequest, data: JobIn) -> Any:
     status=(JobStatus, "Only jobs of this status."),
     kind=(str, "Only jobs of this kind."),
     key=(str, "The one job of this idempotency key; with its `kind`."),
+    group=(str, "Only jobs of this group."),
     bot=(str, "Only jobs that this bot holds: its id or its name."),
 )
 def jobs(request: HttpRequest) -> Any:
@@ -100,10 +102,21 @@ def jobs(request: HttpRequest) -> Any:
         # The index of keys finds it; with the status or an order PostgreSQL might take another.
         one = found.select_related("claimed_by").filter(kind=kind, key=key).order_by()
         return {"jobs": [job_out(job, user) for job in one if job.status in statuses], "next_cursor": None}
-    selection = index_merge.select(found, statuses=statuses, kinds=kinds).between(before=page.cursor)
-    ids = index_merge.ids(selection, page.reads)
+    if group := text_in(request, "group", GROUP_LENGTH):
+        ids = _of_group(found.filter(status__in=statuses), group, kinds, page)
+    else:
+        selection = index_merge.select(found, statuses=statuses, kinds=kinds).between(before=page.cursor)
+        ids = index_merge.ids(selection, page.reads)
     rows, next_cursor = page.cut(Job.objects.select_related("claimed_by").filter(pk__in=ids).order_by("-id"))
     return {"jobs": [job_out(job, user) for job in rows], "next_cursor": next_cursor}
+
+
+def _of_group(among: JobQuerySet, group: str, kinds: Collection[str], page: CursorPage) -> list[int]:
+    """The ids of the newest of these jobs in this group."""
+    jobs = among.filter(group_name=group)
+    jobs = jobs.filter(kind__in=kinds) if kinds else jobs
+    jobs = jobs.filter(pk__lt=page.cursor) if page.cursor else jobs
+    return list(jobs.order_by("-id").values_list("pk", flat=True)[: page.reads])
 
 
 def _find_for(request: HttpRequest, job_id: str) -> Job:

@@ -4,6 +4,7 @@ Django gets only calls that are refused before they are a turn (a wrong host, a 
 strict parser. The operations declared here for it, and for the OpenAPI document, end in the same `respond`.
 """
 
+import math
 from functools import lru_cache
 from typing import Any, NamedTuple
 from wsgiref.types import WSGIEnvironment
@@ -46,6 +47,9 @@ REPORTS = {"complete": "completed", "fail": "failed", "heartbeat": "heartbeats"}
 MAY_RETRY_LATER = {"responses": {200: {"headers": {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}}}}}
 _LIST: TypeAdapter[list[Any]] = TypeAdapter(list[schemas.CompleteItem | schemas.FailItem | schemas.HeartbeatItem])
 
+
+#: The most seconds after which a bot asks again for what is shut by a rate or a throttle.
+MOST_RETRY_AFTER = 30
 
 #: Where Django reads the host from.
 _HOST_HEADERS = ("HTTP_X_FORWARDED_HOST", "HTTP_HOST", "SERVER_NAME", "SERVER_PORT", "wsgi.url_scheme")
@@ -193,6 +197,8 @@ async def respond(turn: Turn, runner: Runner) -> TurnResponse:
         last, waited = await _wait(turn, row, wanted, ask.wait, runner)
         if not waited:
             headers["Retry-After"] = str(waiting.RETRY_AFTER)
+    if last.shut and not last.n:
+        headers["Retry-After"] = str(min(MOST_RETRY_AFTER, max(1, math.ceil(last.opens_in or 0))))
     head = _report_results(data, row) if isinstance(data, schemas.ExchangeIn) else ""
     orders = f'"paused": {_json(last.paused)}, "restart": {_json(last.restart)}'
     body = f'{{{head}"jobs": {last.jobs}, {orders}}}'.encode()
@@ -223,7 +229,9 @@ async def _wait(turn: Turn, row: TurnRow, wanted: ClaimRequest, seconds: float, 
     kinds = None if row.kinds is None else tuple(row.kinds)
     with log_context.waiting():
         woken = runner.woken()
-        found, waited = await waiting.poll(claim_again, kinds, seconds, row.bot, woken, turn.instance)
+        found, waited = await waiting.poll(
+            claim_again, kinds, seconds, row.bot, woken, turn.instance, lambda last: last.opens_in if last else None
+        )
     return found or row, waited
 
 

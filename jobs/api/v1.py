@@ -12,7 +12,7 @@ from ninja.parser import Parser
 from ninja.renderers import JSONRenderer
 from ninja.responses import NinjaJSONEncoder
 
-from jobs.api import audit, bots, bulk, deletion, jobs, leases, schedules, turn
+from jobs.api import audit, bots, bulk, deletion, jobs, leases, limits, schedules, turn
 from jobs.api.auth import orders_of
 from jobs.api.docs_page import Docs
 from jobs.api.document import Document, operation_id
@@ -85,6 +85,7 @@ api.add_decorator(refuses_unknown)
 api.add_router("", turn.router)
 api.add_router("", leases.router)
 api.add_router("", jobs.shared)
+api.add_router("", limits.shared)
 api.add_router("", bulk.router)
 api.add_router("", deletion.router)
 api.add_router("", jobs.router)

@@ -20,7 +20,7 @@ NULL = b"\\N"
 
 
 def row_of(job: NewJob, now: bytes = NULL, max_attempts: bytes = NULL) -> bytes:
-    """Encode a job: kind, payload, priority, key, run_at, max_attempts; with the defaults given for the last two."""
+    """Encode a job: kind, group, payload, priority, key, run_at, max_attempts; the last two by default as given."""
     payload = to_json(job.payload)
     if b"\\" in payload:
         payload = payload.replace(b"\\", b"\\\\")
@@ -29,7 +29,8 @@ def row_of(job: NewJob, now: bytes = NULL, max_attempts: bytes = NULL) -> bytes:
     if job.max_attempts is not None:
         max_attempts = b"%d" % job.max_attempts
     key = job.key.translate(_ESCAPES).encode() if job.key else NULL
-    return b"%b\t%b\t%d\t%b\t%b\t%b\n" % (job.kind.encode(), payload, job.priority, key, now, max_attempts)
+    group = job.group.translate(_ESCAPES).encode() if job.group else b""
+    return b"%b\t%b\t%b\t%d\t%b\t%b\t%b\n" % (job.kind.encode(), group, payload, job.priority, key, now, max_attempts)
 
 
 class Rows:
@@ -47,6 +48,8 @@ class Rows:
         self.later = Counter[str]()
         #: Whether any has a key; whether any takes its kind's `max_attempts`.
         self.keyed = self.by_kind = False
+        #: The groups that have jobs, each with its kind.
+        self.groups = set[tuple[str, str]]()
         self._rows: list[bytes] = []
         self._weight = 0
         #: The bytes of each block in the file.
@@ -68,6 +71,8 @@ class Rows:
             self.later[job.kind] += 1
         if job.key:
             self.keyed = True
+        if job.group:
+            self.groups.add((job.kind, job.group))
         if job.max_attempts is None:
             self.by_kind = True
         self._rows.append(text)

@@ -12,7 +12,7 @@ from jobsite.lib.bodies import Readable
 from jobsite.lib.errors import BadRequest, Invalid
 from jobsite.lib.strict_json import loads
 
-COLUMNS = ("kind", "payload", "priority", "run_at", "key", "max_attempts")
+COLUMNS = ("kind", "payload", "priority", "run_at", "key", "max_attempts", "group")
 #: Between cells. Excel writes semicolons where the comma is the decimal sign, and tabs as “Unicode Text”.
 SEPARATORS = (",", ";", "\t")
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\r?\n?\Z', re.I | re.S)

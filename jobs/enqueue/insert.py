@@ -14,9 +14,11 @@ from psycopg.errors import DeadlockDetected
 
 from jobs.enqueue import pending
 from jobs.enqueue.copy import BLOCK_BYTES, BLOCK_ROWS, Rows, fill_defaults, prepend_ids, row_of
+from jobs.enqueue.kinds import Kinds, lock_kinds
 from jobs.enqueue.new_job import NewJob as NewJob  # what producers hand to `enqueue`
 from jobs.enqueue.statements import SQL, run
 from jobs.errors import TooManyPending
+from jobs.lifecycle import gates
 from jobs.models import Job, JobKind
 from jobs.turns import notifications
 from jobsite.lib import outcomes
@@ -44,14 +46,6 @@ class Enqueued:
     jobs: list[tuple[int, bool]] | None = None
 
 
-@dataclass(frozen=True)
-class Kinds:
-    """What the kinds of new jobs say of them: `max_attempts` by kind, and the bounds (`jobs.enqueue.pending`)."""
-
-    attempts: dict[str, int]
-    bounds: dict[str, int]
-
-
 def enqueue(new: Sequence[NewJob]) -> list[tuple[int, bool]]:
     """Add jobs, all or none. Returns `(id, created)` for each, in order; an existing key gives the existing job.
 
@@ -73,6 +67,8 @@ def enqueue_one(new: NewJob) -> tuple[Job, bool]:
     """
     job = _retry_deadlocks(lambda: _insert_one(new))
     if job is not None:
+        if job.gated:
+            gates.open_added([(new.kind, new.group)])
         notifications.announce({new.kind: int(new.run_at is None)})
         return job, True
 
@@ -85,7 +81,7 @@ def enqueue_one(new: NewJob) -> tuple[Job, bool]:
 
 def enqueue_within(new: Sequence[NewJob]) -> list[tuple[int, bool]]:
     """Add a few jobs in the caller's transaction, which goes on if they are refused. Returns what `enqueue` does."""
-    jobs, due = _insert_few(new, _lock_kinds(sorted({job.kind for job in new})))
+    jobs, due = _insert_few(new, lock_kinds(sorted({job.kind for job in new})))
     notifications.announce(due)
     return jobs
 
@@ -110,11 +106,12 @@ def enqueue_rows(rows: Rows, *, ids: bool = False) -> Enqueued:
 
     def write(kinds: Kinds) -> tuple[Enqueued, Mapping[str, int]]:
         with _immediate_constraints():
-            if rows.keyed or (rows.by_kind and len(set(kinds.attempts.values())) > 1):
+            if rows.keyed or rows.groups or kinds.limited or (rows.by_kind and len(set(kinds.attempts.values())) > 1):
                 done = _insert_incoming(rows, kinds, ids=ids)
             else:
                 pending.figures.admit(kinds.bounds, rows.kinds)
                 done = _copy(rows, max(kinds.attempts.values(), default=0), ids=ids)
+        kinds.open_gates(rows.groups, rows.kinds)
         # How many of each kind are new is not known; these are upper bounds.
         return done, {kind: min(n, done.created) for kind, n in (rows.kinds - rows.later).items()}
 
@@ -122,10 +119,10 @@ def enqueue_rows(rows: Rows, *, ids: bool = False) -> Enqueued:
 
 
 def enqueue_ahead(jobs: Iterator[NewJob]) -> tuple[int, Iterator[NewJob]]:
-    """Add jobs while they are read, up to the first with a key or of a new kind. Returns their number, and the others.
+    """Add jobs while they are read, up to the first with a key or a group, or of a kind that is new or has limits.
 
-    Such jobs cannot wait for another producer's, and PostgreSQL inserts some while the next are read. For sources that
-    are fast: the transaction is open while they are read.
+    Returns their number, and the others. Such jobs cannot wait for another producer's, and PostgreSQL inserts some
+    while the next are read. For sources that are fast: the transaction is open while they are read.
     """
     now, rest, attempts = _database_time(), jobs, dict[str, bytes]()
     new, later = Counter[str](), Counter[str]()
@@ -136,7 +133,7 @@ def enqueue_ahead(jobs: Iterator[NewJob]) -> tuple[int, Iterator[NewJob]]:
         weight = 0
         for job in jobs:
             max_attempts = attempts.get(job.kind)
-            if job.key or max_attempts is None:
+            if job.key or job.group or max_attempts is None:
                 rest = chain([job], jobs)
                 break
             block.append(row_of(job, now, max_attempts))
@@ -153,7 +150,7 @@ def enqueue_ahead(jobs: Iterator[NewJob]) -> tuple[int, Iterator[NewJob]]:
             yield b"".join(block)
 
     def write(existing: Kinds) -> tuple[None, Mapping[str, int]]:
-        attempts.update({name: b"%d" % max_attempts for name, max_attempts in existing.attempts.items()})
+        attempts.update(existing.unlimited)
         ahead = pending.Ahead(existing.bounds, new)
         with _immediate_constraints():
             _copy_blocks("copy", blocks(ahead))
@@ -170,7 +167,7 @@ def _insert(kinds: Collection[str], write: Callable[[Kinds], tuple[T, Mapping[st
     `write` returns its result and how many jobs of each kind are due now, which are announced to waiting claims.
     """
     with transaction.atomic(), outcomes.before_commit():
-        result, due = write(_lock_kinds(sorted(kinds)))
+        result, due = write(lock_kinds(sorted(kinds)))
         notifications.announce(due)
     return result
 
@@ -187,19 +184,6 @@ def _retry_deadlocks(insert: Callable[[], T]) -> T:
     return insert()
 
 
-def _lock_kinds(names: list[str]) -> Kinds:
-    """Return what these kinds say. Creates those that are missing; none can be deleted in this transaction."""
-    rows = {row["name"]: row for row in run("kinds", names=names)} if names else {}
-    if len(rows) < len(names):
-        # Sorted, so that two producers with the same new kinds cannot deadlock.
-        JobKind.objects.bulk_create([JobKind(name=n) for n in names if n not in rows], ignore_conflicts=True)
-        rows = {row["name"]: row for row in run("kinds", names=names)}
-    bounds = {name: row["max_pending"] for name, row in rows.items() if row["max_pending"]}
-    if settings.MAX_PENDING:
-        bounds[pending.ALL] = settings.MAX_PENDING
-    return Kinds({name: row["max_attempts"] for name, row in rows.items()}, bounds)
-
-
 def _admit(kinds: Kinds, new: Counter[str], created: Callable[[], Counter[str]]) -> None:
     """Check the bounds. `created` counts, by a query, those of the new jobs whose key does not exist already."""
     try:
@@ -213,6 +197,7 @@ def _insert_few(new: Sequence[NewJob], kinds: Kinds) -> tuple[list[tuple[int, bo
     _admit(kinds, Counter([job.kind for job in new]), lambda: _count_created(new))
     rows = [{**job._asdict(), **_moments(job), "key": job.key or None} for job in new]
     ids: list[int | None] = [row["id"] for row in run("enqueue", rows=rows)]
+    kinds.open_gates({(job.kind, job.group) for job in new if job.group}, {job.kind for job in new})
     existing = _existing({(job.kind, job.key) for job, job_id in zip(new, ids, strict=True) if job_id is None})
     due = Counter(job.kind for job, job_id in zip(new, ids, strict=True) if job_id is not None and not job.run_at)
     return [

@@ -16,7 +16,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from bots.models import NAME_LENGTH
-from jobs.bounds import KEY_LENGTH, MAX_ATTEMPTS_LIMIT, PRIORITY_LIMIT
+from jobs.bounds import GROUP_LENGTH, KEY_LENGTH, MAX_ATTEMPTS_LIMIT, PRIORITY_LIMIT
 from jobsite.lib.clock import YEARS, is_usable
 from jobsite.lib.names import KIND_PATTERN
 from jobsite.lib.strict_json import first_fault, is_small_and_plain, unkeepable
@@ -61,9 +61,12 @@ Payload = Annotated[Any, AfterValidator(_json_payload)]
 Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_iso_time), AfterValidator(_within_years)]
 Key = Annotated[str, Field(min_length=1, max_length=KEY_LENGTH), AfterValidator(_no_nul)]
 
+Group = Annotated[str, Field(min_length=1, max_length=GROUP_LENGTH), AfterValidator(_no_nul)]
+
 
 class NewJob(NamedTuple):
-    """A job to create. `max_attempts` None: the kind's; `run_at` None: now; `key` None or empty: no key.
+    """A job to create. `max_attempts` None: the kind's; `run_at` None: now; `key` None or empty: no key; `group` empty:
+    none.
 
     A job of a schedule has its name and the moment it is for. COPY leaves them out.
     """
@@ -76,6 +79,7 @@ class NewJob(NamedTuple):
     max_attempts: int | None = None
     schedule: str = ""
     scheduled_for: datetime | None = None
+    group: str = ""
 
 
 class JobIn(BaseModel):
@@ -90,6 +94,10 @@ class JobIn(BaseModel):
     key: Key | None = Field(None, description="The same key of the same kind is the same job.")
     max_attempts: int | None = Field(None, ge=1, le=MAX_ATTEMPTS_LIMIT, description="Without it: the kind's.")
 
+    group: Group | None = Field(None, description="What limits per group count by: a customer or a host, for example.")
+
     def to_new(self) -> NewJob:
         """The same as `enqueue` takes it."""
-        return NewJob(self.kind, self.payload, self.priority, self.run_at, self.key, self.max_attempts)
+        return NewJob(
+            self.kind, self.payload, self.priority, self.run_at, self.key, self.max_attempts, group=self.group or ""
+        )

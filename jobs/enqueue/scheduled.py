@@ -10,6 +10,7 @@ from django.conf import settings
 from jobs.enqueue import pending
 from jobs.enqueue.statements import SQL
 from jobs.errors import TooManyPending
+from jobs.lifecycle import gates
 from jobsite.lib.db import fetch
 
 
@@ -39,7 +40,9 @@ def enqueue_scheduled(due: Sequence[DueMoment]) -> dict[int, bool]:
         "versions": [moment.version for moment in due],
         "following": [moment.next_at for moment in due],
     }
-    fired: dict[int, bool] = dict(fetch(text, [params[name] for name in names]))
+    rows = fetch(text, [params[name] for name in names])
+    fired: dict[int, bool] = {schedule: done for schedule, done, _, _ in rows}
+    gates.open_added({(kind, group) for _, _, kind, group in rows if kind is not None})
     refused = Counter(moment.kind for moment in due if not fired.get(moment.schedule))
     pending.figures.add(bounds, Counter({kind: -n for kind, n in refused.items()}))
     return fired

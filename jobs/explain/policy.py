@@ -51,7 +51,34 @@ def policy(kind: JobKind) -> dict[str, str]:
         if wait
         else "No incident opens for waiting jobs.",
         "max_pending": _max_pending(kind),
+        **_limits(kind),
         "keep_for": f"Finished jobs are kept for {words(kind.keep_for)}; then deleted with their history.",
+    }
+
+
+def limits_short(kind: JobKind) -> str:
+    """Describe the limits for a table: `3 held, 2 a group, 10 in 1 m`. Empty: none."""
+    period = words(kind.rate_period)
+    parts = {
+        f"{kind.max_held} held": kind.max_held,
+        f"{kind.max_held_per_group} held a group": kind.max_held_per_group,
+        f"{kind.rate} in {period}": kind.rate,
+        f"{kind.rate_per_group} a group in {period}": kind.rate_per_group,
+    }
+    return ", ".join(text for text, value in parts.items() if value is not None)
+
+
+def _limits(kind: JobKind) -> dict[str, str]:
+    period = words(kind.rate_period)
+    limits = {
+        "max_held": (kind.max_held, "jobs are held at once"),
+        "max_held_per_group": (kind.max_held_per_group, "jobs of each group are held at once"),
+        "rate": (kind.rate, f"jobs start within any {period}"),
+        "rate_per_group": (kind.rate_per_group, f"jobs of each group start within any {period}"),
+    }
+    return {
+        name: "Empty: no limit." if most is None else f"At most {most} {what}. Empty: no limit."
+        for name, (most, what) in limits.items()
     }
 
 

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from bots import health
 from jobs import lifecycle, payloads, transitions
+from jobs.explain import bots_in_words, limits
 from jobs.explain.others_first import others_first
 from jobs.explain.policy import run_limit
 from jobs.lifecycle import LeaseCheck
@@ -94,22 +95,25 @@ def _who(event: JobEvent) -> str:
 def _pending(job: Job, events: Sequence[JobEvent]) -> tuple[str, list[Evidence]]:
     bots = takers.takers(job.kind_id)
     ahead, now = takers.jobs_ahead(job), timezone.now()
-    most = "at least " if ahead >= takers.MAX_AHEAD else ""
+    most, of = "at least " if ahead >= takers.MAX_AHEAD else "", "group" if job.group_name else "kind"
     kind = f"paused: none of the jobs of kind {job.kind_id} is handed out" if job.kind.paused else "not paused"
     due = f"since {_ago(job.due_since)}" if job.run_at <= now else _in(job.run_at)
+    waits = limits.reasons(job) if job.gated or job.kind.limited else limits.shut(job.kind)
     evidence = [
         *_last(events),
         Evidence("kind", kind, {"paused": job.kind.paused}),
         Evidence("due", due, {"run_at": job.run_at}),
-        Evidence("bots", _in_words(bots, job.kind_id), bots),
+        Evidence("bots", bots_in_words.taking(bots, job.kind_id), bots),
         *(Evidence("another bot first", *found) for found in others_first(job)),
-        Evidence("before it", f"{most}{ahead} due jobs of its kind", {"jobs": ahead, "at_least": bool(most)}),
+        *(Evidence("limit", reason.says, reason.figures) for reason in waits),
+        Evidence("before it", f"{most}{ahead} due jobs of its {of}", {"jobs": ahead, "at_least": bool(most)}),
         _attempts(job, events),
     ]
-    return _why_pending(job, events, bots, f"{most}{ahead}" if ahead else ""), evidence
+    before = f"{most}{ahead}" if ahead else ""
+    return _why_pending(job, events, bots, before, waits[0].says if waits else ""), evidence
 
 
-def _why_pending(job: Job, events: Sequence[JobEvent], bots: dict[str, int], before: str) -> str:
+def _why_pending(job: Job, events: Sequence[JobEvent], bots: dict[str, int], before: str, waits: str) -> str:
     answer, last = "", events[0] if events else None
     if last is not None and last.verb in transitions.REOPENING:
         answer = f"It was {transitions.past(last.verb)} by {_who(last)} {words(timezone.now() - last.at)} ago. "
@@ -117,28 +121,16 @@ def _why_pending(job: Job, events: Sequence[JobEvent], bots: dict[str, int], bef
         return f"{answer}Kind {job.kind_id} is paused, so none of its jobs is handed out."
     if job.run_at > timezone.now():
         return f"{answer}It is not due yet: its time comes {_in(job.run_at)}."
+    if waits:
+        return f"{answer}It waits for a limit: {waits}."
     if not bots["all"]:
         return f"{answer}No bot takes jobs of kind {job.kind_id}."
     if not bots["ready"]:
-        return f"{answer}None of the bots that take its kind can take a job now: {_reasons(bots)}."
-    queue = f"Jobs of its kind that go before it: {before}" if before else "It is the next of its kind"
-    others = f"; others: {_reasons(bots)}" if bots["ready"] < bots["all"] else ""
+        return f"{answer}None of the bots that take its kind can take a job now: {bots_in_words.reasons(bots)}."
+    of = "group" if job.group_name else "kind"
+    queue = f"Jobs of its {of} that go before it: {before}" if before else f"It is the next of its {of}"
+    others = f"; others: {bots_in_words.reasons(bots)}" if bots["ready"] < bots["all"] else ""
     return f"{answer}{queue}. Bots that can take it: {bots['ready']} of {bots['all']}, idle: {bots['idle']}{others}."
-
-
-def _reasons(bots: dict[str, int]) -> str:
-    """Reasons why bots cannot take a job, with counts. A bot counts under its first reason."""
-    found = ((bots[name], name.replace("_", " ")) for name in takers.CANNOT)
-    return ", ".join(f"{n} {name}" for n, name in found if n)
-
-
-def _in_words(bots: dict[str, int], kind: str) -> str:
-    if not bots["all"]:
-        return f"none takes jobs of kind {kind}"
-    others = _reasons(bots)
-    return f"{bots['all']} take its kind: {bots['ready']} can take a job now, {bots['idle']} of them idle" + (
-        f"; {others}" if others else ""
-    )
 
 
 # --- Held -----------------------------------------------------------------------------------------------------

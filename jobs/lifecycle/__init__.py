@@ -2,19 +2,21 @@
 
 A verb takes a set of jobs and returns what it changed. Its whole condition is in the `WHERE` of its `UPDATE`, so the
 rows that it returns are what changed; nothing is read first and saved later. Locks are always taken in the order jobs
-(by id), then bots; a claim locks its bot first, which is safe because it never waits for a job. Locks are `NO KEY`
-ones: at each commit PostgreSQL checks the rows that new events and `stuck_job` refer to, in an order that nobody
-chooses, and this check waits for a plain `FOR UPDATE` but not for these. Only `retention` takes that: it deletes rows.
+(by id), then bots, then gates (by name); a claim locks its bot first, which is safe because it never waits for a job.
+Locks are `NO KEY` ones: at each commit PostgreSQL checks the rows that new events and `stuck_job` refer to, in an order
+that nobody chooses, and this check waits for a plain `FOR UPDATE` but not for these. Only `retention` takes that: it
+deletes rows.
 
 By bots: take_turn (`turn`), and as turns with one report (`reports`): claim, start, heartbeat, complete, fail,
 hand_back. Of a bot's instances (`processes`): hello, goodbye, attend, see, lost_leases, take_restart. What operators
 want of these (`orders`): restart, pause_instance, resume_instance. By operators and the sweep (`moves`): release,
 cancel, retry, accept, prioritise, expire, give_up, flag. Of bots (`holders`): regrade, mark_down. Of
 suspicion (`quarantines`): quarantine, clear_quarantine, judged. Of the sweep: check_leases, schedule_checks
-(`leases`). What deletes (`retention`): prune, prune_instances, and delete by
-operators.
+(`leases`). What deletes (`retention`): prune, prune_instances, and delete by operators. Of limits (`gates`):
+limits_changed, repair_gates, prune_gates; throttle and lift (`throttles`).
 """
 
+from jobs.lifecycle.gates import limits_changed, prune_gates, repair_gates
 from jobs.lifecycle.holders import Health, holding, lock_bots, mark_down, regrade, regrade_locked
 from jobs.lifecycle.late import refusals
 from jobs.lifecycle.leases import LeaseCheck, check_leases, schedule_checks
@@ -24,6 +26,7 @@ from jobs.lifecycle.processes import attend, goodbye, hello, lost_leases, see, t
 from jobs.lifecycle.quarantines import clear_quarantine, judged, quarantine
 from jobs.lifecycle.reports import claim, complete, fail, hand_back, heartbeat, start
 from jobs.lifecycle.retention import delete, prune, prune_instances
+from jobs.lifecycle.throttles import lift, throttle
 from jobs.lifecycle.turn import TurnRequest, TurnRow, take_turn, take_turn_on_loop, turn_request
 from jobs.lifecycle.values import SWEEP, By, Change, Claimed, ClaimRequest, Outcome, Renewed, Report
 
@@ -31,7 +34,8 @@ __all__ = [
     "SWEEP", "By", "Change", "ClaimRequest", "Claimed", "Health", "LeaseCheck", "Outcome", "Renewed", "Report",
     "TurnRequest", "TurnRow", "accept", "attend", "cancel", "check_leases", "claim", "clear_quarantine", "complete",
     "delete", "expire", "fail", "flag", "give_up", "goodbye", "hand_back", "heartbeat", "hello", "holding", "judged",
-    "lock_bots", "lost_leases", "mark_down", "orders", "pause_instance", "prioritise", "prune", "prune_instances",
-    "quarantine", "refusals", "regrade", "regrade_locked", "release", "restart", "resume_instance", "retry",
-    "schedule_checks", "see", "start", "take_restart", "take_turn", "take_turn_on_loop", "turn_request",
+    "lift", "limits_changed", "lock_bots", "lost_leases", "mark_down", "orders", "pause_instance", "prioritise",
+    "prune", "prune_gates", "prune_instances", "quarantine", "refusals", "regrade", "regrade_locked", "release",
+    "repair_gates", "restart", "resume_instance", "retry", "schedule_checks", "see", "start", "take_restart",
+    "take_turn", "take_turn_on_loop", "throttle", "turn_request",
 ]  # fmt: skip

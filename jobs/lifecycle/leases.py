@@ -49,12 +49,15 @@ class LeaseCheck:
 
 
 def check_leases(jobs: QuerySet[Job]) -> list[LeaseCheck]:
-    """Check these leases (held jobs), with their ages by the database's clock. Locks them where `jobs` does."""
+    """Check these leases (held jobs), with their ages by the database's clock. Locks them where `jobs` does.
+
+    A job that nobody holds any more, since the caller read its number, is left out.
+    """
     # Columns and not instances: there may be thousands, with large payloads. Ages and not moments: each moment would
     # be converted to a time zone.
     ages = (Now() - F("claimed_at"), Now() - F("started_at"), Now() - Coalesce("heartbeat_at", "claimed_at"))
     columns = ("pk", "kind_id", "claimed_by_id", "attempt", "max_attempts", attempts.used())
-    rows = list(jobs.values_list(*columns, _probe(), _identity(), *ages))
+    rows = [row for row in jobs.values_list(*columns, _probe(), _identity(), *ages) if row[2] is not None]
     kinds = _kinds({row[1] for row in rows})
     return [
         LeaseCheck(

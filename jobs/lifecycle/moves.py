@@ -7,7 +7,7 @@ from typing import Any
 from django.db import transaction
 
 from jobs import suspicion, transitions
-from jobs.lifecycle import audit
+from jobs.lifecycle import audit, gates
 from jobs.lifecycle.holders import touch
 from jobs.lifecycle.statements import run
 from jobs.lifecycle.values import By, Change
@@ -120,5 +120,10 @@ def _move(verb: Verb, job_ids: Iterable[int], by: By, reason: str, **params: Any
 
 
 def announce_pending(changes: Iterable[Change]) -> None:
-    """Announce jobs that are pending and due to waiting claims, which poll for jobs that are due later."""
-    notifications.announce(Counter(c.kind for c in changes if c.status == JobStatus.PENDING and c.due))
+    """Announce jobs that are pending and due to waiting claims, which poll for jobs that are due later.
+
+    Gates that are opened by what was changed are announced with it.
+    """
+    changed = list(changes)
+    notifications.announce(Counter(c.kind for c in changed if c.status == JobStatus.PENDING and c.due))
+    gates.open_changed([c.id for c in changed])

@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from jobs import attempts, backoff, suspicion
+from jobs.bounds import RATE_SLOTS
 from jobsite.lib.sql import Statements
 
 #: Inside a function the parameter of `deadline.sql` is one of the function's own, and no event is an operator's.
@@ -20,6 +21,7 @@ SQL = Statements(
     doublings=str(backoff.MAX_DOUBLINGS),
     jitter=str(backoff.JITTER),
     epoch=str(attempts.EPOCH),
+    slots=str(RATE_SLOTS),
     first_probe=_interval(suspicion.FIRST_PROBE),
     longest_probe=_interval(suspicion.LONGEST_PROBE),
     probe_doublings=str(suspicion.MAX_DOUBLINGS),
@@ -28,9 +30,19 @@ SQL = Statements(
 )
 run = SQL.rows
 
-#: The functions of a bot's turn, each before those that call it.
-TURN_FUNCTIONS = ("jobs_moment", "jobs_fail", "jobs_renew", "jobs_refuse", "jobs_touch_bots", "jobs_turns")
+#: The functions of gates and of a bot's turn, each before those that call it.
+GATE_FUNCTIONS = (
+    "jobs_rate", "jobs_started", "jobs_room", "jobs_of_group", "jobs_due_next", "jobs_sleep", "jobs_shut", "jobs_round",
+    "jobs_open", "jobs_look", "jobs_given", "jobs_gated",
+)  # fmt: skip
+TURN_FUNCTIONS = (
+    *GATE_FUNCTIONS, "jobs_moment", "jobs_fail", "jobs_renew", "jobs_refuse", "jobs_touch_bots", "jobs_turns",
+)  # fmt: skip
 #: The functions that migrations put into the database, by the file that has each.
-FUNCTIONS = {name: name for name in TURN_FUNCTIONS} | {"guard_bot": "jobs_guard_bot", "guard_kind": "jobs_guard_kind"}
+FUNCTIONS = {name: name for name in TURN_FUNCTIONS} | {
+    "guard_bot": "jobs_guard_bot",
+    "guard_kind": "jobs_guard_kind",
+    "guard_limits": "jobs_guard_limits",
+}
 #: Those of them that are triggers, by the table each must be on.
-TRIGGERS = {"guard_bot": "bots_bot", "guard_kind": "jobs_jobkind"}
+TRIGGERS = {"guard_bot": "bots_bot", "guard_kind": "jobs_jobkind", "guard_limits": "jobs_jobkind"}

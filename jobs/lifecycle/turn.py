@@ -16,9 +16,11 @@ from psycopg.errors import DeadlockDetected, SerializationFailure
 
 from bots.models import MAX_CLAIM, Bot
 from jobs.errors import InstanceReplaced
+from jobs.lifecycle import gates
 from jobs.lifecycle.holders import regrade
 from jobs.lifecycle.late import log_turn
 from jobs.lifecycle.statements import SQL
+from jobs.lifecycle.turn_row import TurnRow as TurnRow
 from jobs.lifecycle.values import ClaimRequest
 from jobs.turns import notifications
 from jobs.turns.combining import Combiner, RetryAlone
@@ -56,38 +58,6 @@ class TurnRequest(NamedTuple):
     takes: tuple[str, ...]
     asked: tuple[str, ...] | None
     limit: int
-
-
-class TurnRow(NamedTuple):
-    """The result of one turn: a row of `jobs_turns`, in its order.
-
-    `jobs`: the claimed jobs, a JSON list, and `n` their number; `kinds`: those of the claim (None: any); `room`: the
-    bot could have got jobs, if there were any for it. `changes`: leases that were renewed or ended without success,
-    `refused`: refused reports, both JSON.
-    """
-
-    turn: int
-    outcome: str
-    bot: int
-    name: str
-    instance: str
-    takes: str | None
-    kinds: list[str] | None
-    room: bool
-    paused: bool
-    restart: bool
-    grade: bool
-    jobs: str
-    n: int
-    changes: str | None
-    refused: str | None
-    found_all: int | None
-    wanted_all: int | None
-    took: float | None
-    at: str | None
-    last_priority: int | None
-    last_run_at: str | None
-    last_id: int | None
 
 
 def turn_request(
@@ -279,6 +249,8 @@ def _execute(requests: Sequence[TurnRequest]) -> list[TurnRow | None]:
         if digest is not None:
             _remember(digest, takes if row.takes is None else tuple(json.loads(row.takes)))
     last = rows[-1] if rows else None
+    if last is not None:
+        gates.announce(last.opened)
     # A search for other kinds than those expected says nothing about the positions of these.
     if last is not None and last.took is not None and last.takes is None:
         at = None if last.last_id is None else Position(str(last.last_run_at), last.last_id)

@@ -5,12 +5,14 @@ from typing import Any
 
 from django.db.models import Count, Q, QuerySet, Value
 from django.db.models.expressions import Case, When
+from django.db.models.functions import Now
 
 from bots.health import Grade
 from bots.instances import in_quarantine
 from bots.models import Bot
 from bots.states import BotStatus, HealthStatus
 from jobs import lifecycle
+from jobs.limits import Gate
 from jobs.models import Job, JobEvent
 from jobs.states import Actor
 
@@ -66,6 +68,11 @@ def needs_now() -> Needs:
         if bot.pk not in named and (bot.quarantines or bot.health_status != HealthStatus.NORMAL)
     ]
     return Needs(jobs[:MAX_SHOWN], others[:MAX_SHOWN], len(jobs) > MAX_SHOWN or len(others) > MAX_SHOWN)
+
+
+def shut_gates() -> list[Gate]:
+    """Kinds and groups that a throttle shuts now, the one that opens last first."""
+    return list(Gate.objects.filter(shut_until__gt=Now()).order_by("-shut_until")[:MAX_SHOWN])
 
 
 def ranked(bots: QuerySet[Bot]) -> QuerySet[Any]:

@@ -95,6 +95,8 @@ class JobFilter:
             found &= has_value(path, value)
         for error in terms.error:
             found &= Q(error__icontains=error)
+        for group in terms.groups:
+            found &= Q(group_name=group)
         return found
 
     @cached_property

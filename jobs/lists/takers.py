@@ -98,8 +98,10 @@ def warnings(bot: Bot, asked: Collection[str] | None) -> list[str]:
 
 
 def jobs_ahead(job: Job, limit: int = MAX_AHEAD) -> int:
-    """Count the due jobs of its kind that are ahead of this one in the queue, up to `limit`."""
-    ahead = Job.objects.pending().filter(kind=job.kind_id, run_at__lte=Now()).exclude(pk=job.pk)
+    """Count the due jobs of its kind, and of its group if it has one, that are ahead of this one, up to `limit`."""
+    lane = Job.objects.pending().filter(kind=job.kind_id, gated=job.gated)
+    lane = lane.filter(group_name=job.group_name) if job.gated else lane
+    ahead = lane.filter(run_at__lte=Now()).exclude(pk=job.pk)
     ahead = ahead.filter(
         Q(priority__gt=job.priority)
         | Q(priority=job.priority, run_at__lt=job.run_at)

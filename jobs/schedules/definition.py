@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from bots.models import NAME_LENGTH
 from jobs.bounds import MAX_DURATION, PRIORITY_LIMIT
-from jobs.enqueue.new_job import Key, Kind, Moment, Payload
+from jobs.enqueue.new_job import Group, Key, Kind, Moment, Payload
 from jobs.models import Schedule
 from jobs.schedules.models import MIN_EVERY, NAME_PATTERN, NAME_RULE
 from jobs.schedules.timing import CRON_LENGTH, Timing, line_fault, zone_fault
@@ -20,8 +20,8 @@ from jobsite.lib.params import Input
 
 #: The fields of a schedule that people set, in the order in which they are written.
 FIELDS = (
-    "kind", "payload", "priority", "key", "cron", "every", "time_zone", "overlap", "catch_up", "catch_up_within",
-    "starts_at", "ends_at",
+    "kind", "payload", "priority", "group", "key", "cron", "every", "time_zone", "overlap", "catch_up",
+    "catch_up_within", "starts_at", "ends_at",
 )  # fmt: skip
 #: Those that say when it fires.
 TIMING = ("cron", "every", "time_zone", "starts_at", "ends_at")
@@ -93,6 +93,7 @@ class ScheduleIn(TimingIn):
     kind: Kind = Field(examples=["report"])
     payload: Payload = Field(default_factory=dict, description="Any JSON.")
     priority: int = Field(0, ge=-PRIORITY_LIMIT, le=PRIORITY_LIMIT, description="Higher goes first.")
+    group: Group | None = Field(None, description="The group of each of its jobs.")
     key: Key | None = Field(
         None, description="The idempotency key of each of its jobs. While a job has it, occurrences are skipped."
     )
@@ -107,7 +108,7 @@ class ScheduleIn(TimingIn):
     def to_values(self) -> dict[str, Any]:
         """The same as the columns of `Schedule` have it."""
         within = timedelta(seconds=self.catch_up_within)
-        return super().to_values() | {"key": self.key or "", "catch_up_within": within}
+        return super().to_values() | {"key": self.key or "", "group": self.group or "", "catch_up_within": within}
 
 
 class NamedScheduleIn(ScheduleIn):
@@ -120,7 +121,14 @@ def written(schedule: Schedule) -> dict[str, Any]:
     """A schedule's fields as `ScheduleIn` has them."""
     seconds = {"every": schedule.every, "catch_up_within": schedule.catch_up_within}
     durations = {name: None if value is None else value // timedelta(seconds=1) for name, value in seconds.items()}
-    return {name: getattr(schedule, name) for name in FIELDS} | durations | {"key": schedule.key or None}
+    return (
+        {name: getattr(schedule, name) for name in FIELDS}
+        | durations
+        | {
+            "key": schedule.key or None,
+            "group": schedule.group or None,
+        }
+    )
 
 
 def preview(given: TimingIn) -> dict[str, Any]:

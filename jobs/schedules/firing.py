@@ -231,7 +231,7 @@ def make_jobs(
     new = [
         NewJob(
             schedule.kind, schedule.payload, schedule.priority, key=schedule.key, schedule=schedule.name,
-            scheduled_for=at,
+            scheduled_for=at, group=schedule.group,
         )
         for at in moments
     ]  # fmt: skip

@@ -8,7 +8,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Least, Now
 
 from bots.models import NAME_LENGTH
-from jobs.bounds import KEY_LENGTH, MAX_DURATION, PRIORITY_LIMIT, REASON_LENGTH
+from jobs.bounds import GROUP_LENGTH, KEY_LENGTH, MAX_DURATION, PRIORITY_LIMIT, REASON_LENGTH
 from jobs.schedules.timing import CRON_LENGTH, Timing
 from jobs.states import CatchUp, Fate, Overlap
 from jobsite.lib.names import check_kind
@@ -46,6 +46,14 @@ class Schedule(models.Model):
         db_default=0,
         validators=[MinValueValidator(-PRIORITY_LIMIT), MaxValueValidator(PRIORITY_LIMIT)],
         help_text="Higher goes first.",
+    )
+    group = models.CharField(
+        db_column="group_name",
+        max_length=GROUP_LENGTH,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The group of each of its jobs: a customer or a host, for example. Empty: none.",
     )
     key = models.CharField(
         max_length=KEY_LENGTH,

@@ -6,12 +6,13 @@ from itertools import accumulate
 
 from django.conf import settings
 from django.db.models import Count, Exists, OuterRef, Q, Sum
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Now
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from bots.instances import Instance, in_quarantine
 from bots.models import Bot
 from bots.states import BotStatus, HealthStatus
+from jobs.limits import Gate
 from jobs.models import Job, JobKind, JobRollup, SweepRun
 from jobs.states import FINISHED, UNFINISHED, Actor
 from jobs.stats import counts, rollup
@@ -86,6 +87,17 @@ def _live(own: list[str]) -> Iterator[Metric]:
     yield gauge(
         "jobsite_kind_max_pending", "How many jobs of a kind may be pending; 0: no limit of its own.", ["kind"],
         {(kind,): bounds.get(kind) or 0 for kind in own},
+    )  # fmt: skip
+    limits = dict(JobKind.objects.filter(name__in=own).values_list("name", "max_held"))
+    yield gauge(
+        "jobsite_kind_max_held", "How many jobs of a kind may be held at once; 0: any number.", ["kind"],
+        {(kind,): limits.get(kind) or 0 for kind in own},
+    )  # fmt: skip
+    shut = Gate.objects.filter(shut_until__gt=Now(), kind__in=own).order_by()
+    throttles = dict(shut.values_list("kind").annotate(n=Count("pk")))
+    yield gauge(
+        "jobsite_throttles", "How many throttles shut a kind or a group of it now.", ["kind"],
+        {(kind,): throttles.get(kind, 0) for kind in own},
     )  # fmt: skip
 
 

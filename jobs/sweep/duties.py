@@ -1,4 +1,4 @@
-"""What follows every sweep, in this order: fire schedules, add up what ended, delete what is old, record the sweep."""
+"""What follows every sweep, in this order: open gates, fire schedules, count what ended, delete what is old, record."""
 
 from bots.login import attempts
 from jobs import lifecycle
@@ -14,6 +14,7 @@ from jobsite.lib.clock import database_now
 def follow_up(swept: Swept, *, full: bool) -> None:
     """Do what follows a sweep that changed something. One of a single kind (not `full`) only adds up."""
     if full:
+        lifecycle.repair_gates()
         # Where no web process runs, nobody else does.
         Firing().fire_due()
     # Nothing is deleted that is not added up.
@@ -23,6 +24,7 @@ def follow_up(swept: Swept, *, full: bool) -> None:
         ledger.prune()
         attempts.prune()
         lifecycle.prune_instances()
+        lifecycle.prune_gates()
         _record(swept)
 
 

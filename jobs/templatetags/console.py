@@ -94,6 +94,7 @@ def home(request: HttpRequest) -> dict[str, Any]:
     return {
         "allowed": True,
         "needs": lists_home.needs_now(),
+        "shut": lists_home.shut_gates(),
         "may_release": user.has_perm("jobs.release_job"),
         "fleet": lists_home.fleet(),
         "statuses": statuses,

@@ -58,6 +58,8 @@ class Waiters:
     def __init__(self) -> None:
         self._waiting: deque[_Waiter] = deque()
         self._of_bots: Counter[int | None] = Counter()
+        #: When the next waiter of each set of kinds looks by itself, since something opens then.
+        self._opening: dict[tuple[str, ...] | None, float] = {}
         self._lock = threading.Lock()
         self._listener: threading.Thread | None = None
         self._closed = False
@@ -86,15 +88,27 @@ class Waiters:
                 self._listener.start()
         return waiter
 
-    async def wait(self, waiter: _Waiter, seconds: float) -> bool:
-        """Sleep until the waiter is woken, and move it to the end of the queue. False: the time is over."""
-        if not await waiter.woken.wait(seconds):
+    async def wait(self, waiter: _Waiter, seconds: float, opens_in: float | None = None) -> bool:
+        """Sleep until the waiter is woken, and move it to the end of the queue. False: the time is over.
+
+        `opens_in`: in how many seconds there may be jobs. One waiter of each set of kinds looks then.
+        """
+        looks = opens_in is not None and opens_in < seconds and self._looks_at(waiter, time.monotonic() + opens_in)
+        if not await waiter.woken.wait(opens_in if looks and opens_in is not None else seconds) and not looks:
             return False
         with self._lock:
             waiter.woken.clear()
             self._waiting.remove(waiter)
             self._waiting.append(waiter)
         return True
+
+    def _looks_at(self, waiter: _Waiter, at: float) -> bool:
+        """Whether no other waiter of the same kinds looks by then."""
+        with self._lock:
+            if time.monotonic() < self._opening.get(waiter.kinds, 0.0) <= at:
+                return False
+            self._opening[waiter.kinds] = at
+            return True
 
     def leave(self, waiter: _Waiter, *, got_job: bool) -> None:
         """Remove the waiter. One that got a job wakes the next: where there was one job there may be others."""
@@ -237,11 +251,13 @@ async def poll(
     bot: int | None = None,
     woken: Woken | None = None,
     instance: str = "",
+    opens_in: Callable[[Result], float | None] | None = None,
 ) -> tuple[Result | None, bool]:
     """Claim now and after each notification, until that is final, the time is over, or the client has hung up.
 
-    `claim` returns a result and whether it is final. Returns the last result, and whether there was room to wait:
-    without it the client should try again after `RETRY_AFTER` seconds.
+    `claim` returns a result and whether it is final; `opens_in` takes from it in how many seconds there may be jobs.
+    Returns the last result, and whether there was room to wait: without it the client should try again after
+    `RETRY_AFTER` seconds.
     """
     end = time.monotonic() + seconds
     woken = woken or WokenThread()
@@ -258,7 +274,8 @@ async def poll(
             if final:
                 break
             release_connection()
-            if not await waiters.wait(waiter, end - time.monotonic()):
+            again = None if opens_in is None or result is None else opens_in(result)
+            if not await waiters.wait(waiter, end - time.monotonic(), again):
                 break
     finally:
         woken.close()

@@ -149,11 +149,12 @@ def running(directory: Path) -> bool:
     return done.returncode == 0
 
 
-def stop(directory: Path) -> None:
+def stop(directory: Path, mode: str = "fast") -> None:
+    """Stop it; `immediate` is as if it had been killed."""
     data = directory / "data"
     with suppress(FileNotFoundError, CannotStart):
         binaries = Path((directory / "binaries").read_text())
-        _run(binaries / "pg_ctl", "stop", "-w", "-m", "fast", "-t", str(TIMEOUT), "-D", str(data), owner=_owner(data))
+        _run(binaries / "pg_ctl", "stop", "-w", "-m", mode, "-t", str(TIMEOUT), "-D", str(data), owner=_owner(data))
 
 
 def _run(program: Path, *arguments: str, owner: pwd.struct_passwd | None, log: Path | None = None) -> None:

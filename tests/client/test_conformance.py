@@ -15,7 +15,7 @@ from jobsite_client.conformance.__main__ import main
 REPO = Path(__file__).resolve().parents[2]
 CARELESS = [sys.executable, str(Path(__file__).with_name("careless_bot.py"))]
 #: All scenarios, and not two that are quick: `make test-all` sets it.
-FULL = bool(os.environ.get("CONFORMANCE"))
+FULL = bool(os.environ.get("TEST_ALL"))
 
 
 def suite(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -37,7 +37,7 @@ def test_the_python_library_breaks_no_rule() -> None:
     check(sys.executable, "client/examples/conformance_bot.py")
 
 
-@pytest.mark.skipif(not FULL, reason="make test-all runs it")
+@pytest.mark.long
 def test_the_python_library_breaks_no_rule_with_several_slots() -> None:
     check(sys.executable, "client/examples/conformance_bot.py", "4")
 

@@ -86,6 +86,12 @@ def test_permissions_on_the_page_exist():
     real = {"bots.view_auditentry", "jobs.add_job", "jobs.view_job", "bots.add_bot", "bots.change_bot", "bots.view_bot"}
     real |= {"alerts.view_incident", "jobs.delete_job"}
     real |= {f"jobs.{verb}_schedule" for verb in ("add", "change", "delete", "view")}
-    for model, app in ((models.Job, "jobs"), (models.Schedule, "jobs"), (models.Bot, "bots"), (Incident, "alerts")):
+    for model, app in (
+        (models.Job, "jobs"),
+        (models.JobKind, "jobs"),
+        (models.Schedule, "jobs"),
+        (models.Bot, "bots"),
+        (Incident, "alerts"),
+    ):
         real |= {f"{app}.{codename}" for codename, _ in model._meta.permissions}
     assert named and named <= real

@@ -7,6 +7,8 @@ import pytest
 
 from tests.docs.reading import ROOT
 
+pytestmark = pytest.mark.long
+
 SITE = ROOT / ".site" / "html"
 #: What a page loads by itself, other than what it links to.
 LOADS = [

@@ -19,6 +19,8 @@ import pytest
 from jobsite.lib.version import VERSION
 from tests.docs.reading import ROOT, text_of
 
+pytestmark = pytest.mark.long
+
 UV = str(Path(sys.executable).parent / "uv")
 #: Nothing of this process: no settings, no path to the checkout.
 OWN = {*re.findall(r'env\.\w+\("(\w+)"', text_of("jobsite/settings.py")), "DJANGO_SETTINGS_MODULE", "PYTHONPATH"}

@@ -63,6 +63,7 @@ from jobs.api.schemas.leases import (
     RenewedOut,
     ReportOut,
 )  # fmt: skip
+from jobs.api.schemas.limits import ThrottleIn, ThrottleOut
 from jobs.api.schemas.problems import Problem
 from jobs.api.schemas.schedules import (
     OccurrenceOut,
@@ -83,4 +84,5 @@ __all__ = [
     "LeaseIn", "LeaseOut", "NewBotOut", "OccurrenceOut", "OccurrencesOut", "OneBotOut", "OrdersOut",
     "PauseIn", "PauseScheduleIn", "PreviewOut", "Problem", "ReasonIn", "RejectedOut", "ReleaseIn", "RenewedOut",
     "ReportOut", "ScheduleChangeOut", "ScheduleOut", "SchedulesOut", "StuckJobOut", "StuckOut", "StuckSummary",
+    "ThrottleIn", "ThrottleOut",
 ]  # fmt: skip

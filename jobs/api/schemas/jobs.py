@@ -114,6 +114,7 @@ class JobOut(BaseModel):
     progress_note: str
     result: Any
     error: str | None
+    group: str | None
     schedule: str
     scheduled_for: datetime | None
     hidden: list[str]

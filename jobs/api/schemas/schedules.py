@@ -44,6 +44,7 @@ class ScheduleOut(BaseModel):
     kind: str
     payload: Any
     priority: int
+    group: str | None
     key: str | None
     cron: str
     every: int | None

@@ -1,2 +1,2 @@
 -- Copy: insert new jobs without keys.
-COPY jobs_job (kind_id, payload, priority, key, run_at, max_attempts) FROM STDIN;
+COPY jobs_job (kind_id, group_name, payload, priority, key, run_at, max_attempts) FROM STDIN;

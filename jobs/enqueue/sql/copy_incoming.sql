@@ -1,2 +1,2 @@
 -- Copy incoming: write new jobs to the temporary table.
-COPY pg_temp.incoming (kind, payload, priority, key, run_at, max_attempts) FROM STDIN;
+COPY pg_temp.incoming (kind, group_name, payload, priority, key, run_at, max_attempts) FROM STDIN;

@@ -2,6 +2,7 @@
 CREATE TEMPORARY TABLE incoming (
     id bigint NOT NULL DEFAULT nextval('jobs_job_id_seq'),
     kind text NOT NULL,
+    group_name text NOT NULL,
     payload jsonb NOT NULL,
     priority integer NOT NULL,
     key text,

@@ -1,5 +1,6 @@
 /* Jobs claimed: the next due jobs for these bots, by priority, then by age; where there are too few for all, each bot
-gets one before any gets a second. None of a paused kind, and none beyond a bot's capacity. */
+gets one before any gets a second. None of a paused kind, none beyond a bot's capacity, and of gated kinds what their
+limits allow. */
 IF locked.limited THEN
         wants := ARRAY(
             SELECT GREATEST(0, LEAST(t.want, b.capacity - (
@@ -31,8 +32,9 @@ IF locked.limited THEN
             SELECT j.priority, j.run_at::text, j.id INTO last_priority, last_run_at, last_id
             FROM jobs_job j WHERE j.id = picked[found_all];
         END IF;
+        {jobs_gates}
     END IF;
-    IF found_all > 0 THEN
+    IF cardinality(picked) > 0 THEN
         turn_of := CASE WHEN cardinality(wants) = 1 THEN array_fill(1, ARRAY[wanted_all]) ELSE ARRAY(
             SELECT p.place
             FROM unnest(wants) WITH ORDINALITY AS p(want, place) CROSS JOIN generate_series(1, p.want) AS slot
@@ -43,18 +45,21 @@ IF locked.limited THEN
             SET {opened}
             FROM jobs_jobkind k
             CROSS JOIN (
-                SELECT p.id, turn_of[p.n] AS place, bots[turn_of[p.n]] AS bot, instances[turn_of[p.n]] AS instance,
+                SELECT p.id, p.n, turn_of[p.n] AS place, bots[turn_of[p.n]] AS bot, instances[turn_of[p.n]] AS instance,
                        CASE WHEN starting[turn_of[p.n]] THEN 'processing' ELSE 'claimed' END AS status,
-                       statement_timestamp() AS claimed_at, statement_timestamp() AS heartbeat_at,
-                       CASE WHEN starting[turn_of[p.n]] THEN statement_timestamp() END AS started_at,
+                       COALESCE(gated_at, statement_timestamp()) AS claimed_at,
+                       COALESCE(gated_at, statement_timestamp()) AS heartbeat_at,
+                       CASE WHEN starting[turn_of[p.n]] THEN COALESCE(gated_at, statement_timestamp()) END AS started_at,
                        COALESCE((SELECT s.epoch FROM jobsite_site s WHERE s.id = 1), 0) AS epoch
                 FROM unnest(picked) WITH ORDINALITY AS p(id, n)
             ) l
             WHERE j.id = l.id AND k.name = j.kind_id AND CASE WHEN l.id > 0 THEN j.status = 'pending' END
-            RETURNING l.place, j.id, j.kind_id AS kind, j.attempt, j.max_attempts, j.payload, j.priority, j.key,
+              -- Not where the first limit of its kind was set since it was picked.
+              AND (j.gated OR NOT k.limited)
+            RETURNING l.place, l.n, j.id, j.kind_id AS kind, j.attempt, j.max_attempts, j.payload, j.priority, j.key,
                       j.run_at, j.deadline_at
         ), given AS MATERIALIZED (
-            SELECT c.place, count(*) AS n, json_agg(r ORDER BY c.priority DESC, c.run_at, c.id)::text AS jobs
+            SELECT c.place, count(*) AS n, json_agg(r ORDER BY c.n)::text AS jobs
             FROM claimed c CROSS JOIN LATERAL (
                 SELECT c.id, c.kind, c.attempt, c.max_attempts, c.payload, c.priority, c.key,
                        jobs_moment(c.run_at) AS run_at, jobs_moment(c.deadline_at) AS deadline_at

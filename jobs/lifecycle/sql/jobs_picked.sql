@@ -4,7 +4,7 @@ A priority at a time, highest first. First those at which the caller knows where
 `run_ats` and `ids` there), then whatever the index has below them. */
 IF kinds IS NOT NULL THEN
         unpaused := ARRAY(SELECT wanted FROM unnest(kinds) AS wanted
-                          WHERE NOT EXISTS (SELECT FROM jobs_jobkind k WHERE k.name = wanted AND k.paused));
+                          WHERE NOT COALESCE(wanted = ANY (ARRAY({closed_kinds})), false));
     END IF;
     LOOP
         IF i <= cardinality(priorities) THEN
@@ -16,12 +16,12 @@ IF kinds IS NOT NULL THEN
             after_id := 0;
             IF kinds IS NULL THEN
                 at_priority := (SELECT j.priority FROM jobs_job j
-                                WHERE j.status = 'pending' AND j.priority < at_priority
+                                WHERE j.status = 'pending' AND NOT j.gated AND j.priority < at_priority
                                 ORDER BY j.priority DESC LIMIT 1);
             ELSE
                 at_priority := (SELECT max(p.priority) FROM unnest(unpaused) AS wanted CROSS JOIN LATERAL (
                                     SELECT j.priority FROM jobs_job j
-                                    WHERE j.status = 'pending' AND j.kind_id = wanted AND j.priority < at_priority
+                                    WHERE j.status = 'pending' AND NOT j.gated AND j.kind_id = wanted AND j.priority < at_priority
                                     ORDER BY j.priority DESC LIMIT 1
                                 ) p);
             END IF;
@@ -31,9 +31,9 @@ IF kinds IS NOT NULL THEN
         IF kinds IS NULL THEN
             picked := picked || ARRAY(
                 SELECT j.id FROM jobs_job j
-                WHERE j.status = 'pending' AND j.priority = at_priority AND j.run_at <= statement_timestamp()
+                WHERE j.status = 'pending' AND NOT j.gated AND j.priority = at_priority AND j.run_at <= statement_timestamp()
                   AND (j.run_at, j.id) > (after_at, after_id) AND {elsewhere}
-                  AND NOT COALESCE(j.kind_id = ANY (ARRAY(SELECT k.name FROM jobs_jobkind k WHERE k.paused)), false)
+                  AND NOT COALESCE(j.kind_id = ANY (ARRAY({closed_kinds})), false)
                 ORDER BY j.run_at, j.id
                 LIMIT wanted_all - cardinality(picked)
                 FOR NO KEY UPDATE OF j SKIP LOCKED
@@ -41,7 +41,7 @@ IF kinds IS NOT NULL THEN
         ELSIF cardinality(unpaused) = 1 THEN
             picked := picked || ARRAY(
                 SELECT j.id FROM jobs_job j
-                WHERE j.status = 'pending' AND j.kind_id = unpaused[1] AND j.priority = at_priority
+                WHERE j.status = 'pending' AND NOT j.gated AND j.kind_id = unpaused[1] AND j.priority = at_priority
                   AND j.run_at <= statement_timestamp() AND (j.run_at, j.id) > (after_at, after_id)
                   AND {elsewhere}
                 ORDER BY j.run_at, j.id
@@ -57,7 +57,7 @@ IF kinds IS NOT NULL THEN
                 FROM (
                     SELECT due.id, due.run_at FROM unnest(unpaused) AS wanted CROSS JOIN LATERAL (
                         SELECT j.id, j.run_at FROM jobs_job j
-                        WHERE j.status = 'pending' AND j.kind_id = wanted AND j.priority = at_priority
+                        WHERE j.status = 'pending' AND NOT j.gated AND j.kind_id = wanted AND j.priority = at_priority
                           AND j.run_at <= statement_timestamp() AND (j.run_at, j.id) > (after_at, after_id)
                           AND {elsewhere}
                         ORDER BY j.run_at, j.id
@@ -69,7 +69,7 @@ IF kinds IS NOT NULL THEN
                 EXIT WHEN next_ids IS NULL;
                 picked := picked || ARRAY(
                     SELECT j.id FROM jobs_job j
-                    WHERE j.id = ANY (next_ids) AND j.status = 'pending' AND j.run_at <= statement_timestamp()
+                    WHERE j.id = ANY (next_ids) AND j.status = 'pending' AND NOT j.gated AND j.run_at <= statement_timestamp()
                     ORDER BY j.run_at, j.id
                     FOR NO KEY UPDATE OF j SKIP LOCKED
                 );

@@ -1,5 +1,6 @@
 /* Leases completed: those that end well, with their results, where the reports hold; `held` is how many. */
-UPDATE jobs_job j
+WITH done AS (
+        UPDATE jobs_job j
         SET status = 'succeeded',
             result = w.result,
             error = '',
@@ -15,5 +16,13 @@ UPDATE jobs_job j
                 AS w(id bigint, attempt integer, result jsonb)
             ORDER BY w.id
         ) w
-        WHERE {lease};
-        GET DIAGNOSTICS held = ROW_COUNT;
+        WHERE {lease}
+        RETURNING CASE WHEN j.gated THEN j.kind_id END AS kind, j.group_name
+        )
+        SELECT count(*) AS n, array_agg(d.kind::text) FILTER (WHERE d.kind IS NOT NULL) AS gated_kinds,
+               array_agg(d.group_name::text) FILTER (WHERE d.kind IS NOT NULL) AS gated_groups,
+               array_agg(false) FILTER (WHERE d.kind IS NOT NULL) AS gated_pending
+        INTO part
+        FROM done d;
+        held := part.n;
+        {gates_ended}

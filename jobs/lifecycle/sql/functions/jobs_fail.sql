@@ -2,7 +2,8 @@
 -- Returns those whose reports held, each with its turn, and the change of each job, as JSON (`due`: it can be claimed).
 CREATE OR REPLACE FUNCTION jobs_fail(
     turns jsonb, known integer[], bots bigint[], names text[],
-    OUT done_turns integer[], OUT done_ids bigint[], OUT changed jsonb
+    OUT done_turns integer[], OUT done_ids bigint[], OUT changed jsonb,
+    OUT gated_kinds text[], OUT gated_groups text[], OUT gated_pending boolean[]
 )
 LANGUAGE plpgsql VOLATILE
 AS $function$
@@ -32,7 +33,8 @@ BEGIN
         -- As of `lease.sql`.
         WHERE j.id = t.id AND CASE WHEN t.id > 0 THEN j.attempt = t.attempt AND j.claimed_by_id = t.bot END
         RETURNING t.turn, t.verb, j.id, j.attempt, t.kind_id AS kind, t.status AS previous_status, j.status, t.bot,
-                  t.name, t.reason, t.error, t.claimed_at, t.started_at, t.heartbeat_at, t.progress, t.instance, j.run_at
+                  t.name, t.reason, t.error, t.claimed_at, t.started_at, t.heartbeat_at, t.progress, t.instance,
+                  j.run_at, j.gated, j.group_name
     ), happened AS (
         SELECT c.*, 'bot' AS actor, c.name AS by,
                {lease_detail} AS detail
@@ -45,8 +47,10 @@ BEGIN
                'turn', c.turn, 'verb', c.verb, 'id', c.id, 'attempt', c.attempt, 'kind', c.kind,
                'previous_status', c.previous_status, 'status', c.status, 'reason', c.reason,
                'due', c.status = 'pending' AND c.run_at <= statement_timestamp()
-           ) ORDER BY c.id)
-    INTO done_turns, done_ids, changed
+           ) ORDER BY c.id),
+           array_agg(c.kind::text) FILTER (WHERE c.gated), array_agg(c.group_name::text) FILTER (WHERE c.gated),
+           array_agg(c.status = 'pending') FILTER (WHERE c.gated)
+    INTO done_turns, done_ids, changed, gated_kinds, gated_groups, gated_pending
     FROM changed c;
 END
 $function$;

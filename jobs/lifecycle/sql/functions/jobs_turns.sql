@@ -16,7 +16,7 @@ RETURNS TABLE (
     turn integer, outcome text, bot bigint, name text, instance text, takes text, kinds text[], room boolean,
     paused boolean, restart boolean, grade boolean, jobs text, n integer, changes text, refused text,
     found_all integer, wanted_all integer, took double precision, at text,
-    last_priority integer, last_run_at text, last_id bigint
+    last_priority integer, last_run_at text, last_id bigint, opened text, opens_in double precision, shut boolean
 )
 LANGUAGE plpgsql VOLATILE ROWS 1
 -- These hold for all that it calls, too. Statements are planned once for each connection, and none may ever read a
@@ -32,10 +32,8 @@ SET lock_timeout = '3s'
 AS $function$
 #variable_conflict use_column
 DECLARE
-    known record;
-    locked record;
-    again record;
-    part record;
+    known record; locked record;
+    again record; part record;
     bots bigint[]; -- One entry for each known turn, by the ids of their bots; so in the next arrays.
     instances text[];
     starting boolean[];
@@ -51,14 +49,13 @@ DECLARE
     changed jsonb;
     held integer := 0;
     picked bigint[] := '{}';
-    unpaused text[];
-    next_ids bigint[];
+    gated_at timestamptz; -- When jobs of gated kinds were claimed.
+    ended_kinds text[]; ended_groups text[]; ended_added boolean[]; -- Of gated jobs whose leases ended here.
+    unpaused text[]; next_ids bigint[];
     turn_of integer[];
     at_priority integer := 2147483647;
-    after_id bigint;
-    after_at timestamptz;
-    began timestamptz;
-    touched boolean;
+    after_id bigint; after_at timestamptz;
+    began timestamptz; touched boolean;
     i integer := 1;
 BEGIN
     {known_turns}
@@ -83,6 +80,7 @@ BEGIN
         done_turns := part.done_turns;
         done_ids := part.done_ids;
         changed := part.changed;
+        {gates_ended}
     END IF;
     IF known.renewals > 0 THEN
         part := jobs_renew(turns, known.turns, bots, run_within_default);
@@ -102,6 +100,9 @@ BEGIN
     counts := array_fill(0, ARRAY[cardinality(wants)]);
     IF 0 <> ANY (wants) THEN
         {jobs_claimed}
+    END IF;
+    IF ended_kinds IS NOT NULL AND COALESCE(wanted_all, 0) = 0 THEN
+        {jobs_gates}
     END IF;
     {probed}
     -- A bot's row is written only when that changes something or the last sight is old.

@@ -1,0 +1,68 @@
+-- Gated: open the gates of those groups of kinds whose jobs have ended (`added`: or are pending again), and take jobs of
+-- gated kinds for a claim of these kinds (NULL: any). They are merged with those of the shared lane, `shared`.
+--
+-- The gates are locked by the names of their kinds, after all other locks; who holds one waits for nothing but the next.
+-- `claimed_at` is a moment after what is held was counted: so there are never more by what the rows say, either.
+CREATE OR REPLACE FUNCTION jobs_gated(
+    taken text[], want integer, shared bigint[], of_kinds text[], of_groups text[], added boolean[],
+    asking bigint[], OUT picked bigint[], OUT claimed_at timestamptz, OUT opened jsonb
+)
+LANGUAGE plpgsql VOLATILE
+AS $function$
+DECLARE
+    at timestamptz := clock_timestamp();
+    ended boolean[] := array_fill(true, ARRAY[COALESCE(cardinality(of_kinds), 0)]);
+    shut text[] := '{}';
+    candidates text[];
+    others text[] := '{}'; -- Those that are only needed if these have too few.
+    beaten record;
+    kind text;
+    looked record;
+    ids bigint[] := '{}';
+    priorities integer[] := '{}';
+    run_ats timestamptz[] := '{}';
+    grps text[] := '{}';
+    streams integer[] := '{}';
+    kinds text[] := '{}';
+    given_kinds text[];
+    given_groups text[];
+BEGIN
+    picked := shared;
+    IF cardinality(of_kinds) > 0 THEN
+        {gates_shut}
+    END IF;
+    {gated_candidates}
+    IF cardinality(candidates) + cardinality(shut) = 0 THEN
+        RETURN;
+    END IF;
+    PERFORM FROM jobs_gate g WHERE g.kind_id = ANY (candidates || shut) AND g.group_name = ''
+    ORDER BY g.kind_id FOR NO KEY UPDATE;
+    IF cardinality(shut) > 0 THEN
+        opened := jobs_open(of_kinds, of_groups, added, ended);
+    END IF;
+    at := clock_timestamp();
+    FOREACH kind IN ARRAY candidates || others LOOP
+        EXIT WHEN cardinality(kinds) >= cardinality(candidates) AND cardinality(shared) + cardinality(ids) >= want;
+        IF cardinality(kinds) >= cardinality(candidates) THEN
+            PERFORM FROM jobs_gate g WHERE g.kind_id = kind AND g.group_name = '' FOR NO KEY UPDATE SKIP LOCKED;
+            CONTINUE WHEN NOT FOUND;
+        END IF;
+        kinds := kinds || kind;
+        looked := jobs_look(kind, want, at, asking);
+        IF cardinality(looked.ids) > 0 THEN
+            ids := ids || looked.ids;
+            priorities := priorities || looked.priorities;
+            run_ats := run_ats || looked.run_ats;
+            grps := grps || looked.grps;
+            streams := streams || array_fill(cardinality(kinds), ARRAY[cardinality(looked.ids)]);
+        END IF;
+    END LOOP;
+    IF cardinality(ids) > 0 THEN
+        {gated_merged}
+        claimed_at := clock_timestamp();
+        IF given_kinds IS NOT NULL THEN
+            PERFORM jobs_given(given_kinds, given_groups, claimed_at);
+        END IF;
+    END IF;
+END
+$function$;

@@ -1,0 +1,27 @@
+-- Given: write to the gates of kinds, which the caller has locked, and of their groups what they give at this moment:
+-- for each job the kind and the group. Each job is a round of its group, and a start of both.
+CREATE OR REPLACE FUNCTION jobs_given(of_kinds text[], of_groups text[], at timestamptz)
+RETURNS void LANGUAGE sql VOLATILE
+AS $function$
+    UPDATE jobs_gate g
+    SET round_no = g.round_no + s.of_group,
+        tokens = CASE WHEN s.rate IS NULL THEN g.tokens
+                      ELSE jobs_started(g.tokens, g.tokens_at, s.rate_period, at, s.starts) END,
+        tokens_at = CASE WHEN s.rate IS NULL THEN g.tokens_at ELSE GREATEST(g.tokens_at, at) END
+    FROM (
+        SELECT w.kind, w.grp, sum(w.of_group)::integer AS of_group, count(*)::integer AS starts, k.rate_period,
+               CASE WHEN w.grp = '' THEN k.rate ELSE k.rate_per_group END AS rate
+        FROM (
+            SELECT kind, grp, 1 AS of_group FROM unnest(of_kinds, of_groups) AS w(kind, grp) WHERE grp <> ''
+            UNION ALL
+            -- The gate of the kind is the one of jobs without a group, too.
+            SELECT kind, '', (grp = '')::integer FROM unnest(of_kinds, of_groups) AS w(kind, grp)
+        ) w
+        JOIN jobs_jobkind k ON k.name = w.kind
+        GROUP BY w.kind, w.grp, k.name
+    ) s
+    WHERE g.kind_id = s.kind AND g.group_name = s.grp
+      -- Of a kind that has no groups there is nothing to write but its starts.
+      AND (g.group_name <> '' OR s.rate IS NOT NULL OR (s.of_group > 0 AND EXISTS (
+          SELECT FROM jobs_gate o WHERE o.kind_id = g.kind_id AND o.open AND o.group_name <> '')))
+$function$;

@@ -1,0 +1,69 @@
+-- Look: the next jobs of a kind, in the order in which they go, at most `want` and as many as its limits allow. They are
+-- locked, and the caller, who has locked the gate of the kind, gives a first part of them (`jobs_given`).
+--
+-- Groups take turns: the one that is in the earliest round goes first, and each job that it gets is a round. Jobs without
+-- a group are one of them. Within a group it goes by priority, then by age; with `fair` off, so it does in the kind.
+CREATE OR REPLACE FUNCTION jobs_look(
+    of_kind text, want integer, at timestamptz, asking bigint[],
+    OUT ids bigint[], OUT priorities integer[], OUT run_ats timestamptz[], OUT grps text[]
+)
+LANGUAGE plpgsql VOLATILE
+AS $function$
+DECLARE
+    policy record;
+    grp record;
+    job record;
+    room record;
+    most integer := LEAST(want, 1000) + 100; -- Groups that are read at once.
+    share integer; -- How many jobs each group gets at first, if they are to get as many as are wanted together.
+    quota integer;
+    total integer := 0;
+    taken integer;
+    passed integer := 0; -- Groups without a job that may go.
+    names text[] := '{}'; -- The groups that had one: in which round, how many they got, and how many more they may get.
+    rounds bigint[] := '{}';
+    given integer[] := '{}';
+    rooms integer[] := '{}';
+    places bigint[] := '{}'; -- The round of each job.
+    of_group text;
+    at_place bigint;
+BEGIN
+    ids := '{}';
+    SELECT k.*, g.id AS gate, g.tokens, g.tokens_at, g.shut_until INTO policy
+    FROM jobs_jobkind k JOIN jobs_gate g ON g.kind_id = k.name AND g.group_name = ''
+    WHERE k.name = of_kind AND NOT k.paused AND (NOT k.limited OR g.limited_no = k.limited_no);
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    room := jobs_room(of_kind, NULL, want, policy.max_held, policy.rate, policy.rate_period, policy.tokens,
+                      policy.tokens_at, policy.shut_until, at);
+    IF room.room <= 0 THEN
+        PERFORM jobs_sleep(policy.gate, room.until, room.until < 'infinity', at);
+        RETURN;
+    END IF;
+    want := room.room;
+    share := (SELECT ceil(want::numeric / (1 + count(*))) FROM (
+        SELECT FROM jobs_gate g WHERE g.kind_id = of_kind AND g.open AND g.group_name <> ''
+        ORDER BY g.round_no, g.group_name LIMIT want) AS some_of_them);
+    {looked_at}
+    -- What the others had not, those that have more get in further rounds.
+    WHILE policy.fair AND total < want AND 0 < ANY (rooms) LOOP
+        share := ceil((want - total)::numeric / cardinality(names));
+        FOR i IN 1 .. cardinality(names) LOOP
+            CONTINUE WHEN rooms[i] <= 0;
+            quota := LEAST(share, rooms[i]);
+            of_group := names[i];
+            at_place := rounds[i] + given[i];
+            taken := 0;
+            FOR job IN SELECT * FROM jobs_of_group(of_kind, names[i], given[i] + quota, true, at, asking)
+                       OFFSET given[i] LOOP
+                {looked_job}
+            END LOOP;
+            given[i] := given[i] + taken;
+            rooms[i] := CASE WHEN taken < quota THEN 0 ELSE rooms[i] - taken END;
+            total := total + taken;
+        END LOOP;
+    END LOOP;
+    {looked_order}
+END
+$function$;
