@@ -27,6 +27,8 @@ PAPERS = (
     "requirements.txt",
 )
 ARITHMETIC = ("sum", "subtract", "multiply", "divide")
+# Whose word counts they are: three groups, of each of which the demo does two at once.
+CUSTOMERS = ("acme", "beta", "gamma")
 
 
 def jobs(count: int, seed: int, papers: tuple[str, ...] = PAPERS) -> Iterator[dict[str, Any]]:
@@ -39,7 +41,7 @@ def jobs(count: int, seed: int, papers: tuple[str, ...] = PAPERS) -> Iterator[di
         else:
             kind = chance.choice(ARITHMETIC)
             payload = {"numbers": _numbers(chance, kind)}
-        yield {
+        yield ({"group": CUSTOMERS[number % 3]} if kind == "wordcount" else {}) | {
             "kind": kind,
             "payload": payload,
             "key": f"demo-{kind}-{number:04}",

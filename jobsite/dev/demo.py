@@ -105,6 +105,7 @@ from pathlib import Path
 from django.contrib.auth.models import Group, User
 from bots import roster
 from bots.models import Bot
+from jobs import lifecycle
 from jobs.models import JobKind
 
 for name, role in ((os.environ["DEMO_OPERATOR"], "administrator"), (os.environ["DEMO_VIEWER"], "viewer")):
@@ -117,7 +118,8 @@ for name, role in ((os.environ["DEMO_OPERATOR"], "administrator"), (os.environ["
 for kind in ("sum", "subtract", "multiply", "divide", "checksum", "wordcount"):
     JobKind.objects.get_or_create(name=kind, defaults={
         "heartbeat_within": timedelta(seconds=int(os.environ["DEMO_HEARTBEAT"])), "backoff": timedelta(seconds=2),
-        "when_silent": "flag"})
+        "when_silent": "flag"} | ({"max_held_per_group": 2} if kind == "wordcount" else {}))
+lifecycle.limits_changed(["wordcount"])
 for name in os.environ["DEMO_BOTS"].split():
     path = Path(os.environ["DEMO_RUN"]) / f"{name}.token"
     bot = Bot.objects.filter(name=name).first()
@@ -255,6 +257,7 @@ def introduce(url: str, password: str) -> None:
     say(f"  Three bots work. Soon `stubborn` hangs on a job; {HEARTBEAT_WITHIN} s later it is potentially stuck.")
     say("  Open the admin, press Release, and see another bot finish the job. Logs: .run/*.log. Ctrl-C stops it all.")
     say("  Each minute a schedule adds a job: see Schedules in the admin.")
+    say("  Of three customers' word counts two are done at once for each: see the kind wordcount.")
     say()
 
 

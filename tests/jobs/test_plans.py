@@ -13,6 +13,8 @@ from django.test.utils import CaptureQueriesContext
 
 from bots.models import Bot
 from jobs import lifecycle, transitions
+from jobs.enqueue import insert
+from jobs.enqueue.new_job import NewJob
 from jobs.lifecycle import ClaimRequest
 from jobs.lifecycle.statements import SQL
 from jobs.models import Job
@@ -155,6 +157,14 @@ def test_jobs_that_are_due_later_are_not_read(history: Bot) -> None:
         enqueue_one(priority=9, run_at=datetime.now(UTC) + timedelta(hours=1 + n))
     read = read_by_a_turn(history, ask=ClaimRequest(5))
     assert read["job_pending"][1] <= 60
+
+
+@pytest.mark.parametrize("kinds", [None, ["sum"], ["divide", "sum"]], ids=str)
+def test_who_claims_other_jobs_does_not_read_those_of_groups(history: Bot, kinds: list[str] | None) -> None:
+    insert.enqueue([NewJob("grouped", {}, priority=9, group="full")] * 300)
+    read = read_by_a_turn(history, ask=ClaimRequest(5, kinds))
+    assert not {"job_gated", "job_gated_by_kind", "jobs_job"} & read.keys()
+    assert 5 <= sum(entries for _, entries in read.values()) <= 100
 
 
 def test_a_report_reads_its_job_by_its_key(history: Bot) -> None:
