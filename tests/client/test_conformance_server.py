@@ -23,7 +23,7 @@ from tests.cast import bot_named
 pytestmark = pytest.mark.django_db
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z\Z")
 #: Fields with words for people, and what is of one installation.
-VARIES = {"detail", "errors", "title", "type", "warnings", "bot_id", "reason"}
+VARIES = {"detail", "errors", "title", "type", "warnings", "bot_id", "reason", "lease_for"}
 #: Fields with ids of jobs.
 JOBS = {"id", "job_id", "accepted", "cancel", "released"}
 
@@ -203,6 +203,22 @@ def leases_that_end(side: Side) -> None:
     side.call("exchange", {"heartbeats": [{"id": third[0], "attempt": third[1]}]}, "a")
 
 
+def jobs_for_later(side: Side) -> None:
+    side.call("hello", {"instance": "a"})
+    job = side.add()
+    lease = side.claim("a")
+    side.report("release", lease, "a", reason="not there yet", run_in=0)
+    side.report("release", lease, "a", run_in=0)
+    side.report("complete", lease, "a")
+    lease = side.claim("a")
+    side.report("fail", lease, "a", error="no", retry_in=0)
+    lease = side.claim("a")
+    later = {"id": lease[0], "attempt": lease[1], "reason": "r", "run_in": 60}
+    side.call("exchange", {"released": [later], "claim": {}}, "a")
+    side.call("exchange", {"released": [later | {"run_in": -1}]}, "a")
+    side.call(f"jobs/{job}/fail", {"attempt": 1, "error": "no", "retry_in": "1"}, "a")
+
+
 def exchanges(side: Side) -> None:
     side.call("hello", {"instance": "a"})
     side.call("exchange", None, "a")
@@ -282,6 +298,7 @@ def orders(side: Side) -> None:
         one_job_after_the_other,
         failures,
         leases_that_end,
+        jobs_for_later,
         exchanges,
         instances,
         answers_that_were_lost,

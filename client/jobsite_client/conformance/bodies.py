@@ -8,7 +8,20 @@ Check = Callable[[str, Any], Iterator[tuple[str, str]]]
 MAX_ID = 2**63 - 1
 MAX_ATTEMPT = 2**31 - 1
 # Fields that may be null, which is the same as to leave them out.
-NULLABLE = {"kinds", "holds", "slots", "identity", "version", "pid", "progress", "note", "claim", "result"}
+NULLABLE = {
+    "kinds",
+    "holds",
+    "slots",
+    "identity",
+    "version",
+    "pid",
+    "progress",
+    "note",
+    "claim",
+    "result",
+    "run_in",
+    "retry_in",
+}
 
 
 def text(longest: int, shortest: int = 0) -> Check:
@@ -80,6 +93,7 @@ def lease(field: str, value: Any) -> Iterator[tuple[str, str]]:
 
 
 ID, ATTEMPT = number(1, MAX_ID), number(1, MAX_ATTEMPT)
+DELAY = number(0, 36_500 * 86_400, integer=False)
 INSTANCE = text(100, 1)
 SLOTS = fields({name: number(0, 10_000) for name in ("all", "free", "lost")}, "all", "free", "lost")
 CLAIM = {
@@ -92,11 +106,11 @@ REPORTS: dict[str, dict[str, Check]] = {
     "start": {"attempt": ATTEMPT},
     "heartbeat": {"attempt": ATTEMPT, "progress": number(0, 100), "note": text(500)},
     "complete": {"attempt": ATTEMPT, "result": anything},
-    "fail": {"attempt": ATTEMPT, "error": text(65_536), "retry": yes_or_no},
-    "release": {"attempt": ATTEMPT, "reason": text(500)},
+    "fail": {"attempt": ATTEMPT, "error": text(65_536), "retry": yes_or_no, "retry_in": DELAY},
+    "release": {"attempt": ATTEMPT, "reason": text(500), "run_in": DELAY},
 }
 # The lists of an exchange, and the verb of each.
-SORTS = {"completed": "complete", "failed": "fail", "heartbeats": "heartbeat"}
+SORTS = {"completed": "complete", "failed": "fail", "released": "release", "heartbeats": "heartbeat"}
 
 
 def _report(verb: str, **besides: Check) -> Check:

@@ -226,7 +226,8 @@ class Queue:
             raise Refused(404, "not_found", f"There is no job {job_id}.")
         if not job.held or job.attempt != attempt:
             before = job.ended.get(attempt)
-            if before is not None and (before.verb, before.by) == (verb, BY_BOT):
+            again = "defer" if body.get("run_in") is not None else verb
+            if before is not None and (before.verb, before.by) == (again, BY_BOT):
                 return job
             raise _lease_lost(job, attempt, before)
         if verb in ("start", "heartbeat"):
@@ -240,11 +241,15 @@ class Queue:
             job.result = body.get("result")
             self._end(job, verb, BY_BOT, "completed", "succeeded")
         elif verb == "release":
-            self._end(job, verb, BY_BOT, body.get("reason", ""), "pending")
+            # With `run_in` the bot defers the job: it is due again only then.
+            run_in = body.get("run_in")
+            job.due = self._clock() + (run_in or 0)
+            self._end(job, verb if run_in is None else "defer", BY_BOT, body.get("reason", ""), "pending")
         else:
             job.error = body["error"]
             again = body.get("retry", True) and job.attempt - FIRST_ATTEMPT + 1 < MAX_ATTEMPTS
-            job.due = self._clock() + BACKOFF
+            retry_in = body.get("retry_in")
+            job.due = self._clock() + (BACKOFF if retry_in is None else retry_in)
             self._end(job, verb, BY_BOT, job.error, "pending" if again else "failed")
 
 

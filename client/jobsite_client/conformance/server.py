@@ -198,8 +198,14 @@ class Server:
         job = self.queue.report(verb, job_id, call.body["attempt"], call.body)
         lease = {"job_id": job_id, "attempt": call.body["attempt"], **self.queue.orders(call.instance)}
         if verb in ("start", "heartbeat"):
-            return lease | {"status": job.status, "cancel": False, "deadline_at": self._moment(job.deadline)}
-        return lease | {"status": {"complete": "succeeded", "fail": "failed", "release": "released"}[verb]}
+            return lease | {"status": job.status, "cancel": False, **self._until(job)}
+        deferred = call.body.get("run_in") is not None
+        past = {"complete": "succeeded", "fail": "failed", "release": "deferred" if deferred else "released"}
+        return lease | {"status": past[verb]}
+
+    def _until(self, job: Job) -> dict[str, Any]:
+        """Until when the lease lasts."""
+        return {"deadline_at": self._moment(job.deadline), "lease_for": round(job.deadline - self.now(), 3)}
 
     def _claim(self, call: Call) -> dict[str, Any]:
         self.queue.check_instance(call.instance)
@@ -230,7 +236,7 @@ class Server:
             "priority": 0,
             "key": None,
             "run_at": self._moment(job.due),
-            "deadline_at": self._moment(job.deadline),
+            **self._until(job),
             **NEW_FIELD,
         }
 
