@@ -239,5 +239,6 @@ def rows() -> list[str]:
 def plain(text: str) -> str:
     """The same with each moment as `<moment>`: with six digits and a Z in answers, however it is in rows."""
     text = re.sub(r"\b(bot_id|claimed_by_id|finished_by_id)=\d+", r"\1=<bot>", text)
+    text = re.sub(r"\bnot_for=\d+", "not_for=<instance>", text)
     text = re.sub(r"\baudit_id=\d+", "audit_id=<entry>", text)
     return MOMENT.sub(lambda at: "<moment>" if at[2] != "Z" or len(at[1] or "") == 6 else f"<{at[0]}>", text)
