@@ -104,10 +104,13 @@ def _calls(path: Path) -> Iterator[Call]:
 
 
 def operations(calls: Iterable[Call]) -> int:
-    """How many things were asked for: each job of a bulk call, each report and lease of an exchange, and so on."""
+    """How many things were asked for: each job of a bulk call, each report and lease of an exchange, and so on.
+
+    A call without an answer counts as one, since it may have reached nobody.
+    """
     n = 0
     for call in calls:
-        sent = call.sent if isinstance(call.sent, dict) else {}
+        sent = call.sent if isinstance(call.sent, dict) and call.status else {}
         parts = [len(sent[name]) for name in ("jobs", "completed", "failed", "heartbeats") if name in sent]
         given = len(call.answer.get("jobs", ())) if call.outcome is Outcome.DONE and call.verb == "exchange" else 0
         n += max(1, sum(parts) + given)

@@ -55,10 +55,12 @@ class Program:
                 self.process = started.result()
 
     def signal(self, number: int) -> None:
-        """Send a signal to it and what it started."""
-        assert self.process is not None
+        """Send a signal to it and what it started, if it runs."""
+        process = self.process
+        if process is None:
+            return
         with suppress(psutil.Error):
-            first = psutil.Process(self.process.pid)
+            first = psutil.Process(process.pid)
             for one in [*first.children(recursive=True), first]:
                 with suppress(psutil.Error):
                     one.send_signal(number)

@@ -35,6 +35,8 @@ class Stage:
     def __init__(self, world: World, name: str, directory: Path, rng: random.Random, *, bots: int, most: int) -> None:
         self.world, self.name, self.directory, self.rng = world, name, directory, rng
         self.restores: list[Lost] = []
+        #: Held by who kills a program and starts it again.
+        self.changing = threading.Lock()
         self.port = free_port()
         self.to_database = Wire(world.socket, random.Random(rng.random()))
         self.to_server = Wire(lambda: _connected(self.port), random.Random(rng.random()))

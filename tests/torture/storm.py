@@ -110,8 +110,8 @@ def _struck(stage: Stage, faults: Sequence[Fault], rng: random.Random, result: R
     def strike(fault: Fault, own: random.Random) -> None:
         try:
             while not over.wait(own.uniform(0, 2 * pause) * len(faults)):
-                # Another fault may have the database, or the rows.
-                with suppress(psycopg.Error):
+                # Another fault may have the database, the rows or the server.
+                with suppress(psycopg.Error, OSError):
                     fault.strike(stage, own)
                     result.strikes += 1
                     if fault.once:

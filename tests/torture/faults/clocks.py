@@ -17,9 +17,10 @@ def wrong(stage: Stage, rng: random.Random) -> None:
     program = rng.choice([stage.web, stage.web, stage.sweeps[0], stage.sender, *stage.bots])
     pause = rng.uniform(3, 6) if program is stage.web else rng.uniform(0.2, 1)
     program.off = rng.choice([-1, 1]) * rng.choice([rng.randint(60, 600), rng.randint(3600, 6 * 3600)])
-    program.must_run()
-    program.kill()
-    if program is stage.web:
-        stage.start_web()
-    program.start()
+    with stage.changing:
+        program.must_run()
+        program.kill()
+        if program is stage.web:
+            stage.start_web()
+        program.start()
     time.sleep(pause)

@@ -20,7 +20,7 @@ def calm(stage: Stage, rng: random.Random) -> None:
 
 def kill_bots(stage: Stage, rng: random.Random) -> None:
     for bot in rng.sample(stage.bots, rng.randint(1, 2)):
-        _again(bot)
+        _again(stage, bot)
     time.sleep(rng.uniform(0.1, 0.5))
 
 
@@ -36,9 +36,10 @@ def kill_web(stage: Stage, rng: random.Random) -> None:
 
 
 def kill_server(stage: Stage, rng: random.Random) -> None:
-    stage.web.kill()
-    time.sleep(rng.uniform(0, 0.5))
-    stage.start_web()
+    with stage.changing:
+        stage.web.kill()
+        time.sleep(rng.uniform(0, 0.5))
+        stage.start_web()
     time.sleep(rng.uniform(3, 6))
 
 
@@ -52,7 +53,7 @@ def stop_web(stage: Stage, rng: random.Random) -> None:
 
 
 def kill_sweep(stage: Stage, rng: random.Random) -> None:
-    _again(stage.sweeps[0])
+    _again(stage, stage.sweeps[0])
     time.sleep(rng.uniform(1, 3))
 
 
@@ -61,7 +62,7 @@ def stop_sweep(stage: Stage, rng: random.Random) -> None:
 
 
 def kill_sender(stage: Stage, rng: random.Random) -> None:
-    _again(stage.sender)
+    _again(stage, stage.sender)
     time.sleep(rng.uniform(1, 3))
 
 
@@ -83,10 +84,11 @@ def four_sweeps(stage: Stage, rng: random.Random) -> None:
             sweep.end() if rng.random() < 0.5 else sweep.kill()
 
 
-def _again(program: Program) -> None:
-    program.must_run()
-    program.kill()
-    program.start()
+def _again(stage: Stage, program: Program) -> None:
+    with stage.changing:
+        program.must_run()
+        program.kill()
+        program.start()
 
 
 def _stop(chosen: list[Program], seconds: float) -> None:
