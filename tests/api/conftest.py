@@ -1,7 +1,5 @@
 """The jobs, bots and incidents that calls of the API are about."""
 
-import os
-
 import pytest
 
 from bots.models import Bot
@@ -9,9 +7,6 @@ from jobs.schedules import changes
 from jobs.schedules.definition import ScheduleIn
 from tests.alerts.passing import an_incident
 from tests.cast import enqueue_one, take_one
-
-# To load it takes seconds in each process of a run.
-collect_ignore = [] if os.environ.get("TEST_ALL") else ["test_schemathesis.py"]
 
 
 @pytest.fixture
