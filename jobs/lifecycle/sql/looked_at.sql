@@ -8,7 +8,7 @@ FOR grp IN
             UNION ALL
             (SELECT g.* FROM jobs_gate g
              WHERE g.kind_id = of_kind AND NOT g.open AND g.group_name <> '' AND g.due_at <= at
-             ORDER BY g.due_at LIMIT most)
+             ORDER BY g.due_at LIMIT 20)
             UNION ALL
             SELECT g.* FROM jobs_gate g WHERE g.kind_id = of_kind AND g.group_name = ''
         ) o
@@ -46,5 +46,5 @@ FOR grp IN
                 UPDATE jobs_gate g SET open = true, due_at = NULL, round_no = grp.place WHERE g.id = grp.id;
             END IF;
         END IF;
-        EXIT WHEN passed > 200;
+        EXIT WHEN passed > 200 AND total > 0;
     END LOOP;

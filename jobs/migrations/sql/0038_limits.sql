@@ -280,7 +280,7 @@ DECLARE
     grp record;
     job record;
     room record;
-    most integer := LEAST(want, 1000) + 100; -- Groups that are read at once.
+    most integer := LEAST(want, 1000) + 400; -- Groups that are read at once.
     share integer; -- How many jobs each group gets at first, if they are to get as many as are wanted together.
     quota integer;
     total integer := 0;
@@ -319,7 +319,7 @@ BEGIN
             UNION ALL
             (SELECT g.* FROM jobs_gate g
              WHERE g.kind_id = of_kind AND NOT g.open AND g.group_name <> '' AND g.due_at <= at
-             ORDER BY g.due_at LIMIT most)
+             ORDER BY g.due_at LIMIT 20)
             UNION ALL
             SELECT g.* FROM jobs_gate g WHERE g.kind_id = of_kind AND g.group_name = ''
         ) o
@@ -362,7 +362,7 @@ BEGIN
                 UPDATE jobs_gate g SET open = true, due_at = NULL, round_no = grp.place WHERE g.id = grp.id;
             END IF;
         END IF;
-        EXIT WHEN passed > 200;
+        EXIT WHEN passed > 200 AND total > 0;
     END LOOP;
     -- What the others had not, those that have more get in further rounds.
     WHILE policy.fair AND total < want AND 0 < ANY (rooms) LOOP
@@ -420,18 +420,26 @@ BEGIN
 END
 $function$;
 -- Given: write to the gates of kinds, which the caller has locked, and of their groups what they give at this moment:
--- for each job the kind and the group. Each job is a round of its group, and a start of both.
+-- for each job the kind and the group. Each job is a round of its group, and a start of both. A group that is full now
+-- sleeps, as after the first look of `jobs_sleep`.
 CREATE OR REPLACE FUNCTION jobs_given(of_kinds text[], of_groups text[], at timestamptz)
 RETURNS void LANGUAGE sql VOLATILE
 AS $function$
     UPDATE jobs_gate g
     SET round_no = g.round_no + s.of_group,
+        open = g.open AND NOT s.is_full,
+        due_at = CASE WHEN s.is_full THEN at + interval '1 second' ELSE g.due_at END,
         tokens = CASE WHEN s.rate IS NULL THEN g.tokens
                       ELSE jobs_started(g.tokens, g.tokens_at, s.rate_period, at, s.starts) END,
         tokens_at = CASE WHEN s.rate IS NULL THEN g.tokens_at ELSE GREATEST(g.tokens_at, at) END
     FROM (
         SELECT w.kind, w.grp, sum(w.of_group)::integer AS of_group, count(*)::integer AS starts, k.rate_period,
-               CASE WHEN w.grp = '' THEN k.rate ELSE k.rate_per_group END AS rate
+               CASE WHEN w.grp = '' THEN k.rate ELSE k.rate_per_group END AS rate,
+               COALESCE(w.grp <> '' AND k.max_held_per_group <= sum(w.of_group) + (SELECT count(*) FROM (
+                   SELECT FROM jobs_job j
+                   WHERE j.gated AND j.claimed_by_id IS NOT NULL AND j.kind_id = w.kind AND j.group_name = w.grp
+                   LIMIT k.max_held_per_group
+               ) AS held), false) AS is_full
         FROM (
             SELECT kind, grp, 1 AS of_group FROM unnest(of_kinds, of_groups) AS w(kind, grp) WHERE grp <> ''
             UNION ALL

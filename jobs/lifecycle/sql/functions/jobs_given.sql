@@ -1,16 +1,24 @@
 -- Given: write to the gates of kinds, which the caller has locked, and of their groups what they give at this moment:
--- for each job the kind and the group. Each job is a round of its group, and a start of both.
+-- for each job the kind and the group. Each job is a round of its group, and a start of both. A group that is full now
+-- sleeps, as after the first look of `jobs_sleep`.
 CREATE OR REPLACE FUNCTION jobs_given(of_kinds text[], of_groups text[], at timestamptz)
 RETURNS void LANGUAGE sql VOLATILE
 AS $function$
     UPDATE jobs_gate g
     SET round_no = g.round_no + s.of_group,
+        open = g.open AND NOT s.is_full,
+        due_at = CASE WHEN s.is_full THEN at + interval '1 second' ELSE g.due_at END,
         tokens = CASE WHEN s.rate IS NULL THEN g.tokens
                       ELSE jobs_started(g.tokens, g.tokens_at, s.rate_period, at, s.starts) END,
         tokens_at = CASE WHEN s.rate IS NULL THEN g.tokens_at ELSE GREATEST(g.tokens_at, at) END
     FROM (
         SELECT w.kind, w.grp, sum(w.of_group)::integer AS of_group, count(*)::integer AS starts, k.rate_period,
-               CASE WHEN w.grp = '' THEN k.rate ELSE k.rate_per_group END AS rate
+               CASE WHEN w.grp = '' THEN k.rate ELSE k.rate_per_group END AS rate,
+               COALESCE(w.grp <> '' AND k.max_held_per_group <= sum(w.of_group) + (SELECT count(*) FROM (
+                   SELECT FROM jobs_job j
+                   WHERE j.gated AND j.claimed_by_id IS NOT NULL AND j.kind_id = w.kind AND j.group_name = w.grp
+                   LIMIT k.max_held_per_group
+               ) AS held), false) AS is_full
         FROM (
             SELECT kind, grp, 1 AS of_group FROM unnest(of_kinds, of_groups) AS w(kind, grp) WHERE grp <> ''
             UNION ALL

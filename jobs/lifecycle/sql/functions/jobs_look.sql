@@ -14,7 +14,7 @@ DECLARE
     grp record;
     job record;
     room record;
-    most integer := LEAST(want, 1000) + 100; -- Groups that are read at once.
+    most integer := LEAST(want, 1000) + 400; -- Groups that are read at once.
     share integer; -- How many jobs each group gets at first, if they are to get as many as are wanted together.
     quota integer;
     total integer := 0;
