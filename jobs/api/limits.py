@@ -19,7 +19,9 @@ shared = Router(auth=either, tags=["Jobs"])
 
 @shared.post("/throttle", response=schemas.ThrottleOut, exclude_unset=True)
 def throttle(request: HttpRequest, data: schemas.ThrottleIn) -> Any:
-    """Let none of these jobs be claimed for a while: the service that they need asks for that.
+    """Let none of these jobs be claimed for a while.
+
+    The service that they need asks for that.
 
     A bot may do it for kinds that it takes. An operator may lift it.
     """
