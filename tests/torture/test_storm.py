@@ -15,6 +15,7 @@ OPERATIONS = 20_000
 PLAN = Plan(OPERATIONS, seconds=60, bots=4, most=600, pending=5000, pause=2.0)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(170)
 @pytest.mark.django_db(transaction=True)
 def test_no_promise_is_broken_in_a_storm(direct: None) -> None:
