@@ -35,7 +35,7 @@ run = SQL.rows
 #: The functions of gates and of a bot's turn, each before those that call it.
 GATE_FUNCTIONS = (
     "jobs_rate", "jobs_started", "jobs_room", "jobs_of_group", "jobs_due_next", "jobs_sleep", "jobs_shut", "jobs_round",
-    "jobs_open", "jobs_look", "jobs_given", "jobs_gated",
+    "jobs_open", "jobs_next_of_kind", "jobs_given", "jobs_gated",
 )  # fmt: skip
 TURN_FUNCTIONS = (
     *GATE_FUNCTIONS, "jobs_moment", "jobs_fail", "jobs_renew", "jobs_refuse", "jobs_touch_bots", "jobs_turns",

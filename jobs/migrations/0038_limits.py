@@ -15,7 +15,7 @@ BEFORE = (SQL / "0036_time.sql").read_text(encoding="utf-8")
 DROP = "DROP FUNCTION jobs_turns; DROP FUNCTION jobs_fail;"
 DROP_NEW = """
     DROP FUNCTION jobs_guard_limits CASCADE;
-    DROP FUNCTION jobs_gated; DROP FUNCTION jobs_given; DROP FUNCTION jobs_look; DROP FUNCTION jobs_open;
+    DROP FUNCTION jobs_gated; DROP FUNCTION jobs_given; DROP FUNCTION jobs_open; DROP FUNCTION jobs_next_of_kind;
     DROP FUNCTION jobs_round; DROP FUNCTION jobs_shut; DROP FUNCTION jobs_sleep; DROP FUNCTION jobs_due_next;
     DROP FUNCTION jobs_of_group; DROP FUNCTION jobs_room; DROP FUNCTION jobs_started; DROP FUNCTION jobs_rate;
 """

@@ -142,14 +142,14 @@ BEGIN
         first_at := LEAST(first_at, step.run_at);
         at_priority := step.priority;
         steps := steps + 1;
-        -- Somebody may give every job a priority of its own: then it is looked at again soon.
+        -- Somebody may give every job a priority of its own: then they are read again soon.
         IF steps > 100 THEN
             RETURN LEAST(first_at, clock_timestamp());
         END IF;
     END LOOP;
 END
 $function$;
--- Sleep: a gate had no job that may go. It is looked at once more after a second, and then not before `until`.
+-- Sleep: a gate had no job that may go. It is read once more after a second, and then not before `until`.
 --
 -- Whatever would have opened it, in a transaction that was not seen, has ended by then, or has seen that the gate was not
 -- open and opens it. `certain`: nothing but time opens it.
@@ -264,12 +264,12 @@ BEGIN
     ) o);
 END
 $function$;
--- Look: the next jobs of a kind, in the order in which they go, at most `want` and as many as its limits allow. They are
+-- Next of kind: the next jobs of a kind, in the order in which they go, at most `want` and as many as its limits allow. They are
 -- locked, and the caller, who has locked the gate of the kind, gives a first part of them (`jobs_given`).
 --
 -- Groups take turns: the one that is in the earliest round goes first, and each job that it gets is a round. Jobs without
 -- a group are one of them. Within a group it goes by priority, then by age; with `fair` off, so it does in the kind.
-CREATE OR REPLACE FUNCTION jobs_look(
+CREATE OR REPLACE FUNCTION jobs_next_of_kind(
     of_kind text, want integer, at timestamptz, asking bigint[],
     OUT ids bigint[], OUT priorities integer[], OUT run_ats timestamptz[], OUT grps text[]
 )
@@ -473,7 +473,7 @@ DECLARE
     others text[] := '{}'; -- Those that are only needed if these have too few.
     beaten record;
     kind text;
-    looked record;
+    chosen record;
     ids bigint[] := '{}';
     priorities integer[] := '{}';
     run_ats timestamptz[] := '{}';
@@ -552,13 +552,13 @@ BEGIN
             CONTINUE WHEN NOT FOUND;
         END IF;
         kinds := kinds || kind;
-        looked := jobs_look(kind, want, at, asking);
-        IF cardinality(looked.ids) > 0 THEN
-            ids := ids || looked.ids;
-            priorities := priorities || looked.priorities;
-            run_ats := run_ats || looked.run_ats;
-            grps := grps || looked.grps;
-            streams := streams || array_fill(cardinality(kinds), ARRAY[cardinality(looked.ids)]);
+        chosen := jobs_next_of_kind(kind, want, at, asking);
+        IF cardinality(chosen.ids) > 0 THEN
+            ids := ids || chosen.ids;
+            priorities := priorities || chosen.priorities;
+            run_ats := run_ats || chosen.run_ats;
+            grps := grps || chosen.grps;
+            streams := streams || array_fill(cardinality(kinds), ARRAY[cardinality(chosen.ids)]);
         END IF;
     END LOOP;
     IF cardinality(ids) > 0 THEN

@@ -19,7 +19,7 @@ BEGIN
         first_at := LEAST(first_at, step.run_at);
         at_priority := step.priority;
         steps := steps + 1;
-        -- Somebody may give every job a priority of its own: then it is looked at again soon.
+        -- Somebody may give every job a priority of its own: then they are read again soon.
         IF steps > 100 THEN
             RETURN LEAST(first_at, clock_timestamp());
         END IF;

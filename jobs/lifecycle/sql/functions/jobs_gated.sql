@@ -17,7 +17,7 @@ DECLARE
     others text[] := '{}'; -- Those that are only needed if these have too few.
     beaten record;
     kind text;
-    looked record;
+    chosen record;
     ids bigint[] := '{}';
     priorities integer[] := '{}';
     run_ats timestamptz[] := '{}';
@@ -48,13 +48,13 @@ BEGIN
             CONTINUE WHEN NOT FOUND;
         END IF;
         kinds := kinds || kind;
-        looked := jobs_look(kind, want, at, asking);
-        IF cardinality(looked.ids) > 0 THEN
-            ids := ids || looked.ids;
-            priorities := priorities || looked.priorities;
-            run_ats := run_ats || looked.run_ats;
-            grps := grps || looked.grps;
-            streams := streams || array_fill(cardinality(kinds), ARRAY[cardinality(looked.ids)]);
+        chosen := jobs_next_of_kind(kind, want, at, asking);
+        IF cardinality(chosen.ids) > 0 THEN
+            ids := ids || chosen.ids;
+            priorities := priorities || chosen.priorities;
+            run_ats := run_ats || chosen.run_ats;
+            grps := grps || chosen.grps;
+            streams := streams || array_fill(cardinality(kinds), ARRAY[cardinality(chosen.ids)]);
         END IF;
     END LOOP;
     IF cardinality(ids) > 0 THEN

@@ -1,4 +1,4 @@
--- Sleep: a gate had no job that may go. It is looked at once more after a second, and then not before `until`.
+-- Sleep: a gate had no job that may go. It is read once more after a second, and then not before `until`.
 --
 -- Whatever would have opened it, in a transaction that was not seen, has ended by then, or has seen that the gate was not
 -- open and opens it. `certain`: nothing but time opens it.

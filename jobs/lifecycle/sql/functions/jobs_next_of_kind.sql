@@ -1,9 +1,9 @@
--- Look: the next jobs of a kind, in the order in which they go, at most `want` and as many as its limits allow. They are
+-- Next of kind: the next jobs of a kind, in the order in which they go, at most `want` and as many as its limits allow. They are
 -- locked, and the caller, who has locked the gate of the kind, gives a first part of them (`jobs_given`).
 --
 -- Groups take turns: the one that is in the earliest round goes first, and each job that it gets is a round. Jobs without
 -- a group are one of them. Within a group it goes by priority, then by age; with `fair` off, so it does in the kind.
-CREATE OR REPLACE FUNCTION jobs_look(
+CREATE OR REPLACE FUNCTION jobs_next_of_kind(
     of_kind text, want integer, at timestamptz, asking bigint[],
     OUT ids bigint[], OUT priorities integer[], OUT run_ats timestamptz[], OUT grps text[]
 )
@@ -45,7 +45,7 @@ BEGIN
     share := (SELECT ceil(want::numeric / (1 + count(*))) FROM (
         SELECT FROM jobs_gate g WHERE g.kind_id = of_kind AND g.open AND g.group_name <> ''
         ORDER BY g.round_no, g.group_name LIMIT want) AS some_of_them);
-    {looked_at}
+    {next_of_groups}
     -- What the others had not, those that have more get in further rounds.
     WHILE policy.fair AND total < want AND 0 < ANY (rooms) LOOP
         share := ceil((want - total)::numeric / cardinality(names));
@@ -57,13 +57,13 @@ BEGIN
             taken := 0;
             FOR job IN SELECT * FROM jobs_of_group(of_kind, names[i], given[i] + quota, true, at, asking)
                        OFFSET given[i] LOOP
-                {looked_job}
+                {next_job}
             END LOOP;
             given[i] := given[i] + taken;
             rooms[i] := CASE WHEN taken < quota THEN 0 ELSE rooms[i] - taken END;
             total := total + taken;
         END LOOP;
     END LOOP;
-    {looked_order}
+    {next_in_order}
 END
 $function$;

@@ -1,4 +1,4 @@
-/* Looked at: the groups of a kind that may have a job that may go, by their rounds, until there is one job for each that
+/* Next of groups: the groups of a kind that may have a job that may go, by their rounds, until there is one job for each that
 is wanted. Those that have none sleep. */
 FOR grp IN
         SELECT o.*, CASE WHEN o.open AND o.group_name <> '' THEN o.round_no ELSE jobs_round(of_kind, o.round_no) END AS place
@@ -27,7 +27,7 @@ FOR grp IN
         IF room.room > 0 THEN
             quota := CASE WHEN policy.fair THEN LEAST(share, room.room) ELSE room.room END;
             FOR job IN SELECT * FROM jobs_of_group(of_kind, grp.group_name, quota, policy.fair, at, asking) LOOP
-                {looked_job}
+                {next_job}
             END LOOP;
             names := names || of_group;
             rounds := rounds || at_place;
