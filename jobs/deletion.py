@@ -28,6 +28,7 @@ class Selection:
     kinds: tuple[str, ...] = ()
     statuses: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
     payload: Mapping[str, Any] = field(default_factory=dict)
     created_before: datetime | None = None
     finished_before: datetime | None = None
@@ -40,12 +41,14 @@ class Selection:
     def recorded(self) -> dict[str, Any]:
         """The conditions for the audit log, without values that may name a person."""
         named = {name: value for name, value in vars(self).items() if value}
-        return {name: HIDDEN if name in ("keys", "payload") else _json(value) for name, value in named.items()}
+        personal = ("keys", "groups", "payload")
+        return {name: HIDDEN if name in personal else _json(value) for name, value in named.items()}
 
     def condition(self) -> Q:
         """All conditions."""
         wanted = {
             "pk__in": self.ids, "kind__in": self.kinds, "status__in": self.statuses, "key__in": self.keys,
+            "group_name__in": self.groups,
             "created_at__lt": self.created_before, "finished_at__lt": self.finished_before,
         }  # fmt: skip
         found = Q(**{lookup: value for lookup, value in wanted.items() if value})
@@ -54,7 +57,7 @@ class Selection:
     def next_ids(self, after: int, most: int) -> tuple[list[int], int | None]:
         """Return the first `most` ids above `after`, and the id up to which it has searched. None: to the end."""
         end = None
-        if self.ids or self.keys:
+        if self.ids or self.keys or self.groups:
             # The indexes on keys begin with the kind.
             kinds = self.kinds or tuple(JobKind.objects.order_by().values_list("name", flat=True))
             jobs = Job.objects.filter(self.condition(), pk__gt=after)

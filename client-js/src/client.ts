@@ -19,12 +19,17 @@ import type {
   Renewal,
   Reported,
   Slots,
+  Throttled,
 } from "./messages.js";
 import { Transport, type Ask } from "./transport.js";
 
 /** Most jobs of one bulk call. */
 const BULK_LIMIT = 10_000;
 const FINISHED = ["succeeded", "failed", "cancelled"];
+
+/** Whether a second call finds the job of the first: one that lets its key go may have done so by then. */
+const keepsKey = (job: { readonly key?: string; readonly unique?: string }): boolean =>
+  job.key !== undefined && (job.unique ?? "always") === "always";
 
 /** How a call is made: seconds for all tries, for one try, and a signal to give it up. */
 export type Tries = Pick<Ask, "retryFor" | "timeout" | "signal">;
@@ -89,35 +94,53 @@ export class Client extends Transport {
     return this.#post(`jobs/${job}/complete`, { attempt, result }, tries);
   }
 
-  /** Report failure. With `retry: false` the job ends without further attempts. */
-  fail(job: number, attempt: number, error: string, retry = true, tries: Tries = {}): Promise<Reported> {
-    return this.#post(`jobs/${job}/fail`, { attempt, error, retry }, tries);
+  /**
+   * Report failure. With `retry: false` the job ends without further attempts. `retryIn`: seconds until the next one,
+   * in place of the backoff.
+   */
+  fail(job: number, attempt: number, error: string, retry = true, tries: Tries = {}, retryIn?: number): Promise<Reported> {
+    return this.#post(`jobs/${job}/fail`, { attempt, error, retry, retry_in: retryIn }, tries);
   }
 
-  /** Hand a job of this bot back unfinished. The attempt is not counted. */
-  release(job: number, attempt: number, tries: Tries = {}): Promise<Reported> {
-    return this.#post(`jobs/${job}/release`, { attempt }, tries);
+  /**
+   * Hand a job of this bot back unfinished. The attempt is not counted. With `run_in`, the seconds until it is due
+   * again, it is deferred.
+   */
+  release(
+    job: number,
+    attempt: number,
+    tries: Tries = {},
+    more: { run_in?: number; reason?: string } = {},
+  ): Promise<Reported> {
+    return this.#post(`jobs/${job}/release`, { attempt, ...more }, tries);
+  }
+
+  /** Let no jobs of a kind, or of a group of it, be claimed for so many seconds. */
+  throttle(kind: string, seconds: number, more: { group?: string; reason?: string } = {}): Promise<Throttled> {
+    return this.#post("throttle", { kind, for: seconds, ...more });
   }
 
   // --- Producers ------------------------------------------------------------------------------------------------
 
   /** Put a job in the queue. With a `key`, to enqueue it again returns the job that is there. */
   enqueue(kind: string, payload?: unknown, options: EnqueueOptions = {}): Promise<JobRecord> {
-    const { priority, runAt, key, maxAttempts } = options;
-    const body = { kind, payload, priority, run_at: runAt?.toISOString(), key, max_attempts: maxAttempts };
-    return this.#post("jobs", body, { repeatable: key !== undefined });
+    const { runAt, maxAttempts, ...terms } = options;
+    const body = { kind, payload, ...terms, run_at: runAt?.toISOString(), max_attempts: maxAttempts };
+    return this.#post("jobs", body, { repeatable: keepsKey(options) });
   }
 
   /** Put many jobs in the queue, in batches of 10 000, each entirely or not at all. */
   async enqueueBulk(jobs: readonly NewJob[]): Promise<Enqueued> {
-    const total = { created: 0, existing: 0, ids: [] as number[] };
+    const total = { created: 0, existing: 0, replaced: 0, ids: [] as number[], outcomes: [] as string[] };
     for (let from = 0; from < jobs.length; from += BULK_LIMIT) {
       const batch = jobs.slice(from, from + BULK_LIMIT);
-      const repeatable = batch.every((job) => job.key !== undefined);
+      const repeatable = batch.every(keepsKey);
       const reply = await this.#post<Enqueued>("jobs/bulk", { jobs: batch }, { repeatable, timeout: 60 });
       total.created += reply.created;
       total.existing += reply.existing;
+      total.replaced += reply.replaced;
       total.ids.push(...reply.ids);
+      total.outcomes.push(...reply.outcomes);
     }
     return total;
   }
@@ -127,7 +150,7 @@ export class Client extends Transport {
     return (await this.ask("GET", `jobs/${job}`)).body as JobRecord;
   }
 
-  /** One page of jobs. Filters: `status`, `kind`, `key` with its `kind`, `bot`; `cursor` for later pages. */
+  /** One page of jobs. Filters: `status`, `kind`, `key` with its `kind`, `group`, `bot`; `cursor` pages. */
   async jobs(filters: Readonly<Record<string, string | number | undefined>> = {}): Promise<JobPage> {
     return (await this.ask("GET", "jobs", { query: filters })).body as JobPage;
   }

@@ -73,7 +73,7 @@ export interface ClaimOptions {
   readonly start?: boolean;
 }
 
-/** `retryAfter`: the server has no room for another long poll for so many seconds. */
+/** `retryAfter`: for so many seconds there is no room for a long poll, or a rate or throttle shuts all these kinds. */
 export interface Claim extends Orders {
   readonly jobs: readonly ClaimedJob[];
   readonly retryAfter: number | undefined;
@@ -105,6 +105,16 @@ export interface Failed {
   readonly attempt: number;
   readonly error: string;
   readonly retry?: boolean;
+  /** Seconds until the next attempt, in place of the backoff. */
+  readonly retry_in?: number;
+}
+
+/** A job that is handed back; with `run_in`, the seconds until it is due again, it is deferred. */
+export interface Released {
+  readonly id: number;
+  readonly attempt: number;
+  readonly run_in?: number;
+  readonly reason?: string;
 }
 
 export interface Heartbeat {
@@ -117,6 +127,7 @@ export interface Heartbeat {
 export interface ExchangeOptions {
   readonly completed?: readonly Completed[];
   readonly failed?: readonly Failed[];
+  readonly released?: readonly Released[];
   readonly heartbeats?: readonly Heartbeat[];
   readonly claim?: ClaimOptions;
   readonly slots?: Slots;
@@ -125,7 +136,7 @@ export interface ExchangeOptions {
 export interface Rejected {
   readonly id: number;
   readonly attempt: number;
-  readonly code: "lease_lost" | "not_found";
+  readonly code: "lease_lost" | "not_found" | "too_many_deferrals";
   readonly detail: string;
   readonly ended_by: string | null;
   readonly ended_at: string | null;
@@ -140,7 +151,19 @@ export interface Exchange extends Claim {
   readonly cancel: readonly number[];
 }
 
-export interface EnqueueOptions {
+/** What few jobs have, as in the body of `POST /jobs`. Durations are in seconds. */
+export interface JobTerms {
+  readonly group?: string;
+  readonly unique?: "always" | "unfinished" | "pending";
+  readonly on_conflict?: "keep" | "replace";
+  readonly delay?: number;
+  readonly start_by?: string;
+  readonly run_within?: number;
+  readonly heartbeat_within?: number;
+  readonly backoff?: number;
+}
+
+export interface EnqueueOptions extends JobTerms {
   readonly priority?: number;
   /** Not before this moment. */
   readonly runAt?: Date;
@@ -150,7 +173,7 @@ export interface EnqueueOptions {
 }
 
 /** A job as in the body of `POST /jobs`. */
-export interface NewJob {
+export interface NewJob extends JobTerms {
   readonly kind: string;
   readonly payload?: unknown;
   readonly priority?: number;
@@ -162,7 +185,16 @@ export interface NewJob {
 export interface Enqueued {
   readonly created: number;
   readonly existing: number;
+  readonly replaced: number;
   readonly ids: readonly number[];
+  /** What became of each: `created`, `existing` or `replaced`. */
+  readonly outcomes: readonly string[];
+}
+
+export interface Throttled {
+  readonly kind: string;
+  readonly group: string | null;
+  readonly shut_until: string | null;
 }
 
 export type Status = "pending" | "claimed" | "processing" | "succeeded" | "failed" | "cancelled";

@@ -92,7 +92,8 @@ class ClaimedJob:
 class Claim:
     """The answer to a claim: the jobs now held, and the operators' orders.
 
-    `retry_after`: the server has no place for another long poll for this many seconds.
+    `retry_after`: for this many seconds the server has no place for another long poll, or a rate or throttle shuts all
+    these kinds.
     """
 
     jobs: list[ClaimedJob]

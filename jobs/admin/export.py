@@ -22,11 +22,11 @@ from jobsite.lib.reads import bounded
 
 #: The columns of an export.
 COLUMNS = (
-    "id", "kind", "status", "priority", "key", "attempt", "max_attempts", "created_at", "run_at", "claimed_at",
+    "id", "kind", "group", "status", "priority", "key", "attempt", "max_attempts", "created_at", "run_at", "claimed_at",
     "started_at", "finished_at", "error", "payload", "result",
 )  # fmt: skip
 #: The attribute of a job for a column that has another name.
-ATTRIBUTES = {"kind": "kind_id", "attempt": "attempt_number"}
+ATTRIBUTES = {"kind": "kind_id", "group": "group_name", "attempt": "attempt_number"}
 
 
 def export(page: admin.ModelAdmin, request: HttpRequest) -> StreamingHttpResponse:

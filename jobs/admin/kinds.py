@@ -9,6 +9,7 @@ from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.db import transaction
 from django.db.models import QuerySet
+from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 
 from bots import audit
@@ -16,6 +17,8 @@ from bots.acts import Act
 from bots.audited_admin import AuditedAdmin
 from jobs import lifecycle
 from jobs.explain import limits, policy
+from jobs.lifecycle import By
+from jobs.limits import Gate
 from jobs.models import JobKind
 from jobs.stats import counts, learned, series
 from jobsite.lib.admin import count_of
@@ -45,7 +48,7 @@ class JobKindAdmin(AuditedAdmin):
     search_fields = ["name"]
     show_facets = ShowFacets.NEVER
     show_full_result_count = False
-    actions = ["pause", "resume"]
+    actions = ["pause", "resume", "lift_throttles"]
     fieldsets = [
         (None, {"fields": ["name"]}),
         ("Attempts", {"fields": ["max_attempts", "backoff", "backoff_max"]}),
@@ -150,6 +153,13 @@ class JobKindAdmin(AuditedAdmin):
     @admin.action(description="Resume: assign their jobs again", permissions=["pause"])
     def resume(self, request: HttpRequest, kinds: QuerySet[JobKind]) -> None:
         self._set(request, kinds, Act.RESUME, "Resumed")
+
+    @admin.action(description="Lift throttles of these kinds and their groups", permissions=["pause"])
+    def lift_throttles(self, request: HttpRequest, kinds: QuerySet[JobKind]) -> None:
+        by = By.operator(audit.caller(request))
+        shut = Gate.objects.filter(kind__in=kinds, shut_until__gt=Now()).order_by("kind", "group_name")
+        done = sum(lifecycle.lift(kind, group, by=by) for kind, group in shut.values_list("kind", "group_name"))
+        self.message_user(request, f"Lifted {count_of(done, 'throttle')}.")
 
     def _set(self, request: HttpRequest, kinds: QuerySet[JobKind], verb: Act, done: str) -> None:
         paused = verb == Act.PAUSE

@@ -105,7 +105,7 @@ def _stream(request: HttpRequest) -> dict[str, Any]:
         # A producer may take an hour to send the stream: the connection goes back to the pool.
         connection.close()
 
-    def still_allowed(created: int, kinds: set[str]) -> None:
+    def still_allowed(created: int, replaced: int, kinds: set[str]) -> None:
         require_still(request, "jobs.add_job", scope=Act.ENQUEUE, kinds=kinds)
 
     jobs, skip = _reader(request)(lines), bad == "skip"

@@ -31,7 +31,7 @@ def delete_jobs(request: HttpRequest, data: schemas.DeleteIn) -> Any:
         require(request, payloads.PERMISSION, scope=Act.DELETE, kinds=chosen.kind or None)
     selection = Selection(
         ids=tuple(chosen.ids), kinds=tuple(chosen.kind), statuses=tuple(map(str, chosen.status)),
-        keys=tuple(chosen.key), payload=chosen.payload,
+        keys=tuple(chosen.key), groups=tuple(chosen.group), payload=chosen.payload,
         created_before=chosen.created_before, finished_before=chosen.finished_before,
     )  # fmt: skip
     if selection.is_empty:

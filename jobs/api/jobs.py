@@ -115,6 +115,9 @@ def jobs(request: HttpRequest) -> Any:
         found = found.filter(claimed_by=Bot.objects.filter(**({"pk": bot} if by_id else {"name": bot})).first())
         statuses = [status for status in statuses if status in HELD]
     page = CursorPage.from_request(request)
+    group = text_in(request, "group", GROUP_LENGTH)
+    if group:
+        found = found.filter(group_name=group)
     if key := text_in(request, "key", KEY_LENGTH):
         if not kind:
             raise Invalid.about("key", "name its kind as well; another kind may have a job with the same key.")
@@ -123,8 +126,8 @@ def jobs(request: HttpRequest) -> Any:
         named = page.newest_first(named).select_related("claimed_by").order_by("-id")
         rows, next_cursor = page.cut(named[: page.reads])
         return {"jobs": [job_out(job, user) for job in rows], "next_cursor": next_cursor}
-    if group := text_in(request, "group", GROUP_LENGTH):
-        ids = _of_group(found.filter(status__in=statuses), group, kinds, page)
+    if group:
+        ids = _of_group(found.filter(status__in=statuses), kinds, page)
     else:
         selection = index_merge.select(found, statuses=statuses, kinds=kinds).between(before=page.cursor)
         ids = index_merge.ids(selection, page.reads)
@@ -132,10 +135,9 @@ def jobs(request: HttpRequest) -> Any:
     return {"jobs": [job_out(job, user) for job in rows], "next_cursor": next_cursor}
 
 
-def _of_group(among: JobQuerySet, group: str, kinds: Collection[str], page: CursorPage) -> list[int]:
-    """The ids of the newest of these jobs in this group."""
-    jobs = among.filter(group_name=group)
-    jobs = jobs.filter(kind__in=kinds) if kinds else jobs
+def _of_group(among: JobQuerySet, kinds: Collection[str], page: CursorPage) -> list[int]:
+    """The ids of the newest of these jobs, which are of one group."""
+    jobs = among.filter(kind__in=kinds) if kinds else among
     jobs = jobs.filter(pk__lt=page.cursor) if page.cursor else jobs
     return list(jobs.order_by("-id").values_list("pk", flat=True)[: page.reads])
 

@@ -39,7 +39,7 @@ def start(request: HttpRequest, job_id: str, data: schemas.LeaseIn) -> Any:
 def heartbeat(request: HttpRequest, job_id: str, data: schemas.HeartbeatIn) -> Any:
     """Renew the lease of a job.
 
-    `progress` and `note` are shown to operators. Send it every third of the time to `deadline_at`. 409 `lease_lost`
+    `progress` and `note` are shown to operators. Send it every third of `lease_for`. 409 `lease_lost`
     means: stop working on the job.
     """
     report = Report(_lease(job_id, data), data.attempt, progress=data.progress, note=data.note)

@@ -12,18 +12,18 @@ from jobs import lifecycle
 from jobs.api import schemas
 from jobs.api.auth import bot_of, by_of, either, instance_of, require
 from jobs.lifecycle import By
-from jobsite.lib.errors import Forbidden, Invalid
+from jobsite.lib.declared import refuses
+from jobsite.lib.errors import Forbidden, Invalid, NotFound
 
 shared = Router(auth=either, tags=["Jobs"])
 
 
 @shared.post("/throttle", response=schemas.ThrottleOut, exclude_unset=True)
+@refuses(NotFound)
 def throttle(request: HttpRequest, data: schemas.ThrottleIn) -> Any:
     """Let none of these jobs be claimed for a while.
 
-    The service that they need asks for that.
-
-    A bot may do it for kinds that it takes. An operator may lift it.
+    For a service that asks for that. A bot may do it for kinds that it takes. An operator may lift it.
     """
     caller: Any = bot_of(request)
     answer = {"kind": data.kind, "group": data.group, "shut_until": None}

@@ -103,8 +103,8 @@ def claim(request: HttpRequest, data: schemas.ClaimIn = Body(default_factory=sch
 
     Highest priority first, then oldest. With `wait` the server holds the call open until there is a job; use a client
     time-out that is longer. The list is empty when there is nothing for this bot, or when it is paused, in quarantine
-    or at capacity. An answer with `Retry-After` means that no more calls can wait just now. Keep `attempt`: every
-    report of the job needs it.
+    or at capacity. An answer with `Retry-After` means that no more calls can wait just now, or that a rate or a
+    throttle shuts all these kinds. Keep `attempt`: every report of the job needs it.
     """
     return _from_django(request, data)
 

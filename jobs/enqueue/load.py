@@ -43,7 +43,7 @@ def load(
     fast_source: bool = False,
     max_ids: int = 0,
     count: int | None = None,
-    before_commit: Callable[[int, set[str]], None] | None = None,
+    before_commit: Callable[[int, int, set[str]], None] | None = None,
     by: By = insert.BY_COMMAND,
 ) -> Loaded:
     """Read all `items` and enqueue the jobs; none of them if a line is bad, unless `skip_bad`.
@@ -51,8 +51,8 @@ def load(
     Nothing is enqueued when `items` raises, when the number of lines is not `count` (BadRequest), and with `dry_run`,
     which only counts. Memory is bounded. The database is used after all lines are read, or with `fast_source` while
     they are read. Otherwise the result has the ids of all jobs, in order, when they are at most `max_ids`.
-    `by` is who replaces jobs that have a new one's key. `before_commit` gets the number of new jobs, and of a source
-    that is not fast their kinds; what it raises takes everything back.
+    `by` is who replaces jobs that have a new one's key. `before_commit` gets the numbers of new and of
+    replaced jobs, and of a source that is not fast their kinds; what it raises takes everything back.
     """
     loaded = Loaded()
     jobs = _jobs(items, loaded, skip_bad=skip_bad)
@@ -75,7 +75,7 @@ def load(
             stack.enter_context(transaction.atomic())
         done = insert.enqueue_rows(rows, ids=rows.count <= max_ids, by=by)
         if before_commit is not None:
-            before_commit(ahead + done.created, set(rows.kinds))
+            before_commit(ahead + done.created, done.replaced, set(rows.kinds))
         if dry_run:
             transaction.set_rollback(True)
     loaded.created, loaded.existing, loaded.replaced = ahead + done.created, done.existing, done.replaced

@@ -104,7 +104,11 @@ def _lines(kind: JobKind) -> list[Line]:
     now = database_now()
     held = Job.objects.filter(kind=kind, gated=True, claimed_by__isnull=False).order_by()
     counts = dict(held.values_list("group_name").annotate(n=Count("pk")).order_by("-n")[:SHOWN])
-    shut = {gate.group_name: gate for gate in Gate.objects.filter(kind=kind, shut_until__gt=now)[:SHOWN]}
+    # The kind's own comes first.
+    gates = Gate.objects.filter(kind=kind, shut_until__gt=now).order_by("group_name")
+    shut = {gate.group_name: gate for gate in gates[:SHOWN]}
+    others = held.filter(group_name__in=shut.keys() - counts.keys())
+    counts |= dict(others.values_list("group_name").annotate(n=Count("pk")))
     groups = [group for group in dict.fromkeys([*shut, *counts]) if group][:SHOWN]
     if not (kind.limited or groups or shut):
         return []

@@ -133,7 +133,8 @@ class JobFilter:
     @property
     def narrow(self) -> bool:
         """Whether it has conditions without an index."""
-        return parse(self.text).reads_payloads or self.view == "scheduled"
+        terms = parse(self.text)
+        return terms.reads_payloads or bool(terms.groups) or self.view == "scheduled"
 
 
 def _number(value: Any) -> int | None:

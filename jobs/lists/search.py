@@ -26,7 +26,7 @@ class Terms:
     @property
     def reads_payloads(self) -> bool:
         """Whether it has conditions on what jobs carry."""
-        return bool(self.payload or self.error or self.groups)
+        return bool(self.payload or self.error)
 
 
 def parse(text: str) -> Terms:

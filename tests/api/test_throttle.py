@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db.models.functions import Now
 from django.test import Client
+from django.urls import reverse
 
 from bots.models import AuditEntry, Bot
 from jobs.explain import why
@@ -94,6 +96,12 @@ def test_a_job_has_its_group_and_lists_filter_by_it(client: Client, olga_key: st
     rest = send(client, olga_key, "GET", f"/jobs?group=acme&limit=2&kind=sum&cursor={page['next_cursor']}").json()
     assert len(page["jobs"] + rest["jobs"]) == 3
     assert send(client, olga_key, "GET", "/jobs?group=acme&status=failed").json()["jobs"] == []
+    keyed = []
+    for group in ("acme", "b", "acme"):
+        keyed.append(enqueue_one(group=group, key="k", unique="unfinished"))
+        Job.objects.update(status="cancelled", finished_at=Now())
+    found = send(client, olga_key, "GET", "/jobs?kind=sum&key=k&group=acme").json()["jobs"]
+    assert [job["id"] for job in found] == [keyed[2].pk, keyed[0].pk]
 
 
 def explained(job: Job) -> str:
@@ -118,3 +126,16 @@ def test_explain_says_what_a_job_waits_for(ada: Bot, bob: Bot, olga: User) -> No
     Gate.objects.filter(group_name="").update(shut_until="2999-01-01T00:00Z", shut_by="ada", shut_reason="429")
     assert "kind sum is shut for " in explained(other)
     assert explained(other).endswith("by ada: 429.")
+
+
+def test_an_operator_lifts_throttles_in_the_console(client: Client, ada_token: str, bob: Bot, olga: User) -> None:
+    enqueue_one(group="acme")
+    throttle(client, ada_token)
+    throttle(client, ada_token, group="acme")
+    client.force_login(olga)
+    form = {"action": "lift_throttles", "_selected_action": ["sum"]}
+    answer = client.post(reverse("admin:jobs_jobkind_changelist"), form, follow=True)
+    assert "Lifted 2 throttles." in answer.content.decode()
+    assert len(claim(bob)) == 1
+    entries = AuditEntry.objects.filter(object_type="kind", verb="resume", by="olga")
+    assert {entry.object_name for entry in entries} == {"sum", "sum, group acme"}

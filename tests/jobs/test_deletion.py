@@ -152,6 +152,12 @@ def test_a_filter_that_makes_no_sense_is_refused_by_its_name(api, filter: Any, f
     assert rows() == before
 
 
+def test_the_jobs_of_a_group_are_deleted(api) -> None:
+    enqueue_one(group="acme"), enqueue_one(group="acme"), enqueue_one(group="other")
+    assert api({"group": "acme"}).json()["deleted"] == 2
+    assert Job.objects.get().group_name == "other"
+
+
 def test_a_key_with_a_comma_stands_in_quotes(api) -> None:
     enqueue_one(key='a, "b"'), enqueue_one(key="c"), enqueue_one(key="d")
     assert api({"key": '"a, ""b""", c'}).json()["deleted"] == 2

@@ -10,6 +10,7 @@ MAX_ATTEMPT = 2**31 - 1
 # Fields that may be null, which is the same as to leave them out.
 NULLABLE = {
     "kinds",
+    "group",
     "holds",
     "slots",
     "identity",
@@ -93,7 +94,7 @@ def lease(field: str, value: Any) -> Iterator[tuple[str, str]]:
 
 
 ID, ATTEMPT = number(1, MAX_ID), number(1, MAX_ATTEMPT)
-DELAY = number(0, 36_500 * 86_400, integer=False)
+DELAY = number(0, 365 * 86_400, integer=False)
 INSTANCE = text(100, 1)
 SLOTS = fields({name: number(0, 10_000) for name in ("all", "free", "lost")}, "all", "free", "lost")
 CLAIM = {
@@ -136,6 +137,11 @@ BODIES: dict[str, Check] = {
     "goodbye": fields({"instance": INSTANCE}, "instance"),
     "heartbeat": fields({"version": text(100), "holds": list_of(lease, 10_000), "slots": SLOTS}),
     "claim": fields(CLAIM | {"slots": SLOTS}),
+    "throttle": fields(
+        {"kind": text(100, 1), "group": text(100, 1), "for": number(0, 3600, integer=False), "reason": text(500)},
+        "kind",
+        "for",
+    ),
     "exchange": fields(
         {"claim": fields(CLAIM), "slots": SLOTS}
         | {name: list_of(_report(verb, id=ID), 1000) for name, verb in SORTS.items()}

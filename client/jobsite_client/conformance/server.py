@@ -182,7 +182,8 @@ class Server:
         if named:
             return self._report(call, int(named[1]), named[2]) | NEW_FIELD
         calls = {"hello": self._hello, "goodbye": self._goodbye, "heartbeat": self._heartbeat, "claim": self._claim}
-        return (calls | {"exchange": self._exchange})[name](call) | NEW_FIELD
+        calls |= {"exchange": self._exchange, "throttle": self._throttle}
+        return calls[name](call) | NEW_FIELD
 
     def _hello(self, call: Call) -> dict[str, Any]:
         return self.queue.hello(call.body, call.instance)
@@ -193,6 +194,12 @@ class Server:
     def _heartbeat(self, call: Call) -> dict[str, Any]:
         self.queue.check_instance(call.instance)
         return self.queue.orders(call.instance) | self.queue.lost(call.body.get("holds") or ())
+
+    def _throttle(self, call: Call) -> dict[str, Any]:
+        # Taken, and without effect: the jobs of the scenarios need no service.
+        about = {"kind": call.body["kind"], "group": call.body.get("group")}
+        until = {"shut_until": self._moment(self.now() + call.body["for"])}
+        return about | until | self.queue.orders(call.instance)
 
     def _report(self, call: Call, job_id: int, verb: str) -> dict[str, Any]:
         job = self.queue.report(verb, job_id, call.body["attempt"], call.body)

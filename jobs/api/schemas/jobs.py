@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from jobs.api.schemas.fields import MAX_BULK, MAX_KINDS, Attempt, Delay, JobId
 from jobs.bounds import REASON_LENGTH
-from jobs.enqueue.new_job import JobIn, Key, Kind, Moment
+from jobs.enqueue.new_job import Group, JobIn, Key, Kind, Moment
 from jobs.states import Added, JobStatus, Unique
 from jobsite.lib.names import names_in
 from jobsite.lib.params import Input
@@ -60,6 +60,7 @@ class FilterIn(Input):
     )
     status: Annotated[list[Status], BeforeValidator(_several)] = Field(default_factory=list, max_length=len(JobStatus))
     key: Annotated[list[Key], BeforeValidator(_several)] = Field(default_factory=list, max_length=1000)
+    group: Annotated[list[Group], BeforeValidator(_several)] = Field(default_factory=list, max_length=1000)
     payload: Annotated[dict[str, Any], AfterValidator(_stored)] = Field(
         default_factory=dict, description="What the payload contains."
     )

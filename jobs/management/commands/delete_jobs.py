@@ -30,6 +30,7 @@ class Command(BaseCommand):
         statuses = JobStatus.values
         parser.add_argument("--status", nargs="+", default=[], choices=statuses, help="only in these statuses")
         parser.add_argument("--key", nargs="+", default=[], metavar="KEY", help="only with these keys")
+        parser.add_argument("--group", nargs="+", default=[], metavar="GROUP", help="only in these groups")
         parser.add_argument("--payload", metavar="JSON", help='only where the payload contains this: {"customer": 17}')
         parser.add_argument("--created-before", metavar="TIME", help="a time with its offset: 2026-11-05T09:00:00Z")
         parser.add_argument("--finished-before", metavar="TIME", help="the same")
@@ -72,7 +73,7 @@ def _selection(options: dict[str, Any]) -> Selection:
     named: dict[str, datetime | None] = times
     return Selection(
         ids=tuple(options["id"]), kinds=tuple(options["kind"]), statuses=tuple(options["status"]),
-        keys=tuple(options["key"]), payload=payload, **named,
+        keys=tuple(options["key"]), groups=tuple(options["group"]), payload=payload, **named,
     )  # fmt: skip
 
 

@@ -46,9 +46,10 @@ class Command(BaseCommand):
         read = read_csv if as_csv else read_ndjson
         began = time.monotonic()
 
-        def record(created: int, kinds: set[str]) -> None:
-            if created:
-                one = audit.Subject("job", "", _count(created, "job"), after={"created": created, "file": file})
+        def record(created: int, replaced: int, kinds: set[str]) -> None:
+            if created or replaced:
+                after = {"created": created, "file": file} | ({"replaced": replaced} if replaced else {})
+                one = audit.Subject("job", "", _count(created + replaced, "job"), after=after)
                 audit.record(Act.ENQUEUE, [one], by=audit.COMMAND)
 
         try:
