@@ -10,5 +10,5 @@ WITH target AS (
 )
 UPDATE jobs_job j SET gated = false
 FROM target t, jobs_jobkind k
-WHERE j.id = t.id AND k.name = j.kind_id AND NOT k.limited
+WHERE j.id = t.id AND j.status = 'pending' AND j.group_name = '' AND k.name = j.kind_id AND NOT k.limited
 RETURNING j.id;

@@ -9,7 +9,8 @@ IF ended_kinds IS NOT NULL
     IF wanted_all > 0 AND cardinality(picked) = 0 THEN
         opens_in := EXTRACT(epoch FROM (
             SELECT g.due_at FROM jobs_gate g
-            WHERE g.group_name = '' AND NOT g.open AND g.due_at < 'infinity' AND (kinds IS NULL OR g.kind_id = ANY (kinds))
+            WHERE g.group_name = '' AND NOT g.open AND g.due_at > statement_timestamp() AND g.due_at < 'infinity'
+              AND (kinds IS NULL OR g.kind_id = ANY (kinds))
             ORDER BY g.due_at LIMIT 1
         ) - clock_timestamp());
         shut := opens_in IS NOT NULL AND kinds IS NOT NULL AND NOT EXISTS (

@@ -13,7 +13,9 @@ WITH RECURSIVE pair AS (
 )
 SELECT p.kind_id AS kind, p.group_name AS "group"
 FROM pair p JOIN jobs_jobkind k ON k.name = p.kind_id
-CROSS JOIN LATERAL (VALUES (p.group_name, k.max_held_per_group), ('', k.max_held)) AS w(grp, most)
+CROSS JOIN LATERAL (
+    VALUES (p.group_name, CASE WHEN p.group_name = '' THEN k.max_held ELSE k.max_held_per_group END), ('', k.max_held)
+) AS w(grp, most)
 LEFT JOIN jobs_gate g ON g.kind_id = p.kind_id AND g.group_name = w.grp
 WHERE CASE WHEN g.id IS NULL THEN true
            WHEN g.open OR (p.group_name <> '' AND w.grp = '' AND g.due_at IS NULL AND NOT EXISTS (

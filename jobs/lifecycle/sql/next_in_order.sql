@@ -24,7 +24,8 @@ IF total > 0 THEN
         INTO ids, priorities, run_ats, grps
         FROM (
             SELECT w.* FROM unnest(ids, priorities, run_ats, grps) WITH ORDINALITY AS w(id, priority, run_at, grp, n)
-            JOIN jobs_job j ON j.id = w.id AND CASE WHEN w.id > 0 THEN j.status = 'pending' END
+            JOIN jobs_job j ON j.id = w.id AND CASE WHEN w.id > 0 THEN j.status = 'pending' AND j.gated
+                AND j.group_name = w.grp AND j.run_at <= at END
             ORDER BY w.n
             FOR NO KEY UPDATE OF j SKIP LOCKED
         ) o;

@@ -1,4 +1,4 @@
-/* Looked job: one that may go, with its round. */
+/* Next job: one that may go, with its round. */
 ids := ids || job.id;
                 priorities := priorities || job.priority;
                 run_ats := run_ats || job.run_at;

@@ -1,4 +1,4 @@
-/* Next of groups: the groups of a kind that may have a job that may go, by their rounds, until there is one job for each that
+/* Next of groups: those of a kind that may have a job that may go, by their rounds, until there is one job for each that
 is wanted. Those that have none sleep. */
 FOR grp IN
         SELECT o.*, CASE WHEN o.open AND o.group_name <> '' THEN o.round_no ELSE jobs_round(of_kind, o.round_no) END AS place

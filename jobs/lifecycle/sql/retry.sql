@@ -19,10 +19,10 @@ WITH wanted AS (
     UPDATE jobs_job j
     SET status = t.to_status, uncounted = {attempt_number}, run_at = statement_timestamp(), finished_by_id = NULL,
         result = NULL, error = '', not_for = NULL, not_for_until = NULL,
-        start_by = NULL, deferrals = 0,
+        start_by = NULL, deferrals = 0, gated = k.limited OR j.group_name <> '',
         {attempt_cleared}
-    FROM target t
-    WHERE j.id = t.id AND j.status = t.status
+    FROM target t, jobs_jobkind k
+    WHERE j.id = t.id AND j.status = t.status AND k.name = j.kind_id
     RETURNING j.id, j.attempt, t.status AS previous_status, j.status, NULL::bigint AS bot, j.kind_id AS kind, j.run_at,
               NULL::double precision AS held_for
 ), happened AS (

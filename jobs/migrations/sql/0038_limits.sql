@@ -105,14 +105,14 @@ BEGIN
         IF locks THEN
             RETURN QUERY SELECT j.id, j.priority, j.run_at FROM jobs_job j
             WHERE j.status = 'pending' AND j.gated AND j.kind_id = of_kind AND j.group_name = of_group
-              AND j.priority = at_priority AND j.run_at <= now AND COALESCE(j.start_by, 'infinity'::timestamptz) > statement_timestamp() AND COALESCE(j.not_for_until <= now OR j.not_for <> ALL (asking), true)
+              AND j.priority = at_priority AND j.run_at <= now AND COALESCE(j.start_by, 'infinity'::timestamptz) > now AND COALESCE(j.not_for_until <= now OR j.not_for <> ALL (asking), true)
             ORDER BY j.run_at, j.id
             LIMIT rows_left
             FOR NO KEY UPDATE OF j SKIP LOCKED;
         ELSE
             RETURN QUERY SELECT j.id, j.priority, j.run_at FROM jobs_job j
             WHERE j.status = 'pending' AND j.gated AND j.kind_id = of_kind AND j.group_name = of_group
-              AND j.priority = at_priority AND j.run_at <= now AND COALESCE(j.start_by, 'infinity'::timestamptz) > statement_timestamp() AND COALESCE(j.not_for_until <= now OR j.not_for <> ALL (asking), true)
+              AND j.priority = at_priority AND j.run_at <= now AND COALESCE(j.start_by, 'infinity'::timestamptz) > now AND COALESCE(j.not_for_until <= now OR j.not_for <> ALL (asking), true)
             ORDER BY j.run_at, j.id
             LIMIT rows_left;
         END IF;
@@ -158,9 +158,9 @@ RETURNS void LANGUAGE sql VOLATILE
 AS $function$
     UPDATE jobs_gate g
     SET open = false,
-        due_at = CASE WHEN certain OR NOT g.open THEN CASE WHEN until <= at THEN at + interval '1 second' ELSE until END
-                      ELSE at + interval '1 second' END
-    WHERE g.id = gate
+        due_at = CASE WHEN certain OR NOT g.open THEN until ELSE at + interval '1 second' END
+    -- Where one is due now, it is for another bot first, or locked.
+    WHERE g.id = gate AND (certain OR until IS NULL OR until > at)
 $function$;
 -- Shut: until when a gate stays shut, whatever happens: by a throttle or by its rate. In the past: it is not shut by these.
 CREATE OR REPLACE FUNCTION jobs_shut(gate bigint, at timestamptz)
@@ -209,7 +209,9 @@ BEGIN
             SELECT w.kind, '', w.added, w.ended FROM unnest(of_kinds, added, ended) AS w(kind, added, ended)
         ) w
         LEFT JOIN jobs_gate g ON g.kind_id = w.kind AND g.group_name = w.grp
-        WHERE CASE WHEN g.id IS NULL THEN w.added ELSE NOT g.open AND CASE WHEN g.due_at = 'infinity' THEN w.ended WHEN g.due_at IS NULL THEN w.added ELSE g.due_at > jobs_shut(g.id, at) END END
+        WHERE CASE WHEN g.id IS NULL THEN w.added ELSE NOT g.open AND CASE WHEN g.due_at = 'infinity' THEN w.ended WHEN g.due_at IS NULL THEN w.added
+            -- One that is due may be put to sleep just now by a claim that has not seen what was added or has ended.
+            ELSE g.due_at <= at OR g.due_at > jobs_shut(g.id, at) END END
         ORDER BY 1
     );
     IF cardinality(shut) = 0 THEN
@@ -237,7 +239,9 @@ BEGIN
             round_no = CASE WHEN s.until <= at THEN jobs_round(g.kind_id, g.round_no) ELSE g.round_no END
         FROM wanted w CROSS JOIN LATERAL (
             SELECT g.id, jobs_shut(g.id, at) AS until FROM jobs_gate g
-            WHERE g.kind_id = w.kind AND g.group_name = w.grp AND NOT g.open AND CASE WHEN g.due_at = 'infinity' THEN w.ended WHEN g.due_at IS NULL THEN w.added ELSE g.due_at > jobs_shut(g.id, at) END
+            WHERE g.kind_id = w.kind AND g.group_name = w.grp AND NOT g.open AND CASE WHEN g.due_at = 'infinity' THEN w.ended WHEN g.due_at IS NULL THEN w.added
+            -- One that is due may be put to sleep just now by a claim that has not seen what was added or has ended.
+            ELSE g.due_at <= at OR g.due_at > jobs_shut(g.id, at) END
         ) s
         WHERE g.id = s.id
         RETURNING g.kind_id
@@ -253,7 +257,9 @@ BEGIN
         SET open = s.until <= at, due_at = CASE WHEN s.until > at THEN s.until END
         FROM wanted w CROSS JOIN LATERAL (
             SELECT g.id, jobs_shut(g.id, at) AS until FROM jobs_gate g
-            WHERE g.kind_id = w.kind AND g.group_name = '' AND NOT g.open AND CASE WHEN g.due_at = 'infinity' THEN w.ended WHEN g.due_at IS NULL THEN w.added ELSE g.due_at > jobs_shut(g.id, at) END
+            WHERE g.kind_id = w.kind AND g.group_name = '' AND NOT g.open AND CASE WHEN g.due_at = 'infinity' THEN w.ended WHEN g.due_at IS NULL THEN w.added
+            -- One that is due may be put to sleep just now by a claim that has not seen what was added or has ended.
+            ELSE g.due_at <= at OR g.due_at > jobs_shut(g.id, at) END
         ) s
         WHERE g.id = s.id
         RETURNING g.kind_id
@@ -264,8 +270,8 @@ BEGIN
     ) o);
 END
 $function$;
--- Next of kind: the next jobs of a kind, in the order in which they go, at most `want` and as many as its limits allow. They are
--- locked, and the caller, who has locked the gate of the kind, gives a first part of them (`jobs_given`).
+-- Next of kind: the next jobs of a kind, in the order in which they go, at most `want` and as many as its limits allow.
+-- They are locked, and the caller, who has locked the gate of the kind, gives a first part of them (`jobs_given`).
 --
 -- Groups take turns: the one that is in the earliest round goes first, and each job that it gets is a round. Jobs without
 -- a group are one of them. Within a group it goes by priority, then by age; with `fair` off, so it does in the kind.
@@ -373,8 +379,9 @@ BEGIN
             of_group := names[i];
             at_place := rounds[i] + given[i];
             taken := 0;
-            FOR job IN SELECT * FROM jobs_of_group(of_kind, names[i], given[i] + quota, true, at, asking)
-                       OFFSET given[i] LOOP
+            FOR job IN SELECT * FROM jobs_of_group(of_kind, names[i], given[i] + quota, true, at, asking) LOOP
+                CONTINUE WHEN job.id = ANY (ids);
+                EXIT WHEN taken >= quota;
                 ids := ids || job.id;
                 priorities := priorities || job.priority;
                 run_ats := run_ats || job.run_at;
@@ -412,7 +419,8 @@ BEGIN
         INTO ids, priorities, run_ats, grps
         FROM (
             SELECT w.* FROM unnest(ids, priorities, run_ats, grps) WITH ORDINALITY AS w(id, priority, run_at, grp, n)
-            JOIN jobs_job j ON j.id = w.id AND CASE WHEN w.id > 0 THEN j.status = 'pending' END
+            JOIN jobs_job j ON j.id = w.id AND CASE WHEN w.id > 0 THEN j.status = 'pending' AND j.gated
+                AND j.group_name = w.grp AND j.run_at <= at END
             ORDER BY w.n
             FOR NO KEY UPDATE OF j SKIP LOCKED
         ) o;
@@ -472,6 +480,7 @@ DECLARE
     candidates text[];
     others text[] := '{}'; -- Those that are only needed if these have too few.
     beaten record;
+    unknown integer; -- Kinds of which the next job is not known.
     kind text;
     chosen record;
     ids bigint[] := '{}';
@@ -492,7 +501,9 @@ BEGIN
             SELECT w.kind, '', w.added, w.ended FROM unnest(of_kinds, added, ended) AS w(kind, added, ended)
         ) w
         LEFT JOIN jobs_gate g ON g.kind_id = w.kind AND g.group_name = w.grp
-        WHERE CASE WHEN g.id IS NULL THEN w.added ELSE NOT g.open AND CASE WHEN g.due_at = 'infinity' THEN w.ended WHEN g.due_at IS NULL THEN w.added ELSE g.due_at > jobs_shut(g.id, at) END END
+        WHERE CASE WHEN g.id IS NULL THEN w.added ELSE NOT g.open AND CASE WHEN g.due_at = 'infinity' THEN w.ended WHEN g.due_at IS NULL THEN w.added
+            -- One that is due may be put to sleep just now by a claim that has not seen what was added or has ended.
+            ELSE g.due_at <= at OR g.due_at > jobs_shut(g.id, at) END END
         ORDER BY 1
     );
     END IF;
@@ -512,29 +523,34 @@ BEGIN
     );
     IF cardinality(candidates) > 0 AND GREATEST(cardinality(shared), cardinality(candidates) - 1) >= want THEN
         SELECT j.priority, j.run_at, j.id INTO beaten FROM jobs_job j WHERE j.id = shared[want];
-        candidates := ARRAY(
-            SELECT c.kind
-            FROM unnest(candidates) AS c(kind) JOIN jobs_jobkind k ON k.name = c.kind
-            LEFT JOIN LATERAL (
-                (SELECT j.priority, '-infinity'::timestamptz AS run_at, 0::bigint AS id FROM jobs_job j
-                 WHERE NOT k.fair AND j.status = 'pending' AND j.gated AND j.kind_id = c.kind
-                 ORDER BY j.priority DESC LIMIT 1)
+        SELECT COALESCE(array_agg(c.kind ORDER BY first.priority DESC NULLS FIRST, first.run_at, first.id), '{}'),
+               count(*) FILTER (WHERE first.priority IS NULL)
+        INTO candidates, unknown
+        FROM unnest(candidates) AS c(kind) JOIN jobs_jobkind k ON k.name = c.kind
+        LEFT JOIN LATERAL (
+            (SELECT j.priority, '-infinity'::timestamptz AS run_at, 0::bigint AS id FROM jobs_job j
+             WHERE NOT k.fair AND j.status = 'pending' AND j.gated AND j.kind_id = c.kind
+             ORDER BY j.priority DESC LIMIT 1)
+            UNION ALL
+            -- A group that has none is unknown: its kind is read once, and the group sleeps.
+            SELECT j.priority, j.run_at, j.id FROM (
+                (SELECT g.group_name FROM jobs_gate g
+                 WHERE k.fair AND g.kind_id = c.kind AND g.open AND g.group_name <> ''
+                 ORDER BY g.round_no, g.group_name LIMIT 1)
                 UNION ALL
-                SELECT j.priority, j.run_at, j.id FROM (
-                    (SELECT g.group_name FROM jobs_gate g
-                     WHERE k.fair AND g.kind_id = c.kind AND g.open AND g.group_name <> ''
-                     ORDER BY g.round_no, g.group_name LIMIT 1)
-                    UNION ALL
-                    SELECT '' WHERE k.fair
-                ) g
-                CROSS JOIN LATERAL jobs_of_group(c.kind, g.group_name, 1, false, at, asking) j
-                ORDER BY 1 DESC, 2, 3 LIMIT 1
-            ) first ON true
-            WHERE beaten.id IS NULL OR (-first.priority, first.run_at, first.id) < (-beaten.priority, beaten.run_at, beaten.id)
-            ORDER BY first.priority DESC NULLS LAST, first.run_at, first.id
-        );
-        others := candidates[want + 1:];
-        candidates := candidates[:want];
+                (SELECT g.group_name FROM jobs_gate g
+                 WHERE k.fair AND g.kind_id = c.kind AND NOT g.open AND g.group_name <> '' AND g.due_at <= at
+                 ORDER BY g.due_at LIMIT 1)
+            ) g
+            LEFT JOIN LATERAL jobs_of_group(c.kind, g.group_name, 1, false, at, asking) j ON true
+            UNION ALL
+            SELECT j.priority, j.run_at, j.id FROM jobs_of_group(c.kind, '', 1, false, at, asking) j WHERE k.fair
+            ORDER BY 1 DESC NULLS FIRST, 2, 3 LIMIT 1
+        ) first ON true
+        WHERE beaten.id IS NULL OR first.priority IS NULL
+           OR (-first.priority, first.run_at, first.id) < (-beaten.priority, beaten.run_at, beaten.id);
+        others := candidates[want + unknown + 1:];
+        candidates := candidates[:want + unknown];
     END IF;
     IF cardinality(candidates) + cardinality(shut) = 0 THEN
         RETURN;
@@ -542,7 +558,12 @@ BEGIN
     PERFORM FROM jobs_gate g WHERE g.kind_id = ANY (candidates || shut) AND g.group_name = ''
     ORDER BY g.kind_id FOR NO KEY UPDATE;
     IF cardinality(shut) > 0 THEN
-        opened := jobs_open(of_kinds, of_groups, added, ended);
+        -- Only those that are locked: one that fell asleep since is read once more in a second.
+        opened := (
+            SELECT jobs_open(array_agg(w.kind), array_agg(w.grp), array_agg(w.added), array_agg(w.ended))
+            FROM unnest(of_kinds, of_groups, added, ended) AS w(kind, grp, added, ended)
+            WHERE w.kind = ANY (shut)
+        );
     END IF;
     at := clock_timestamp();
     FOREACH kind IN ARRAY candidates || others LOOP
@@ -1078,7 +1099,8 @@ BEGIN
     IF wanted_all > 0 AND cardinality(picked) = 0 THEN
         opens_in := EXTRACT(epoch FROM (
             SELECT g.due_at FROM jobs_gate g
-            WHERE g.group_name = '' AND NOT g.open AND g.due_at < 'infinity' AND (kinds IS NULL OR g.kind_id = ANY (kinds))
+            WHERE g.group_name = '' AND NOT g.open AND g.due_at > statement_timestamp() AND g.due_at < 'infinity'
+              AND (kinds IS NULL OR g.kind_id = ANY (kinds))
             ORDER BY g.due_at LIMIT 1
         ) - clock_timestamp());
         shut := opens_in IS NOT NULL AND kinds IS NOT NULL AND NOT EXISTS (
@@ -1152,7 +1174,8 @@ BEGIN
     IF wanted_all > 0 AND cardinality(picked) = 0 THEN
         opens_in := EXTRACT(epoch FROM (
             SELECT g.due_at FROM jobs_gate g
-            WHERE g.group_name = '' AND NOT g.open AND g.due_at < 'infinity' AND (kinds IS NULL OR g.kind_id = ANY (kinds))
+            WHERE g.group_name = '' AND NOT g.open AND g.due_at > statement_timestamp() AND g.due_at < 'infinity'
+              AND (kinds IS NULL OR g.kind_id = ANY (kinds))
             ORDER BY g.due_at LIMIT 1
         ) - clock_timestamp());
         shut := opens_in IS NOT NULL AND kinds IS NOT NULL AND NOT EXISTS (

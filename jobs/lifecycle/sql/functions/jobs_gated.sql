@@ -16,6 +16,7 @@ DECLARE
     candidates text[];
     others text[] := '{}'; -- Those that are only needed if these have too few.
     beaten record;
+    unknown integer; -- Kinds of which the next job is not known.
     kind text;
     chosen record;
     ids bigint[] := '{}';
@@ -38,7 +39,12 @@ BEGIN
     PERFORM FROM jobs_gate g WHERE g.kind_id = ANY (candidates || shut) AND g.group_name = ''
     ORDER BY g.kind_id FOR NO KEY UPDATE;
     IF cardinality(shut) > 0 THEN
-        opened := jobs_open(of_kinds, of_groups, added, ended);
+        -- Only those that are locked: one that fell asleep since is read once more in a second.
+        opened := (
+            SELECT jobs_open(array_agg(w.kind), array_agg(w.grp), array_agg(w.added), array_agg(w.ended))
+            FROM unnest(of_kinds, of_groups, added, ended) AS w(kind, grp, added, ended)
+            WHERE w.kind = ANY (shut)
+        );
     END IF;
     at := clock_timestamp();
     FOREACH kind IN ARRAY candidates || others LOOP

@@ -1,5 +1,5 @@
--- Next of kind: the next jobs of a kind, in the order in which they go, at most `want` and as many as its limits allow. They are
--- locked, and the caller, who has locked the gate of the kind, gives a first part of them (`jobs_given`).
+-- Next of kind: the next jobs of a kind, in the order in which they go, at most `want` and as many as its limits allow.
+-- They are locked, and the caller, who has locked the gate of the kind, gives a first part of them (`jobs_given`).
 --
 -- Groups take turns: the one that is in the earliest round goes first, and each job that it gets is a round. Jobs without
 -- a group are one of them. Within a group it goes by priority, then by age; with `fair` off, so it does in the kind.
@@ -55,8 +55,9 @@ BEGIN
             of_group := names[i];
             at_place := rounds[i] + given[i];
             taken := 0;
-            FOR job IN SELECT * FROM jobs_of_group(of_kind, names[i], given[i] + quota, true, at, asking)
-                       OFFSET given[i] LOOP
+            FOR job IN SELECT * FROM jobs_of_group(of_kind, names[i], given[i] + quota, true, at, asking) LOOP
+                CONTINUE WHEN job.id = ANY (ids);
+                EXIT WHEN taken >= quota;
                 {next_job}
             END LOOP;
             given[i] := given[i] + taken;

@@ -23,14 +23,14 @@ BEGIN
         IF locks THEN
             RETURN QUERY SELECT j.id, j.priority, j.run_at FROM jobs_job j
             WHERE j.status = 'pending' AND j.gated AND j.kind_id = of_kind AND j.group_name = of_group
-              AND j.priority = at_priority AND j.run_at <= now AND {startable} AND {gated_elsewhere}
+              AND j.priority = at_priority AND j.run_at <= now AND COALESCE(j.start_by, 'infinity'::timestamptz) > now AND {gated_elsewhere}
             ORDER BY j.run_at, j.id
             LIMIT rows_left
             FOR NO KEY UPDATE OF j SKIP LOCKED;
         ELSE
             RETURN QUERY SELECT j.id, j.priority, j.run_at FROM jobs_job j
             WHERE j.status = 'pending' AND j.gated AND j.kind_id = of_kind AND j.group_name = of_group
-              AND j.priority = at_priority AND j.run_at <= now AND {startable} AND {gated_elsewhere}
+              AND j.priority = at_priority AND j.run_at <= now AND COALESCE(j.start_by, 'infinity'::timestamptz) > now AND {gated_elsewhere}
             ORDER BY j.run_at, j.id
             LIMIT rows_left;
         END IF;

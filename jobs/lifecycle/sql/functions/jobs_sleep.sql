@@ -7,7 +7,7 @@ RETURNS void LANGUAGE sql VOLATILE
 AS $function$
     UPDATE jobs_gate g
     SET open = false,
-        due_at = CASE WHEN certain OR NOT g.open THEN CASE WHEN until <= at THEN at + interval '1 second' ELSE until END
-                      ELSE at + interval '1 second' END
-    WHERE g.id = gate
+        due_at = CASE WHEN certain OR NOT g.open THEN until ELSE at + interval '1 second' END
+    -- Where one is due now, it is for another bot first, or locked.
+    WHERE g.id = gate AND (certain OR until IS NULL OR until > at)
 $function$;
