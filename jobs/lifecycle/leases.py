@@ -4,8 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Value
-from django.db.models.expressions import Case, When
+from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce, Now
 
 from bots import health
@@ -56,19 +55,18 @@ def check_leases(jobs: QuerySet[Job]) -> list[LeaseCheck]:
     # Columns and not instances: there may be thousands, with large payloads. Ages and not moments: each moment would
     # be converted to a time zone.
     ages = (Now() - F("claimed_at"), Now() - F("started_at"), Now() - Coalesce("heartbeat_at", "claimed_at"))
-    columns = ("pk", "kind_id", "claimed_by_id", "attempt", "max_attempts", attempts.used())
+    columns = ("pk", "kind_id", "claimed_by_id", "attempt", "max_attempts", attempts.used(), "instance")
     own = ("heartbeat_within", "run_within")
-    rows = [row for row in jobs.values_list(*columns, _probe(), _identity(), *own, *ages) if row[2] is not None]
-    kinds = _kinds({row[1] for row in rows})
+    rows = [row for row in jobs.values_list(*columns, *own, *ages) if row[2] is not None]
+    kinds, holders = _kinds({row[1] for row in rows}), _Holders({row[2] for row in rows})
     return [
         LeaseCheck(
             health.Lease(pk, kind, claimed, running, silent),
             _limits(kinds[kind][0], heartbeat_within, run_within), bot, attempt, used >= most and not probe, probe,
-            identity, *kinds[kind][1:],
+            holders.identity(bot, instance), *kinds[kind][1:],
         )
-        for (
-            pk, kind, bot, attempt, most, used, probe, identity, heartbeat_within, run_within, claimed, running, silent
-        ) in rows
+        for pk, kind, bot, attempt, most, used, instance, heartbeat_within, run_within, claimed, running, silent in rows
+        for probe in [holders.is_probe(bot, instance, claimed)]
     ]  # fmt: skip
 
 
@@ -79,19 +77,28 @@ def _limits(of_kind: health.Limits, heartbeat_within: timedelta | None, run_with
     return replace(of_kind, **given) if given else of_kind
 
 
-def _of_instance(column: str) -> Subquery:
-    """A column of the instance that holds a job. Of one without a row: of the nameless one, as in `instance.sql`."""
-    own = Instance.objects.filter(Q(name=OuterRef("instance")) | Q(name=""), bot=OuterRef("claimed_by"))
-    return Subquery(own.order_by("-name").values(column)[:1])
+class _Holders:
+    """The instances of these bots. In place of one without a row: the nameless one, as in `instance.sql`.
 
+    A query of its own: a look-up for each job makes a plan that PostgreSQL thinks is worth compiling.
+    """
 
-def _probe() -> Case:
-    """Whether that instance was in quarantine when it got the job."""
-    return Case(When(claimed_at__gt=_of_instance("quarantined_at"), then=True), default=False)
+    def __init__(self, bots: set[int]) -> None:
+        columns = ("bot_id", "name", "identity", Now() - F("quarantined_at"))
+        found = Instance.objects.filter(bot__in=bots).values_list(*columns) if bots else ()
+        self._of = {(bot, name): (identity, quarantined) for bot, name, identity, quarantined in found}
 
+    def _holder(self, bot: int, instance: str) -> tuple[str, timedelta | None]:
+        return self._of.get((bot, instance)) or self._of.get((bot, "")) or ("", None)
 
-def _identity() -> Coalesce:
-    return Coalesce(_of_instance("identity"), Value(""))
+    def identity(self, bot: int, instance: str) -> str:
+        """The identity of the instance that holds a job."""
+        return self._holder(bot, instance)[0]
+
+    def is_probe(self, bot: int, instance: str, claimed: timedelta) -> bool:
+        """Whether the instance was in quarantine when it got a job so long ago."""
+        _, quarantined = self._holder(bot, instance)
+        return quarantined is not None and claimed < quarantined
 
 
 def _kinds(names: set[str]) -> dict[str, tuple[health.Limits, str, str, health.Usual | None]]:

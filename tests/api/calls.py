@@ -61,6 +61,7 @@ CALLS = [
     Call("POST", "/jobs", ("jobs.add_job",), {"kind": "sum"}, 201),
     Call("POST", "/jobs/bulk", ("jobs.add_job",), {"jobs": [{"kind": "sum"}]}, 201),
     Call("POST", "/jobs/delete", ("jobs.delete_job",), {"filter": {"kind": "sum", "status": "pending"}}),
+    Call("POST", "/throttle", ("jobs.pause_jobkind",), {"kind": "sum", "for": 1}, bot_body={"kind": "sum", "for": 1}),
     Call("GET", "/jobs", ("jobs.view_job",)),
     Call("GET", "/jobs/{job_id}", ("jobs.view_job",)),
     Call("GET", "/jobs/{job_id}/events", ("jobs.view_job",)),

@@ -16,7 +16,7 @@ from bots.models import MAX_CLAIM, NAME_LENGTH, Bot
 from jobs import lifecycle
 from jobs.api.schemas import ERROR_LENGTH, MAX_BULK, MAX_KINDS
 from jobs.api.v1 import api
-from jobs.bounds import KEY_LENGTH, MAX_ATTEMPTS_LIMIT, NOTE_LENGTH, PRIORITY_LIMIT, REASON_LENGTH
+from jobs.bounds import GROUP_LENGTH, KEY_LENGTH, MAX_ATTEMPTS_LIMIT, NOTE_LENGTH, PRIORITY_LIMIT, REASON_LENGTH
 from jobs.models import Job
 from jobsite.lib.strict_json import MAX_DEPTH
 from tests.alerts.passing import an_incident
@@ -61,6 +61,7 @@ TIME = [
     "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "99999-01-01T00:00:00Z", *NO_CHARACTERS,
 ]  # fmt: skip
 ATTEMPT = whole(1, 2**31 - 1)
+SECONDS = ["1", True, [], {}, -1, 1e300, 10**100]
 REASON = {"reason": text(REASON_LENGTH)}
 LEASE = {"attempt": ATTEMPT}
 
@@ -85,6 +86,7 @@ WRONG: dict[str, dict[str, list[Any]]] = {
         ],
         "heartbeats": [None, [{"id": 1, "attempt": 0}], [{"id": 1, "attempt": 1, "progress": 101}]]
         + [[{"id": 1, "attempt": 1, "note": bad}] for bad in ("x" * (NOTE_LENGTH + 1), *NO_CHARACTERS)],
+        "released": [None, 5, [{"id": 1}], [{"id": 1, "attempt": 1, "run_in": -1}], [{"id": 1, "attempt": 1}] * 2],
         "claim": [5, [], "all", {"limit": 0}, {"limit": MAX_CLAIM + 1}, {"wait": 31}, {"kinds": "sum"}, {"x": 1}],
     },
     "POST /heartbeat": {"version": [*text(100, null=True), *NO_NAMES]},
@@ -100,8 +102,8 @@ WRONG: dict[str, dict[str, list[Any]]] = {
     "POST /jobs/{job_id}/heartbeat": LEASE
     | {"progress": whole(0, 100, null=True), "note": text(NOTE_LENGTH, null=True)},
     "POST /jobs/{job_id}/complete": LEASE | {"result": anything(site.MAX_RESULT_BYTES)},
-    "POST /jobs/{job_id}/fail": LEASE | {"error": text(ERROR_LENGTH), "retry": YES_OR_NO},
-    "POST /jobs/{job_id}/release": {"attempt": whole(1, 2**31 - 1, null=True), **REASON},
+    "POST /jobs/{job_id}/fail": LEASE | {"error": text(ERROR_LENGTH), "retry": YES_OR_NO, "retry_in": SECONDS},
+    "POST /jobs/{job_id}/release": {"attempt": whole(1, 2**31 - 1, null=True), "run_in": SECONDS, **REASON},
     "POST /jobs/{job_id}/cancel": REASON,
     "POST /jobs/{job_id}/retry": REASON,
     "POST /jobs": {
@@ -111,6 +113,17 @@ WRONG: dict[str, dict[str, list[Any]]] = {
         "run_at": TIME,
         "key": text(KEY_LENGTH, null=True, least=1),
         "max_attempts": whole(1, MAX_ATTEMPTS_LIMIT, null=True),
+        "unique": [5, True, [], "x", "unfinished", "pending", None],
+        "on_conflict": [5, True, [], "x", "replace", None],
+        **dict.fromkeys(("delay", "run_within", "heartbeat_within", "backoff"), SECONDS),
+        "start_by": TIME,
+        "group": text(GROUP_LENGTH, null=True, least=1),
+    },
+    "POST /throttle": {
+        "kind": KIND,
+        "group": text(GROUP_LENGTH, null=True, least=1),
+        "for": [*SECONDS, 0, 3601, None],
+        **REASON,
     },
     "POST /jobs/bulk": {
         "jobs": [None, 5, "a", {}, [], [5], [None], [[]], [{}], [{"kind": "sum"}] * (MAX_BULK + 1)]
@@ -179,6 +192,7 @@ WRONG_TOO: dict[str, dict[str, list[Any]]] = {
         "overlap": ["x", 5, [], None],
         "payload": ["x" * site.MAX_PAYLOAD_BYTES],
         "priority": whole(-PRIORITY_LIMIT, PRIORITY_LIMIT),
+        "group": [5, True, [], "x" * (GROUP_LENGTH + 1)],
     },
 }
 for name, fields in WRONG_TOO.items():

@@ -17,6 +17,7 @@ from alerts.states import DeliveryStatus, Moment
 from bots import roster
 from bots.login.models import Login, SecondFactor
 from bots.models import ApiKey, AuditEntry, Bot
+from jobs import lifecycle
 from jobs.models import Job, JobEvent, JobKind, Schedule
 from jobs.stats.models import JobRollup
 from tests.alerts.passing import an_incident
@@ -112,6 +113,12 @@ def a_second_factor() -> SecondFactor:
     return SecondFactor.objects.create(user=User.objects.create_user("carol"), secret="JBSWY3DPEHPK3PXP")
 
 
+def a_throttled_kind() -> JobKind:
+    kind = JobKind.objects.create(name="mail")
+    lifecycle.throttle("mail", "", 60, by=lifecycle.SWEEP)
+    return kind
+
+
 def a_schedule(**fields: Any) -> Callable[[], Schedule]:
     def make() -> Schedule:
         given = {"name": "nightly", "kind": "mail", "every": timedelta(minutes=1), "next_at": "2100-01-01T00:00Z"}
@@ -130,6 +137,7 @@ ACTIONS: dict[tuple[type, str], Callable[[], Any]] = {
     (ApiKey, "revoke"): a_key,
     (JobKind, "pause"): lambda: JobKind.objects.create(name="mail"),
     (JobKind, "resume"): lambda: JobKind.objects.create(name="mail", paused=True),
+    (JobKind, "lift_throttles"): a_throttled_kind,
     (Schedule, "run_now"): a_schedule(), (Schedule, "skip_next"): a_schedule(), (Schedule, "pause"): a_schedule(),
     (Schedule, "resume"): a_schedule(paused=True), (Schedule, "delete_selected"): a_schedule(),
     (Incident, "acknowledge"): an_incident,
@@ -167,6 +175,7 @@ _CHANNEL = {
 _KIND = {
     "name": "mail", "max_attempts": "3", "backoff": "0:00:10", "start_within": "0:05:00", "heartbeat_within": "0:02:00",
     "run_within": "", "when_silent": "release", "when_overdue": "flag", "wait_within": "", "keep_for": "30 00:00:00",
+    "rate_period": "0:01:00", "fair": "on",
 }  # fmt: skip
 _SCHEDULE = {
     "name": "nightly", "kind": "mail", "payload": "{}", "priority": "0", "key": "", "cron": "", "every": "0:01:00",

@@ -276,7 +276,7 @@ def test_a_scrape_asks_few_questions_whatever_there_is(
     for n in range(30):
         enqueue_one(f"kind-{n}")
     rollup.add_closed_minutes()
-    with django_assert_max_num_queries(19):
+    with django_assert_max_num_queries(21):
         client.get("/metrics")
 
 

@@ -208,4 +208,4 @@ def test_its_process_exits_with_1_and_one_line_on_standard_error() -> None:
     migrate()
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert line.startswith("CommandError: bots.0016_restart_of_instances waited 200ms for a lock and gave up.")
+    assert line.startswith("CommandError: bots.0018_quarantine_of_instances waited 200ms for a lock and gave up.")

@@ -88,7 +88,7 @@ def query_of(after: str) -> str:
     query = text[start : text.index("FOR NO KEY UPDATE", start)]
     values = {
         "unpaused[1]": "'sum'", "at_priority": "0", "after_at": "'-infinity'", "after_id": "0",
-        "wanted_all - cardinality(picked)": "10",
+        "wanted_all - cardinality(picked)": "10", "known.own_ids": "'{}'::bigint[]",
     }  # fmt: skip
     for name, value in values.items():
         query = query.replace(name, value)

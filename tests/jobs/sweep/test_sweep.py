@@ -250,8 +250,8 @@ def test_the_command_prints_one_object_with_the_figures_that_are_promised(ada: B
     make_older(take_one(ada), 7)
     said = json.loads(run("--json"))
     assert list(said) == [
-        "checked", "potentially_stuck", "unhealthy", "recovered", "down", "expired", "failed", "flagged", "pruned",
-        "incidents_opened", "incidents_resolved",
+        "checked", "potentially_stuck", "unhealthy", "recovered", "down", "expired", "failed", "flagged", "dropped",
+        "pruned", "incidents_opened", "incidents_resolved",
     ]  # fmt: skip
     assert (said["checked"], said["expired"]) == (1, 1)
 
