@@ -135,12 +135,13 @@ export class Client extends Transport {
     for (let from = 0; from < jobs.length; from += BULK_LIMIT) {
       const batch = jobs.slice(from, from + BULK_LIMIT);
       const repeatable = batch.every(keepsKey);
-      const reply = await this.#post<Enqueued>("jobs/bulk", { jobs: batch }, { repeatable, timeout: 60 });
-      total.created += reply.created;
-      total.existing += reply.existing;
-      total.replaced += reply.replaced;
-      total.ids.push(...reply.ids);
-      total.outcomes.push(...reply.outcomes);
+      const reply = await this.#post<Partial<Enqueued>>("jobs/bulk", { jobs: batch }, { repeatable, timeout: 60 });
+      // A server of before has not all of them.
+      total.created += reply.created ?? 0;
+      total.existing += reply.existing ?? 0;
+      total.replaced += reply.replaced ?? 0;
+      total.ids.push(...(reply.ids ?? []));
+      total.outcomes.push(...(reply.outcomes ?? []));
     }
     return total;
   }
