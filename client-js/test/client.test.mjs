@@ -73,14 +73,14 @@ test("many jobs go in batches", () =>
     {
       "jobs/bulk": [
         { created: 9_999, existing: 1, ids: [1] },
-        { created: 1, existing: 0, ids: [2] },
+        { created: 0, existing: 0, replaced: 1, ids: [2], outcomes: ["replaced"] },
       ],
     },
     async (client, server) => {
       const total = await client.enqueueBulk(
         Array.from({ length: 10_001 }, (_, n) => ({ kind: "sum", key: String(n) })),
       );
-      assert.deepEqual(total, { created: 10_000, existing: 1, ids: [1, 2] });
+      assert.deepEqual(total, { created: 9_999, existing: 1, replaced: 1, ids: [1, 2], outcomes: ["replaced"] });
       assert.deepEqual(
         server.calls.map((call) => call.body.jobs.length),
         [10_000, 1],
