@@ -14,7 +14,13 @@ pytestmark = pytest.mark.django_db
 
 PEOPLES = [call for call in CALLS if call.needs]
 #: The scope of each call that changes something, by the end of its path.
-NAMED = {"/jobs": "enqueue", "/jobs/bulk": "enqueue", "/bots": "register", "/schedules/preview": "change"}
+NAMED = {
+    "/throttle": "pause",
+    "/jobs": "enqueue",
+    "/jobs/bulk": "enqueue",
+    "/bots": "register",
+    "/schedules/preview": "change",
+}
 
 
 #: Of calls whose method says which.
