@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from types import FrameType
 
 from django.core.management.base import BaseCommand
-from django.db import InterfaceError, OperationalError, close_old_connections
+from django.db import InterfaceError, OperationalError, close_old_connections, connections
 
 from jobsite.lib.plain_text import one_line
 
@@ -70,11 +70,19 @@ def run_repeatedly(command: BaseCommand, once: Callable[[], None], pause: float,
             close_old_connections()
             threading.Event().wait(pause)
     except Stopped:
+        _close_connections()
         return
     finally:
         POOL_LOG.disabled = False
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _close_connections() -> None:
+    """Return connections, perhaps in the midst of a statement, while the pool is not to warn of that."""
+    for one in connections.all(initialized_only=True):
+        if not one.in_atomic_block:
+            one.close()
 
 
 def time_now() -> str:
