@@ -12,7 +12,7 @@ LEASES = """
     UNION ALL
     SELECT j.kind_id, j.group_name, j.id, (e.detail->>'claimed_at')::timestamptz, e.at
     FROM jobs_jobevent e JOIN jobs_job j ON j.id = e.job_id
-    WHERE e.verb IN ('release', 'expire', 'fail', 'cancel') AND e.detail ? 'claimed_at'
+    WHERE e.verb IN ('release', 'defer', 'expire', 'fail', 'cancel') AND e.detail ? 'claimed_at'
 """
 
 

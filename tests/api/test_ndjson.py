@@ -41,11 +41,11 @@ def test_each_line_is_a_job_and_ids_come_back_in_their_order(post: Post) -> None
     old = enqueue_one(payload="old", key="k")
     answer = post(b'{"kind":"sum","payload":1}\n{"kind":"sum","key":"k"}\n{"kind":"other","payload":3}\n')
     assert answer.status_code == 201, answer.content
-    said = answer.json()
-    assert set(said) == {"created", "existing", "replaced", "ids", "outcomes"}
-    assert (said["created"], said["existing"]) == (2, 1)
-    assert said["ids"][1] == old.pk
-    assert [Job.objects.get(pk=pk).payload for pk in said["ids"]] == [1, "old", 3]
+    result = answer.json()
+    assert set(result) == {"created", "existing", "replaced", "ids", "outcomes"}
+    assert (result["created"], result["existing"]) == (2, 1)
+    assert result["ids"][1] == old.pk
+    assert [Job.objects.get(pk=pk).payload for pk in result["ids"]] == [1, "old", 3]
 
 
 @pytest.mark.parametrize(
@@ -105,10 +105,10 @@ def test_a_hundred_bad_lines_are_told_and_all_are_counted(post: Post) -> None:
 def test_told_to_skip_bad_lines_it_enqueues_the_others_and_says_which_it_left_out(post: Post) -> None:
     answer = post(GOOD % 1 + b'nonsense\n{"kind":"sum","payload":"\\u0000"}\n' + GOOD % 4, "?bad=skip")
     assert answer.status_code == 201, answer.content
-    said = answer.json()
-    assert (said["created"], said["bad"], len(said["ids"])) == (2, 2, 2)
-    assert [error["line"] for error in said["errors"]] == [2, 3]
-    assert "NUL" in said["errors"][1]["message"]
+    result = answer.json()
+    assert (result["created"], result["bad"], len(result["ids"])) == (2, 2, 2)
+    assert [error["line"] for error in result["errors"]] == [2, 3]
+    assert "NUL" in result["errors"][1]["message"]
     assert payloads() == [1, 4]
     assert post(GOOD % 5, "?bad=skip").json()["bad"] == 0
 

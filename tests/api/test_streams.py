@@ -55,9 +55,9 @@ def post(
     headers = head(key, **more) | ({"Transfer-Encoding": "chunked"} if chunked else {})
     there.request("POST", path + query, iter(body), headers, encode_chunked=chunked)
     answer = there.getresponse()
-    said = json.loads(answer.read())
+    result = json.loads(answer.read())
     there.close()
-    return answer.status, said
+    return answer.status, result
 
 
 def cut_off(server: Served, key: str, body: bytes, *, length: int | None, query: str = "") -> None:
@@ -77,9 +77,9 @@ def cut_off(server: Served, key: str, body: bytes, *, length: int | None, query:
 
 def test_a_body_in_chunks_is_taken_when_its_end_can_be_known(server: Served, olga_key: str) -> None:
     chunks = [b'{"kind":"sum","pay', b'load":1}\n{"kind":"sum"', b"}\n"]
-    status, said = post(server, olga_key, chunks)
-    assert (status, said["code"]) == (411, "length_required")
-    assert "?count=" in said["detail"]
+    status, result = post(server, olga_key, chunks)
+    assert (status, result["code"]) == (411, "length_required")
+    assert "?count=" in result["detail"]
     assert post(server, olga_key, chunks, "?count=2")[1]["created"] == 2
     zipped = gzip.compress(b"".join(chunks))
     assert post(server, olga_key, [zipped[:10], zipped[10:]], Content_Encoding="gzip")[1]["created"] == 2
@@ -88,21 +88,21 @@ def test_a_body_in_chunks_is_taken_when_its_end_can_be_known(server: Served, olg
 
 def test_a_json_body_in_chunks_is_read_and_bounded(server: Served, olga_key: str, ada_token: str) -> None:
     chunks = [b'{"jobs": [{"kind": ', b'"sum"}]}']
-    status, said = post(server, olga_key, chunks, Content_Type="application/json")
-    assert (status, said.get("created")) == (201, 1)
-    status, said = post(server, ada_token, [b'{"lim', b'it": 1}'], path="/api/v1/claim")
-    assert (status, len(said["jobs"])) == (200, 1)
+    status, result = post(server, olga_key, chunks, Content_Type="application/json")
+    assert (status, result.get("created")) == (201, 1)
+    status, result = post(server, ada_token, [b'{"lim', b'it": 1}'], path="/api/v1/claim")
+    assert (status, len(result["jobs"])) == (200, 1)
     for path, token in (("/jobs", olga_key), ("/claim", ada_token)):
         huge = itertools.repeat(b" " * 100_000, 30)
-        status, said = post(server, token, huge, path="/api/v1" + path, Content_Type="application/json")
-        assert (status, said["code"]) == (413, "too_large")
+        status, result = post(server, token, huge, path="/api/v1" + path, Content_Type="application/json")
+        assert (status, result["code"]) == (413, "too_large")
 
 
 def test_a_body_that_says_that_it_is_too_long_is_refused_in_words(server: Served, olga_key: str) -> None:
     huge = itertools.repeat(b" " * 100_000, 30)
     sizes = {"Content_Type": "application/json", "Content_Length": 3_000_000}
-    status, said = post(server, olga_key, huge, path="/api/v1/jobs", **sizes)
-    assert (status, said["code"]) == (413, "too_large")
+    status, result = post(server, olga_key, huge, path="/api/v1/jobs", **sizes)
+    assert (status, result["code"]) == (413, "too_large")
 
 
 def test_who_asks_before_sending_what_is_too_long_is_not_asked_for_it(server: Served, olga_key: str) -> None:
@@ -144,8 +144,8 @@ def test_a_long_stream_takes_little_memory_and_no_transaction_while_it_comes(
                     open_ones.append(cursor.fetchone()[0])
             yield block
 
-    status, said = post(server, olga_key, coming(), Content_Length=len(block) * blocks)
-    assert (status, said) == (201, {"created": 40_000, "existing": 0, "replaced": 0, "ids": None, "outcomes": None})
+    status, result = post(server, olga_key, coming(), Content_Length=len(block) * blocks)
+    assert (status, result) == (201, {"created": 40_000, "existing": 0, "replaced": 0, "ids": None, "outcomes": None})
     assert open_ones == [0] * 4
     # The body has 40 MB.
     assert max(*peaks, server.memory()) - before < 25_000_000
@@ -155,12 +155,12 @@ def test_a_stream_in_chunks_that_never_ends_is_refused(server: Served, olga_key:
     # The limit is one of bytes: long lines reach it without a million jobs to read.
     huge = itertools.repeat(LONG * 1000, 60)
     try:
-        status, said = post(server, olga_key, huge, "?count=1000000")
+        status, result = post(server, olga_key, huge, "?count=1000000")
     except (BrokenPipeError, ConnectionResetError):
         # The server has answered and closed before all was sent.
         return
     else:
-        assert (status, said["code"]) == (413, "too_large")
+        assert (status, result["code"]) == (413, "too_large")
     finally:
         assert not Job.objects.exists()
 
@@ -181,8 +181,8 @@ def test_a_key_that_was_revoked_while_the_body_came_stores_nothing(
         yield whole[10:]
 
     more = {"Content_Length": len(whole)}
-    status, said = post(server, olga_key, body(), Content_Type=content_type, **more)
-    assert (status, said["code"]) == (401, "unauthorized")
+    status, result = post(server, olga_key, body(), Content_Type=content_type, **more)
+    assert (status, result["code"]) == (401, "unauthorized")
     assert not Job.objects.exists()
 
 
@@ -202,7 +202,7 @@ def test_a_key_that_lost_its_right_while_the_stream_came_stores_nothing(
             olga.user_permissions.clear()
         yield GOOD % 2
 
-    status, said = post(server, olga_key, body(), Content_Length=len(GOOD % 1) + len(GOOD % 2))
+    status, result = post(server, olga_key, body(), Content_Length=len(GOOD % 1) + len(GOOD % 2))
     codes = {"expired": (401, "key_expired"), "inactive": (401, "unauthorized")}
-    assert (status, said["code"]) == codes.get(change, (403, "forbidden"))
+    assert (status, result["code"]) == codes.get(change, (403, "forbidden"))
     assert not Job.objects.exists() and not JobKind.objects.exists()

@@ -31,8 +31,8 @@ def test_a_bots_throttle_stops_the_fleet_until_an_operator_lifts_it(
     client: Client, ada_token: str, bob_token: str, olga_key: str
 ) -> None:
     enqueue_one()
-    said = throttle(client, ada_token, reason="429").json()
-    assert said["shut_until"] and (said["kind"], said["group"], said["paused"], said["restart"]) == (
+    shut = throttle(client, ada_token, reason="429").json()
+    assert shut["shut_until"] and (shut["kind"], shut["group"], shut["paused"], shut["restart"]) == (
         "sum", None, False, False,
     )  # fmt: skip
     answer = send(client, bob_token, "POST", "/claim", {"kinds": ["sum"]})

@@ -188,9 +188,9 @@ def test_what_is_due_is_read_from_the_index_of_deadlines(history: Bot) -> None:
     with CaptureQueriesContext(connection) as queries:
         run.sweep()
     (due,) = [query["sql"] for query in queries if 'ORDER BY "jobs_job"."deadline_at"' in query["sql"]]
-    said = explain(due)
-    assert "Index Scan using job_deadline" in said
-    assert "Seq Scan" not in said
+    shown = explain(due)
+    assert "Index Scan using job_deadline" in shown
+    assert "Seq Scan" not in shown
 
 
 def plans(queries: CaptureQueriesContext) -> dict[str, str]:
@@ -207,13 +207,13 @@ def test_a_sweep_with_nothing_due_reads_indexes_alone(history: Bot, fleet: None)
     assert (swept.checked, swept.unhealthy, swept.down) == (0, 20, 20)
     with CaptureQueriesContext(connection) as queries:
         run.sweep()
-    said = plans(queries)
-    assert len(said) == len(set(said)) == 8
-    assert not re.search("Seq Scan on (jobs_job|jobs_jobevent|bots_bot) ", "".join(said.values()))
-    assert sum("job_deadline" in text for text in said.values()) == 1
-    assert sum("job_suspected" in text for text in said.values()) == 1
-    assert sum("bot_unwell" in text for text in said.values()) == 3
-    assert sum("bot_unseen" in text for text in said.values()) == 2
+    shown = plans(queries)
+    assert len(shown) == len(set(shown)) == 8
+    assert not re.search("Seq Scan on (jobs_job|jobs_jobevent|bots_bot) ", "".join(shown.values()))
+    assert sum("job_deadline" in text for text in shown.values()) == 1
+    assert sum("job_suspected" in text for text in shown.values()) == 1
+    assert sum("bot_unwell" in text for text in shown.values()) == 3
+    assert sum("bot_unseen" in text for text in shown.values()) == 2
 
 
 @pytest.mark.usefixtures("sweep_alone")
@@ -225,9 +225,9 @@ def test_a_batch_finds_its_leases_by_their_keys_whatever_the_statistics_say(
     with CaptureQueriesContext(connection) as queries:
         swept = run.sweep()
     assert (swept.checked, swept.expired) == (200, 200)
-    said = plans(queries)
-    assert len(said) > 10
-    for sql, text in said.items():
+    shown = plans(queries)
+    assert len(shown) > 10
+    for sql, text in shown.items():
         assert not re.search("Seq Scan on (jobs_job|jobs_jobevent) ", text), sql
         if 'ORDER BY "jobs_job"."deadline_at"' not in sql:
             assert "job_deadline" not in text, sql
@@ -278,19 +278,19 @@ def test_the_bots_a_batchs_jobs_have_hung_are_found_by_the_jobs_history(history:
     with CaptureQueriesContext(connection) as queries:
         run.sweep()
     (hung,) = [query["sql"] for query in queries if '"bots_bot"."name"' in query["sql"] and "'retry'" in query["sql"]]
-    said = explain(hung)
-    assert "jobevent_by_job" in said
-    assert "Seq Scan on jobs_jobevent" not in said
+    shown = explain(hung)
+    assert "jobevent_by_job" in shown
+    assert "Seq Scan on jobs_jobevent" not in shown
 
 
 def test_leases_are_put_off_and_flagged_by_their_keys(history: Bot) -> None:
     rows = json.dumps([{"id": 1, "seconds": 10, "reason": "silent"}])
     assert "jobs_job_pkey" in plan("schedule_checks", rows=rows)
-    said = plan(
+    shown = plan(
         "flag", rows=rows, audit=None, actor="sweep", by="sweep_stuck", **{"from": transitions.sources(Verb.FLAG)}
     )
-    assert "jobs_job_pkey" in said
-    assert "Seq Scan on jobs_job " not in said
+    assert "jobs_job_pkey" in shown
+    assert "Seq Scan on jobs_job " not in shown
 
 
 def test_no_index_depends_on_what_a_bot_is_doing() -> None:
@@ -304,9 +304,9 @@ def test_no_index_depends_on_what_a_bot_is_doing() -> None:
 
 
 def test_what_a_bot_holds_is_read_from_the_index_of_held_jobs(history: Bot) -> None:
-    said = Job.objects.held_by(history).explain()
-    assert "job_held_by" in said
-    assert "Seq Scan on jobs_job " not in said
+    shown = Job.objects.held_by(history).explain()
+    assert "job_held_by" in shown
+    assert "Seq Scan on jobs_job " not in shown
 
 
 @pytest.mark.parametrize("verb", ["heartbeat", "start", "release"])

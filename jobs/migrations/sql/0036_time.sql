@@ -154,10 +154,10 @@ LANGUAGE plpgsql VOLATILE
 AS $function$
 BEGIN
     WITH reported AS MATERIALIZED (
-        SELECT w.place, w.turn, w.bot, w.name, w.verb AS report, w.said, w.ord, w.id, w.attempt, w.result, w.error,
+        SELECT w.place, w.turn, w.bot, w.name, w.verb AS report, w.becomes, w.ord, w.id, w.attempt, w.result, w.error,
                j.id IS NOT NULL AS found, j.status, j.attempt AS job_attempt, j.finished_at,
                -- It holds, and was deferred as often as it may be.
-               CASE WHEN w.said = 'defer' AND j.attempt = w.attempt AND j.claimed_by_id = w.bot THEN j.deferrals
+               CASE WHEN w.becomes = 'defer' AND j.attempt = w.attempt AND j.claimed_by_id = w.bot THEN j.deferrals
                END AS deferrals,
                COALESCE(j.finished_by_id = w.bot AND j.attempt = w.attempt, false) AS completed,
                e.verb, e.actor, e.by, e.reason, e.at,
@@ -166,8 +166,8 @@ BEGIN
                ) END AS restored_at,
                j.created_at
         FROM (
-            SELECT p.place, p.turn, p.bot, p.name, verb, CASE WHEN w.run_in IS NULL THEN verb ELSE 'defer' END AS said,
-                   w.*
+            SELECT p.place, p.turn, p.bot, p.name, verb,
+                   CASE WHEN w.run_in IS NULL THEN verb ELSE 'defer' END AS becomes, w.*
             FROM unnest(known, bots, names) WITH ORDINALITY AS p(turn, bot, name, place)
             CROSS JOIN unnest('{complete,fail,release,start,heartbeat}'::text[]) AS verb
             CROSS JOIN LATERAL ROWS FROM (
@@ -189,7 +189,7 @@ BEGIN
         SELECT *, CASE WHEN NOT completed THEN restored_at END AS undone FROM reported l
         WHERE NOT (
             COALESCE(l.report = 'complete' AND l.completed AND l.status = 'succeeded', false)
-            OR COALESCE(l.said = l.verb AND l.actor = 'bot', false)
+            OR COALESCE(l.becomes = l.verb AND l.actor = 'bot', false)
         )
     ), happened AS (
         SELECT j.id, r.attempt, 'late' AS verb, j.status AS previous_status, j.status, r.bot, 'bot' AS actor,

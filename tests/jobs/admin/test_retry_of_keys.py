@@ -1,4 +1,4 @@
-"""Retry all failed, in the console: of each key the newest, and how many were left out is said."""
+"""Retry all failed, in the console: of each key the newest, with the number of those left out."""
 
 from typing import Any
 

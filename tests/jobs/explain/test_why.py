@@ -38,7 +38,7 @@ def why(job):
     return loosely(told(job).why)
 
 
-def said(job, about):
+def says(job, about):
     """What the evidence says about one thing."""
     return [loosely(found.says) for found in told(job).evidence if found.about == about]
 
@@ -50,7 +50,7 @@ def test_a_pending_job_that_no_bot_takes():
     bot_named("carl", kinds=["divide"])
     job = enqueue_one()
     assert why(job) == "No bot takes jobs of kind sum."
-    assert said(job, "bots") == ["none takes jobs of kind sum"]
+    assert says(job, "bots") == ["none takes jobs of kind sum"]
 
 
 def test_a_job_of_a_schedule_says_which_and_for_when():
@@ -68,10 +68,10 @@ def test_a_job_that_is_for_another_bot_first_says_until_when_and_under_whom_it_e
         lifecycle.claim(ada if instance else bob, instance=instance)
         make_older(job, 7)
         sweep()
-        (found,) = said(job, "another bot first")
+        (found,) = says(job, "another bot first")
         assert re.fullmatch(rf"until 20\S+ \S+ UTC: its lease expired under {under}", found)
         Job.objects.filter(pk=job.pk).update(not_for_until=Now() - timedelta(seconds=1), priority=-9)
-        assert said(job, "another bot first") == []
+        assert says(job, "another bot first") == []
         lifecycle.cancel([job.pk], by=By(Actor.OPERATOR, "olga"))
 
 
@@ -80,9 +80,9 @@ def test_of_a_bot_with_several_instances_one_in_quarantine_leaves_it_able(ada):
         lifecycle.hello(ada, instance=pod, identity=pod)
     lifecycle.quarantine({ada.instances.get(name="pod-1").pk: "it hangs"})
     job = enqueue_one()
-    assert said(job, "bots") == ["1 take its kind: 1 can take a job now, 1 of them idle"]
+    assert says(job, "bots") == ["1 take its kind: 1 can take a job now, 1 of them idle"]
     lifecycle.quarantine({ada.instances.get(name="pod-2").pk: "it hangs"})
-    assert said(job, "bots") == ["1 take its kind: 0 can take a job now, 0 of them idle; 1 quarantined"]
+    assert says(job, "bots") == ["1 take its kind: 0 can take a job now, 0 of them idle; 1 quarantined"]
 
 
 def test_a_pending_job_whose_bots_cannot_take_it_says_how_many_for_each_reason(ada, bob):
@@ -103,7 +103,7 @@ def test_a_pending_job_whose_bots_cannot_take_it_says_how_many_for_each_reason(a
 def test_a_pause_is_over_when_its_time_is_and_not_at_the_next_sweep(ada):
     job = enqueue_one()
     Bot.objects.filter(pk=ada.pk).update(paused=True, paused_until=timezone.now() - timedelta(seconds=1))
-    assert said(job, "bots") == ["1 take its kind: 1 can take a job now, 1 of them idle"]
+    assert says(job, "bots") == ["1 take its kind: 1 can take a job now, 1 of them idle"]
 
 
 def test_bots_that_may_take_it_and_ask_for_other_kinds_do_not_count(ada, bob):
@@ -121,16 +121,16 @@ def test_what_a_bot_asked_for_that_is_not_seen_any_more_does_not_count(ada):
     job = enqueue_one()
     lifecycle.claim(ada, kinds=["divide"])
     ada.instances.update(last_seen_at=timezone.now() - timedelta(hours=1))
-    assert said(job, "bots") == ["1 take its kind: 1 can take a job now, 1 of them idle"]
+    assert says(job, "bots") == ["1 take its kind: 1 can take a job now, 1 of them idle"]
 
 
 def test_a_bot_below_its_capacity_can_take_one_more(ada):
     Bot.objects.filter(pk=ada.pk).update(capacity=2)
     take_one(ada)
     job = enqueue_one()
-    assert said(job, "bots") == ["1 take its kind: 1 can take a job now, 0 of them idle"]
+    assert says(job, "bots") == ["1 take its kind: 1 can take a job now, 0 of them idle"]
     take_one(ada)
-    assert said(job, "bots") == ["1 take its kind: 0 can take a job now, 0 of them idle; 1 at capacity"]
+    assert says(job, "bots") == ["1 take its kind: 0 can take a job now, 0 of them idle; 1 at capacity"]
 
 
 def test_a_pending_job_behind_others_says_behind_how_many(ada, bob):
@@ -149,7 +149,7 @@ def test_what_is_before_a_job_is_counted_only_so_far(ada, monkeypatch):
     for _ in range(4):
         job = enqueue_one()
     monkeypatch.setattr(takers.jobs_ahead, "__defaults__", (2,))
-    assert said(job, "before it") == ["at least 2 due jobs of its kind"]
+    assert says(job, "before it") == ["at least 2 due jobs of its kind"]
 
 
 def test_a_pending_job_of_a_paused_kind(ada):
@@ -169,12 +169,12 @@ def test_a_job_that_came_back_says_who_sent_it_and_how_its_attempts_ended(ada, b
     lease = take_one(ada)
     lifecycle.release([lease.id], by=By.operator(olga), reason="ada hangs")
     assert why(lease).startswith("It was released by olga x s ago. It is the next of its kind.")
-    assert said(lease, "attempts") == ["0 of 3 used; 1 not counted; released under ada"]
+    assert says(lease, "attempts") == ["0 of 3 used; 1 not counted; released under ada"]
     lifecycle.claim(bob)
     age(lease, 7)
     sweep()
     assert why(lease).startswith("It was expired by the sweep x s ago.")
-    assert said(lease, "attempts") == ["1 of 3 used; 1 not counted; expired under bob, released under ada"]
+    assert says(lease, "attempts") == ["1 of 3 used; 1 not counted; expired under bob, released under ada"]
 
 
 # --- Held -----------------------------------------------------------------------------------------------------
@@ -186,9 +186,9 @@ def test_a_held_job_says_by_whom_and_what_the_sweep_will_do_when(ada):
     job = lease.job
     assert "ada has held it for x s; its last heartbeat was x s ago. All is within its limits." in why(lease)
     assert "If nothing changes, in 5 m 5x s the sweep expires the lease, and the attempt counts." in why(lease)
-    assert said(lease, "progress") == ["40 %: half way"]
-    assert said(lease, "limits") == ["silent after 2 m, overdue after 10 m, the installation's default"]
-    stuck, back, overdue, flagged = said(lease, "next")
+    assert says(lease, "progress") == ["40 %: half way"]
+    assert says(lease, "limits") == ["silent after 2 m, overdue after 10 m, the installation's default"]
+    stuck, back, overdue, flagged = says(lease, "next")
     at = (job.heartbeat_at + timedelta(minutes=6)).strftime("%Y-%m-%d %H:%M:%S UTC")
     assert back == f"in 5 m 5x s ({at}), silent: the sweep expires the lease, and the attempt counts"
     assert stuck.endswith("silent: its bot is potentially stuck")
@@ -206,7 +206,7 @@ def test_a_held_job_past_a_limit_says_so_with_the_figures(ada):
 
 def test_a_job_that_was_not_started_says_when_it_goes_back(ada):
     lease = take_one(ada, start=False)
-    (then,) = said(lease, "next")
+    (then,) = says(lease, "next")
     assert then.startswith("in 4 m 5x s (")
     assert then.endswith("unstarted: the sweep expires the lease, and the attempt counts")
 
@@ -230,7 +230,7 @@ def test_a_held_job_that_has_hung_others_says_whom(ada, bob):
 def test_a_kinds_policies_are_what_the_plan_says(ada):
     lease = take_one(ada)
     JobKind.objects.update(when_silent="flag", when_overdue="fail")
-    plan = said(lease, "next")
+    plan = says(lease, "next")
     assert [step.partition("), ")[2] for step in plan] == [
         "silent: its bot is potentially stuck", "silent: the sweep records it in the history only",
         "overdue: its bot is potentially stuck", "overdue: the sweep fails the job",
@@ -261,7 +261,7 @@ def test_a_failed_job_says_with_what(ada):
     lease = take_one(ada, max_attempts=1)
     lease.fail("Traceback …\nValueError: no address")
     assert why(lease) == "Its attempts, 1, are used up. The last ended with: ValueError: no address"
-    assert said(lease, "error") == ["ValueError: no address"]
+    assert says(lease, "error") == ["ValueError: no address"]
     given_up = take_one(ada)
     given_up.fail("never again", retry=False)
     assert why(given_up) == "It was not to be tried again, at attempt 1 of 3. It ended with: never again"
@@ -272,18 +272,18 @@ def test_a_cancelled_and_a_completed_job_say_by_whom(ada, olga):
     lifecycle.cancel([cancelled.id], by=By.operator(olga), reason="not wanted")
     done.complete(1)
     assert why(cancelled) == "olga cancelled it: not wanted."
-    assert said(cancelled, "ended")[0].startswith("cancelled by olga, held by ada, x s ago (")
+    assert says(cancelled, "ended")[0].startswith("cancelled by olga, held by ada, x s ago (")
     assert why(done) == "ada completed it at attempt 1."
-    assert said(done, "ended")[0].startswith("succeeded by ada, x s ago (")
+    assert says(done, "ended")[0].startswith("succeeded by ada, x s ago (")
 
 
 def test_a_completed_job_says_how_long_it_ran_against_the_usual(ada):
     lease = take_one(ada)
     make_older(lease, 0.5)
     lease.complete(1)
-    assert said(lease, "ran") == ["for 3x s"]
+    assert says(lease, "ran") == ["for 3x s"]
     learned.learn([("sum", FINE.bucket(2), 45), ("sum", FINE.bucket(50), 5)])
-    assert said(lease, "ran") == [
+    assert says(lease, "ran") == [
         "for 3x s, longer than 45 of the last 50 of its kind; 45 of the last 50 sum jobs took under x s"
     ]
 

@@ -190,8 +190,8 @@ def test_why_a_bot_is_in_quarantine_is_on_its_page_on_home_and_in_the_api(client
 
 
 def test_of_many_expiries_the_reason_has_at_least_so_many():
-    said = health.flapping([1, 2, 3], timedelta(hours=1), others=True)
-    assert said == "at least 3 jobs that others then did expired under it within 1 h: 1, 2, 3"
+    reason = health.flapping([1, 2, 3], timedelta(hours=1), others=True)
+    assert reason == "at least 3 jobs that others then did expired under it within 1 h: 1, 2, 3"
 
 
 # --- A job ----------------------------------------------------------------------------------------------------
