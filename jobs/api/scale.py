@@ -28,7 +28,7 @@ def scale(request: HttpRequest) -> Any:
     asked = request.GET.getlist("kind")
     if len(asked) > schemas.MAX_KINDS:
         raise Invalid.about("kind", f"at most {schemas.MAX_KINDS} kinds.")
-    if not all(len(kind) <= NAME_LENGTH and re.match(KIND_PATTERN, kind) for kind in asked):
+    if not all(len(kind) <= NAME_LENGTH and bool(re.match(KIND_PATTERN, kind)) for kind in asked):
         raise Invalid.about("kind", "the name of a kind.")
     kinds = asked or key_of(request).kinds
     require(request, "jobs.view_job", kinds=kinds)
