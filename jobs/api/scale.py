@@ -28,10 +28,12 @@ def scale(request: HttpRequest) -> Any:
     asked = request.GET.getlist("kind")
     if len(asked) > schemas.MAX_KINDS:
         raise Invalid.about("kind", f"at most {schemas.MAX_KINDS} kinds.")
-    if not all(len(kind) <= NAME_LENGTH and bool(re.match(KIND_PATTERN, kind)) for kind in asked):
+    if [kind for kind in asked if len(kind) > NAME_LENGTH or not re.match(KIND_PATTERN, kind)]:
         raise Invalid.about("kind", "the name of a kind.")
     kinds = asked or key_of(request).kinds
     require(request, "jobs.view_job", kinds=kinds)
     of_kinds = counts.workloads(kinds or list(JobKind.objects.values_list("name", flat=True)))
-    rows = [{"kind": one.kind, "jobs": one.jobs, "due": one.due, "held": one.held} for one in of_kinds]
+    rows: list[dict[str, Any]] = [
+        {"kind": one.kind, "jobs": one.jobs, "due": one.due, "held": one.held} for one in of_kinds
+    ]
     return {name: sum(row[name] for row in rows) for name in ("jobs", "due", "held")} | {"kinds": rows}
