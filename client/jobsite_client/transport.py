@@ -4,14 +4,15 @@ import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import httpx
 
 from .backoff import Backoff
 from .errors import JobsiteError, Unavailable, problem
+from .logs import own_call
 from .wire import decode, encode
 
 # The server did nothing with the request, unless the code of its problem is this.
@@ -21,6 +22,7 @@ _UNKNOWN = "outcome_unknown"
 _MAYBE_DONE = {502, 504}
 # The request never left this machine.
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+T = TypeVar("T", bound="Transport")
 _LOCAL = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -73,7 +75,7 @@ class Transport:
         """Close the connections."""
         self._http.close()
 
-    def __enter__(self) -> Self:
+    def __enter__(self: T) -> T:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -81,7 +83,7 @@ class Transport:
 
     def server_now(self) -> datetime:
         """The time by the server's clock (UTC), estimated from its answers. Deadlines are in its time."""
-        return datetime.now(UTC) + self._server_ahead
+        return datetime.now(timezone.utc) + self._server_ahead
 
     def call(
         self,
@@ -143,9 +145,10 @@ class Transport:
         if instance:
             headers["Bot-Instance"] = instance
         try:
-            response = self._http.request(
-                method, path, content=content, params=params, headers=headers, timeout=timeout
-            )
+            with own_call():
+                response = self._http.request(
+                    method, path, content=content, params=params, headers=headers, timeout=timeout
+                )
         except _NOT_SENT as error:
             raise Unavailable(f"The server could not be reached: {_say(error)}.", maybe_done=False) from error
         except httpx.RequestError as error:
@@ -177,7 +180,7 @@ class Transport:
             return
         if server.tzinfo is None:
             return
-        ahead = server - datetime.now(UTC)
+        ahead = server - datetime.now(timezone.utc)
         # The header counts whole seconds: a smaller difference is no difference.
         self._server_ahead = ahead if abs(ahead) > timedelta(seconds=2) else timedelta(0)
 
@@ -206,7 +209,7 @@ def _retry_after(response: httpx.Response) -> float | None:
     if value.isascii() and value.isdigit():
         return float(value[:9])
     try:
-        return max((parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds(), 0.0)
+        return max((parsedate_to_datetime(value) - datetime.now(timezone.utc)).total_seconds(), 0.0)
     except (ValueError, TypeError):
         return None
 
