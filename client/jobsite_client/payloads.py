@@ -60,7 +60,7 @@ def _generic(annotation: Any) -> Reader:
     if origin is Annotated or getattr(origin, "_name", "") in _WRAPPERS:
         return reader(inside[0])
     if origin in (Union, types.UnionType):
-        return _union([reader(one) for one in inside])
+        return _union(inside)
     if origin is Literal:
         return _literal(inside)
     if origin in (dict, Mapping):
@@ -80,7 +80,7 @@ def _sort(value: Any) -> str:
     """The value's type, in the words of JSON."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    names = {str: "text", int: "a number", float: "a number", list: "a list", dict: "an object"}
+    names = {str: "text", int: "a number", float: "a number with decimals", list: "a list", dict: "an object"}
     return names.get(type(value), type(value).__name__)
 
 
@@ -186,15 +186,22 @@ def _object_of(read: Reader) -> Reader:
     return read_object
 
 
-def _union(readers: Sequence[Reader]) -> Reader:
+def _union(kinds: Sequence[Any]) -> Reader:
+    readers = [reader(kind) for kind in kinds if kind is not type(None)]
+    optional = len(readers) < len(kinds)
+
     def read(value: Any, at: str) -> Any:
+        if value is None and optional:
+            return None
         faults: list[str] = []
-        for one in readers:
+        for read_one in readers:
             try:
-                return one(value, at)
+                return read_one(value, at)
             except Misfit as error:
                 faults += error.faults
-        raise Misfit(faults[0] if len(set(faults)) == 1 else f"{at or 'It'} fits none of its types: {' '.join(faults)}")
+        if len(readers) == 1:
+            raise Misfit(*faults)
+        raise Misfit(f"{at or 'It'} fits none of its types: {' '.join(faults)}")
 
     return read
 
@@ -262,7 +269,7 @@ def _reading(kind: Any) -> Reader:
             return kind(**fields)
         except ValueError as error:
             # Of its __post_init__.
-            raise Misfit(f"{at or 'It'}: {error}") from None
+            raise Misfit(f"{at or 'It'}: {str(error).removesuffix('.')}.") from None
 
     return read
 
@@ -282,6 +289,6 @@ def _pydantic(kind: Any) -> Reader:
             return adapter.validate_json(encode(value))
         except ValidationError as error:
             faults = [(".".join(map(str, fault["loc"])), fault["msg"]) for fault in error.errors(include_url=False)]
-            raise Misfit(*(f"{_inside(at, where) or 'It'}: {why}." for where, why in faults)) from None
+            raise Misfit(*(f"{'.'.join(filter(None, (at, where))) or 'It'}: {why}." for where, why in faults)) from None
 
     return read
