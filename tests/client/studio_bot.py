@@ -79,10 +79,8 @@ def main(mode: str) -> int:
         handlers["hang"] = hang_softly  # type: ignore[assignment]
         handlers |= {"hash": as_async(hash_it), "resize": as_async(resize)}
         handlers |= {kind: _awaiting(handlers[kind]) for kind in ("crash", "hopeless", "second_time")}
-    options: dict[str, Any] = {"asyncio": {"concurrency": 50}, "threads": {"concurrency": 8}}.get(
-        mode, {"processes": 4}
-    )
-    timeout = {"hang": 0.2}
+    modes = {"asyncio": {"concurrency": 50}, "threads": {"concurrency": 8}, "processes": {"processes": 4}}
+    options: dict[str, Any] = {"timeout": {"hang": 0.2}, "grace": 0.1, "prefetch": 20} | modes[mode]
     url, token = os.environ["JOBSITE_URL"], os.environ["JOBSITE_TOKEN"]
     return Bot(url, token, handlers, identity="studio", **options).run()
 
