@@ -4,7 +4,7 @@ import json
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any, cast
 
 from ..answers import BotOut, JobIn
@@ -126,10 +126,10 @@ def _job_in(number: int, line: str) -> JobIn:
 
 def wait(client: Client, options: Namespace) -> int:
     """Wait until jobs have ended. Succeeds if all of them succeeded."""
-    until = datetime.now(UTC) + timedelta(seconds=options.timeout)
+    until = datetime.now(timezone.utc) + timedelta(seconds=options.timeout)
     code = DONE
     for job_id in options.jobs:
-        left = max((until - datetime.now(UTC)).total_seconds(), 0.0)
+        left = max((until - datetime.now(timezone.utc)).total_seconds(), 0.0)
         try:
             job = client.wait_for_job(job_id, seconds=left)
         except TimeoutError:
@@ -158,7 +158,7 @@ def cancel(client: Client, options: Namespace) -> int:
 
 def pause(client: Client, options: Namespace) -> int:
     """Give bots no new jobs."""
-    until = None if options.seconds is None else datetime.now(UTC) + timedelta(seconds=options.seconds)
+    until = None if options.seconds is None else datetime.now(timezone.utc) + timedelta(seconds=options.seconds)
     return _each(options, _ids(client, options), lambda bot: client.pause_bot(bot, reason=options.reason, until=until))
 
 
