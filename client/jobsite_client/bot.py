@@ -102,7 +102,7 @@ class Bot:
         self._timeout = 0.0 if timeout is None or isinstance(timeout, Mapping) else timeout
         self._add_all(handlers or {}, timeout if isinstance(timeout, Mapping) else {})
         self._results = Results(encode, keep_results_in)
-        self._hooks = Hooks(on_start, on_end, on_error)
+        self._hooks = [Hooks(on_start, on_end, on_error)] if on_start or on_end or on_error else []
         self._metrics = metrics
         self._tracing = tracing
         self._on_restart = on_restart
@@ -173,7 +173,7 @@ class Bot:
             from .metrics import Metrics
 
             observers.append(Metrics(None if self._metrics is True else self._metrics, runner.leases))
-        return [*observers, self._hooks]
+        return [*observers, *self._hooks]
 
     def stop(self) -> None:
         """Ask the bot to stop in good order, from any thread; `run()` returns when it has."""
