@@ -28,8 +28,8 @@ WORKS: dict[str, Any] = {
 def main() -> int:
     concurrency, prefetch, work = sys.argv[1:]
     url, token = os.environ["JOBSITE_URL"], os.environ["JOBSITE_TOKEN"]
-    options = {"concurrency": int(concurrency), "prefetch": int(prefetch)}
-    return Bot(url, token, {"noop": WORKS[work]}, **options).run()
+    handlers = {"noop": WORKS[work]}
+    return Bot(url, token, handlers, concurrency=int(concurrency), prefetch=int(prefetch)).run()
 
 
 if __name__ == "__main__":

@@ -106,7 +106,7 @@ class Attempts:
             value, size = self._results.plain(job, result)
         except GiveUp as error:
             return self.raised(job, began, error)
-        self._end(job, Ended("completed", took))
+        self._end(job, "completed", took)
         # Also when the lease is known to be lost: the server keeps a late result for the operators to see.
         return Report(job, Completed(job.id, job.attempt, value), size, took)
 
@@ -114,7 +114,7 @@ class Attempts:
         """What to report of a handler that raised this. None: nothing."""
         took = time.monotonic() - began
         outcome, report = self._report_of(job, error, took)
-        self._end(job, Ended(outcome, took, error))
+        self._end(job, outcome, took, error)
         return report
 
     def conclude(self, job: Job, report: Report | None) -> None:
@@ -152,10 +152,10 @@ class Attempts:
         why = tidy(why, ERROR_LIMIT)
         return Report(job, Failed(job.id, job.attempt, why, retry, again_in), len(encode(why)), took)
 
-    def _end(self, job: Job, ended: Ended) -> None:
+    def _end(self, job: Job, outcome: Outcome, took: float, error: BaseException | None = None) -> None:
         # The first that began is the last to end.
         for observer in reversed(self._observers):
-            self._notify(observer.on_end, job, ended)
+            self._notify(observer.on_end, job, Ended(outcome, took, error))
         set_current_job(None)
 
     def _notify(self, call: Callable[..., None], job: Job, *rest: Any) -> None:

@@ -25,6 +25,8 @@ __all__ = ["EXIT_REFUSED", "EXIT_REPLACED", "EXIT_RESTART", "EXIT_STOPPED", "Bot
 
 F = TypeVar("F", bound=Function)
 
+_NO_HANDLER = "A bot needs a handler for at least one kind of job."
+
 
 class Bot:
     """A bot for the Jobsite server at `url`, with the `token` it was given when it was registered.
@@ -87,6 +89,8 @@ class Bot:
         on_restart: Callable[[], None] | None = None,
         client: Client | None = None,
     ) -> None:
+        if handlers is not None and not handlers:
+            raise ValueError(_NO_HANDLER)
         if concurrency < 1 or poll_every <= 0 or (heartbeat_every is not None and heartbeat_every <= 0):
             raise ValueError("concurrency, poll_every and heartbeat_every must be more than zero.")
         if identity is not None and not alone:
@@ -102,7 +106,7 @@ class Bot:
         self._timeout = 0.0 if timeout is None or isinstance(timeout, Mapping) else timeout
         self._add_all(handlers or {}, timeout if isinstance(timeout, Mapping) else {})
         self._results = Results(encode, keep_results_in)
-        self._hooks = Hooks(on_start, on_end, on_error)
+        self._hooks = [Hooks(on_start, on_end, on_error)] if on_start or on_end or on_error else []
         self._metrics = metrics
         self._tracing = tracing
         self._on_restart = on_restart
@@ -141,7 +145,7 @@ class Bot:
         caught; a second one hands the running jobs back without waiting for them.
         """
         if not self.handlers:
-            raise ValueError("A bot needs a handler for at least one kind of job.")
+            raise ValueError(_NO_HANDLER)
         if self.options.processes:
             self._check_for_processes()
         name_jobs()
@@ -173,7 +177,7 @@ class Bot:
             from .metrics import Metrics
 
             observers.append(Metrics(None if self._metrics is True else self._metrics, runner.leases))
-        return [*observers, self._hooks]
+        return [*observers, *self._hooks]
 
     def stop(self) -> None:
         """Ask the bot to stop in good order, from any thread; `run()` returns when it has."""

@@ -50,7 +50,7 @@ class Results:
             why = "it is nested too deeply, or contains itself"
         except Exception as error:
             why = str(error) or repr(error)
-        raise GiveUp(f"The handler's result cannot be sent as JSON: {why}. {self.keep(job, result)}")
+        raise GiveUp(f"The handler's result cannot be sent as JSON: {why}. {self.keep_in_file(job, result)}")
 
     def _plain(self, value: Any) -> Any:
         if isinstance(value, enum.Enum):
@@ -73,7 +73,7 @@ class Results:
         name = name if isinstance(name, (str, int, float, type(None))) else self._plain(name)
         return self._name(name.value) if isinstance(name, enum.Enum) else name
 
-    def keep(self, job: Job, result: Any) -> str:
+    def keep_in_file(self, job: Job, result: Any) -> str:
         """Write the result into a file that only this user may read. Returns a sentence that names it."""
         try:
             path = self._written(job, result)

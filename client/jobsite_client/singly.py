@@ -59,7 +59,7 @@ class Singly:
         """The failure to report instead of a result that the server refused. The result is kept in a file."""
         why = f"The server refused the result: {why.removesuffix('.')}."
         if not retry:
-            why = f"{why} {self._results.keep(report.job, content.result)}"
+            why = f"{why} {self._results.keep_in_file(report.job, content.result)}"
         return Failed(content.id, content.attempt, tidy(why, ERROR_LIMIT), retry)
 
     def _release(self, report: Report, content: Released) -> None:

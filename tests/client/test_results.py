@@ -164,7 +164,7 @@ def test_a_file_that_cannot_be_written_is_said_to_be_missing(tmp_path: Path) -> 
 
 def test_by_default_it_is_kept_where_temporary_files_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    assert kept(Results().keep(JOB, [1])).parent == tmp_path
+    assert kept(Results().keep_in_file(JOB, [1])).parent == tmp_path
 
 
 @either_way
