@@ -160,6 +160,14 @@ def test_bots_are_paused_by_name_or_id_for_a_time(run: Run) -> None:
     assert run("pause", "eve") == (2, "", "jobsitectl: There is no bot eve.\n")
 
 
+def test_kinds_are_listed_with_their_jobs(run: Run) -> None:
+    take_one(bot_named("ada"))
+    enqueue_one()
+    header, row = run("kinds")[1].splitlines()
+    assert (header.split(), row.split()) == (["KIND", "JOBS", "DUE", "HELD"], ["sum", "2", "1", "1"])
+    assert json.loads(run("kinds", "sum", "--json")[1])["due"] == 1
+
+
 def test_schedules_are_listed(run: Run) -> None:
     assert run("schedules")[1].split() == ["NAME", "KIND", "WORDS", "NEXT_AT", "PAUSED"]
 

@@ -61,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
     bots = verb("bots")
     bots.add_argument("--status", choices=get_args(BotStatus), help="only bots of this status")
     bots.add_argument("--health", choices=get_args(HealthStatus), help="only bots of this health")
+    verb("kinds").add_argument("kinds", nargs="*", metavar="KIND", help="only these")
     for sub in (ls, bots, verb("schedules")):
         sub.add_argument("--limit", type=number, default=50, metavar="N", help="at most so many (50); 0: all")
     _completion(root, subs.add_parser("completion", help="print the completion for a shell"))

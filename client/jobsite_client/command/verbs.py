@@ -18,6 +18,7 @@ DONE, REFUSED, WRONG_USE, UNREACHABLE, NOT_YET = 0, 1, 2, 3, 4
 
 JOBS = ("id", "kind", "status", "priority", "bot", "run_at", "key")
 BOTS = ("id", "name", "status", "health_status", "paused", "last_seen_at", "stuck_job", "health_reason")
+KINDS = ("kind", "jobs", "due", "held")
 SCHEDULES = ("name", "kind", "words", "next_at", "paused")
 
 
@@ -37,6 +38,17 @@ def bots(client: Client, options: Namespace) -> int:
 def schedules(client: Client, options: Namespace) -> int:
     """List schedules."""
     return _listed(client.schedules(limit=options.limit or None), SCHEDULES, options)
+
+
+def kinds(client: Client, options: Namespace) -> int:
+    """List kinds, and how many of their jobs bots could work on, are due, and are held."""
+    rows = client.scale(options.kinds or None)["kinds"]
+    if options.json:
+        for row in rows:
+            print(shown.as_json(row))
+    else:
+        shown.table(KINDS, ([row[name] for name in KINDS] for row in rows))  # type: ignore[literal-required]
+    return DONE
 
 
 def _listed(items: Any, columns: tuple[str, ...], options: Namespace) -> int:
