@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from http.server import ThreadingHTTPServer
 from typing import Any
@@ -127,7 +127,7 @@ class Server:
 
     def date(self) -> str:
         """The header `Date`."""
-        return format_datetime(datetime.now(UTC) + self.ahead, usegmt=True)
+        return format_datetime(datetime.now(timezone.utc) + self.ahead, usegmt=True)
 
     def answer(self, method: str, path: str, headers: dict[str, str], data: bytes) -> tuple[Call, dict[str, str]]:
         """Answer a call. Returns it, and the headers of the answer. Its status is None to close the connection."""
@@ -275,7 +275,7 @@ class Server:
         return facts | {"id": item["id"], "attempt": item["attempt"], "code": refused.code, "detail": refused.detail}
 
     def _moment(self, seconds: float) -> str:
-        at = datetime.now(UTC) + self.ahead + timedelta(seconds=seconds - self.now())
+        at = datetime.now(timezone.utc) + self.ahead + timedelta(seconds=seconds - self.now())
         return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
