@@ -9,6 +9,7 @@ from ninja import Router
 from bots.models import NAME_LENGTH
 from jobs.api import schemas
 from jobs.api.auth import key_of, people_only, require
+from jobs.enqueue.new_job import Kind
 from jobs.models import JobKind
 from jobs.stats import counts
 from jobsite.lib.errors import Invalid
@@ -19,7 +20,7 @@ router = Router(auth=people_only, tags=["Jobs"])
 
 
 @router.get("/scale", response=schemas.ScaleOut, operation_id="getScale")
-@takes(kind=(str, "Only jobs of this kind. It may be given several times; without it all kinds that the key may see."))
+@takes(kind=(list[Kind], "Only jobs of this kind; several times for several. Without it: of all that the key may see."))
 def scale(request: HttpRequest) -> Any:
     """Count the jobs that bots could work on now, for an autoscaler.
 
