@@ -45,8 +45,10 @@ from .jobs import (
     JobsOut,
     JobStatus,
     ReportOut,
+    ScaleOut,
     ThrottleOut,
     Unique,
+    WorkloadOut,
 )
 from .schedules import (
     CatchUp,
@@ -102,6 +104,7 @@ __all__ = [
     "Overlap",
     "PreviewOut",
     "ReportOut",
+    "ScaleOut",
     "ScheduleChangeOut",
     "ScheduleOut",
     "SchedulesOut",
@@ -113,4 +116,5 @@ __all__ = [
     "Unique",
     "Via",
     "WholeIncidentOut",
+    "WorkloadOut",
 ]

@@ -192,6 +192,24 @@ class ExplainedOut(TypedDict):
     evidence: list[EvidenceOut]
 
 
+class WorkloadOut(TypedDict):
+    """How many jobs of a kind there are for bots. `jobs`: held and due ones, as far as the kind's limit allows."""
+
+    kind: str
+    jobs: int
+    due: int
+    held: int
+
+
+class ScaleOut(TypedDict):
+    """The sums, and each kind by itself."""
+
+    jobs: int
+    due: int
+    held: int
+    kinds: list[WorkloadOut]
+
+
 class _JobIn(TypedDict):
     kind: str
 

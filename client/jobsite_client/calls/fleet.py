@@ -15,6 +15,7 @@ from ..answers import (
     IncidentStatus,
     NewBotOut,
     OneBotOut,
+    ScaleOut,
     StuckOut,
     Via,
     WholeIncidentOut,
@@ -64,6 +65,11 @@ class FleetCalls:
         """One bot. With `wait_idle` the server answers when it holds no job, or after 30 s."""
         params = {"wait": "idle"} if wait_idle else {}
         return get(OneBotOut, at("bots", bot_id), params, wait=IDLE_WITHIN if wait_idle else 0.0)
+
+    @call
+    def scale(self, kinds: Sequence[str] | None = None) -> Request[ScaleOut]:
+        """How many jobs there are for bots: `jobs` is how many slots could be busy. Without `kinds`, of all kinds."""
+        return get(ScaleOut, "scale", given(kind=None if kinds is None else list(kinds)))
 
     @call
     def expect_bot(self, bot_id: JobId, expected: bool = True, reason: str | None = None) -> Request[BotChangeOut]:
