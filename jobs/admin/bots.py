@@ -38,7 +38,6 @@ class HoldingBotAdmin(BotAdmin):
     """A bot with its held jobs, the job it is stuck on, and the buttons to help."""
 
     list_display = ["name", "shown_status", "shown_health", "stuck_on", "seen", "halted", "version"]
-    list_select_related = ["stuck_job"]
     show_full_result_count = False
     actions = [*BotAdmin.actions, "clear_quarantine", "restart", "release_held"]
 

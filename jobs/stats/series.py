@@ -30,6 +30,8 @@ class Bar:
     cancelled: int = 0
     wait: float | None = None
     run: float | None = None
+    #: Until when all is counted; None when nothing is yet.
+    until: datetime | None = None
 
     @property
     def ended(self) -> int:

@@ -45,6 +45,13 @@ def word(state: str) -> str:
 
 
 @register.filter
+def both_ends(name: str) -> SafeString:
+    """A name in two parts: where there is little room its beginning is cut short, and its last letters are not."""
+    at = max(0, len(name) - 6)
+    return format_html('<span class="start">{}</span><span class="end">{}</span>', name[:at], name[at:])
+
+
+@register.filter
 def per_cent(share: float | None) -> str:
     """Format a share as `0.4 %`; a dash for None."""
     return "–" if share is None else f"{share * 100:.1f} %"
@@ -116,6 +123,7 @@ def chart_data(window: str, kind: str = "") -> dict[str, Any]:
         "window": window,
         "windows": list(series.WINDOWS),
         "bars": bars,
+        "until": bars[-1].until,
         "done": done,
         "failed": failed,
         "throughput": charts.stacked(
@@ -166,6 +174,12 @@ def quoted(pk: str) -> str:
 def verb_class(verb: str) -> str:
     """The CSS class of a verb in a timeline."""
     return transitions.rows(verb)[0].look
+
+
+@register.filter
+def named(texts: dict[int, str], number: int) -> str:
+    """The text of this number, if there is one."""
+    return texts.get(number, "")
 
 
 @register.filter

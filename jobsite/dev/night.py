@@ -64,10 +64,10 @@ def seed(rows: int, advance: Callable[[int], None]) -> int:
         seeding.write_past(rows, KINDS, [bot.pk for bot in fleet], HISTORY, advance)
         _fail(fleet[-1])
     free = iter(fleet)
-    hung = _take((bot, kind) for kind, most in STUCK.items() for bot in islice(free, most))
-    _take((bot, ("report.build", "crawl", "image.resize")[bot.pk % 3]) for bot in islice(free, BUSY))
+    _take((bot, ("report.build", "crawl", "image.resize")[bot.pk % 3]) for bot in islice(reversed(fleet), BUSY))
     with connection.cursor() as cursor:
         cursor.execute(seeding.LIVE)
+    hung = _take((bot, kind) for kind, most in STUCK.items() for bot in islice(free, most))
     _wait(dice)
     _lose(list(islice(free, AWAY)), "feed.poll")
     minutes = {job: dice.uniform(6, 9) for job in hung}
