@@ -12,7 +12,7 @@ from jobs.models import Job
 #: The most stuck leases that are read, those with the oldest heartbeats.
 READ = 2000
 #: The most groups on a page, and jobs in one of them. The list has them all.
-SHOWN, JOBS_SHOWN = 12, 8
+SHOWN, JOBS_SHOWN = 12, 5
 #: The most jobs that one page releases, and so the most that a group offers.
 RELEASED = 500
 

@@ -77,6 +77,8 @@ def seed(rows: int, advance: Callable[[int], None]) -> int:
         cursor.execute(UNSEEN, {"bots": list(silent), "minutes": list(silent.values())})
     roster.pause(Bot.objects.filter(pk__in=[bot.pk for bot in islice(free, PAUSED)]), reason="new disks")
     JobKind.objects.filter(name="search.index").update(paused=True)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE jobs_job")
     run.sweep()
     reconcile.reconcile()
     return len(fleet)
