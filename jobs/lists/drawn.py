@@ -1,6 +1,7 @@
 """The charts of Home, kinds and bots: what ended, how long it took, and what waits, with the figures behind them."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
@@ -9,6 +10,7 @@ from django.utils.safestring import SafeString
 
 from jobs.lists import queues
 from jobs.stats import recent, series
+from jobs.stats.bot_record import Record
 from jobs.stats.learned import SHARE, Recent
 from jobs.stats.times import ERROR
 from jobsite.lib import charts
@@ -91,6 +93,23 @@ def percentiles(kind: str, window: str) -> dict[str, Any]:
         "steps": (steps := times.steps()),
         "distribution": _distribution(steps),
     }
+
+
+def of_bot(parts: Sequence[tuple[datetime, Record]], range_name: str) -> SafeString:
+    """How a bot's leases ended in each hour or day, as a chart."""
+    shape = "%H:%M" if range_name == "day" else "%d %b"
+    moments = [start.strftime(shape) for start, _ in parts]
+    rows = [
+        charts.Line("good", "succeeded", [record.succeeded for _, record in parts]),
+        charts.Line("bad", "failed", [record.failed for _, record in parts]),
+        charts.Line("warn", "expired", [record.expired for _, record in parts]),
+    ]
+    tips = [
+        f"{at}: {record.succeeded} succeeded, {record.failed} failed, {record.expired} expired"
+        for at, (_, record) in zip(moments, parts, strict=True)
+    ]
+    label = f"How its leases ended in the last {range_name}. The table has the sums."
+    return charts.stacked(rows, [moments[0], moments[-1]], label, tips=tips)
 
 
 def backlog(kind: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Data for Home: stuck jobs, bots that need attention, the fleet, recent interventions."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,8 +36,8 @@ class Needs:
     #: The names of the bots that hold what is stuck.
     names: dict[int, str]
     #: Bots whose stuck job went back to the queue, and that have not called since, with `ended_at`.
-    lost: list[Bot]
-    quarantined: list[Bot]
+    lost: Sequence[Bot]
+    quarantined: Sequence[Bot]
 
     @property
     def calm(self) -> bool:
@@ -49,7 +50,7 @@ def needs_now() -> Needs:
     holders = found.bot_ids
     # One query for the bots of these jobs, and for those that are ill for another reason.
     rows = Bot.objects.filter(was_stuck() | Q(in_quarantine()) | Q(pk__in=holders)).order_by("name")
-    rows = rows.annotate(ended_at=Case(When(was_stuck(), then=_last_expiry())), suspect=in_quarantine())
+    rows = rows.annotate(ended_at=Case(When(was_stuck(), then=last_expiry())), suspect=in_quarantine())
     bots = list(rows.defer("kinds", "token_digest")[:READ])
     quarantined = [bot for bot in bots if bot.suspect and bot.pk not in holders]
     if quarantined:
@@ -58,8 +59,8 @@ def needs_now() -> Needs:
     return Needs(found, {bot.pk: bot.name for bot in bots}, lost, quarantined)
 
 
-def _last_expiry() -> Subquery:
-    """When the sweep last ended a lease of a bot."""
+def last_expiry() -> Subquery:
+    """When the sweep last ended a lease of a bot: until then it was stuck, if it is no more."""
     ended = JobEvent.objects.filter(bot=OuterRef("pk"), actor=Actor.SWEEP, verb__in=ENDING).order_by("-at")
     return Subquery(ended.values("at")[:1])
 

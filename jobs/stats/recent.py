@@ -39,7 +39,7 @@ class Percentiles:
     p95: float | None = None
 
     @classmethod
-    def of(cls, counted: Counter[int]) -> "Percentiles":
+    def from_counts(cls, counted: Counter[int]) -> "Percentiles":
         """Those of counts by bucket of `FINE`."""
         return cls(longest_of(counted, 0.5), longest_of(counted, 0.95))
 
@@ -75,8 +75,8 @@ def recently(kinds: Collection[str]) -> dict[str, Recently]:
             bars=rows[kind]["bars"] if kind in rows else (),
             failed=rows[kind]["failed"] if kind in rows else 0,
             succeeded=rows[kind]["succeeded"] if kind in rows else 0,
-            now=Percentiles.of(times.get((kind, True), Counter())),
-            before=Percentiles.of(times.get((kind, False), Counter())),
+            now=Percentiles.from_counts(times.get((kind, True), Counter())),
+            before=Percentiles.from_counts(times.get((kind, False), Counter())),
         )
         for kind in {*rows, *(kind for kind, _ in times)}
     }
@@ -89,9 +89,8 @@ def _run_times(kinds: Collection[str]) -> dict[tuple[str, bool], Counter[int]]:
     before = Q(start__gt=Now() - WEEK - hours - timedelta(hours=1), start__lte=Now() - WEEK + hours)
     rows = JobRollup.objects.filter(now | before, span=Span.HOUR, kind__in=kinds)
     found: dict[tuple[str, bool], Counter[int]] = {}
-    middle = timezone.now() - WEEK / 2
-    for kind, start, counted in rows.values_list("kind", "start", "run_times"):
-        found.setdefault((kind, start > middle), Counter()).update(histogram.from_json(counted))
+    for kind, start, counted, at in rows.values_list("kind", "start", "run_times", Now()):
+        found.setdefault((kind, start > at - WEEK / 2), Counter()).update(histogram.from_json(counted))
     return found
 
 
@@ -121,12 +120,12 @@ class Times:
     @property
     def now(self) -> Percentiles:
         """Run times of the present hour and `HOURS` before it."""
-        return Percentiles.of(sum((run for _, run, _ in self.hours[-HOURS - 1 :]), Counter()))
+        return Percentiles.from_counts(sum((run for _, run, _ in self.hours[-HOURS - 1 :]), Counter()))
 
     @property
     def before(self) -> Percentiles:
         """Run times around this time a week ago."""
-        return Percentiles.of(sum((run for _, run, _ in self.hours[: 2 * HOURS + 1]), Counter()))
+        return Percentiles.from_counts(sum((run for _, run, _ in self.hours[: 2 * HOURS + 1]), Counter()))
 
     def steps(self) -> list[tuple[float | None, int]]:
         """`(seconds, count)`: how many of the last day ran at most so long and longer than the step before."""
@@ -139,8 +138,8 @@ class Times:
         return [
             Stretch(
                 group[0][0],
-                Percentiles.of(sum((run for _, run, _ in group), Counter())),
-                Percentiles.of(sum((wait for _, _, wait in group), Counter())),
+                Percentiles.from_counts(sum((run for _, run, _ in group), Counter())),
+                Percentiles.from_counts(sum((wait for _, _, wait in group), Counter())),
             )
             for group in groups
         ]
@@ -149,12 +148,19 @@ class Times:
 def of_kind(kind: str) -> Times:
     """Read the times of one kind. One query."""
     hour = timedelta(hours=1)
-    last = timezone.localtime().replace(minute=0, second=0, microsecond=0)
+    since = Now() - WEEK - (HOURS + 1) * hour
+    rows = list(
+        JobRollup.objects.filter(span=Span.HOUR, kind=kind, start__gt=since)
+        .order_by()
+        .values_list("start", "run_times", "wait_times", Now())
+    )
+    now = timezone.localtime(rows[0][3] if rows else None)
+    last = now.replace(minute=0, second=0, microsecond=0)
     starts = [last - WEEK + (n - HOURS) * hour for n in range(int(WEEK / hour) + HOURS + 1)]
     found: list[tuple[Counter[int], Counter[int]]] = [(Counter(), Counter()) for _ in starts]
-    rows = JobRollup.objects.filter(span=Span.HOUR, kind=kind, start__gte=starts[0], start__lt=last + hour)
-    for start, run_times, wait_times in rows.values_list("start", "run_times", "wait_times"):
-        ran, waited = found[int((start - starts[0]) / hour)]
-        ran.update(histogram.from_json(run_times))
-        waited.update(histogram.from_json(wait_times))
+    for start, run_times, wait_times, _ in rows:
+        at = int((start - starts[0]) / hour)
+        if start >= starts[0] and at < len(found):
+            found[at][0].update(histogram.from_json(run_times))
+            found[at][1].update(histogram.from_json(wait_times))
     return Times([(start, *times) for start, times in zip(starts, found, strict=True)])
