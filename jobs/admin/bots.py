@@ -1,5 +1,6 @@
 """Bots in the admin with their jobs, which `bots.admin` cannot know."""
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -111,8 +112,6 @@ class HoldingBotAdmin(BotColumns, BotAdmin):
             asked_range = request.GET.get("range", "")
             range_name = asked_range if asked_range in bot_record.RANGES else "day"
             parts = bot_record.parts_of(bot, range_name)
-            if bot.rank[1:] == "was_stuck":
-                bot.ended_at = Bot.objects.filter(pk=bot.pk).values_list(home.last_expiry(), flat=True).get()
             extra |= {
                 "title": bot.name,
                 "held_jobs": held,
@@ -122,6 +121,7 @@ class HoldingBotAdmin(BotColumns, BotAdmin):
                     request.user, JobEvent.objects.filter(bot=bot).order_by("-at").defer("detail")[:LAST_SHOWN]
                 ),
                 "state": bot.rank[1:],
+                "stuck_until": self._stuck_until(bot),
                 "range": range_name,
                 "ranges": list(bot_record.RANGES),
                 "record": bot_record.added([record for _, record in parts]),
@@ -133,6 +133,13 @@ class HoldingBotAdmin(BotColumns, BotAdmin):
                 "address": request.build_absolute_uri("/").rstrip("/"),
             }
         return super().change_view(request, object_id, form_url, extra)
+
+    @staticmethod
+    def _stuck_until(bot: Any) -> datetime | None:
+        if bot.rank[1:] != "was_stuck":
+            return None
+        found: datetime | None = Bot.objects.filter(pk=bot.pk).values_list(home.last_expiry(), flat=True).get()
+        return found
 
     def _buttons(self, request: HttpRequest, bot: Bot, holds: bool) -> list[dict[str, str]]:
         """The buttons this user may use, each with the reason if it does not apply now."""

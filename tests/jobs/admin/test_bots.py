@@ -72,7 +72,7 @@ def test_a_bot_that_lost_its_job_was_stuck_until_then_and_is_stuck_no_more(clien
     assert "not seen since. It holds nothing." in said
     assert "potentially stuck" not in said and "unhealthy" not in said.partition("Events of its jobs")[0]
     # When it calls, all is well.
-    take_one(ada)
+    lifecycle.claim(ada)
     assert "busy" in rows()["ada"]["state"]
 
 
