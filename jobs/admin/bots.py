@@ -40,6 +40,7 @@ class HoldingBotAdmin(BotColumns, BotAdmin):
 
     list_display = ["name", "state", "holds", "stuck_on", "takes", "last_day", "failing", "expired", "seen", "version"]
     show_full_result_count = False
+    refreshes = True
     actions = [*BotAdmin.actions, "clear_quarantine", "restart", "release_held"]
 
     def get_queryset(self, request: HttpRequest) -> Any:

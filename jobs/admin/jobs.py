@@ -45,6 +45,7 @@ class JobAdmin(JobColumns, AddsJobs, AuditedAdmin):
     """Jobs. Their state changes only by verbs, each with a confirmation page."""
 
     adds_by_verb = True
+    refreshes = True
 
     form = NewJobForm
     paginator = CappedPaginator

@@ -35,6 +35,7 @@ class JobKindAdmin(AuditedAdmin):
     search_fields = ["name"]
     show_facets = ShowFacets.NEVER
     show_full_result_count = False
+    refreshes, table_template = True, "admin/jobs/jobkind/queues.html"
     actions = ["pause", "resume", "lift_throttles"]
     fieldsets = [
         (None, {"fields": ["name"]}),

@@ -118,6 +118,12 @@ def home(request: HttpRequest) -> dict[str, Any]:
 
 
 @register.simple_tag
+def updated_now() -> SafeString:
+    """The age of this moment, which is when the page was read."""
+    return badges.age(timezone.now())
+
+
+@register.simple_tag
 def last_logins(username: str) -> list[Login]:
     """The last ten attempts to log in under this name."""
     return list(Login.objects.filter(username=username)[:10])
