@@ -47,7 +47,9 @@ class JobList(ChangeList):
         # An action needs only the selected jobs, not a page of the list.
         is_action = request.method == "POST" and ACTION_CHECKBOX_NAME in request.POST
         self.page = job_list.Page([]) if is_action else job_list.page(self.job_filter)
-        self.counts = None if is_action else job_list.counts(self.job_filter)
+        # Nor does one that is only to refresh the rows need counts.
+        refreshing = bool(request.htmx)  # type: ignore[attr-defined]
+        self.counts = None if is_action or refreshing else job_list.counts(self.job_filter)
         self.result_list = self.page.jobs
         self.result_count = len(self.page.jobs)
         self.full_result_count = None
@@ -57,6 +59,11 @@ class JobList(ChangeList):
         self.paginator = self.model_admin.get_paginator(request, Job.objects.none(), self.list_per_page)
 
     # --- For the template ---
+
+    @property
+    def costly(self) -> bool:
+        """Whether the list searches jobs one by one: such a one is not refreshed by itself."""
+        return self.job_filter.narrow
 
     def get_ordering(self, request: HttpRequest, queryset: Any) -> Any:
         """The newest first. Pages begin after an id, so there is no other order."""

@@ -19,7 +19,7 @@ from bots.acts import Act
 from bots.audited_admin import AuditedAdmin
 from bots.models import AuditEntry
 from jobs import payloads
-from jobs.admin import all_matching
+from jobs.admin import all_matching, stuck
 from jobs.admin import export as admin_export
 from jobs.admin import upload as admin_upload
 from jobs.admin.actions import INTERVENTIONS, Intervention, asked, carry_out, confirmation
@@ -45,6 +45,7 @@ class JobAdmin(JobColumns, AddsJobs, AuditedAdmin):
     """Jobs. Their state changes only by verbs, each with a confirmation page."""
 
     adds_by_verb = True
+    refreshes = True
 
     form = NewJobForm
     paginator = CappedPaginator
@@ -200,10 +201,15 @@ class JobAdmin(JobColumns, AddsJobs, AuditedAdmin):
             path(f"<int:job_id>/{name}/", view(self.one), {"name": name}, f"jobs_job_{name}") for name in INTERVENTIONS
         ]
         own_pages += [
+            path("stuck/release/", view(self.release_stuck), name="jobs_job_release_stuck"),
             path("upload/", view(self.upload), name="jobs_job_upload"),
             path("export/", view(self.export), name="jobs_job_export"),
         ]
         return [*own_pages, *super().get_urls()]
+
+    def release_stuck(self, request: HttpRequest) -> HttpResponse:
+        """Release all jobs of a kind that are stuck in the same way."""
+        return stuck.release(self, request)
 
     def upload(self, request: HttpRequest) -> HttpResponse:
         """Check and load a file of jobs."""
