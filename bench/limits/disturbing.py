@@ -14,7 +14,7 @@ import django
 #: Seconds between two disturbances.
 EVERY = 0.25
 #: Between which bounds the limits of a kind and of a group change.
-OF_KIND, OF_GROUP = (16, 64), (3, 12)
+OF_KIND, OF_GROUP = (32, 128), (6, 24)
 KINDS = ("few", "grouped")
 #: Ends a connection that is in the middle of something.
 CUT = """

@@ -13,7 +13,7 @@ from bench.load import Wrong
 from bench.scenarios.snapshot import held_snapshot
 
 #: Starts of the kind and of each group in a period, and the groups. Together these may have more than the kind.
-RATE, RATE_PER_GROUP, PERIOD, GROUPS = 4000, 1000, timedelta(seconds=2), 6
+RATE, RATE_PER_GROUP, PERIOD, GROUPS = 1200, 300, timedelta(seconds=2), 6
 #: Bots, and jobs that each asks for, where the rate bounds all.
 BOTS, LIMIT = 8, 10
 #: Seconds after which a run is stopped, and its jobs counted.

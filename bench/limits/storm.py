@@ -51,8 +51,8 @@ class Counts:
 def measure(bench: Bench, claims: int, seconds: float) -> dict[str, Any]:
     """Let the clients make so many claims, or for so long, and compare each lease with the limits."""
     with bench.server.database("bench_limits", jobsite_server.TEMPLATE) as name:
-        filling.limit(bench.server, name, "few", max_held=16, **_KIND)
-        filling.limit(bench.server, name, "grouped", max_held_per_group=3, **_KIND)
+        filling.limit(bench.server, name, "few", max_held=32, **_KIND)
+        filling.limit(bench.server, name, "grouped", max_held_per_group=6, **_KIND)
         filling.jobs(bench.server, name, claims // 2, "few")
         filling.jobs(bench.server, name, claims // 2, "grouped", group="g", groups=GROUPS)
         filling.gates(bench.server, name)
@@ -154,7 +154,7 @@ async def _client(site: Site, token: str, n: int, counts: Counts, over: asyncio.
     """Claim, and end most of what it got in some way with the next call. What was not answered is sent again."""
     caller, own, reports = Caller(site.port, token), random.Random(n), dict[str, list[dict[str, Any]]]()
     while not over.is_set():
-        ask = {"limit": own.choice((1, 2, 5))} | ({"kinds": kinds} if (kinds := ASKING[n % len(ASKING)]) else {})
+        ask = {"limit": own.choice((1, 10, 25))} | ({"kinds": kinds} if (kinds := ASKING[n % len(ASKING)]) else {})
         counts.calls += 1
         try:
             status, _, answer = await caller.post("/exchange", reports | {"claim": ask})
