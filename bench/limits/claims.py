@@ -20,6 +20,14 @@ EACH = 10
 #: A claim of any kind, and of one.
 ASKING: dict[str, list[str] | None] = {"any kind": None, "one kind": [GROUPED]}
 
+#: Jobs that had to be begun an hour ago, in front of all others.
+_LATE = """
+    INSERT INTO jobs_job (kind_id, payload, priority, start_by)
+    SELECT 'noop', '{{}}', 9, now() - interval '1 hour' FROM generate_series(1, {})
+"""
+#: Seconds.
+GIVE_UP_AFTER = 300
+
 Lease = dict[str, int]
 
 
@@ -93,6 +101,23 @@ def many_groups(bench: Bench, groups: int, claims: int) -> list[dict[str, Any]]:
             for when in ("at once", "later"):
                 for asking, kinds in ASKING.items():
                     rows.append({"when": when, "asking": asking, **spread(_times(bot, kinds, claims))})
+    return rows
+
+
+def late_jobs(bench: Bench, late: int, claims: int) -> list[dict[str, Any]]:
+    """So many jobs in front of all others that nobody may begin any more: at once, and when they have been dropped."""
+    with bench.server.database("bench_limits", jobsite_server.TEMPLATE) as name:
+        bench.fill(name, PLAIN_JOBS)
+        bench.server.run(name, _LATE.format(late))
+        bench.server.settle(name)
+        with _site(bench, name) as (_, bot):
+            rows = [{"when": "at once", **spread(_times(bot, None, claims))}]
+            began = time.monotonic()
+            while bench.server.ask(name, "SELECT true FROM jobs_job WHERE status = 'pending' AND priority = 9 LIMIT 1"):
+                if time.monotonic() - began > GIVE_UP_AFTER:
+                    raise Wrong(f"Late jobs were not dropped within {GIVE_UP_AFTER} s.")
+                time.sleep(0.5)
+            rows.append({"when": f"{time.monotonic() - began:.0f} s later", **spread(_times(bot, None, claims))})
     return rows
 
 

@@ -10,8 +10,8 @@ _KIND = """
 """
 _JOBS = """
     INSERT INTO jobs_job (kind_id, payload, gated, group_name, priority)
-    SELECT '{kind}', '{{}}', true, '{group}' || CASE WHEN {groups} > 0 THEN (n % GREATEST({groups}, 1))::text ELSE '' END,
-           {priority}
+    SELECT '{kind}', '{{}}', true,
+           '{group}' || CASE WHEN {groups} > 0 THEN (n % GREATEST({groups}, 1))::text ELSE '' END, {priority}
     FROM generate_series(0, {count} - 1) AS n
 """
 _GATES = """

@@ -1,4 +1,4 @@
-"""Whether limits hold while they change: sixteen clients, kills, releases, expiries, the sweep; by every lease's rows."""
+"""Whether limits hold while they change, by the rows of all leases: 16 clients, kills, releases, expiries, sweeps."""
 
 import asyncio
 import json

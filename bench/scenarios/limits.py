@@ -9,7 +9,7 @@ from bench.limits import claims, pairs, starts, storm
 from bench.tables import Table
 
 ABOUT = "what limits cost, in pairs and by the time of a claim; whether they held, by all leases"
-PARTS = ("pairs", "groups", "full", "windows", "snapshot", "storm")
+PARTS = ("pairs", "groups", "full", "late", "windows", "snapshot", "storm")
 #: What a quick run takes of the seconds.
 QUICK = 0.1
 
@@ -22,6 +22,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--batch-jobs", type=int, default=100_000, help="jobs in batches (default: %(default)s)")
     parser.add_argument("--groups", type=int, default=10_000, help="groups, all but one full (default: %(default)s)")
     parser.add_argument("--full", type=int, default=100_000, help="jobs of a full group (default: %(default)s)")
+    parser.add_argument("--late", type=int, default=100_000, help="jobs that are too late (default: %(default)s)")
     parser.add_argument("--claims", type=int, default=1000, help="claims for a percentile (default: %(default)s)")
     parser.add_argument("--starts", type=int, default=100_000, help="starts of a rate (default: %(default)s)")
     parser.add_argument("--snapshot-jobs", type=int, default=500_000, help="jobs past it (default: %(default)s)")
@@ -34,13 +35,13 @@ def run(bench: Bench, options: Namespace) -> dict[str, Any]:
     wanted, result = options.only or PARTS, dict[str, Any]()
     if "pairs" in wanted:
         count = min(options.pairs, 2) if bench.quick else options.pairs
-        result["pairs"] = [
-            pairs.measure(bench, pair, count, options.jobs, options.batch_jobs) for pair in pairs.PAIRS
-        ]
+        result["pairs"] = [pairs.measure(bench, pair, count, options.jobs, options.batch_jobs) for pair in pairs.PAIRS]
     if "groups" in wanted:
         result["groups"] = claims.many_groups(bench, options.groups, options.claims)
     if "full" in wanted:
         result["full_group"] = claims.full_group(bench, options.full, options.claims)
+    if "late" in wanted:
+        result["late"] = claims.late_jobs(bench, options.late, options.claims)
     if "windows" in wanted:
         result["windows"] = starts.windows(bench, options.starts)
     if "snapshot" in wanted:
@@ -62,6 +63,9 @@ def tables(result: dict[str, Any]) -> list[Table]:
     if "full_group" in result:
         rows = [[f"{row['asking']}, {row['jobs']} jobs", *_times(row)] for row in result["full_group"]]
         shown.append(Table("A claim beside a full group of the highest priority", _TIMES, rows))
+    if "late" in result:
+        rows = [[row["when"], *_times(row)] for row in result["late"]]
+        shown.append(Table("A claim behind jobs past their start_by", ["", *_TIMES[1:]], rows))
     if "windows" in result:
         shown.append(_windows(result["windows"]))
     if "snapshot" in result:

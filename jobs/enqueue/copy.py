@@ -25,7 +25,7 @@ NULL = b"\\N"
 
 
 def row_of(job: NewJob, now: bytes = NULL, max_attempts: bytes = NULL, options: bytes = NULL) -> bytes:
-    """Encode a job: kind, payload, priority, options, run_at, max_attempts; with the defaults given for the last two."""
+    """Encode a job: kind, payload, priority, options, run_at, max_attempts; with the defaults that are given."""
     payload = to_json(job.payload)
     if b"\\" in payload:
         payload = payload.replace(b"\\", b"\\\\")

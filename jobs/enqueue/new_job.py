@@ -153,7 +153,7 @@ class JobIn(BaseModel):
 
     delay: float | None = _duration(MAX_DELAY, description="Seconds from now, in place of `run_at`.")
     start_by: Moment | None = Field(
-        None, description="It is not handed out from this moment on, and the sweep cancels it. After `run_at`."
+        None, description="It is not handed out from this moment on, and is cancelled a second later. After `run_at`."
     )
     run_within: float | None = _duration(MAX_DURATION, SHORTEST, description="Seconds it may run, before its kind's.")
     heartbeat_within: float | None = _duration(
