@@ -109,6 +109,14 @@ class Fate(TextChoices):
     CAUGHT_UP = "caught_up", "caught up"
 
 
+class ErrorStatus(TextChoices):
+    """What operators have decided about an error group. One that is resolved and fails again is open."""
+
+    OPEN = "open"
+    RESOLVED = "resolved"
+    IGNORED = "ignored"
+
+
 class Span(TextChoices):
     """How much time one row of `JobRollup` covers, and of whom."""
 
