@@ -24,8 +24,8 @@ from jobs.admin import export as admin_export
 from jobs.admin import upload as admin_upload
 from jobs.admin.actions import INTERVENTIONS, Intervention, asked, carry_out, confirmation
 from jobs.admin.events import CappedPaginator
-from jobs.admin.job_columns import JobColumns
-from jobs.admin.job_list import JobList, asked_filter
+from jobs.admin.job_columns import COLUMNS, JobColumns
+from jobs.admin.job_list import JobList, asked_filter, chosen_columns
 from jobs.admin.new_job_form import AddsJobs, IndentedJSON, NewJobForm
 from jobs.enqueue import insert
 from jobs.enqueue.new_job import NewJob
@@ -51,17 +51,7 @@ class JobAdmin(JobColumns, AddsJobs, AuditedAdmin):
     show_full_result_count = False
     show_facets = ShowFacets.NEVER
     list_per_page = job_list.PAGE
-    list_display = [
-        "shown_id",
-        "shown_kind",
-        "shown_status",
-        "holder",
-        "held",
-        "last_heartbeat",
-        "done",
-        "tries",
-        "priority",
-    ]
+    list_display = ["shown_id"]
     list_display_links = ["shown_id"]
     search_fields = ["key"]
     sortable_by = ()
@@ -73,13 +63,14 @@ class JobAdmin(JobColumns, AddsJobs, AuditedAdmin):
         return JobList
 
     def get_list_display(self, request: HttpRequest) -> Any:
-        """With a link for the action that suits this view: Release or Retry."""
+        """The chosen columns, with a link for the action that suits this view: Release or Retry."""
         job_filter = asked_filter(request)
+        columns = [COLUMNS[name][0] for name in chosen_columns(request, job_filter.view)]
         retryable = job_filter.view == "failed" or job_filter.status in INTERVENTIONS["retry"].statuses
         name = "retry" if retryable else "release"
         held = job_filter.view in ("all", "stuck", "held") and (not job_filter.status or job_filter.status in HELD)
         offered = INTERVENTIONS[name].allowed(request.user) and (retryable or held)
-        return [*self.list_display, f"{name}_link"] if offered else self.list_display
+        return [*self.list_display, *columns, *([f"{name}_link"] if offered else [])]
 
     def get_fieldsets(self, request: HttpRequest, obj: Job | None = None) -> Any:
         # The admin's form is only for a new job. An existing one has a page of its own.

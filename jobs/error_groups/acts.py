@@ -42,12 +42,13 @@ def _subject(group: ErrorGroup, before: dict[str, str], after: dict[str, str]) -
     return audit.Subject("error_group", group.pk, group.kind, before, after)
 
 
-def failed(groups: Iterable[ErrorGroup]) -> JobQuerySet:
-    """The jobs of these groups that have failed for good, by the index of failed jobs that are alike."""
+def failed(groups: Iterable[ErrorGroup], jobs: JobQuerySet | None = None) -> JobQuerySet:
+    """Those of `jobs` (None: all) that have failed for good and are of these groups: the index has them by id."""
+    jobs = Job.objects.all() if jobs is None else jobs
     found = Q(pk__in=())
     for group in groups:
         found |= Q(kind=group.kind, fingerprint=group.fingerprint)
-    return Job.objects.alias(fingerprint=fingerprints.fingerprint()).filter(found, status=JobStatus.FAILED)
+    return jobs.alias(fingerprint=fingerprints.fingerprint()).filter(found, status=JobStatus.FAILED)
 
 
 @dataclass(frozen=True)

@@ -25,9 +25,7 @@ class ErrorGroup(models.Model):
     # As `jobs.fingerprints` has it; empty: the errors for which the kind has too many groups.
     fingerprint = models.CharField(max_length=32)
     words = models.TextField()
-    status = models.CharField(
-        max_length=10, choices=ErrorStatus, default=ErrorStatus.OPEN, db_default=ErrorStatus.OPEN
-    )
+    status = models.CharField(max_length=10, choices=ErrorStatus, default=ErrorStatus.OPEN, db_default=ErrorStatus.OPEN)
     # Attempts that ended so, in all, by hour (`2026-11-27T14`), by bot and by the version of its process.
     count = models.BigIntegerField(default=0, db_default=0)
     hours = models.JSONField(default=dict, db_default={}, blank=True)

@@ -55,6 +55,7 @@ PLACES = (
     ("Home", "admin:index", None),
     ("Incidents", "admin:alerts_incident_changelist", "alerts.view_incident"),
     ("Jobs", "admin:jobs_job_changelist", "jobs.view_job"),
+    ("Errors", "admin:jobs_errorgroup_changelist", "jobs.view_errorgroup"),
     ("Bots", "admin:bots_bot_changelist", "bots.view_bot"),
     ("Kinds", "admin:jobs_jobkind_changelist", "jobs.view_jobkind"),
     ("Schedules", "admin:jobs_schedule_changelist", "jobs.view_schedule"),

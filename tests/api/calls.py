@@ -11,7 +11,7 @@ from django.test import Client
 from alerts.models import Incident, IncidentNote
 from bots.instances import Instance
 from bots.models import ApiKey, AuditEntry, Bot
-from jobs.models import Job, JobEvent, JobKind, Schedule, ScheduleOccurrence
+from jobs.models import ErrorGroup, Job, JobEvent, JobKind, Schedule, ScheduleOccurrence
 from jobsite.urls import api
 
 PREFIX = "/api/v1"
@@ -45,6 +45,7 @@ class Call:
 
 
 _REPORT = {"attempt": 1}
+_SEEING = ("jobs.view_errorgroup", "jobs.view_payload")
 CALLS = [
     Call("POST", "/claim", (), {}),
     Call("POST", "/exchange", (), {}),
@@ -66,6 +67,11 @@ CALLS = [
     Call("GET", "/jobs/{job_id}", ("jobs.view_job",)),
     Call("GET", "/jobs/{job_id}/events", ("jobs.view_job",)),
     Call("GET", "/jobs/{job_id}/explain", ("jobs.view_job",)),
+    Call("GET", "/error-groups", _SEEING),
+    Call("GET", "/error-groups/{group_id}", _SEEING),
+    Call("POST", "/error-groups/{group_id}/resolve", (*_SEEING, "jobs.resolve_errorgroup"), {}),
+    Call("POST", "/error-groups/{group_id}/ignore", (*_SEEING, "jobs.resolve_errorgroup"), {}),
+    Call("POST", "/error-groups/{group_id}/retry", (*_SEEING, "jobs.retry_job"), {}),
     Call("GET", "/bots", ("bots.view_bot",)),
     Call("GET", "/bots/{bot_id}", ("bots.view_bot",)),
     Call("GET", "/audit", ("bots.view_auditentry",)),
@@ -129,6 +135,6 @@ def documented(request: HttpRequest) -> set[str] | None:
 def rows() -> list[list[dict[str, Any]]]:
     """All that a call might change, but for the moments at which somebody was last seen."""
     seen = {"last_seen_at", "last_used_at", "last_used_from"}
-    of_jobs = (Job, JobEvent, JobKind, Schedule, ScheduleOccurrence)
+    of_jobs = (Job, JobEvent, JobKind, Schedule, ScheduleOccurrence, ErrorGroup)
     models = (*of_jobs, Bot, Instance, ApiKey, Incident, IncidentNote, AuditEntry)
     return [[{k: v for k, v in r.items() if k not in seen} for r in m.objects.order_by("pk").values()] for m in models]

@@ -5,7 +5,9 @@ from django.db import connection
 
 pytestmark = pytest.mark.django_db
 
-TRACE = 'Traceback (most recent call last):\n  File "worker.py", line 88, in run\nhttp.errors.Timeout: no answer in 10 s\n'
+TRACE = (
+    'Traceback (most recent call last):\n  File "worker.py", line 88, in run\nhttp.errors.Timeout: no answer in 10 s\n'
+)
 ALIKE = {
     TRACE: "http.errors.Timeout: no answer in # s",
     "no answer from https://10.0.4.17:8080/a?b=1 in 3.5 s": "no answer from <url> in # s",
