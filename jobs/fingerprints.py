@@ -4,19 +4,19 @@ The rule is the database function `jobs_error_words`, so that failures are count
 same one.
 """
 
-from django.db.models import Func, TextField
+from django.db.models import Expression, Func, TextField
 from django.db.models.functions import MD5
 
 #: How many characters of an error's last line are compared, and shown of it.
 LINE_LENGTH = 300
 
 
-def words(error: str = "error") -> Func:
+def words(error: str | Expression = "error") -> Func:
     """The last line of an error without what differs from one failure to the next, for the ORM."""
     return Func(error, function="jobs_error_words", output_field=TextField())
 
 
-def fingerprint(error: str = "error") -> MD5:
+def fingerprint(error: str | Expression = "error") -> MD5:
     """The same in few characters. The index `job_failed_alike` has it of failed jobs."""
     return MD5(words(error))
 

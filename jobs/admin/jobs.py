@@ -8,7 +8,7 @@ from django.contrib.admin import ShowFacets
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Value
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import path, reverse
@@ -18,8 +18,8 @@ from bots import audit
 from bots.acts import Act
 from bots.audited_admin import AuditedAdmin
 from bots.models import AuditEntry
-from jobs import payloads
-from jobs.admin import all_matching
+from jobs import fingerprints, payloads
+from jobs.admin import all_matching, job_contents
 from jobs.admin import export as admin_export
 from jobs.admin import upload as admin_upload
 from jobs.admin.actions import INTERVENTIONS, Intervention, asked, carry_out, confirmation
@@ -29,11 +29,11 @@ from jobs.admin.job_list import JobList, asked_filter, chosen_columns
 from jobs.admin.new_job_form import AddsJobs, IndentedJSON, NewJobForm
 from jobs.enqueue import insert
 from jobs.enqueue.new_job import NewJob
-from jobs.explain import timeline, why
+from jobs.explain import attempts, timeline, why
 from jobs.lists import index_merge, job_list
 from jobs.lists.audit import about_job
 from jobs.lists.job_list import JobFilter
-from jobs.models import Job
+from jobs.models import ErrorGroup, Job
 from jobs.states import HELD, Added
 
 #: The most events on a job's page.
@@ -191,6 +191,10 @@ class JobAdmin(JobColumns, AddsJobs, AuditedAdmin):
             path(f"<int:job_id>/{name}/", view(self.one), {"name": name}, f"jobs_job_{name}") for name in INTERVENTIONS
         ]
         own_pages += [
+            path(f"<int:job_id>/{name}/", view(job_contents.content), {"name": name}, f"jobs_job_{name}")
+            for name in payloads.FIELDS
+        ]
+        own_pages += [
             path("upload/", view(self.upload), name="jobs_job_upload"),
             path("export/", view(self.export), name="jobs_job_export"),
         ]
@@ -227,24 +231,37 @@ class JobAdmin(JobColumns, AddsJobs, AuditedAdmin):
         extra = extra_context or {}
         if job is not None:
             events = payloads.events_for(request.user, job.events.select_related("bot").order_by("-id")[:EVENTS_SHOWN])
-            one = Job.objects.filter(pk=job.pk)
             extra |= {
                 "title": f"{job.kind_id} job {job.pk}",
                 "timeline": timeline.timeline(job, reversed(events)),
+                "attempts": attempts.attempts(job, events),
+                "error_line": fingerprints.last_line(job.error),
+                "error_group": _error_group(request, job),
                 "explained": why.explain(job, request.user),
                 "own_times": job.own_times,
                 "may_see_payload": payloads.may_see(request.user),
-                "buttons": [
-                    {
-                        "intervention": i,
-                        "applies": job.status in i.statuses and (i.name != "accept" or i.applies(one).exists()),
-                        "url": f"admin:jobs_job_{i.name}",
-                    }
-                    for i in INTERVENTIONS.values()
-                    if i.allowed(request.user)
-                ],
+                **_acts(request, job),
             }
         return super().change_view(request, object_id, form_url, extra)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
         return super().get_queryset(request).select_related("kind", "claimed_by", "finished_by")
+
+
+def _acts(request: HttpRequest, job: Job) -> dict[str, Any]:
+    """What this person may do with a job: what its state allows, and what it does not."""
+    one = Job.objects.filter(pk=job.pk)
+    mine = [intervention for intervention in INTERVENTIONS.values() if intervention.allowed(request.user)]
+    able = [i for i in mine if job.status in i.statuses and (i.name != "accept" or i.applies(one).exists())]
+    return {
+        "buttons": [{"intervention": i, "url": f"admin:jobs_job_{i.name}"} for i in able],
+        "not_possible": [i for i in mine if i not in able],
+    }
+
+
+def _error_group(request: HttpRequest, job: Job) -> int | None:
+    """The error group that its error belongs to, if this person may see it."""
+    if not job.error or not request.user.has_perm("jobs.view_errorgroup"):
+        return None
+    alike = fingerprints.fingerprint(Value(job.error))
+    return ErrorGroup.objects.filter(kind=job.kind_id, fingerprint=alike).values_list("pk", flat=True).first()

@@ -7,6 +7,7 @@ from jobs.schedules import changes
 from jobs.schedules.definition import ScheduleIn
 from tests.alerts.passing import an_incident
 from tests.cast import enqueue_one, take_one
+from tests.jobs.error_groups.groups import an_error_group
 
 
 @pytest.fixture
@@ -17,5 +18,5 @@ def places(ada: Bot) -> dict[bool, dict[str, int | str]]:
     held = take_one(ada)
     enqueue_one()
     schedule = changes.put("nightly", ScheduleIn(kind="sum", every=60).to_values()).schedule
-    ids = {"bot_id": ada.pk, "incident_id": an_incident().pk, "name": schedule.name}
+    ids = {"bot_id": ada.pk, "incident_id": an_incident().pk, "name": schedule.name, "group_id": an_error_group().pk}
     return {False: ids | {"job_id": held.id}, True: ids | {"job_id": failed.id}}

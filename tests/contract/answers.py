@@ -18,6 +18,7 @@ from jobsite.urls import api
 from tests.alerts.passing import an_incident
 from tests.api.calls import BOT, CALLS, PREFIX, Call, send
 from tests.cast import bot_named, enqueue_one, make_older, person_named, take_one
+from tests.jobs.error_groups.groups import an_error_group
 
 #: A day near this one. An example that is to stay as it is names one far from it.
 DAY = r"(?!203\d)\d{4}-\d\d-\d\d"
@@ -75,7 +76,7 @@ def _answers(call: Call, name: str, bodies: list[Any], tokens: dict[str, str]) -
         try:
             with transaction.atomic():
                 by_bot = call.for_bots and (call.bot_body is None or "attempt" in (body or {}))
-                path = call.path.format(job_id=ABOUT.get(name, 17), bot_id=1, incident_id=3, name="nightly")
+                path = call.path.format(job_id=ABOUT.get(name, 17), bot_id=1, incident_id=3, group_id=1, name="nightly")
                 for _ in range(2):
                     answer = send(Client(), tokens[BOT if by_bot else "olga"], call.method, path, body)
                     status = str(answer.status_code)
@@ -104,7 +105,8 @@ def _settled(text: str) -> Any:
 
 
 def world() -> dict[str, str]:
-    """A bot holds jobs 17 to 19 and is stuck on the first, job 20 has failed, two are pending; a schedule, an incident.
+    """A bot holds jobs 17 to 19 and is stuck on the first, job 20 has failed, two are pending; a schedule, an incident,
+    an error group.
 
     The bot's token and the operator's key.
     """
@@ -119,6 +121,7 @@ def world() -> dict[str, str]:
     enqueue_one(), enqueue_one()
     make_older(held, 3)
     an_incident()
+    an_error_group()
     changes.put("nightly", ScheduleIn(kind="report", cron="0 3 * * *", time_zone="Europe/Berlin").to_values())
     send(Client(), key, "POST", "/schedules/nightly/skip", {"reason": "a holiday"})
     send(Client(), key, "POST", "/bots/1/expect", {"expected": True, "reason": "it reports each day"})
