@@ -42,6 +42,8 @@ class Verb(TextChoices):
     REPLACE = "replace"
     DEFER = "defer"
     DROP = "drop"
+    EDIT = "edit"
+    TAKE_BACK = "take_back", "take back"
 
 
 class Actor(TextChoices):

@@ -58,21 +58,25 @@ class JobEventAdmin(admin.ModelAdmin):
         found = history.log(asked, sees_acts=sees_acts)
         older = found.older
         at = {} if older is None else {"before_event": older.before_event, "before_entry": older.before_entry}
-        context = self.admin_site.each_context(request) | (extra_context or {}) | {
-            "title": "History",
-            "opts": self.opts,
-            "asked": asked,
-            "given": {"since": request.GET.get("from", ""), "until": request.GET.get("to", "")},
-            "lines": [_line(request, line) for line in found.lines],
-            "searched": found.searched,
-            "older": f"?{urlencode(asked.params() | at)}" if older else "",
-            "newest": f"?{urlencode(asked.params())}" if asked.before_event or asked.before_entry else "",
-            "is_first": "before_event" not in request.GET,
-            "verbs": sorted(history.VERBS.items()),
-            "actors": Actor.choices,
-            "sees_acts": sees_acts,
-            "audit_permission": label("bots.view_auditentry"),
-        }
+        context = (
+            self.admin_site.each_context(request)
+            | (extra_context or {})
+            | {
+                "title": "History",
+                "opts": self.opts,
+                "asked": asked,
+                "given": {"since": request.GET.get("from", ""), "until": request.GET.get("to", "")},
+                "lines": [_line(request, line) for line in found.lines],
+                "searched": found.searched,
+                "older": f"?{urlencode(asked.params() | at)}" if older else "",
+                "newest": f"?{urlencode(asked.params())}" if asked.before_event or asked.before_entry else "",
+                "is_first": "before_event" not in request.GET,
+                "verbs": sorted(history.VERBS.items()),
+                "actors": Actor.choices,
+                "sees_acts": sees_acts,
+                "audit_permission": label("bots.view_auditentry"),
+            }
+        )
         return TemplateResponse(request, "admin/jobs/jobevent/history.html", context)
 
     def get_urls(self) -> Any:

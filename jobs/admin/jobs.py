@@ -19,21 +19,21 @@ from bots.acts import Act
 from bots.audited_admin import AuditedAdmin
 from bots.models import AuditEntry
 from jobs import fingerprints, payloads
-from jobs.admin import all_matching, job_contents
+from jobs.admin import all_matching, edit_job, job_contents, take_back
 from jobs.admin import export as admin_export
 from jobs.admin import upload as admin_upload
 from jobs.admin.actions import INTERVENTIONS, Intervention, asked, carry_out, confirmation
 from jobs.admin.events import CappedPaginator
 from jobs.admin.job_columns import COLUMNS, JobColumns
 from jobs.admin.job_list import JobList, asked_filter, chosen_columns
-from jobs.admin.new_job_form import AddsJobs, IndentedJSON, NewJobForm
+from jobs.admin.new_job_form import AddsJobs, IndentedJSON, NewJobForm, first_values
 from jobs.enqueue import insert
 from jobs.enqueue.new_job import NewJob
 from jobs.explain import attempts, timeline, why
-from jobs.lists import index_merge, job_list
+from jobs.lists import job_list
 from jobs.lists.audit import about_job
 from jobs.lists.job_list import JobFilter
-from jobs.models import ErrorGroup, Job
+from jobs.models import ErrorGroup, Job, JobEvent
 from jobs.states import HELD, Added
 
 #: The most events on a job's page.
@@ -89,11 +89,8 @@ class JobAdmin(JobColumns, AddsJobs, AuditedAdmin):
         return (queryset if named is None else queryset.filter(pk__in=named)), False
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """Prefill a new job from the last one of its kind."""
-        kind = request.GET.get("kind", "").replace("\0", "")
-        kind = kind if payloads.may_see(request.user) else ""
-        last = Job.objects.filter(pk__in=index_merge.ids(index_merge.select(kinds=[kind]), 1)).first() if kind else None
-        return {"kind": kind} | ({"payload": last.payload, "priority": last.priority} if last else {})
+        """Prefill a new job from the one that it is to be a copy of, or from the last one of its kind."""
+        return first_values(request)
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "run_at":
@@ -195,10 +192,20 @@ class JobAdmin(JobColumns, AddsJobs, AuditedAdmin):
             for name in payloads.FIELDS
         ]
         own_pages += [
+            path("<int:job_id>/edit/", view(self.edit), name="jobs_job_edit"),
+            path("take-back/<int:entry_id>/", view(self.take_back), name="jobs_job_take_back"),
             path("upload/", view(self.upload), name="jobs_job_upload"),
             path("export/", view(self.export), name="jobs_job_export"),
         ]
         return [*own_pages, *super().get_urls()]
+
+    def edit(self, request: HttpRequest, job_id: int) -> HttpResponse:
+        """Edit a pending job, or retry one with changes."""
+        return edit_job.edit(self, request, job_id)
+
+    def take_back(self, request: HttpRequest, entry_id: int) -> HttpResponse:
+        """Take back an act on jobs."""
+        return take_back.take_back(self, request, entry_id)
 
     def upload(self, request: HttpRequest) -> HttpResponse:
         """Check and load a file of jobs."""
@@ -240,7 +247,7 @@ class JobAdmin(JobColumns, AddsJobs, AuditedAdmin):
                 "explained": why.explain(job, request.user),
                 "own_times": job.own_times,
                 "may_see_payload": payloads.may_see(request.user),
-                **_acts(request, job),
+                **_acts(request, job, events),
             }
         return super().change_view(request, object_id, form_url, extra)
 
@@ -248,7 +255,7 @@ class JobAdmin(JobColumns, AddsJobs, AuditedAdmin):
         return super().get_queryset(request).select_related("kind", "claimed_by", "finished_by")
 
 
-def _acts(request: HttpRequest, job: Job) -> dict[str, Any]:
+def _acts(request: HttpRequest, job: Job, events: list[JobEvent]) -> dict[str, Any]:
     """What this person may do with a job: what its state allows, and what it does not."""
     one = Job.objects.filter(pk=job.pk)
     mine = [intervention for intervention in INTERVENTIONS.values() if intervention.allowed(request.user)]
@@ -256,6 +263,9 @@ def _acts(request: HttpRequest, job: Job) -> dict[str, Any]:
     return {
         "buttons": [{"intervention": i, "url": f"admin:jobs_job_{i.name}"} for i in able],
         "not_possible": [i for i in mine if i not in able],
+        "may_edit": edit_job.able(request.user, job),
+        "may_copy": request.user.has_perm("jobs.add_job") and payloads.may_see(request.user),
+        "last_act": take_back.last_act(request, job, events),
     }
 
 

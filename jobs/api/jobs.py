@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -21,13 +22,14 @@ from jobs.errors import (
     KeyTaken,
     LeaseLost,
     NotCancellable,
+    NotEditable,
     NotReleasable,
     NotRetryable,
     TooManyDeferrals,
     TooManyPending,
 )
 from jobs.explain import why
-from jobs.lifecycle import By, Change, Report
+from jobs.lifecycle import By, Change, Edited, Report
 from jobs.lists import index_merge
 from jobs.models import Job, JobEvent, JobQuerySet
 from jobs.states import HELD, Added, JobStatus, Verb
@@ -186,7 +188,8 @@ def release(
     """Release a job unfinished.
 
     The attempt is not counted. A bot hands its own job back, and names the `attempt`; with `run_in` it defers the job.
-    An operator releases it from any bot, and may give a `reason`.
+    An operator releases it from any bot, and may give a `reason`; with `to_another` no process gets it for ten minutes
+    that held it.
     """
     number = job_id_in(job_id)
     caller: Any = bot_of(request)
@@ -194,6 +197,8 @@ def release(
         if data.attempt is None:
             raise Invalid.about("attempt", "a bot names the attempt it gives back.")
         report = Report(number, data.attempt, run_in=data.run_in)
+        if data.to_another:
+            raise Invalid.about("to_another", "only an operator releases a job to another bot.")
         outcome = lifecycle.hand_back([report], by=by_of(request), reason=data.reason)
         outcome.raise_error(number)
         done = "released" if data.run_in is None else "deferred"
@@ -202,7 +207,8 @@ def release(
         raise Invalid.about("run_in", "only a bot defers a job that it holds.")
     if data.attempt is not None:
         raise Invalid.about("attempt", "only a bot names an attempt; an operator releases whoever holds the job.")
-    return _operate(request, Verb.RELEASE, lifecycle.release, number, data.reason)
+    carry_out = partial(lifecycle.release, to_another=data.to_another)
+    return _operate(request, Verb.RELEASE, carry_out, number, data.reason)
 
 
 @router.post("/jobs/{job_id}/cancel", response=schemas.ChangeOut)
@@ -223,6 +229,26 @@ def retry(request: HttpRequest, job_id: str, data: schemas.ReasonIn = Body(defau
     It is pending again, with all its attempts before it.
     """
     return _operate(request, Verb.RETRY, lifecycle.retry, job_id_in(job_id), data.reason)
+
+
+@router.patch("/jobs/{job_id}", response=schemas.JobOut)
+@refuses(NotEditable)
+def edit(request: HttpRequest, job_id: str, data: schemas.EditIn) -> Any:
+    """Edit a pending job: when it is due, or its payload.
+
+    What is left out stays. A new payload needs the permission to see payloads, too.
+    """
+    number = job_id_in(job_id)
+    operation = OPERATIONS[Verb.EDIT]
+    seeing = [payloads.PERMISSION] if "payload" in data.model_fields_set else []
+    require(request, operation.permission, *seeing, scope=Verb.EDIT, kinds=())
+    user = require(request, scope=Verb.EDIT, kinds=[find(number).kind_id])
+    edited = Edited.of(data.run_at, *([data.payload] if seeing else []))
+    lifecycle.edit([number], edited=edited, by=By.operator(audited(request)), reason=data.reason)
+    job = find(number)
+    if job.status not in operation.sources:
+        raise NotEditable(f"Job {number} is {job.status}; {operation.rule}.", job_id=number, job_status=job.status)
+    return job_out(job, user)
 
 
 def _operate(

@@ -53,17 +53,19 @@ class HistoryFilter:
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> "HistoryFilter":
         """Read a query string. What cannot be used is left out, with a note."""
-        texts = {name: str(params.get(name) or "").replace("\0", "").strip()[:200] for name in TEXTS}
+        texts: dict[str, Any] = {name: str(params.get(name) or "").replace("\0", "").strip()[:200] for name in TEXTS}
         notes = []
         if texts["job"] and not _number(texts["job"]):
             notes.append("Job: write its number.")
             texts["job"] = ""
-        moments = {}
+        moments: dict[str, Any] = {}
         for name, of in (("since", "from"), ("until", "to")):
             moments[name] = _moment(str(params.get(of) or ""))
             if params.get(of) and moments[name] is None:
                 notes.append(f"{of.capitalize()}: write a day or a time, such as 2026-11-05 or 2026-11-05T09:00.")
-        befores = {name: _number(str(params.get(name) or "")) or MOST_ID for name in ("before_event", "before_entry")}
+        befores: dict[str, Any] = {
+            name: _number(str(params.get(name) or "")) or MOST_ID for name in ("before_event", "before_entry")
+        }
         return cls(**texts, **moments, **befores, notes=tuple(notes))
 
     def params(self) -> dict[str, str]:
@@ -145,7 +147,7 @@ def log(asked: HistoryFilter, *, sees_acts: bool) -> Log:
     horizon = max((found.edge_at for found in (events, entries) if found.edge_at), default=None)
     both = [line for line in (*entries.rows, *events.rows) if horizon is None or line.at >= horizon]
     lines = sorted(both, key=lambda line: line.at, reverse=True)[:PAGE]
-    below = {"before_event": events.next_before(lines), "before_entry": entries.next_before(lines)}
+    below: dict[str, Any] = {"before_event": events.next_before(lines), "before_entry": entries.next_before(lines)}
     if set(below.values()) == {ENDED}:
         return Log(lines, None)
     return Log(lines, replace(asked, **below), 0 if len(lines) == PAGE else asked.most)

@@ -28,8 +28,8 @@ class Call:
     needs: tuple[str, ...]
     body: Any = None
     status: int = 200
-    #: The call is about a job that has failed, and not about one that ada holds.
-    failed: bool = False
+    #: The job that the call is about: one that ada holds, that has failed, or that is pending.
+    about: str = "held"
     #: What a bot sends, where a bot may make a call that people make, too.
     bot_body: Any = None
 
@@ -58,7 +58,8 @@ CALLS = [
     Call("POST", "/jobs/{job_id}/fail", (), _REPORT | {"error": "it broke"}),
     Call("POST", "/jobs/{job_id}/release", ("jobs.release_job",), {}, bot_body=_REPORT),
     Call("POST", "/jobs/{job_id}/cancel", ("jobs.cancel_job",), {}),
-    Call("POST", "/jobs/{job_id}/retry", ("jobs.retry_job",), {}, failed=True),
+    Call("POST", "/jobs/{job_id}/retry", ("jobs.retry_job",), {}, about="failed"),
+    Call("PATCH", "/jobs/{job_id}", ("jobs.edit_job",), {"run_at": "2036-11-05T09:00:00Z"}, about="pending"),
     Call("POST", "/jobs", ("jobs.add_job",), {"kind": "sum"}, 201),
     Call("POST", "/jobs/bulk", ("jobs.add_job",), {"jobs": [{"kind": "sum"}]}, 201),
     Call("POST", "/jobs/delete", ("jobs.delete_job",), {"filter": {"kind": "sum", "status": "pending"}}),
@@ -75,6 +76,7 @@ CALLS = [
     Call("GET", "/bots", ("bots.view_bot",)),
     Call("GET", "/bots/{bot_id}", ("bots.view_bot",)),
     Call("GET", "/audit", ("bots.view_auditentry",)),
+    Call("POST", "/audit/{entry_id}/take_back", ("jobs.take_back_job",), {}),
     Call("GET", "/stuck", ("jobs.view_job", "bots.view_bot")),
     Call("GET", "/incidents", ("alerts.view_incident",)),
     Call("GET", "/incidents/{incident_id}", ("alerts.view_incident",)),

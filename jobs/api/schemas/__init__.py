@@ -37,6 +37,7 @@ from jobs.api.schemas.jobs import (
     ChangeOut,
     DeletedOut,
     DeleteIn,
+    EditIn,
     EnqueuedOut,
     EventOut,
     EventsOut,
@@ -81,7 +82,7 @@ from jobs.api.schemas.schedules import (
 __all__ = [
     "ERROR_LENGTH", "MAX_BULK", "MAX_KINDS", "Attempt", "BadLineOut", "BotChangeOut", "BotHeartbeatIn",
     "BotHeartbeatOut", "BotIn", "BotOut", "BotsOut", "BulkIn", "BulkOut", "ChangeOut", "ClaimIn", "ClaimOut",
-    "CompleteIn", "CompleteItem", "DeleteIn", "DeletedOut", "EnqueuedOut", "ErrorGroupOut", "ErrorGroupsOut",
+    "CompleteIn", "CompleteItem", "DeleteIn", "DeletedOut", "EditIn", "EnqueuedOut", "ErrorGroupOut", "ErrorGroupsOut",
     "EventOut", "EventsOut", "EvidenceOut", "ExchangeClaimIn", "ExchangeIn", "ExchangeOut", "ExpectIn", "ExplainedOut",
     "FailIn", "FailItem", "GoodbyeIn", "GoodbyeOut", "HeartbeatIn", "HeartbeatItem", "HelloIn", "HelloOut",
     "InstanceIn", "InstanceOut", "JobId", "JobOut", "JobsOut", "LeaseIn", "LeaseOut", "NewBotOut", "OccurrenceOut",
