@@ -229,9 +229,8 @@ def post(client: Client, lease: Lease, ada_token: str, olga_key: str) -> Send:
     act = AuditEntry.objects.get(verb="prioritise")
 
     def to(call: Call, body: Any, **headers: str) -> HttpResponse:
-        path = call.path.format(
-            job_id=lease.id, bot_id=lease.bot.pk, incident_id=incident.pk, name="nightly", group_id=group.pk
-        )
+        ids = {"job_id": lease.id, "bot_id": lease.bot.pk, "incident_id": incident.pk, "group_id": group.pk}
+        path = call.path.format(name="nightly", entry_id=act.pk, **ids)
         return send(client, ada_token if call.for_bots else olga_key, call.method, path, body, **headers)
 
     return to
