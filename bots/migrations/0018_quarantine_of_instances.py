@@ -4,7 +4,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("bots", "0017_probes"), ("jobs", "0032_suspicion")]
+    dependencies = [("bots", "0017_probes"), ("jobs", "0038_limits")]
 
     operations = [
         migrations.RemoveIndex("bot", "bot_quarantined"),

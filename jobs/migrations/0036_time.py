@@ -1,18 +1,11 @@
-"""A say about time: jobs with moments and limits of their own, deferral, and the sweep's drop."""
+"""Jobs with moments and limits of their own, deferral and drop. The functions that go by them come with jobs.0038."""
 
 from datetime import timedelta
-from pathlib import Path
 
 from django.contrib.postgres.operations import AddConstraintNotValid
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import migrations, models
 from django.db.models import Q
-
-SQL = Path(__file__).parent / "sql"
-FUNCTIONS = (SQL / "0036_time.sql").read_text(encoding="utf-8")
-BEFORE = "".join(
-    (SQL / name).read_text(encoding="utf-8") for name in ("0019_one_turn.sql", "0022_epochs.sql", "0032_suspicion.sql")
-)
 
 VERBS = [
     "release", "expire", "fail", "retry", "cancel", "flag", "late", "accept", "prioritise", "replace", "defer", "drop",
@@ -71,5 +64,4 @@ class Migration(migrations.Migration):
         AddConstraintNotValid(
             "jobevent", models.CheckConstraint(name="jobevent_verb_valid", condition=Q(verb__in=VERBS))
         ),
-        migrations.RunSQL(FUNCTIONS, BEFORE),
     ]

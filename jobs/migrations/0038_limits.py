@@ -10,7 +10,10 @@ from django.db.models import Q
 
 SQL = Path(__file__).parent / "sql"
 FUNCTIONS = (SQL / "0038_limits.sql").read_text(encoding="utf-8")
-BEFORE = (SQL / "0036_time.sql").read_text(encoding="utf-8")
+BEFORE = "".join(
+    (SQL / name).read_text(encoding="utf-8")
+    for name in ("0019_one_turn.sql", "0022_epochs.sql", "0027_notify_after_commit.sql", "0031_instances.sql")
+)
 #: Their results have more columns from now on.
 DROP = "DROP FUNCTION jobs_turns; DROP FUNCTION jobs_fail;"
 DROP_NEW = """
@@ -47,7 +50,7 @@ OF_GATES = {
 class Migration(migrations.Migration):
     """Limits of kinds and groups: how many jobs may be held at once, and how many may start."""
 
-    dependencies = [("jobs", "0037_time_indexes"), ("bots", "0018_quarantine_of_instances")]
+    dependencies = [("jobs", "0037_time_indexes"), ("bots", "0017_probes")]
 
     operations = [
         migrations.AddField(

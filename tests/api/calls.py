@@ -78,6 +78,7 @@ CALLS = [
     Call("GET", "/audit", ("bots.view_auditentry",)),
     Call("POST", "/audit/{entry_id}/take_back", ("jobs.take_back_job",), {}),
     Call("GET", "/stuck", ("jobs.view_job", "bots.view_bot")),
+    Call("GET", "/scale", ("jobs.view_job",)),
     Call("GET", "/incidents", ("alerts.view_incident",)),
     Call("GET", "/incidents/{incident_id}", ("alerts.view_incident",)),
     Call("POST", "/incidents/{incident_id}/acknowledge", ("alerts.acknowledge_incident",), {}),

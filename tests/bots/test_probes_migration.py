@@ -7,7 +7,7 @@ from tests.jobsite.empty_database import empty_database
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BEFORE = ("bots", "0016_restart_of_instances"), ("jobs", "0031_instances")
-AFTER = ("bots", "0018_quarantine_of_instances"), ("jobs", "0033_suspicion_indexes")
+AFTER = ("bots", "0018_quarantine_of_instances"), ("jobs", "0039_limits_indexes")
 AT, BEFORE_THAT = "2026-11-27T08:00:00Z", "2026-11-27T07:00:00Z"
 
 

@@ -27,6 +27,9 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 
+#: Milliseconds in which a page must show what a test expects. Playwright's 5 s is short when every core is busy.
+EXPECT_WITHIN = 30_000
+
 
 def pytest_collection_modifyitems(items):
     """A browser is slow on a busy machine: its tests may take longer than others before they are ended."""
@@ -40,8 +43,9 @@ def browser():
     """The browser, once for all tests. Skipped, with the reason, where there is no Chromium."""
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=EXPECT_WITHIN)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield chromium

@@ -2,12 +2,12 @@
 
 import ast
 import re
-from pathlib import Path
 
 import pytest
 from django.contrib import admin
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.house.each import ROOT, name, of_each, text, tree
+
 SOURCES = sorted(
     path
     for package in ("jobsite", "alerts", "jobs", "bots")
@@ -19,13 +19,9 @@ STATE = {
     "deadline_at", "finished_at", "progress", "result",
 }  # fmt: skip
 #: A module is pure when its docstring says so.
-PURE = [path for path in SOURCES if re.search(r"\bPure[.:]", ast.get_docstring(ast.parse(path.read_text())) or "")]
+PURE = [path for path in SOURCES if re.search(r"\bPure[.:]", ast.get_docstring(tree(path)) or "")]
 #: What may write the state of jobs: the lifecycle, and what inserts new ones.
 WRITERS = ("jobs/lifecycle/", "jobs/enqueue/insert.py")
-
-
-def tree(path):
-    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def imports(path):
@@ -36,11 +32,7 @@ def imports(path):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def name(path):
-    return str(path.relative_to(ROOT))
-
-
-@pytest.mark.parametrize("path", PURE, ids=name)
+@of_each(PURE)
 def test_pure_modules_use_no_orm_and_no_settings(path):
     allowed = {"django.db.models.TextChoices", "django.utils.html.format_html", "django.utils.html.format_html_join"}
     allowed |= {"django.utils.safestring.SafeString", "django.utils.safestring.mark_safe"}
@@ -60,14 +52,14 @@ def test_the_modules_whose_arithmetic_others_rely_on_are_pure():
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("path", [p for p in SOURCES if name(p).startswith("jobsite/lib/")], ids=name)
+@of_each([p for p in SOURCES if name(p).startswith("jobsite/lib/")])
 def test_the_ground_floor_knows_no_package_above_it(path):
     above = ("alerts", "jobs", "bots", "jobsite")
     found = {module for module in imports(path) if module.partition(".")[0] in above}
     assert not {module for module in found if not module.startswith("jobsite.lib")}
 
 
-@pytest.mark.parametrize("path", [p for p in SOURCES if name(p) != "jobsite/settings.py"], ids=name)
+@of_each([p for p in SOURCES if name(p) != "jobsite/settings.py"])
 def test_only_settings_read_the_environment(path):
     # The entry points say which settings; the embedded server and the demo hand the environment on to others.
     if name(path) in {
@@ -83,12 +75,12 @@ def test_only_settings_read_the_environment(path):
     assert not [n for n in ast.walk(tree(path)) if isinstance(n, ast.Attribute) and n.attr in {"environ", "getenv"}]
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name)
+@of_each(SOURCES)
 def test_there_are_no_signals(path):
     assert not [module for module in imports(path) if "signals" in module or module.endswith("dispatch.receiver")]
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name)
+@of_each(SOURCES)
 def test_no_model_hides_logic_in_save(path):
     classes = [n for n in ast.walk(tree(path)) if isinstance(n, ast.ClassDef)]
     methods = [n for c in classes for n in c.body if isinstance(n, ast.FunctionDef) and n.name in ("save", "delete")]
@@ -100,7 +92,7 @@ def test_no_module_is_called_after_nothing():
     assert not [name(p) for p in SOURCES if p.stem in {"utils", "helpers", "services", "core", "common", "misc"}]
 
 
-@pytest.mark.parametrize("path", [p for p in SOURCES if not name(p).startswith(WRITERS)], ids=name)
+@of_each([p for p in SOURCES if not name(p).startswith(WRITERS)])
 def test_only_the_lifecycle_writes_job_state(path):
     """Nobody else assigns a job's state, and nobody else updates or creates jobs."""
     written = []
@@ -117,7 +109,7 @@ def test_only_the_lifecycle_writes_job_state(path):
     assert written == []
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name)
+@of_each(SOURCES)
 def test_only_their_own_module_writes_incidents(path):
     if name(path).startswith("alerts/incidents/"):
         return
@@ -140,7 +132,7 @@ def test_only_the_lifecycle_has_statements_that_change_jobs():
         if path.relative_to(ROOT).parts[0] in ("jobsite", "alerts", "jobs", "bots")
         and not name(path).startswith(("jobs/lifecycle/sql/", "jobs/enqueue/sql/"))
         and "migrations" not in path.parts
-        and re.search(changing, path.read_text(encoding="utf-8"))
+        and re.search(changing, text(path))
     ]
     # The seeder writes a past that never was; it is for development.
     assert elsewhere == ["jobsite/dev/sql/seed.sql"]
@@ -148,7 +140,7 @@ def test_only_the_lifecycle_has_statements_that_change_jobs():
 
 def test_each_statement_says_in_english_what_it_does():
     for path in [p for p in (ROOT / "jobs").rglob("sql/**/*.sql") if "migrations" not in p.parts]:
-        first = path.read_text(encoding="utf-8").splitlines()[0]
+        first = text(path).splitlines()[0]
         assert first.startswith(("-- ", "/* ")), path.name
         assert len(first) > 30, path.name
 
@@ -170,15 +162,13 @@ def test_a_bots_state_is_set_by_these_statements_alone(column):
     setting = {
         str(path.relative_to(home))
         for path in home.rglob("*.sql")
-        for update in re.findall(
-            r"UPDATE bots_bot\b(.*?)(?:\bFROM\b|\bWHERE\b)", path.read_text(encoding="utf-8"), re.S
-        )
+        for update in re.findall(r"UPDATE bots_bot\b(.*?)(?:\bFROM\b|\bWHERE\b)", text(path), re.S)
         if re.search(rf"(SET|,)\s+{column} =", update)
     }
     assert setting == BOT_STATE[column]
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name)
+@of_each(SOURCES)
 def test_no_python_sets_a_bots_state_but_that_it_is_down(path):
     state = set(BOT_STATE) | {"stuck_job"}
     written = [
@@ -193,10 +183,10 @@ def test_no_python_sets_a_bots_state_but_that_it_is_down(path):
     assert len(written) == (1 if name(path) == "jobs/lifecycle/holders.py" else 0)
 
 
-@pytest.mark.parametrize("path", [p for p in SOURCES if name(p) != "jobsite/lib/locks.py"], ids=name)
+@of_each([p for p in SOURCES if name(p) != "jobsite/lib/locks.py"])
 def test_advisory_locks_are_taken_by_their_names_alone(path):
-    assert "pg_try_advisory" not in path.read_text(encoding="utf-8")
-    assert "pg_advisory" not in path.read_text(encoding="utf-8")
+    assert "pg_try_advisory" not in text(path)
+    assert "pg_advisory" not in text(path)
 
 
 def test_no_statement_takes_an_advisory_lock():

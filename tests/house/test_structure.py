@@ -4,11 +4,9 @@ import ast
 import re
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
+from tests.house.each import ROOT, of_each, text, tree
 
-ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("jobsite", "alerts", "jobs", "bots")
 
 
@@ -20,10 +18,6 @@ def files(*suffixes: str, packages: tuple[str, ...] = PACKAGES) -> list[str]:
     return sorted(path for path in found if (ROOT / path).is_file())
 
 
-def text(path: str) -> str:
-    return (ROOT / path).read_text(encoding="utf-8")
-
-
 PYTHON = files(".py")
 SQL = files(".sql")
 
@@ -31,21 +25,21 @@ SQL = files(".sql")
 # --- Sizes ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", files(".py", ".sql", packages=(*PACKAGES, "client", "bench")))
+@of_each(files(".py", ".sql", packages=(*PACKAGES, "client", "bench")))
 def test_a_file_has_at_most_300_lines(path: str) -> None:
     assert len(text(path).splitlines()) <= 300
 
 
-@pytest.mark.parametrize("path", SQL)
+@of_each(SQL)
 def test_a_source_of_sql_has_at_most_120_lines(path: str) -> None:
     assert len(text(path).splitlines()) <= 120
 
 
-@pytest.mark.parametrize("path", PYTHON)
+@of_each(PYTHON)
 def test_a_function_has_at_most_40_lines(path: str) -> None:
     long = [
         node.name
-        for node in ast.walk(ast.parse(text(path)))
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.body[0].lineno >= 40
     ]
     assert long == []
@@ -54,9 +48,9 @@ def test_a_function_has_at_most_40_lines(path: str) -> None:
 # --- What a file says of itself ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", [path for path in PYTHON if text(path).strip()])
+@of_each([path for path in PYTHON if text(path).strip()])
 def test_a_module_begins_with_a_sentence_about_what_it_knows(path: str) -> None:
-    doc = ast.get_docstring(ast.parse(text(path))) or ""
+    doc = ast.get_docstring(tree(path)) or ""
     first = " ".join(doc.partition("\n\n")[0].split())
     assert re.match(r"[A-Z`].*[.?:!]", first), path
 
@@ -66,9 +60,8 @@ def test_a_module_begins_with_a_sentence_about_what_it_knows(path: str) -> None:
 
 def private_uses(path: str) -> Iterator[str]:
     """Underscored names of other modules that a module imports, or takes from a module it imports."""
-    tree = ast.parse(text(path))
     modules = set()
-    for node in ast.walk(tree):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in PACKAGES:
             for alias in node.names:
                 if alias.name.startswith("_"):
@@ -76,13 +69,13 @@ def private_uses(path: str) -> Iterator[str]:
                 target = ROOT / str(node.module).replace(".", "/") / alias.name
                 if target.with_suffix(".py").exists() or target.is_dir():
                     modules.add(alias.asname or alias.name)
-    for node in ast.walk(tree):
+    for node in ast.walk(tree(path)):
         owner = node.value.id if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) else ""
         if isinstance(node, ast.Attribute) and owner in modules and node.attr.startswith("_") and node.attr[1] != "_":
             yield f"{owner}.{node.attr}"
 
 
-@pytest.mark.parametrize("path", PYTHON)
+@of_each(PYTHON)
 def test_no_module_uses_a_private_name_of_another(path: str) -> None:
     assert list(private_uses(path)) == []
 
@@ -99,6 +92,6 @@ ONCE = {
 }
 
 
-@pytest.mark.parametrize("path", [path for path in SQL if path != "jobsite/dev/sql/seed.sql"])
+@of_each([path for path in SQL if path != "jobsite/dev/sql/seed.sql"])
 def test_fragments_are_not_written_out_again(path: str) -> None:
     assert [home for home, pattern in ONCE.items() if home != path and re.search(pattern, text(path))] == []

@@ -6,9 +6,8 @@ import re
 import tokenize
 from pathlib import Path
 
-import pytest
+from tests.house.each import ROOT, name, of_each, text, tree
 
-ROOT = Path(__file__).resolve().parents[2]
 #: The product code that is held to the list: packages and folders of packages.
 PACKAGES = ("jobsite", "alerts", "bots", "jobs", "bench", "client/jobsite_client")
 #: Names of functions, classes, arguments and module constants that say nothing of what they are.
@@ -32,19 +31,15 @@ FILES = sorted(
 BANNED = re.compile(rf"\b({'|'.join(map(re.escape, WORDS))})\b", re.IGNORECASE)
 
 
-def name(path: Path) -> str:
-    return str(path.relative_to(ROOT))
-
-
-def names_in(tree: ast.Module) -> set[str]:
+def names_in(module: ast.Module) -> set[str]:
     """Functions, classes, arguments and constants of the module."""
     found = set()
-    for node in ast.walk(tree):
+    for node in ast.walk(module):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             found.add(node.name)
         elif isinstance(node, ast.arg):
             found.add(node.arg)
-    for node in tree.body:
+    for node in module.body:
         targets = (
             node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
         )
@@ -63,14 +58,14 @@ def prose_in(source: str) -> list[str]:
     return lines + [token.string for token in tokens if token.type == tokenize.COMMENT]
 
 
-@pytest.mark.parametrize("path", FILES, ids=name)
+@of_each(FILES)
 def test_names_say_what_things_are(path: Path) -> None:
-    found = {one.strip("_") for one in names_in(ast.parse(path.read_text(encoding="utf-8")))}
+    found = {one.strip("_") for one in names_in(tree(path))}
     assert found & NAMES <= EXCEPT.get(name(path), set())
 
 
-@pytest.mark.parametrize("path", FILES, ids=name)
+@of_each(FILES)
 def test_docstrings_and_comments_use_the_fields_words(path: Path) -> None:
     """Words in backticks are names, and not held to the list."""
-    prose = [re.sub(r"`[^`]*`", "", line) for line in prose_in(path.read_text(encoding="utf-8"))]
+    prose = [re.sub(r"`[^`]*`", "", line) for line in prose_in(text(path))]
     assert not [line for line in prose if BANNED.search(line)]

@@ -67,7 +67,7 @@ from jobs.api.schemas.leases import (
     RenewedOut,
     ReportOut,
 )  # fmt: skip
-from jobs.api.schemas.limits import ThrottleIn, ThrottleOut
+from jobs.api.schemas.limits import ScaleOut, ThrottleIn, ThrottleOut, WorkloadOut
 from jobs.api.schemas.problems import Problem
 from jobs.api.schemas.schedules import (
     OccurrenceOut,
@@ -87,7 +87,7 @@ __all__ = [
     "FailIn", "FailItem", "GoodbyeIn", "GoodbyeOut", "HeartbeatIn", "HeartbeatItem", "HelloIn", "HelloOut",
     "InstanceIn", "InstanceOut", "JobId", "JobOut", "JobsOut", "LeaseIn", "LeaseOut", "NewBotOut", "OccurrenceOut",
     "OccurrencesOut", "OneBotOut", "OrdersOut", "PauseIn", "PauseScheduleIn", "PreviewOut", "Problem", "ReasonIn",
-    "RejectedOut", "ReleaseIn", "ReleaseItem", "RenewedOut", "ReportOut", "RetriedOut", "RetryGroupIn",
+    "RejectedOut", "ReleaseIn", "ReleaseItem", "RenewedOut", "ReportOut", "RetriedOut", "RetryGroupIn", "ScaleOut",
     "ScheduleChangeOut", "ScheduleOut", "SchedulesOut", "StuckJobOut", "StuckOut", "StuckSummary", "ThrottleIn",
-    "ThrottleOut",
+    "ThrottleOut", "WorkloadOut",
 ]  # fmt: skip
