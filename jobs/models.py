@@ -16,6 +16,7 @@ from jobs.error_groups.models import ErrorGroup
 from jobs.history import JobEvent
 from jobs.limits import GROUP_CONSTRAINTS, LIMIT_CONSTRAINTS, PENDING_INDEXES, Gate, Grouped, Limited
 from jobs.own_times import OwnTimes
+from jobs.saved_searches import SavedSearch
 from jobs.schedules.models import Schedule, ScheduleOccurrence
 from jobs.states import AT_REST, FINISHED, HELD, UNFINISHED, JobStatus, Policy, Unique
 from jobs.stats.models import JobRollup, Learned, Refusal, RollupState, SweepRun
@@ -25,7 +26,7 @@ from jobsite.lib.names import check_kind
 
 __all__ = [
     "ErrorGroup", "Gate", "Job", "JobEvent", "JobKind", "JobQuerySet", "JobRollup", "Learned", "Refusal", "RollupState",
-    "Schedule", "ScheduleOccurrence", "SweepRun",
+    "SavedSearch", "Schedule", "ScheduleOccurrence", "SweepRun",
 ]  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from jobs.lists import job_list
 from jobs.lists.job_list import JobFilter
 from jobs.lists.rows import ORDERS
 from jobs.lists.search import FIELDS
-from jobs.models import ErrorGroup, Job, JobKind, JobQuerySet
+from jobs.models import ErrorGroup, Job, JobKind, JobQuerySet, SavedSearch
 from jobs.states import JobStatus
 
 #: Error groups above the failed jobs, and names of kinds and bots that the search suggests.
@@ -166,6 +166,14 @@ class JobList(ChangeList):
         groups = ErrorGroup.objects.open()
         groups = groups.filter(kind=self.job_filter.kind) if self.job_filter.kind else groups
         return list(groups.only("kind", "words", "count", "last_at")[:GROUPS_SHOWN])
+
+    def saved(self) -> list[SavedSearch]:
+        """Searches that somebody saved."""
+        return list(SavedSearch.objects.only("name", "address", "by")[:SUGGESTED])
+
+    def here(self) -> str:
+        """The query string of this list, from its first page."""
+        return query_string(self._first_page)
 
     def suggestions(self) -> list[str]:
         """What the search suggests: its fields, and the names of kinds and bots."""

@@ -19,7 +19,7 @@ from bots.acts import Act
 from bots.audited_admin import AuditedAdmin
 from bots.models import AuditEntry
 from jobs import fingerprints, payloads
-from jobs.admin import all_matching, edit_job, job_contents, take_back
+from jobs.admin import all_matching, edit_job, job_contents, saved_searches, take_back
 from jobs.admin import export as admin_export
 from jobs.admin import upload as admin_upload
 from jobs.admin.actions import INTERVENTIONS, Intervention, asked, carry_out, confirmation
@@ -194,6 +194,7 @@ class JobAdmin(JobColumns, AddsJobs, AuditedAdmin):
         own_pages += [
             path("<int:job_id>/edit/", view(self.edit), name="jobs_job_edit"),
             path("take-back/<int:entry_id>/", view(self.take_back), name="jobs_job_take_back"),
+            path("saved/", view(self.saved), name="jobs_job_saved"),
             path("upload/", view(self.upload), name="jobs_job_upload"),
             path("export/", view(self.export), name="jobs_job_export"),
         ]
@@ -206,6 +207,10 @@ class JobAdmin(JobColumns, AddsJobs, AuditedAdmin):
     def take_back(self, request: HttpRequest, entry_id: int) -> HttpResponse:
         """Take back an act on jobs."""
         return take_back.take_back(self, request, entry_id)
+
+    def saved(self, request: HttpRequest) -> HttpResponse:
+        """Save a search, or forget one."""
+        return saved_searches.saved(self, request)
 
     def upload(self, request: HttpRequest) -> HttpResponse:
         """Check and load a file of jobs."""

@@ -22,7 +22,7 @@ from jobsite.lib.cursor_page import CursorPage
 from jobsite.lib.errors import Invalid, NotFound
 from jobsite.lib.params import id_in, takes, text_in
 
-router = Router(auth=people_only, tags=["Error groups"])
+router = Router(auth=people_only, tags=["Errors"])
 #: Who sees error groups sees what jobs carry.
 SEEING = ("jobs.view_errorgroup", payloads.PERMISSION)
 

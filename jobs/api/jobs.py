@@ -30,7 +30,8 @@ from jobs.errors import (
 )
 from jobs.explain import why
 from jobs.lifecycle import By, Change, Edited, Report
-from jobs.lists import index_merge
+from jobs.lists import index_merge, job_list
+from jobs.lists.filters import TEXT_LENGTH, JobFilter
 from jobs.models import Job, JobEvent, JobQuerySet
 from jobs.states import HELD, Added, JobStatus, Verb
 from jobs.transitions import OPERATIONS
@@ -101,6 +102,7 @@ def enqueue(request: HttpRequest, data: JobIn) -> Any:
     key=(str, "Only jobs that were given this idempotency key; with its `kind`."),
     group=(str, "Only jobs of this group."),
     bot=(str, "Only jobs that this bot holds: its id or its name."),
+    q=(str, "Only jobs that this search finds, as in the console: `cust-17`, `payload.customer=17`, `error:timeout`."),
 )
 def jobs(request: HttpRequest) -> Any:
     """List jobs, newest first."""
@@ -117,6 +119,8 @@ def jobs(request: HttpRequest) -> Any:
         found = found.filter(claimed_by=Bot.objects.filter(**({"pk": bot} if by_id else {"name": bot})).first())
         statuses = [status for status in statuses if status in HELD]
     page = CursorPage.from_request(request)
+    if text := text_in(request, "q", TEXT_LENGTH):
+        return _searched(request, user, text, kinds, page)
     group = text_in(request, "group", GROUP_LENGTH)
     if group:
         found = found.filter(group_name=group)
@@ -134,6 +138,25 @@ def jobs(request: HttpRequest) -> Any:
         selection = index_merge.select(found, statuses=statuses, kinds=kinds).between(before=page.cursor)
         ids = index_merge.ids(selection, page.reads)
     rows, next_cursor = page.cut(Job.objects.select_related("claimed_by").filter(pk__in=ids).order_by("-id"))
+    return {"jobs": [job_out(job, user) for job in rows], "next_cursor": next_cursor}
+
+
+def _searched(request: HttpRequest, user: User, text: str, kinds: Collection[str], page: CursorPage) -> dict[str, Any]:
+    """A page of what a search finds. Like a page of the console it looks only so far; `next_cursor` looks further."""
+    others = [name for name in ("key", "group", "bot") if request.GET.get(name)]
+    if others:
+        raise Invalid.about(others[0], "write it into `q`: a search has its own fields.")
+    asked = JobFilter(
+        status=request.GET.get("status", ""), text=text, before=page.cursor, among=tuple(kinds),
+        sees_payloads=payloads.may_see(user),
+    )  # fmt: skip
+    if asked.terms.notes:
+        raise Invalid.about("q", " ".join(asked.terms.notes))
+    if asked.terms.reads_payloads:
+        require(request, payloads.PERMISSION, kinds=kinds)
+    found = job_list.search(asked, page.limit)
+    rows = Job.objects.select_related("claimed_by").filter(pk__in=found.ids).order_by("-id")
+    next_cursor = None if found.goes_on_at is None else str(found.goes_on_at)
     return {"jobs": [job_out(job, user) for job in rows], "next_cursor": next_cursor}
 
 

@@ -44,7 +44,7 @@ TEXT_LENGTH = 500
 class JobFilter:
     """The filter of a job list, as in the page's query string. `order` and `skip`: see `jobs.lists.job_list.ordered`.
 
-    `sees_payloads`: whether words are looked for in what jobs carry.
+    `among`: only these kinds, if any. `sees_payloads`: whether words are looked for in what jobs carry.
     """
 
     view: str = "all"
@@ -56,6 +56,7 @@ class JobFilter:
     order: str = ""
     skip: int = 0
     sees_payloads: bool = True
+    among: tuple[str, ...] = ()
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> "JobFilter":
@@ -96,7 +97,7 @@ class JobFilter:
     @property
     def kinds(self) -> list[str] | None:
         """The kinds that it is about; None: any."""
-        named = [set(names) for names in (self.terms.kind, [self.kind] if self.kind else []) if names]
+        named = [set(names) for names in (self.terms.kind, [self.kind] if self.kind else [], self.among) if names]
         return sorted(set.intersection(*named)) if named else None
 
     def statuses(self, among: Sequence[str] = JobStatus.values) -> list[str]:

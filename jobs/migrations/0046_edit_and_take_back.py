@@ -1,8 +1,9 @@
-"""Operators edit pending jobs, and take back what they did to jobs that nobody has begun."""
+"""Operators edit pending jobs, take back what they did to jobs that nobody has begun, and save searches."""
 
 from django.contrib.postgres.operations import AddConstraintNotValid
 from django.db import migrations, models
 from django.db.models import Q
+from django.db.models.functions import Now
 
 VERBS = {
     "release": "Release", "expire": "Expire", "fail": "Fail", "retry": "Retry", "cancel": "Cancel", "flag": "Flag",
@@ -15,6 +16,17 @@ class Migration(migrations.Migration):
     dependencies = [("jobs", "0045_failed_alike"), ("bots", "0020_acts_of_jobs")]
 
     operations = [
+        migrations.CreateModel(
+            "SavedSearch",
+            [
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=100, unique=True)),
+                ("address", models.CharField(blank=True, max_length=2000)),
+                ("by", models.CharField(max_length=200)),
+                ("created_at", models.DateTimeField(db_default=Now())),
+            ],
+            options={"ordering": ["name"], "verbose_name_plural": "saved searches"},
+        ),
         migrations.RemoveConstraint("jobevent", "jobevent_verb_valid"),
         migrations.AlterField("jobevent", "verb", models.CharField(choices=list(VERBS.items()), max_length=20)),
         AddConstraintNotValid(
