@@ -17,7 +17,7 @@ FAMILIES = {
     "quarantined": "bad",
     "waiting": "wait", "sent": "good", "dropped": "wait", "given_up": "bad", "well": "good", "failing": "bad",
     "off": "wait", "retired": "wait", "not_used_yet": "wait", "warning": "warn", "critical": "bad",
-    "open": "bad", "acknowledged": "work", "resolved": "good",
+    "open": "bad", "acknowledged": "work", "resolved": "good", "ignored": "wait", "back": "bad",
     "enqueued": "good", "caught_up": "warn", "skipped": "wait", "missed": "bad",
 }  # fmt: skip
 

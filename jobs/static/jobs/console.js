@@ -114,6 +114,21 @@
     for (const el of $$(".filters details[open]")) if (!el.contains(event.target)) el.open = false;
   });
 
+  // --- Copy what a button names: an element of the page, or a file of the server ---
+  if (navigator.clipboard) for (const button of $$("[data-copy], [data-copy-from]")) button.hidden = false;
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy], [data-copy-from]");
+    if (!button) return;
+    const { copy, copyFrom } = button.dataset;
+    try {
+      const text = copy ? $(copy).textContent : await (await fetch(copyFrom)).text();
+      await navigator.clipboard.writeText(text);
+      button.textContent = "Copied";
+    } catch {
+      button.textContent = "Not copied";
+    }
+  });
+
   // --- Keyboard shortcuts ---
   const help = $("#keys"), button = $("#keys-help");
   if (button && help) {
