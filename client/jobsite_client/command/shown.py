@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-# Attempts are counted from the epoch's; people see which try it is.
-EPOCH = 1_000_000
+from ..tries import which_try
 
 
 def one_line(value: object) -> str:
@@ -52,7 +51,7 @@ def fields(answer: Mapping[str, Any]) -> None:
     """Print one thing, a field on each line; what has no value is left out."""
     known = {name: value for name, value in answer.items() if value not in (None, "", [])}
     if "attempt" in known:
-        known["attempt"] %= EPOCH
+        known["attempt"] = which_try(known["attempt"])
     width = max(map(len, known), default=0)
     for name, value in known.items():
         print(f"{name:{width}}  {one_line(value)}")

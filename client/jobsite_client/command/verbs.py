@@ -10,6 +10,7 @@ from typing import Any, cast
 from ..answers import BotOut, JobIn
 from ..api import Client
 from ..errors import JobsiteError, Unavailable
+from ..tries import which_try
 from . import shown
 from .access import Usage
 
@@ -71,7 +72,7 @@ def show(client: Client, options: Namespace) -> int:
     shown.fields(job)
     if events:
         print()
-        rows = ((e["at"], e["verb"], e["attempt"] % shown.EPOCH, e["by"] or e["actor"], e["reason"]) for e in events)
+        rows = ((e["at"], e["verb"], which_try(e["attempt"]), e["by"] or e["actor"], e["reason"]) for e in events)
         shown.table(("at", "verb", "attempt", "by", "reason"), rows)
     return DONE
 
