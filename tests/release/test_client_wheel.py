@@ -13,7 +13,7 @@ import pytest
 
 from tests.docs.reading import ROOT, text_of
 
-from .test_wheels import CLEAN, UV, run
+from .test_wheels import UV, run
 
 VERSIONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 #: A handler with a payload and a result, in a bot's own words.
