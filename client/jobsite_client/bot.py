@@ -1,5 +1,6 @@
 """`Bot` runs handlers: it claims jobs, sends heartbeats and reports, and shuts down in order."""
 
+import copy
 import pickle
 import threading
 from collections.abc import Callable, Mapping
@@ -136,6 +137,13 @@ class Bot:
     def kinds(self) -> list[str]:
         """The kinds that have a handler."""
         return sorted(self.handlers)
+
+    def copy_for(self, client: Client) -> "Bot":
+        """The same bot for another server, as tests have one. It has not run yet."""
+        other = copy.copy(self)
+        other.client = client
+        other._inbox, other._stopping, other._runner = SimpleQueue(), threading.Event(), None
+        return other
 
     def run(self) -> int:
         """Work until stopped. Returns the exit code: `sys.exit(bot.run())`.

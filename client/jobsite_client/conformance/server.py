@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from http.server import ThreadingHTTPServer
-from typing import Any
+from typing import Any, TypeVar
 
 from .bodies import BODIES, SORTS, faults
 from .calls import Call
@@ -19,6 +19,7 @@ from .listening import Listener, handler_for
 from .misbehaviour import Misbehaviour
 from .queue import Job, Queue, Refused
 
+Own = TypeVar("Own", bound="Server")
 JOB_CALL = re.compile(r"jobs/(\d{1,18})/(start|heartbeat|complete|fail|release)\Z")
 TITLES = {
     "bad_request": "The request cannot be read",
@@ -56,7 +57,7 @@ class Server:
         self._http: ThreadingHTTPServer = Listener(("127.0.0.1", 0), handler_for(self))
         self.url = f"http://127.0.0.1:{self._http.server_port}"
 
-    def __enter__(self) -> "Server":
+    def __enter__(self: Own) -> Own:
         threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         return self
 
