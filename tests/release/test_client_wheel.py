@@ -92,7 +92,9 @@ def test_pyright_finds_nothing() -> None:
 def test_mypy_finds_nothing_for_the_oldest_python() -> None:
     settings = {"DJANGO_SETTINGS_MODULE": "jobsite.settings", "DEBUG": "1"}
     settings["DATABASE_URL"] = "postgres://nobody@localhost/none"
-    run(sys.executable, "-m", "mypy", "--python-version", VERSIONS[0], "client/jobsite_client", cwd=ROOT, **settings)
+    # What is for Django imports it, and the plugin then reads the server, which is for newer ones.
+    command = [sys.executable, "-m", "mypy", "--python-version", VERSIONS[0], "--exclude", "jobsite_client/django"]
+    run(*command, "client/jobsite_client", cwd=ROOT, **settings)
 
 
 def python(version: str) -> str | None:
