@@ -132,7 +132,6 @@ def main() -> int:
     """Run the demo bot; the exit code is the library's."""
     options = read_options()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stdout)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         client = FallsSilent(options.url, options.token)
         client.runner = Bot(

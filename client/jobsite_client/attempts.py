@@ -1,6 +1,7 @@
 """What is done around a handler: log context, observers, and what to report of how it ended."""
 
 import asyncio
+import inspect
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -57,6 +58,8 @@ class Hooks:
         on_end: Callable[[Job, Ended], None] | None,
         on_error: Callable[[Job, BaseException], None] | None,
     ) -> None:
+        if any(map(inspect.iscoroutinefunction, (on_start, on_end, on_error))):
+            raise TypeError("on_start, on_end and on_error are plain functions: nothing awaits them.")
         self._on_start = on_start
         self._on_end = on_end
         self._on_error = on_error

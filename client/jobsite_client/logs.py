@@ -39,7 +39,11 @@ class JobFilter(logging.Filter):
             return True
         about = record.args[0] if isinstance(record.args, tuple) and record.args else None
         job = about if isinstance(about, Job) else _job.get()
-        record.kind, record.job, record.attempt = (job.kind, job.id, job.attempt) if job else (None, None, None)
+        fields = (job.kind, job.id, job.attempt) if job else (None, None, None)
+        for name, value in zip(("kind", "job", "attempt"), fields, strict=True):
+            # A program may give its lines a field of that name.
+            if not hasattr(record, name):
+                setattr(record, name, value)
         record.during = f"{job}: " if job and job is not about else ""
         return True
 

@@ -20,7 +20,7 @@ class Worker(threading.Thread):
         super().__init__(name="jobsite-worker", daemon=True)
         self._leases = leases
         self._attempts = attempts
-        self._handle = handle
+        self._run_handler = handle
 
     def run(self) -> None:
         while True:
@@ -36,7 +36,7 @@ class Worker(threading.Thread):
         """Run the handler. None: there is nothing to report."""
         began = self._attempts.begin(job)
         try:
-            result = self._handle(job)
+            result = self._run_handler(job)
         except BaseException as error:
             return self._attempts.raised(job, began, error)
         return self._attempts.returned(job, began, result)

@@ -38,8 +38,9 @@ def test_the_python_library_breaks_no_rule() -> None:
 
 
 @pytest.mark.long
-def test_the_python_library_breaks_no_rule_with_several_slots() -> None:
-    check(sys.executable, "client/examples/conformance_bot.py", "4")
+@pytest.mark.parametrize("how", [["4"], ["1", "asyncio"], ["4", "asyncio"]], ids=" ".join)
+def test_the_python_library_breaks_no_rule_with_several_slots_or_on_a_loop(how: list[str]) -> None:
+    check(sys.executable, "client/examples/conformance_bot.py", *how)
 
 
 @pytest.mark.skipif(not shutil.which("curl") or not shutil.which("jq"), reason="curl and jq are not here")

@@ -105,6 +105,12 @@ def test_text_lines_begin_with_the_job_once(capsys: pytest.CaptureFixture[str]) 
     assert "%(during)s" in FORMAT
 
 
+def test_a_field_of_the_program_stays_as_it_is(lines: Lines) -> None:
+    lines.addFilter(JobFilter())
+    studio.info("resizing", extra={"job": "the north wall"})
+    assert about(lines.of("studio")[0]) == (None, "the north wall", None)
+
+
 def test_one_call_sets_up_logging(monkeypatch: pytest.MonkeyPatch, server: FakeServer, run_bot: RunBot) -> None:
     written = io.StringIO()
     monkeypatch.setattr(sys, "stderr", written)

@@ -1,5 +1,6 @@
 """Hooks, metrics and spans: what is called around each attempt."""
 
+import re
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +13,11 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 from prometheus_client import CollectorRegistry
 
-from jobsite_client import Ended, GiveUp, Job
+from jobsite_client import Bot, Ended, GiveUp, Job
+from jobsite_client.leases import Leases
+from jobsite_client.messages import ClaimedJob
+from jobsite_client.metrics import Metrics
+from tests.docs.reading import table, word
 
 from . import handlers
 from .conftest import Running
@@ -111,6 +116,11 @@ def test_hooks_hear_of_handlers_in_processes(server: FakeServer, run_bot: RunBot
     assert "RuntimeError: the disk is full" in heard[0]
 
 
+def test_a_hook_that_would_have_to_be_awaited_is_refused(server: FakeServer) -> None:
+    with pytest.raises(TypeError, match="plain functions"):
+        Bot(server.url, "t", {"fine": handlers.where}, on_end=broken_later)
+
+
 # --- Metrics ----------------------------------------------------------------------------------------------------------
 
 
@@ -131,6 +141,22 @@ def test_metrics_count_what_ended(server: FakeServer, run_bot: RunBot) -> None:
     assert value("jobs_running", kind="fine") == 0
     server.wait_until(lambda: value("jobs_held") == 0)
     assert [value("slots", state=state) for state in ("all", "free", "lost")] == [4, 4, 0]
+
+
+def test_the_readme_has_each_metric_with_its_labels() -> None:
+    registry = CollectorRegistry()
+    metrics = Metrics(registry, Leases(4))
+    job = Job(ClaimedJob(1, "fine", 1, None, 0, None, None, None, None))
+    metrics.on_start(job)
+    metrics.on_end(job, Ended("completed", 0.1))
+    made = set()
+    for family in registry.collect():
+        labels = {name for sample in family.samples for name in sample.labels if name != "le"}
+        name = family.name + ("_total" if family.type == "counter" else "")
+        made.add((name, family.type, frozenset(labels)))
+    rows = table("client/README.md", "metric", "type", "labels", "counts")
+    shown = {(word(row["metric"]), row["type"], frozenset(re.findall(r"\w+", row["labels"]))) for row in rows}
+    assert shown == made
 
 
 # --- Spans ------------------------------------------------------------------------------------------------------------

@@ -130,12 +130,14 @@ def client() -> str:
     parts = []
     for name in jobsite_client.__all__:
         thing = getattr(jobsite_client, name)
+        if inspect.isfunction(thing):
+            parts.append(f"## `{name}{_signature(thing)}`\n\n{_prose(_first(thing))}")
         if not inspect.isclass(thing):
             continue
         members = "" if thing is jobsite_client.AsyncClient else _members(thing)
         parts.append(f"## `{name}`\n\n{_prose(_first(thing))}" + members)
     return _page(
-        "Python library: classes and methods",
+        "Python library: classes, methods and functions",
         """What `jobsite_client` exports. [Python library](../../client/README.md) shows how to use it.""",
         *parts,
     )
@@ -145,21 +147,22 @@ def _first(thing: Any) -> str:
     return (inspect.getdoc(thing) or "").split("\n\n")[0]
 
 
-def _members(thing: type) -> str:
-    def signature(call: Callable[..., Any]) -> str:
-        shown = [p.replace(annotation=p.empty) for p in inspect.signature(call).parameters.values() if p.name != "self"]
-        return str(inspect.Signature(shown))
+def _signature(call: Callable[..., Any]) -> str:
+    shown = [p.replace(annotation=p.empty) for p in inspect.signature(call).parameters.values() if p.name != "self"]
+    return str(inspect.Signature(shown))
 
+
+def _members(thing: type) -> str:
     rows = []
     if not issubclass(thing, Exception) and inspect.isfunction(vars(thing).get("__init__")):
-        rows.append((f"`{thing.__name__}{signature(vars(thing)['__init__'])}`", "The constructor."))
+        rows.append((f"`{thing.__name__}{_signature(vars(thing)['__init__'])}`", "The constructor."))
     for name, member in _public(thing):
         # What describes the call, of a method that is one.
         member = inspect.unwrap(member) if callable(getattr(member, "__get__", None)) else member
         if isinstance(member, property):
             rows.append((f"`{name}`", _cell(_first(member))))
         elif inspect.isfunction(member):
-            rows.append((f"`{name}{signature(member)}`".replace("|", r"\|"), _cell(_first(member))))
+            rows.append((f"`{name}{_signature(member)}`".replace("|", r"\|"), _cell(_first(member))))
     return f"\n\n{_table(('member', 'does'), rows)}" if rows else ""
 
 
