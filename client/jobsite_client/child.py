@@ -87,13 +87,14 @@ def serve(pipe: Connection, setup: Setup) -> None:
 
 def _listen(pipe: Connection, jobs: "SimpleQueue[_ChildJob]", send: Send) -> None:
     """Between two jobs a claimed one comes, and during one why it is to stop."""
+    job: _ChildJob | None = None
     try:
         while True:
             message = pipe.recv()
             if isinstance(message, ClaimedJob):
                 job = _ChildJob(message, send)
                 jobs.put(job)
-            else:
+            elif job is not None:
                 job.stop(message)
     except (EOFError, OSError):
         # The bot is gone, and with it the lease.

@@ -4,7 +4,7 @@ import functools
 import inspect
 import traceback
 from collections.abc import Callable
-from types import TracebackType
+from types import CoroutineType, TracebackType
 from typing import Any, get_type_hints
 
 from .errors import GiveUp, HandlerFailed
@@ -38,9 +38,9 @@ class Handler:
 
     def call(self, job: Job) -> Any:
         """What the function returns: of an async one, its coroutine. Raises `PayloadError` if the payload misfits."""
-        arguments = (job,) if self._reader is None else (job, read_payload(self._reader, job.payload))
-        value = self.function(*arguments)
-        if inspect.iscoroutine(value) and not self.is_async:
+        read = self._reader
+        value = self.function(job) if read is None else self.function(job, read_payload(read, job.payload))
+        if isinstance(value, CoroutineType) and not self.is_async:
             value.close()
             raise GiveUp("The handler returned a coroutine. Only one that is an `async def` itself is awaited.")
         return value

@@ -64,7 +64,7 @@ class Loop(threading.Thread):
         """In another thread: run the job's handler, and return or raise what it does."""
         done: Future[Any] = Future()
         context = copy_context()
-        self.call(partial(context.run, self.begin, job, partial(_copy, done), context))
+        self.call(lambda: context.run(self.begin, job, partial(_copy, done), context))
         return done.result()
 
     async def _wind_up(self) -> None:

@@ -39,6 +39,8 @@ class Results:
 
         Raises `GiveUp` if it has no such form: to do the work again would end the same.
         """
+        if result is None:
+            return None, 0
         try:
             return result, len(encode(result))
         except ValueError:

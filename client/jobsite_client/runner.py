@@ -133,19 +133,21 @@ class Runner:
             count = range(options.processes)
             self._children = [Child(self._handlers, self._results, options.grace) for _ in count]
             return [Worker(self.leases, attempts, child.run) for child in self._children]
-        loop = Loop(self._handlers)
         in_loop = [handler.is_async for handler in self._handlers.values()]
-        if all(in_loop):
-            LoopWorker(loop, self.leases, attempts, options.concurrency)
-        self._loop = loop if any(in_loop) else None
+        self._loop = Loop(self._handlers) if any(in_loop) else None
+        if self._loop and all(in_loop):
+            LoopWorker(self._loop, self.leases, attempts, options.concurrency)
+            return [self._loop]
+        handle = self._handle_mixed if self._loop else self._handle
+        workers: list[threading.Thread] = [Worker(self.leases, attempts, handle) for _ in range(options.concurrency)]
+        return [*workers, self._loop] if self._loop else workers
 
-        def handle(job: Job) -> Any:
-            handler = self._handlers[job.kind]
-            return loop.wait_for(job) if handler.is_async else handler.call(job)
+    def _handle(self, job: Job) -> Any:
+        return self._handlers[job.kind].call(job)
 
-        count = range(0 if all(in_loop) else options.concurrency)
-        workers: list[threading.Thread] = [Worker(self.leases, attempts, handle) for _ in count]
-        return [*workers, loop] if self._loop else workers
+    def _handle_mixed(self, job: Job) -> Any:
+        handler = self._handlers[job.kind]
+        return self._loop.wait_for(job) if self._loop and handler.is_async else handler.call(job)
 
     def _job_done(self) -> None:
         if self._stopping.is_set():

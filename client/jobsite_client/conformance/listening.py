@@ -80,7 +80,7 @@ def handler_for(server: Answering) -> type[BaseHTTPRequestHandler]:
             self.rfile.readline()
             return data
 
-        def log_message(self, *args: Any) -> None:
+        def log_message(self, format: str, *args: Any) -> None:
             pass
 
     for method in ("GET", "PUT", "PATCH", "DELETE"):
