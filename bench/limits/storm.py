@@ -33,7 +33,7 @@ ENDS, WEIGHTS = ("completed", "failed", "released", ""), (850, 70, 77, 3)
 KILL_EVERY = 15.0
 #: Nobody is put in quarantine for the leases that are left, and none is long the job of another first.
 ENVIRONMENT = {"QUARANTINE_EXPIRIES": "1000000"}
-_KIND = {"heartbeat_within": "0.5 s", "backoff": "0 s", "max_attempts": 999}
+_KIND: dict[str, Any] = {"heartbeat_within": "0.5 s", "backoff": "0 s", "max_attempts": 999}
 
 
 @dataclass
@@ -105,12 +105,15 @@ def _disturbed(bench: Bench, name: str) -> Iterator[list[str]]:
         env=jobsite_server.environment(bench.server.url(name)) | ENVIRONMENT,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
+    output, until = process.stdout, process.stdin
+    assert output is not None
+    assert until is not None
     try:
         # The first limits are set before anything is claimed.
-        said.append(process.stdout.readline())
+        said.append(output.readline())
         yield said
-        process.stdin.close()
-        said += process.stdout
+        until.close()
+        said += output
         if process.wait(60):
             raise Wrong("The program that disturbs has failed.")
     finally:
