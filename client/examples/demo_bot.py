@@ -48,9 +48,9 @@ class FallsSilent(Client):
         """Whether calls go through at the moment."""
         return self._awake.is_set()
 
-    def ask(self, *args: Any, **options: Any) -> Any:
+    def send(self, request: Any) -> Any:
         self._awake.wait()
-        return super().ask(*args, **options)
+        return super().send(request)
 
 
 class Demo:

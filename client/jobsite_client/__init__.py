@@ -1,10 +1,9 @@
 """Jobsite's Python library for bots and producers.
 
-`Bot` runs handlers and does everything else. `Client` has a typed method for each call of bots and producers, and for
-the most common calls of operators.
+`Bot` runs handlers and does everything else. `Client` and `AsyncClient` have a typed method for each call of the API.
 """
 
-from .api import Client
+from .api import AsyncClient, Client
 from .bot import EXIT_REFUSED, EXIT_REPLACED, EXIT_RESTART, EXIT_STOPPED, Bot
 from .errors import (
     Cancelled,
@@ -36,6 +35,7 @@ __all__ = [
     "EXIT_REPLACED",
     "EXIT_RESTART",
     "EXIT_STOPPED",
+    "AsyncClient",
     "Bot",
     "Cancelled",
     "Claim",

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from .errors import JobsiteError, parse_time, problem
 
+T = TypeVar("T")
 JobId = int | str
 # Leases that a process knows of: (job, attempt).
 Holds = Iterable[tuple[JobId, int]] | None
@@ -154,15 +155,20 @@ class Orders:
 
 
 def given(**fields: Any) -> dict[str, Any]:
-    """The fields that have a value. The server uses its defaults for the others."""
-    return {name: value for name, value in fields.items() if value is not None}
+    """The fields that have a value, moments as text. The server uses its defaults for the others."""
+    return moments_as_text({name: value for name, value in fields.items() if value is not None})
 
 
-def moment(field: str, at: datetime | None) -> str | None:
-    """A moment as text; None stays None. Raises ValueError for one without a time zone."""
-    if at is not None and at.tzinfo is None:
+def moments_as_text(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields as JSON has them. Raises ValueError for a moment without a time zone."""
+    return {name: moment(name, value) if isinstance(value, datetime) else value for name, value in fields.items()}
+
+
+def moment(field: str, at: datetime) -> str:
+    """A moment as text. Raises ValueError for one without a time zone."""
+    if at.tzinfo is None:
         raise ValueError(f"{field} needs a time zone, for example datetime.now(UTC).")
-    return None if at is None else at.isoformat()
+    return at.isoformat()
 
 
 def claim_body(limit: int, kinds: Sequence[str] | None, wait: float | None, start: bool) -> dict[str, Any]:
@@ -173,8 +179,10 @@ def slots_body(slots: Slots | None) -> dict[str, Any]:
     return {} if slots is None else {"slots": asdict(slots)}
 
 
-def completed_body(report: Completed) -> dict[str, Any]:
-    return given(id=report.id, attempt=report.attempt, result=report.result)
+def completed_body(report: Completed, *, named: bool = True) -> dict[str, Any]:
+    """As an item of an exchange, which names its job, or as a call of its own."""
+    fields = {"id": report.id, "attempt": report.attempt} if named else {"attempt": report.attempt}
+    return fields if report.result is None else fields | {"result": report.result}
 
 
 def failed_body(report: Failed) -> dict[str, Any]:
@@ -193,6 +201,42 @@ def heartbeat_body(heartbeat: Heartbeat) -> dict[str, Any]:
 def orders(reply: Mapping[str, Any]) -> dict[str, bool]:
     """`paused` and `restart` of any answer that has them."""
     return {"paused": reply.get("paused") is True, "restart": reply.get("restart") is True}
+
+
+def orders_answer(body: object) -> Orders:
+    """The answer to the heartbeat of a process."""
+    reply = json_object(body)
+    return Orders(lost=pairs(reply, "lost"), cancel=pairs(reply, "cancel"), **orders(reply))
+
+
+def claim_answer(body: object, retry_after: float | None) -> Claim:
+    """The answer to a claim."""
+    reply = json_object(body)
+    return Claim(jobs=claimed(reply), retry_after=retry_after, **orders(reply))
+
+
+def exchange_answer(body: object, retry_after: float | None) -> Exchange:
+    """The answer to an exchange."""
+    reply = json_object(body)
+    return Exchange(
+        accepted=list(reply.get("accepted") or ()),
+        rejected=rejected(reply),
+        cancel=list(reply.get("cancel") or ()),
+        jobs=claimed(reply),
+        retry_after=retry_after,
+        **orders(reply),
+    )
+
+
+def renewal_answer(body: object) -> Renewal:
+    """The answer to the heartbeat of a job, or to its start."""
+    reply = json_object(body)
+    return Renewal(
+        deadline_at=parse_time(reply.get("deadline_at")),
+        cancel=reply.get("cancel") is True,
+        restart=reply.get("restart") is True,
+        lease_for=seconds(reply.get("lease_for")),
+    )
 
 
 def pairs(reply: Mapping[str, Any], name: str) -> list[tuple[JobId, int]]:
@@ -245,7 +289,7 @@ def json_object(reply: object) -> dict[str, Any]:
     return reply
 
 
-def batches(jobs: Iterable[Mapping[str, Any]], size: int) -> Iterator[list[Mapping[str, Any]]]:
+def batches(jobs: Iterable[T], size: int) -> Iterator[list[T]]:
     """Split into lists of at most `size`."""
     rest = iter(jobs)
     while batch := list(islice(rest, size)):

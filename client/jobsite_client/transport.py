@@ -2,17 +2,20 @@
 
 import random
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import httpx
 
 from .backoff import Backoff
 from .errors import JobsiteError, Unavailable, problem
-from .wire import decode, encode
+from .request import Reply, Request, Steps, compressed
+from .wire import decode
+
+T = TypeVar("T")
 
 # The server did nothing with the request, unless the code of its problem is this.
 _NOT_DONE = {408, 429, 503}
@@ -24,32 +27,15 @@ _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _LOCAL = {"localhost", "127.0.0.1", "::1"}
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A good answer: its decoded JSON, and the seconds its `Retry-After` header asks for, if it has one."""
-
-    body: Any
-    retry_after: float | None
-
-
-class Transport:
-    """Calls the API at `url` with `token`; safe to share between threads.
+class Connection:
+    """What sync and async calls of the API at `url` with `token` have in common.
 
     `timeout` is seconds for one try, `retry_for` seconds for all tries of one call together (0: one try only).
     Connection errors, timeouts and the statuses 408, 429, 502, 503 and 504 are tried again, with exponential backoff
     and jitter, and never earlier than a `Retry-After` header asks for.
     """
 
-    def __init__(
-        self,
-        url: str,
-        token: str,
-        *,
-        instance: str | None = None,
-        timeout: float = 10.0,
-        retry_for: float = 60.0,
-        transport: httpx.BaseTransport | None = None,
-    ) -> None:
+    def __init__(self, url: str, token: str, instance: str | None, timeout: float, retry_for: float) -> None:
         base = httpx.URL(url.strip().rstrip("/").removesuffix("/api/v1"))
         if base.scheme not in ("http", "https") or not base.host:
             raise ValueError(f"The server's address must look like https://jobsite.example, not {url!r}.")
@@ -60,96 +46,27 @@ class Transport:
         self._timeout = timeout
         self._retry_for = retry_for
         self._server_ahead = timedelta(0)
-        self._http = httpx.Client(
-            base_url=base.copy_with(path=base.path.rstrip("/") + "/api/v1/"),
-            headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=15),
+        self._settings: dict[str, Any] = {
+            "base_url": base.copy_with(path=base.path.rstrip("/") + "/api/v1/"),
+            "headers": {"Authorization": f"Bearer {token}", "Accept": "application/json"},
+            "limits": httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=15),
             # A proxy from the environment is for other hosts, never for this machine.
-            trust_env=base.host not in _LOCAL,
-            transport=transport,
-        )
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
+            "trust_env": base.host not in _LOCAL,
+        }
 
     def server_now(self) -> datetime:
         """The time by the server's clock (UTC), estimated from its answers. Deadlines are in its time."""
         return datetime.now(UTC) + self._server_ahead
 
-    def call(
-        self,
-        method: str,
-        path: str,
-        body: object = None,
-        *,
-        params: Mapping[str, Any] | None = None,
-        repeatable: bool = True,
-        timeout: float | None = None,
-        retry_for: float | None = None,
-    ) -> Any:
-        """Make one call of the API and return its decoded JSON; the rest is as for `ask`."""
-        return self.ask(
-            method, path, body, params=params, repeatable=repeatable, timeout=timeout, retry_for=retry_for
-        ).body
+    def _tries(self, request: Request[Any]) -> "Tries":
+        return Tries(self._retry_for if request.retry_for is None else request.retry_for, repeatable=request.repeatable)
 
-    def ask(
-        self,
-        method: str,
-        path: str,
-        body: object = None,
-        *,
-        params: Mapping[str, Any] | None = None,
-        repeatable: bool = True,
-        timeout: float | None = None,
-        retry_for: float | None = None,
-    ) -> Reply:
-        """Make one call of the API. All calls use this.
+    def _arguments(self, request: Request[Any], instance: str | None) -> dict[str, Any]:
+        headers = request.headers() | ({"Bot-Instance": instance} if instance else {})
+        timeout = (request.timeout or self._timeout) + request.wait
+        return {"params": request.params or None, "headers": headers, "timeout": timeout}
 
-        `path` is relative to `/api/v1/`. With `repeatable` False the call is only tried again when the server
-        certainly did not carry it out. Raises `Unavailable` when no try got an answer, another `JobsiteError`
-        when the server refused, ValueError when `body` cannot be sent as JSON.
-        """
-        content = None if body is None else encode(body)
-        give_up_at = time.monotonic() + (self._retry_for if retry_for is None else retry_for)
-        backoff = Backoff(first=0.1, longest=10.0, chance=random.random)
-        while True:
-            try:
-                return self._try(method, path, content, params, timeout or self._timeout)
-            except Unavailable as error:
-                if error.maybe_done and not repeatable:
-                    raise
-                delay = max(backoff.next(), error.retry_after or 0.0)
-                if time.monotonic() + delay > give_up_at:
-                    raise
-            self._sleep(delay)
-
-    def _sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
-
-    def _try(
-        self, method: str, path: str, content: bytes | None, params: Mapping[str, Any] | None, timeout: float
-    ) -> Reply:
-        instance = self.instance
-        headers = {}
-        if content is not None:
-            headers["Content-Type"] = "application/json"
-        if instance:
-            headers["Bot-Instance"] = instance
-        try:
-            response = self._http.request(
-                method, path, content=content, params=params, headers=headers, timeout=timeout
-            )
-        except _NOT_SENT as error:
-            raise Unavailable(f"The server could not be reached: {_say(error)}.", maybe_done=False) from error
-        except httpx.RequestError as error:
-            raise Unavailable(f"The server's answer did not arrive: {_say(error)}.", maybe_done=True) from error
+    def _reply(self, response: httpx.Response, instance: str | None) -> Reply:
         self._note_clock(response)
         return Reply(self._read(response, instance), _retry_after(response))
 
@@ -180,6 +97,105 @@ class Transport:
         ahead = server - datetime.now(UTC)
         # The header counts whole seconds: a smaller difference is no difference.
         self._server_ahead = ahead if abs(ahead) > timedelta(seconds=2) else timedelta(0)
+
+
+class Tries:
+    """How long to wait before a call is tried again."""
+
+    def __init__(self, retry_for: float, *, repeatable: bool) -> None:
+        self._give_up_at = time.monotonic() + retry_for
+        self._repeatable = repeatable
+        self._backoff = Backoff(first=0.1, longest=10.0, chance=random.random)
+
+    def delay(self, error: Unavailable) -> float | None:
+        """Seconds to wait after this error; None: it is final."""
+        if error.maybe_done and not self._repeatable:
+            return None
+        delay = max(self._backoff.next(), error.retry_after or 0.0)
+        return None if time.monotonic() + delay > self._give_up_at else delay
+
+
+class Transport(Connection):
+    """Calls the API at `url` with `token`; safe to share between threads. All calls go through `run`."""
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        instance: str | None = None,
+        timeout: float = 10.0,
+        retry_for: float = 60.0,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        super().__init__(url, token, instance, timeout, retry_for)
+        self._http = httpx.Client(**self._settings, transport=transport)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def run(self, call: Request[T] | Steps[T]) -> T:
+        """Make one call of the API, and return its answer.
+
+        Raises `Unavailable` when no try got an answer, another `JobsiteError` when the server refused, ValueError when
+        the body cannot be sent as JSON.
+        """
+        return self.send(call) if isinstance(call, Request) else self._follow(call)
+
+    def send(self, request: Request[T]) -> T:
+        """Send one request, and repeat it as its policy says."""
+        content, tries = request.content(), self._tries(request)
+        while True:
+            try:
+                return request.read(self._once(request, content))
+            except Unavailable as error:
+                delay = tries.delay(error)
+                if delay is None:
+                    raise
+            self._sleep(delay)
+
+    def _once(self, request: Request[Any], content: bytes | None) -> Reply:
+        instance = self.instance
+        body = content if request.lines is None else compressed(request.lines)
+        with network_errors():
+            response = self._http.request(
+                request.method, request.path, content=body, **self._arguments(request, instance)
+            )
+        return self._reply(response, instance)
+
+    def _follow(self, steps: Steps[T]) -> T:
+        try:
+            step = next(steps)
+            while True:
+                if isinstance(step, Request):
+                    step = steps.send(self.send(step))
+                else:
+                    self._sleep(step)
+                    step = next(steps)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    def _sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+@contextmanager
+def network_errors() -> Iterator[None]:
+    """Raise what the network did as `Unavailable`."""
+    try:
+        yield
+    except _NOT_SENT as error:
+        raise Unavailable(f"The server could not be reached: {_say(error)}.", maybe_done=False) from error
+    except httpx.RequestError as error:
+        raise Unavailable(f"The server's answer did not arrive: {_say(error)}.", maybe_done=True) from error
 
 
 def _unavailable(response: httpx.Response) -> Unavailable:

@@ -4,6 +4,7 @@ What exists is never counted as a whole while somebody waits. Beyond a limit the
 that is shown as "about", and `/metrics` has the sweep's last count.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from time import monotonic
@@ -23,6 +24,8 @@ PRIORITIES = 200
 OTHER = "_other"
 #: How far pending jobs of a kind are counted while Prometheus waits. Beyond it the sweep's last count is given.
 COUNTED_LIVE = 2000
+#: How far due jobs of a kind are counted for those who start bots.
+DUE = 10_000
 #: The sweep counts all pending jobs at most so often …
 COUNT_EVERY = timedelta(seconds=50)
 #: … and spends at most one part in so many of its time on it.
@@ -83,6 +86,28 @@ def live(labels: list[str]) -> dict[tuple[str, str], int]:
         if kind == OTHER or found[key] > COUNTED_LIVE:
             found[key] = max(found.get(key, 0), pending.get(kind, 0))
     return found
+
+
+@dataclass(frozen=True)
+class Workload:
+    """How many jobs of a kind there are for bots. `due` is counted as far as `DUE`; `max_held` is its limit, if any."""
+
+    kind: str
+    due: int = 0
+    held: int = 0
+    max_held: int | None = None
+
+    @property
+    def jobs(self) -> int:
+        """How many could be held now: those that are, and due ones as far as the kind's limit allows."""
+        possible = self.held + self.due
+        return possible if self.max_held is None else max(self.held, min(possible, self.max_held))
+
+
+def workloads(kinds: Collection[str]) -> list[Workload]:
+    """The workloads of these kinds, by name. A kind that has never had a job has none."""
+    rows = {row["kind"]: Workload(**row) for row in run("scale", kinds=list(kinds), steps=PRIORITIES, most=DUE)}
+    return [rows.get(kind, Workload(kind)) for kind in sorted(set(kinds))]
 
 
 # --- Counts that stop ---------------------------------------------------------------------------------------------

@@ -70,6 +70,7 @@ CALLS = [
     Call("GET", "/bots/{bot_id}", ("bots.view_bot",)),
     Call("GET", "/audit", ("bots.view_auditentry",)),
     Call("GET", "/stuck", ("jobs.view_job", "bots.view_bot")),
+    Call("GET", "/scale", ("jobs.view_job",)),
     Call("GET", "/incidents", ("alerts.view_incident",)),
     Call("GET", "/incidents/{incident_id}", ("alerts.view_incident",)),
     Call("POST", "/incidents/{incident_id}/acknowledge", ("alerts.acknowledge_incident",), {}),

@@ -8,6 +8,7 @@ CALLS = {
     "/jobs": ("status", "kind", "bot", "limit", "cursor", "key", "zz", "%00"),
     "/bots": ("status", "health", "limit", "cursor", "zz"),
     "/incidents": ("status", "kind", "limit", "cursor", "zz"),
+    "/scale": ("kind", "zz"),
     "/stuck": ("zz",),
     "/jobs/1/events": ("limit", "cursor"),
     "/jobs/1/explain": ("zz",),

@@ -83,6 +83,8 @@ def test_a_key_for_other_kinds_gets_at_nothing_of_this_one(
     answer = send(client, key, call.method, call.path.format(**places[call.failed]), call.body)
     if call.path in ("/jobs", "/schedules") and call.method == "GET":
         assert (answer.status_code, answer.json()[call.path[1:]]) == (200, [])
+    elif call.path == "/scale":
+        assert answer.json()["kinds"] == [{"kind": "mail", "jobs": 0, "due": 0, "held": 0}]
     else:
         assert "mail" in refused(answer, 403, "forbidden")["detail"]
     assert rows() == before

@@ -39,7 +39,8 @@ def test_many_jobs_go_in_batches_and_are_added_up(server: FakeServer, client: Pa
 
 
 def test_filters_go_into_the_address(server: FakeServer, client: Patient) -> None:
-    client.jobs(status="failed", kind="a&b")
+    server.answers["jobs?status=failed&kind=a%26b"] = [Answer({"jobs": [], "next_cursor": None})]
+    assert list(client.jobs(status="failed", kind="a&b")) == []
     assert [call.path for call in server.calls] == ["jobs?status=failed&kind=a%26b"]
 
 

@@ -19,13 +19,13 @@ def test_a_schedule_is_sent_as_it_was_given(server: FakeServer, client: Patient)
 
 def test_each_call_goes_to_its_path(server: FakeServer, client: Patient) -> None:
     client.schedule("a:b")
-    client.schedules(limit=5)
+    list(client.schedules(limit=5))
     client.delete_schedule("nightly")
     client.run_schedule("nightly", "we need it")
     client.pause_schedule("nightly", until=datetime(2030, 1, 2, tzinfo=UTC))
     client.resume_schedule("nightly")
     client.skip_schedule("nightly")
-    client.occurrences("nightly", fate="missed")
+    list(client.occurrences("nightly", fate="missed"))
     client.preview_schedule(every=90)
     assert [call.path for call in server.calls] == [
         "schedules/a%3Ab", "schedules?limit=5", "schedules/nightly", "schedules/nightly/run",

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.contract import client_answers
+
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ("jobsite", "alerts", "jobs", "bots")
@@ -79,15 +81,21 @@ def record_answers() -> None:
 
 
 def main() -> None:
-    """Write every snapshot anew. Do so only for a change of the contract that is meant, with its CHANGELOG line."""
+    """Write every snapshot anew, and the typed answers of the Python library.
+
+    Do so only for a change of the contract that is meant, with its CHANGELOG line.
+    """
     record_answers()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
     import django
 
     django.setup()
+    from jobsite.urls import api
+
     SNAPSHOTS.mkdir(exist_ok=True)
     for name, surface in SURFACES.items():
         (SNAPSHOTS / name).write_text(surface(), encoding="utf-8")
+    client_answers.write(api.get_openapi_schema())
 
 
 if __name__ == "__main__":

@@ -132,7 +132,8 @@ def client() -> str:
         thing = getattr(jobsite_client, name)
         if not inspect.isclass(thing):
             continue
-        parts.append(f"## `{name}`\n\n{_prose(_first(thing))}" + _members(thing))
+        members = "" if thing is jobsite_client.AsyncClient else _members(thing)
+        parts.append(f"## `{name}`\n\n{_prose(_first(thing))}" + members)
     return _page(
         "Python library: classes and methods",
         """What `jobsite_client` exports. [Python library](../../client/README.md) shows how to use it.""",
@@ -153,6 +154,8 @@ def _members(thing: type) -> str:
     if not issubclass(thing, Exception) and inspect.isfunction(vars(thing).get("__init__")):
         rows.append((f"`{thing.__name__}{signature(vars(thing)['__init__'])}`", "The constructor."))
     for name, member in _public(thing):
+        # What describes the call, of a method that is one.
+        member = inspect.unwrap(member) if callable(getattr(member, "__get__", None)) else member
         if isinstance(member, property):
             rows.append((f"`{name}`", _cell(_first(member))))
         elif inspect.isfunction(member):

@@ -1,20 +1,12 @@
 """Single statements of the pages that are compared with the code, one by one."""
 
-import inspect
 import re
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, NoReturn
 
 import pytest
 from django.apps import apps
 
-from jobs.api.v1 import api
 from jobs.models import JobKind
-from jobsite_client import Client
-from jobsite_client.limits import LimitCalls
-from jobsite_client.producers import ProducerCalls
-from jobsite_client.schedules import ScheduleCalls
 from tests.docs.reading import table, text_of, word
 
 OPERATIONS = "docs/operations.md"
@@ -65,39 +57,6 @@ def test_the_header_that_asks_for_https_is_the_one_that_is_sent():
     seconds = int(default_of("HSTS_SECONDS").replace("_", ""))
     assert f"`Strict-Transport-Security: max-age={seconds}`" in text
     assert default_of("HSTS_INCLUDE_SUBDOMAINS") == default_of("HSTS_PRELOAD") == "False"
-
-
-class Recorded(Exception):
-    """What a method of the client would have called."""
-
-
-class Recorder(Client):
-    def call(self, method: str, path: str, *args: Any, **kwargs: Any) -> NoReturn:
-        raise Recorded(f"{method} /{path}")
-
-    ask = call
-
-
-def called_by(method: Callable[..., Any]) -> str:
-    given: dict[str, Any] = {"jobs": [{"kind": "sum"}]}
-    parameters = inspect.signature(method).parameters.values()
-    needed = [p for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
-    with pytest.raises(Recorded) as recorded:
-        method(**{p.name: given.get(p.name, 1) for p in needed})
-    return re.sub(r"/1\b", "/{}", str(recorded.value))
-
-
-def test_the_client_has_a_method_for_every_call_but_those_that_its_page_names():
-    client = Recorder("http://127.0.0.1:8000", "token")
-    classes = (Client, ProducerCalls, ScheduleCalls, LimitCalls)
-    own = {name for each in classes for name in vars(each)} - {"call", "close"}
-    called = {called_by(getattr(client, name)) for name in own if not name.startswith("_")}
-    paths = api.get_openapi_schema()["paths"]
-    real = {f"{method.upper()} {path.removeprefix('/api/v1')}" for path, methods in paths.items() for method in methods}
-    (sentence,) = re.findall(r"It has none for (.*?);", section("client/README.md", "## A producer"))
-    named = set(re.findall(r"`([A-Z]+ [^`]+)`", sentence)) | {call for call in real if " /incidents" in call}
-    assert "the calls under `/incidents`" in sentence
-    assert {re.sub(r"\{\w+\}", "{}", call) for call in real - named} == called
 
 
 def test_every_permission_of_ours_is_in_the_table_and_no_other():

@@ -108,9 +108,9 @@ def test_jobs_held_ready_are_done_in_batches_and_one_bad_result_fails_alone(live
     calls = []
 
     class Counting(Client):
-        def ask(self, method, path, *args, **options):
-            calls.append(path)
-            return super().ask(method, path, *args, **options)
+        def send(self, request):
+            calls.append(request.path)
+            return super().send(request)
 
     def double(job):
         # NUL is JSON, and the database cannot keep it.

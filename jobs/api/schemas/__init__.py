@@ -65,7 +65,7 @@ from jobs.api.schemas.leases import (
     RenewedOut,
     ReportOut,
 )  # fmt: skip
-from jobs.api.schemas.limits import ThrottleIn, ThrottleOut
+from jobs.api.schemas.limits import ScaleOut, ThrottleIn, ThrottleOut, WorkloadOut
 from jobs.api.schemas.problems import Problem
 from jobs.api.schemas.schedules import (
     OccurrenceOut,
@@ -85,6 +85,6 @@ __all__ = [
     "GoodbyeOut", "HeartbeatIn", "HeartbeatItem", "HelloIn", "HelloOut", "InstanceIn", "InstanceOut", "JobId",
     "JobOut", "JobsOut", "LeaseIn", "LeaseOut", "NewBotOut", "OccurrenceOut", "OccurrencesOut", "OneBotOut",
     "OrdersOut", "PauseIn", "PauseScheduleIn", "PreviewOut", "Problem", "ReasonIn", "RejectedOut", "ReleaseIn",
-    "ReleaseItem", "RenewedOut", "ReportOut", "ScheduleChangeOut", "ScheduleOut", "SchedulesOut", "StuckJobOut",
-    "StuckOut", "StuckSummary", "ThrottleIn", "ThrottleOut",
+    "ReleaseItem", "RenewedOut", "ReportOut", "ScaleOut", "ScheduleChangeOut", "ScheduleOut", "SchedulesOut",
+    "StuckJobOut", "StuckOut", "StuckSummary", "ThrottleIn", "ThrottleOut", "WorkloadOut",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""What bots and operators send and get about limits."""
+"""What bots and operators send and get about limits, and what those who start bots get."""
 
 from datetime import datetime
 
@@ -26,3 +26,21 @@ class ThrottleOut(BaseModel):
     shut_until: datetime | None
     paused: bool = False
     restart: bool = False
+
+
+class WorkloadOut(BaseModel):
+    """How many jobs of a kind there are for bots. `jobs`: held and due ones, as far as the kind's limit allows."""
+
+    kind: str
+    jobs: int
+    due: int
+    held: int
+
+
+class ScaleOut(BaseModel):
+    """The sums, and each kind by itself."""
+
+    jobs: int
+    due: int
+    held: int
+    kinds: list[WorkloadOut]

@@ -1,0 +1,58 @@
+"""The answers about audit.
+
+Made from the OpenAPI document by `python -m tests.contract.surface`: do not change it by hand.
+"""
+
+from datetime import datetime
+from typing import Any, Literal, TypedDict
+
+Via = Literal["console", "api", "command"]
+Act = Literal[
+    "create",
+    "change",
+    "delete",
+    "register",
+    "rotate",
+    "revoke",
+    "expect",
+    "do_not_expect",
+    "pause",
+    "resume",
+    "clear_quarantine",
+    "restart",
+    "enqueue",
+    "release",
+    "retry",
+    "cancel",
+    "prioritise",
+    "accept",
+    "acknowledge",
+    "test",
+    "retire",
+    "send",
+    "run",
+    "skip",
+]
+
+
+class AuditEntryOut(TypedDict):
+    """One act. `by` is empty for a command; `object_id` for an act on several jobs, which `after` lists."""
+
+    id: int
+    at: datetime
+    by: str
+    via: Via
+    key: str
+    verb: Act
+    object: str
+    object_id: str
+    object_name: str
+    before: dict[str, Any]
+    after: dict[str, Any]
+    reason: str
+    request_id: str
+
+
+class AuditOut(TypedDict):
+    audit: list[AuditEntryOut]
+    next_cursor: str | None
