@@ -64,7 +64,7 @@ def test_screenshot_of_limits(browser, live_server, olga):
     lifecycle.claim(bot_named("steady"), limit=5)
     lifecycle.throttle("wordcount", "gamma", 600, by=lifecycle.By.bot(bot_named("swift")), reason="429")
     url = "/admin/jobs/jobkind/wordcount/change/"
-    _picture(browser, live_server, olga, url, IMAGES / "limits.png", 900, 900, "light", only="#limits")
+    _picture(browser, live_server, olga, url, IMAGES / "limits.png", 900, 2400, "light", only="#limits")
 
 
 def _picture(browser, live_server, user, url, path, width, height, scheme, only=None):
