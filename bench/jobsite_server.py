@@ -69,10 +69,10 @@ def serve_command(makefile: str, port: int, **variables: str) -> list[str]:
     return words
 
 
-def served_as(port: int, **more: str) -> list[str]:
+def served_as(port: int, **given: str) -> list[str]:
     """Return the command of this run, with the environment's `WEB_…`, or those given."""
     variables = {name: value for name, value in os.environ.items() if name.startswith("WEB_")}
-    return serve_command((ROOT / "Makefile").read_text(encoding="utf-8"), port, **(variables | more))
+    return serve_command((ROOT / "Makefile").read_text(encoding="utf-8"), port, **(variables | given))
 
 
 @dataclass

@@ -117,6 +117,8 @@ def late_jobs(bench: Bench, late: int, claims: int) -> list[dict[str, Any]]:
                 if time.monotonic() - began > GIVE_UP_AFTER:
                     raise Wrong(f"Late jobs were not dropped within {GIVE_UP_AFTER} s.")
                 time.sleep(0.5)
+            # The server has closed it, after so long.
+            bot.connection.close()
             rows.append({"when": f"{time.monotonic() - began:.0f} s later", **spread(_times(bot, None, claims))})
     return rows
 

@@ -32,7 +32,7 @@ def windows(bench: Bench, starts: int) -> dict[str, Any]:
     """Let bots take as many jobs as the rate allows, and slide a window over the starts."""
     with bench.server.database("bench_limits", jobsite_server.TEMPLATE) as name:
         seconds = int(PERIOD.total_seconds())
-        limits = {"rate": RATE, "rate_per_group": RATE_PER_GROUP, "rate_period": f"{seconds} s"}
+        limits: dict[str, Any] = {"rate": RATE, "rate_per_group": RATE_PER_GROUP, "rate_period": f"{seconds} s"}
         filling.limit(bench.server, name, **limits)
         filling.jobs(bench.server, name, starts, group="g", groups=GROUPS)
         filling.gates(bench.server, name)

@@ -33,11 +33,11 @@ ENDS, WEIGHTS = ("completed", "failed", "released", ""), (850, 70, 77, 3)
 KILL_EVERY = 15.0
 #: Nobody is put in quarantine for the leases that are left, and none is long the job of another first.
 ENVIRONMENT = {"QUARANTINE_EXPIRIES": "1000000"}
-_KIND = {"heartbeat_within": "0.5 s", "backoff": "0 s", "max_attempts": 999}
+_KIND: dict[str, Any] = {"heartbeat_within": "0.5 s", "backoff": "0 s", "max_attempts": 999}
 
 
 @dataclass
-class Counts:
+class Tally:
     """What the clients counted."""
 
     claims: int = 0
@@ -56,13 +56,13 @@ def measure(bench: Bench, claims: int, seconds: float) -> dict[str, Any]:
         filling.jobs(bench.server, name, claims // 2, "few")
         filling.jobs(bench.server, name, claims // 2, "grouped", group="g", groups=GROUPS)
         filling.gates(bench.server, name)
-        counts = Counts()
+        tally = Tally()
         with (
             jobsite_server.site(bench.server, name, environ=ENVIRONMENT, WEB_WORKERS="2") as site,
-            _disturbed(bench, name) as said,
+            _disturbed(bench, name) as lines,
         ):
             began = time.monotonic()
-            asyncio.run(_clients(bench, name, site, counts, claims, began + seconds))
+            asyncio.run(_clients(bench, name, site, tally, claims, began + seconds))
             took = time.monotonic() - began
         found = leases(bench, name)
         deadlocks = bench.server.ask(name, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
@@ -70,14 +70,14 @@ def measure(bench: Bench, claims: int, seconds: float) -> dict[str, Any]:
             verb: bench.server.ask(name, "SELECT count(*) FROM jobs_jobevent WHERE verb = %s", [verb])
             for verb in ("fail", "release", "expire")
         }
-    if counts.faults:
-        raise Wrong(f"A client met {counts.faults[0]}")
-    few, grouped = _limits(said, "few"), _limits(said, "grouped")
+    if tally.faults:
+        raise Wrong(f"A client met {tally.faults[0]}")
+    few, grouped = _limits(lines, "few"), _limits(lines, "grouped")
     violations = too_many_held((of for of in found if of.kind == "few"), few, _by_kind)
     violations += too_many_held((of for of in found if of.kind == "grouped"), grouped, _by_group)
     return {
-        "leases": len(found), "claims": counts.claims, "seconds": took, "calls": counts.calls, "changes": len(few),
-        "unanswered": counts.unanswered, "unavailable": counts.unavailable, "kills": counts.kills, **verbs,
+        "leases": len(found), "claims": tally.claims, "seconds": took, "calls": tally.calls, "changes": len(few),
+        "unanswered": tally.unanswered, "unavailable": tally.unavailable, "kills": tally.kills, **verbs,
         "violations": len(violations), "deadlocks": deadlocks,
         "first": [str(one) for one in violations[:5]],
     }  # fmt: skip
@@ -91,45 +91,48 @@ def _by_group(lease: Lease) -> str:
     return lease.group
 
 
-def _limits(said: list[str], kind: str) -> list[Limit]:
-    rows = [json.loads(line) for line in said]
+def _limits(lines: list[str], kind: str) -> list[Limit]:
+    rows = [json.loads(line) for line in lines]
     return [Limit(datetime.fromisoformat(a), datetime.fromisoformat(b), n) for of, a, b, n in rows if of == kind]
 
 
 @contextmanager
 def _disturbed(bench: Bench, name: str) -> Iterator[list[str]]:
     """Disturb all, in a program of its own. Yields the lines that it prints."""
-    said: list[str] = []
+    lines: list[str] = []
     process = programs.start(
         [sys.executable, "-m", "bench.limits.disturbing"], cwd=ROOT, text=True,
         env=jobsite_server.environment(bench.server.url(name)) | ENVIRONMENT,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
+    output, until = process.stdout, process.stdin
+    assert output is not None
+    assert until is not None
     try:
         # The first limits are set before anything is claimed.
-        said.append(process.stdout.readline())
-        yield said
-        process.stdin.close()
-        said += process.stdout
+        lines.append(output.readline())
+        yield lines
+        until.close()
+        lines += output
         if process.wait(60):
             raise Wrong("The program that disturbs has failed.")
     finally:
         programs.stop(process)
 
 
-async def _clients(bench: Bench, name: str, site: Site, counts: Counts, claims: int, until: float) -> None:
+async def _clients(bench: Bench, name: str, site: Site, tally: Tally, claims: int, until: float) -> None:
     over = asyncio.Event()
-    tasks = [asyncio.create_task(_client(site, token, n, counts, over)) for n, token in enumerate(_tokens(bench))]
+    tasks = [asyncio.create_task(_client(site, token, n, tally, over)) for n, token in enumerate(_tokens(bench))]
     sweep = _sweep(bench, name)
     killed = time.monotonic()
     try:
-        while counts.claims < claims and time.monotonic() < until and not counts.faults:
+        while tally.claims < claims and time.monotonic() < until and not tally.faults:
             await asyncio.sleep(0.5)
             if not bench.server.ask(name, "SELECT true FROM jobs_job WHERE status = 'pending' LIMIT 1"):
                 break
             if time.monotonic() - killed > KILL_EVERY:
                 killed = time.monotonic()
-                counts.kills += 2
+                tally.kills += 2
                 sweep.kill()
                 sweep.wait()
                 sweep = _sweep(bench, name)
@@ -150,29 +153,29 @@ def _sweep(bench: Bench, name: str) -> subprocess.Popen[Any]:
     return programs.start(command, cwd=ROOT, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-async def _client(site: Site, token: str, n: int, counts: Counts, over: asyncio.Event) -> None:
+async def _client(site: Site, token: str, n: int, tally: Tally, over: asyncio.Event) -> None:
     """Claim, and end most of what it got in some way with the next call. What was not answered is sent again."""
     caller, own, reports = Caller(site.port, token), random.Random(n), dict[str, list[dict[str, Any]]]()
     while not over.is_set():
         ask = {"limit": own.choice((1, 10, 25))} | ({"kinds": kinds} if (kinds := ASKING[n % len(ASKING)]) else {})
-        counts.calls += 1
+        tally.calls += 1
         try:
             status, _, answer = await caller.post("/exchange", reports | {"claim": ask})
         except (OSError, EOFError, ValueError):
             # Its process was killed: by a new connection it meets another.
-            counts.unanswered += 1
+            tally.unanswered += 1
             caller.close()
             caller = Caller(site.port, token)
             await asyncio.sleep(0.02)
             continue
         if status == 503:
-            counts.unavailable += 1
+            tally.unavailable += 1
             await asyncio.sleep(0.02)
             continue
         if status != 200:
-            counts.faults.append(f"{status}: {answer}")
+            tally.faults.append(f"{status}: {answer}")
             break
-        counts.claims += len(answer["jobs"])
+        tally.claims += len(answer["jobs"])
         reports = {}
         for job in answer["jobs"]:
             (end,) = own.choices(ENDS, WEIGHTS)

@@ -86,11 +86,11 @@ def _pairs(rows: list[dict[str, Any]]) -> Table:
     cells = [
         [
             row["label"], figure(median(row["with"])), figure(median(row["without"])), f"{row['ratio']:.3f}",
-            f"{row['interval'][0]:.3f} to {row['interval'][1]:.3f}", str(len(row["ratios"])),
+            f"{row['interval'][0]:.3f} to {row['interval'][1]:.3f}", f"{row['cost']:.3f}", str(len(row["ratios"])),
         ]
         for row in rows
     ]  # fmt: skip
-    columns = ["what", "jobs/s", "without, jobs/s", "median of the ratios", "95 % interval", "pairs"]
+    columns = ["what", "jobs/s", "without, jobs/s", "median of the ratios", "95 % interval", "processor time", "pairs"]
     return Table("What limits cost, against no limits and no gate", columns, cells)
 
 

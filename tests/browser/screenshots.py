@@ -7,9 +7,13 @@ import pytest
 from alerts.incidents import reconcile
 from alerts.models import Incident
 from bots.models import Bot
-from jobs.models import Job
+from jobs import lifecycle
+from jobs.enqueue import insert
+from jobs.enqueue.new_job import NewJob
+from jobs.models import Job, JobKind
 from jobsite.dev import seeding
 from tests.browser.people import come_in
+from tests.cast import bot_named
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, serialized_rollback=False)]
 
@@ -49,6 +53,18 @@ def test_screenshots(browser, live_server, olga):
     )
     _picture(browser, live_server, olga, pages["home"], IMAGES / "home-dark.png", 1280, 900, "dark")
     _picture(browser, live_server, olga, pages["home"], IMAGES / "home-phone.png", 390, 844, "light")
+
+
+def test_screenshot_of_limits(browser, live_server, olga):
+    """As in the demo: three customers, two jobs of each at once. One of them is throttled."""
+    JobKind.objects.create(name="wordcount", max_held_per_group=2)
+    lifecycle.limits_changed(["wordcount"])
+    groups = [*["acme"] * 40, *["beta"] * 10, *["gamma"] * 10]
+    insert.enqueue([NewJob("wordcount", {}, group=group) for group in groups])
+    lifecycle.claim(bot_named("steady"), limit=5)
+    lifecycle.throttle("wordcount", "gamma", 600, by=lifecycle.By.bot(bot_named("swift")), reason="429")
+    url = "/admin/jobs/jobkind/wordcount/change/"
+    _picture(browser, live_server, olga, url, IMAGES / "limits.png", 900, 2400, "light", only="#limits")
 
 
 def _picture(browser, live_server, user, url, path, width, height, scheme, only=None):

@@ -51,11 +51,14 @@ FILL = """
     ANALYZE jobs_job;
     UPDATE bots_bot b SET stuck_job_id = (SELECT min(j.id) FROM jobs_job j WHERE j.claimed_by_id = b.id)
     WHERE health_status = 'unhealthy';
-    -- Of 1 000 kinds, a tenth has limits, and groups.
-    UPDATE jobs_jobkind SET max_held = 50, max_held_per_group = 2, rate = 1000, rate_per_group = 100,
+    -- Of 1 000 kinds, a tenth has limits, and groups. Two of them have jobs that are pending, and held.
+    UPDATE jobs_job SET kind_id = CASE substr(kind_id, 6)::integer / 200 % 2 WHEN 0 THEN 'kind 3' ELSE 'kind 13' END
+    WHERE status <> 'succeeded' AND substr(kind_id, 6)::integer % 200 < 3;
+    UPDATE jobs_jobkind SET max_held = 500, max_held_per_group = 3, rate = 1000, rate_per_group = 100,
            limited = true, limited_no = 1
     WHERE substr(name, 6)::integer % 10 = 3;
-    UPDATE jobs_job SET gated = true, group_name = CASE WHEN id % 9 > 0 THEN 'group ' || id % 400 ELSE '' END
+    UPDATE jobs_job SET gated = true, priority = 1,
+           group_name = CASE WHEN id % 9 > 0 THEN 'group ' || id / 200 % 40 ELSE '' END
     WHERE substr(kind_id, 6)::integer % 10 = 3;
     INSERT INTO jobs_gate (kind_id, group_name, limited_no, open, due_at)
     SELECT DISTINCT ON (j.kind_id, g) j.kind_id, g, CASE WHEN g = '' THEN 1 ELSE 0 END, j.id % 3 = 0,
@@ -163,19 +166,27 @@ def test_claiming_what_has_limits(planned: Planned, kinds: list[str] | None, fai
     assert Job.objects.held().filter(claimed_by__name="eve", gated=True).count() > 5
 
 
-def test_what_opens_gates_and_moves_jobs(planned: Planned) -> None:
-    some = Job.objects.held().filter(kind="kind 3")
-    cheap(planned(lambda: lifecycle.release(some.values_list("pk", flat=True), by=lifecycle.SWEEP)), 5)
-    cheap(planned(lambda: insert.enqueue([NewJob("kind 3", {}, group=f"new {n}") for n in range(300)])), 5)
-    JobKind.objects.filter(name__in=["kind 4", "kind 5"]).update(max_held=1)
-    cheap(planned(lambda: lifecycle.limits_changed(["kind 4", "kind 5"])), 5)
-    JobKind.objects.filter(name="kind 4").update(max_held=None)
-    cheap(planned(lambda: lifecycle.limits_changed(["kind 4"])), 2)
-    cheap(planned(lambda: lifecycle.throttle("kind 3", "group 3", 60, by=lifecycle.SWEEP)), 2)
-    cheap(planned(lambda: lifecycle.lift("kind 3", "group 3", by=lifecycle.SWEEP)), 2)
-    cheap(planned(lifecycle.repair_gates), 2)
-    cheap(planned(lifecycle.prune_gates), 1)
-    cheap(planned(lambda: lifecycle.drop(by=lifecycle.SWEEP)), 1)
+def test_what_opens_gates_and_moves_jobs(planned: Planned, django_capture_on_commit_callbacks: Any) -> None:
+    def plans(act: Callable[[], Any]) -> list[str]:
+        def with_what_follows() -> None:
+            with django_capture_on_commit_callbacks(execute=True):
+                act()
+
+        return planned(with_what_follows)
+
+    held, by = Job.objects.held().filter(kind="kind 3"), lifecycle.SWEEP
+    cheap(plans(lambda: lifecycle.release(held.values_list("pk", flat=True), by=by)), 5)
+    cheap(plans(lambda: insert.enqueue([NewJob("kind 3", {}, group=f"new {n}") for n in range(300)])), 5)
+    cheap(plans(lambda: JobKind.objects.filter(name="kind 21").update(max_held=1)), 1)
+    cheap(plans(lambda: lifecycle.limits_changed(["kind 21"])), 4)
+    assert Job.objects.filter(kind="kind 21", gated=True).count() > 5
+    JobKind.objects.filter(name="kind 21").update(max_held=None)
+    cheap(plans(lambda: lifecycle.limits_changed(["kind 21"])), 2)
+    cheap(plans(lambda: lifecycle.throttle("kind 3", "group 3", 60, by=by)), 2)
+    cheap(plans(lambda: lifecycle.lift("kind 3", "group 3", by=by)), 2)
+    cheap(plans(lifecycle.repair_gates), 2)
+    cheap(plans(lifecycle.prune_gates), 1)
+    cheap(plans(lambda: lifecycle.drop(by=by)), 1)
 
 
 def test_reporting(planned: Planned) -> None:

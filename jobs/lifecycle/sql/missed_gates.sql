@@ -16,7 +16,10 @@ FROM pair p JOIN jobs_jobkind k ON k.name = p.kind_id
 CROSS JOIN LATERAL (
     VALUES (p.group_name, CASE WHEN p.group_name = '' THEN k.max_held ELSE k.max_held_per_group END), ('', k.max_held)
 ) AS w(grp, most)
-LEFT JOIN jobs_gate g ON g.kind_id = p.kind_id AND g.group_name = w.grp
+LEFT JOIN LATERAL (
+    -- Each by the index, where there may be a million gates and a few groups with jobs.
+    SELECT * FROM jobs_gate g WHERE g.kind_id = p.kind_id AND g.group_name = w.grp LIMIT 1
+) g ON true
 WHERE CASE WHEN g.id IS NULL THEN true
            WHEN g.open OR (p.group_name <> '' AND w.grp = '' AND g.due_at IS NULL AND NOT EXISTS (
                SELECT FROM jobs_gate o WHERE o.kind_id = p.kind_id AND o.group_name = p.group_name AND o.open

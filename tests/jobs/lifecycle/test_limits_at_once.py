@@ -12,6 +12,7 @@ from collections import Counter
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from django.db import DatabaseError, InterfaceError, connection, connections
 
 from bench.leases import LEASES, Limit, most_started, too_many_held
@@ -30,8 +31,8 @@ from tests.cast import Lease, bot_named
 CLIENTS, JOBS = 16, int(os.environ.get("CHAOS_JOBS", 400))
 KINDS = ("few", "grouped")
 GROUPS = ("", "a", "b", "c")
-#: Seconds after which something is wrong. It takes a fraction of this.
-PATIENCE = 60
+#: Seconds after which something is wrong. It takes a fraction of this: a hundred jobs a second and more.
+PATIENCE = 60 + JOBS / 20
 
 
 class Client:
@@ -91,6 +92,7 @@ class Limits:
         self.of_group.append(Limit(before, after, per_group))
 
 
+@pytest.mark.timeout(PATIENCE + 50)
 def test_there_are_never_more_leases_than_the_limits_allow(transactional_db):
     for kind in KINDS:
         JobKind.objects.create(
