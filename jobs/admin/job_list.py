@@ -176,7 +176,9 @@ class JobList(ChangeList):
         return query_string(self._first_page)
 
     def suggestions(self) -> list[str]:
-        """What the search suggests: its fields, and the names of kinds and bots."""
+        """What an empty search suggests: its fields, and the names of kinds and bots."""
+        if self.job_filter.text:
+            return [example for example, _ in FIELDS.values()]
         kinds = JobKind.objects.order_by("name").values_list("name", flat=True)
         bots = Bot.objects.order_by("name").values_list("name", flat=True)
         names = kinds.union(bots, all=True)[:SUGGESTED]
