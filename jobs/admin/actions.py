@@ -40,6 +40,8 @@ class Intervention:
     left_one: str
     left_many: str
     effect: str
+    #: Reasons that are offered. Others can be typed.
+    reasons: Sequence[str] = ()
 
     @property
     def name(self) -> str:
@@ -103,17 +105,20 @@ INTERVENTIONS = {
             "was no longer held and was left alone", "were no longer held and were left alone",
             "Each job goes back to pending at once and any bot can claim it. The attempt is not counted. "
             "A bot that comes back with a result is refused, and the result is kept.",
+            ("The bot hangs", "The bot's machine is gone", "The job makes no progress"),
         ),
         Intervention(
             OPERATIONS[Verb.RETRY], lifecycle.retry,
             "was not failed or cancelled and was left alone", "were not failed or cancelled and were left alone",
             "Each job goes back to pending with all its attempts before it. Of several that take the same key again "
             "only the newest does, and none whose key another job has.",
+            ("The cause is mended", "It failed by chance", "A new version is deployed"),
         ),
         Intervention(
             OPERATIONS[Verb.CANCEL], lifecycle.cancel,
             "had ended already and was left alone", "had ended already and were left alone",
             "Each job ends. A bot that works on one learns so at its next heartbeat or report.",
+            ("Not needed any more", "Enqueued by mistake", "It can never succeed"),
         ),
         Intervention(
             OPERATIONS[Verb.PRIORITISE], lifecycle.prioritise,
@@ -121,6 +126,7 @@ INTERVENTIONS = {
             "had ended or had that priority already and were left alone",
             "Each job gets the priority you give: higher goes first. A job that a bot holds keeps its bot, and has the "
             "new priority if it goes back to pending.",
+            ("It is urgent", "It can wait"),
         ),
         Intervention(
             OPERATIONS[Verb.ACCEPT], lifecycle.accept,
@@ -194,9 +200,11 @@ def confirmation(
     *,
     matching: Count | None = None,
     fault: str = "",
+    selected: Sequence[int] = (),
 ) -> HttpResponse:
     """Show the confirmation page: the effect, the affected jobs, and the field for a reason.
 
+    `selected`: the jobs that are meant, if the page was not asked for with them.
     `matching`: the number of all matching jobs, if they are meant. The page then lists the newest and counts none.
     """
     if not intervention.allowed(request.user):
@@ -211,10 +219,11 @@ def confirmation(
         "reason_length": REASON_LENGTH,
         "priority_limit": PRIORITY_LIMIT,
         "given": request.POST if fault else {},
-        "selected": request.POST.getlist(ACTION_CHECKBOX_NAME),
+        "selected": selected or request.POST.getlist(ACTION_CHECKBOX_NAME),
         "action": request.POST.get("action", ""),
         "across": request.POST.get("select_across", "0"),
-        "jobs": list(applies[:JOBS_LISTED]),
+        "jobs": (listed := list(applies[:JOBS_LISTED])),
+        "evidence": _evidence(listed),
         "matching": matching,
     }
     if matching is None:
@@ -222,6 +231,13 @@ def confirmation(
     else:
         context |= {"title": f"{intervention.label}: all that match?", "doing": len(context["jobs"])}
     return TemplateResponse(request, "admin/jobs/job/confirm.html", context)
+
+
+def _evidence(jobs: Sequence[Job]) -> dict[int, str]:
+    """How far those of these jobs that a bot holds are past a limit of theirs."""
+    held = [job.pk for job in jobs if job.claimed_by_id]
+    checks = lifecycle.check_leases(Job.objects.filter(pk__in=held)) if held else []
+    return {check.lease.job_id: check.grade.reason for check in checks if check.grade.reason}
 
 
 def _counted(intervention: Intervention, jobs: QuerySet[Job], applies: QuerySet[Job]) -> dict[str, Any]:

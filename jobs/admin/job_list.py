@@ -68,7 +68,9 @@ class JobList(ChangeList):
         # An action needs only the selected jobs, not a page of the list.
         is_action = request.method == "POST" and ACTION_CHECKBOX_NAME in request.POST
         self.page = job_list.Page([]) if is_action else job_list.page(self.job_filter)
-        self.counts = None if is_action else job_list.counts(self.job_filter)
+        # Nor does one that is only to refresh the rows need counts.
+        refreshing = bool(request.htmx)  # type: ignore[attr-defined]
+        self.counts = None if is_action or refreshing else job_list.counts(self.job_filter)
         self.result_list = self._with_groups(self.page.jobs)
         self.result_count = len(self.page.jobs)
         self.full_result_count = None
@@ -92,6 +94,11 @@ class JobList(ChangeList):
         return self.job_filter.sees_payloads and self.request.user.has_perm("jobs.view_errorgroup")
 
     # --- For the template ---
+
+    @property
+    def costly(self) -> bool:
+        """Whether the list searches jobs one by one: such a one is not refreshed by itself."""
+        return self.job_filter.narrow
 
     def get_ordering(self, request: HttpRequest, queryset: Any) -> Any:
         """The newest first. `JobFilter.order` says otherwise."""

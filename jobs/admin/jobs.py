@@ -19,7 +19,7 @@ from bots.acts import Act
 from bots.audited_admin import AuditedAdmin
 from bots.models import AuditEntry
 from jobs import fingerprints, payloads
-from jobs.admin import all_matching, edit_job, job_contents, saved_searches, take_back
+from jobs.admin import all_matching, edit_job, job_contents, saved_searches, stuck, take_back
 from jobs.admin import export as admin_export
 from jobs.admin import upload as admin_upload
 from jobs.admin.actions import INTERVENTIONS, Intervention, asked, carry_out, confirmation
@@ -45,6 +45,7 @@ class JobAdmin(JobColumns, AddsJobs, AuditedAdmin):
     """Jobs. Their state changes only by verbs, each with a confirmation page."""
 
     adds_by_verb = True
+    refreshes = True
 
     form = NewJobForm
     paginator = CappedPaginator
@@ -192,6 +193,7 @@ class JobAdmin(JobColumns, AddsJobs, AuditedAdmin):
             for name in payloads.FIELDS
         ]
         own_pages += [
+            path("stuck/release/", view(self.release_stuck), name="jobs_job_release_stuck"),
             path("<int:job_id>/edit/", view(self.edit), name="jobs_job_edit"),
             path("take-back/<int:entry_id>/", view(self.take_back), name="jobs_job_take_back"),
             path("saved/", view(self.saved), name="jobs_job_saved"),
@@ -199,6 +201,10 @@ class JobAdmin(JobColumns, AddsJobs, AuditedAdmin):
             path("export/", view(self.export), name="jobs_job_export"),
         ]
         return [*own_pages, *super().get_urls()]
+
+    def release_stuck(self, request: HttpRequest) -> HttpResponse:
+        """Release all jobs of a kind that are stuck in the same way."""
+        return stuck.release(self, request)
 
     def edit(self, request: HttpRequest, job_id: int) -> HttpResponse:
         """Edit a pending job, or retry one with changes."""
