@@ -57,7 +57,7 @@ class NotEditable(Faulty):
 
 
 class NotTakenBack(JobsiteError):
-    """The act is too old, or is none that can be taken back. Nothing was changed."""
+    """The act is too old, or is none that can be undone. Nothing was changed."""
 
     code, status, title = "not_taken_back", 409, "The act cannot be taken back"
     example = "Act 41 is older than 24 hours."

@@ -18,7 +18,7 @@ NEW_FOR, NEW_FROM, KIND_KNOWN_FOR = timedelta(hours=1), 5, timedelta(days=1)
 #: An error that is back is over when it has not happened for so long.
 BACK_FOR = timedelta(days=1)
 #: How many error groups a reason names.
-NAMED = 5
+GROUPS_NAMED = 5
 
 
 def detect(now: datetime, kind: str | None = None) -> list[Finding]:
@@ -47,9 +47,9 @@ def _by_kind(groups: Iterable[ErrorGroup]) -> list[tuple[str, list[ErrorGroup]]]
 def _finding(cause: Cause, kind: str, groups: list[ErrorGroup], one: str, several: str) -> Finding:
     title = f"{kind} jobs fail with {one if len(groups) == 1 else f'{len(groups)} {several}'}"
     # The groups that have failed for longest, and no counts: a reason that changes each minute is written each time.
-    first = sorted(groups, key=lambda group: (group.back_at or group.first_at, group.pk))[:NAMED]
+    first = sorted(groups, key=lambda group: (group.back_at or group.first_at, group.pk))[:GROUPS_NAMED]
     named = [_named(group) for group in first]
-    more = f"; and {len(groups) - NAMED} more" if len(groups) > NAMED else ""
+    more = f"; and {len(groups) - GROUPS_NAMED} more" if len(groups) > GROUPS_NAMED else ""
     return Finding(cause, kind, Severity.WARNING, title, f"{'; '.join(named)}{more}.", kind)
 
 

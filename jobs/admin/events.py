@@ -114,7 +114,7 @@ def _line(request: HttpRequest, line: JobEvent | AuditEntry) -> dict[str, Any]:
     if isinstance(line, AuditEntry):
         before = f"{audit.words(line.before)} → " if line.before else ""
         return {
-            "at": line.at, "who": line.by or "a command", "verb": line.get_verb_display(), "look": _look(line.verb),
+            "at": line.at, "who": line.by or "a command", "verb": line.get_verb_display(), "look": _family(line.verb),
             "about": about(line.object_type, line.object_id, line.object_name), "url": page_of(line),
             "reason": line.reason, "change": f"{before}{audit.words(line.after)}", "entry": line.pk,
         }  # fmt: skip
@@ -123,13 +123,13 @@ def _line(request: HttpRequest, line: JobEvent | AuditEntry) -> dict[str, Any]:
     change = "" if event.from_status == event.to_status else f"{event.from_status} → {event.to_status}"
     under = f" under {event.bot}" if event.bot and event.actor != Actor.BOT else ""
     return {
-        "at": event.at, "who": who, "verb": event.get_verb_display(), "look": _look(event.verb),
+        "at": event.at, "who": who, "verb": event.get_verb_display(), "look": _family(event.verb),
         "about": f"{line.kind} {event.job_id}{under}", "job": event.job_id,  # type: ignore[attr-defined]
         "reason": event.reason, "change": f"attempt {event.attempt_number} {change}".strip(), "event": event.pk,
     }  # fmt: skip
 
 
-def _look(verb: str) -> str:
+def _family(verb: str) -> str:
     """The family of colour and icon of a verb."""
     rows = transitions.rows(verb)
     return rows[0].look if rows else "wait"

@@ -20,7 +20,7 @@ from jobs.models import ErrorGroup, Job, JobKind, JobQuerySet, SavedSearch
 from jobs.states import JobStatus
 
 #: Error groups above the failed jobs, and names of kinds and bots that the search suggests.
-GROUPS_SHOWN, SUGGESTED = 6, 200
+GROUPS_SHOWN, SUGGESTED = 4, 200
 #: Where a session keeps the chosen columns, by view.
 CHOSEN = "job_columns"
 
@@ -178,12 +178,14 @@ class JobList(ChangeList):
         """Searches that somebody saved."""
         return list(SavedSearch.objects.only("name", "address", "by")[:SUGGESTED])
 
-    def here(self) -> str:
+    def address(self) -> str:
         """The query string of this list, from its first page."""
         return query_string(self._first_page)
 
     def suggestions(self) -> list[str]:
-        """What the search suggests: its fields, and the names of kinds and bots."""
+        """What an empty search suggests: its fields, and the names of kinds and bots."""
+        if self.job_filter.text:
+            return [example for example, _ in FIELDS.values()]
         kinds = JobKind.objects.order_by("name").values_list("name", flat=True)
         bots = Bot.objects.order_by("name").values_list("name", flat=True)
         names = kinds.union(bots, all=True)[:SUGGESTED]

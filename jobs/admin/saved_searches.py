@@ -1,5 +1,7 @@
 """Save a search of the list of jobs under a name, for everybody, and forget it."""
 
+from dataclasses import replace
+
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
@@ -24,7 +26,7 @@ def saved(page: admin.ModelAdmin, request: HttpRequest) -> HttpResponse:
     """Save the search in the address under `name`, or forget the one in `forget`; and show the list again."""
     if not request.user.has_perm(PERMISSION):
         raise PermissionDenied
-    address = query_string(JobFilter.from_params(request.GET))
+    address = query_string(replace(JobFilter.from_params(request.GET), before=None, after=None, skip=0))
     if request.method == "POST":
         forget = request.POST.get("forget", "")
         text, done = _forget(request, forget) if forget else _save(request, address)

@@ -1,4 +1,4 @@
-"""The page on which an operator takes back an act: a cancel of jobs that nobody held, or a change of priority."""
+"""The page on which an operator undoes an act: a cancel of jobs that nobody held, or a change of priority."""
 
 from collections.abc import Sequence
 
@@ -68,7 +68,7 @@ def offered(request: HttpRequest, verb: str) -> SafeString | str:
 
 
 def last_act(request: HttpRequest, job: Job, events: Sequence[JobEvent]) -> int | None:
-    """The last act on a job, if it can be taken back and this person may; `events`: its history, the last first."""
+    """The last act on a job, if it can be undone and this person may; `events`: its history, the last first."""
     last = events[0] if events else None
     if last is None or last.verb not in lifecycle.REVERSIBLE or last.from_status != JobStatus.PENDING:
         return None

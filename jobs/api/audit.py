@@ -91,9 +91,10 @@ def audit(request: HttpRequest) -> Any:
 def take_back(
     request: HttpRequest, entry_id: str, data: schemas.ReasonIn = Body(default_factory=schemas.ReasonIn)
 ) -> Any:
-    """Take back an act within 24 hours: a cancel of jobs that nobody held, or a change of priority.
+    """Undo an act on jobs, within 24 hours.
 
-    Jobs to which something was done since are left alone.
+    That is a cancel of jobs that nobody held, or a change of priority. Jobs to which something was done since are left
+    alone.
     """
     operation = OPERATIONS[Verb.TAKE_BACK]
     require(request, operation.permission, scope=Act.TAKE_BACK, kinds=())

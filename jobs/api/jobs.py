@@ -266,7 +266,7 @@ def edit(request: HttpRequest, job_id: str, data: schemas.EditIn) -> Any:
     seeing = [payloads.PERMISSION] if "payload" in data.model_fields_set else []
     require(request, operation.permission, *seeing, scope=Verb.EDIT, kinds=())
     user = require(request, scope=Verb.EDIT, kinds=[find(number).kind_id])
-    edited = Edited.of(data.run_at, *([data.payload] if seeing else []))
+    edited = Edited.to(data.run_at, *([data.payload] if seeing else []))
     lifecycle.edit([number], edited=edited, by=By.operator(audited(request)), reason=data.reason)
     job = find(number)
     if job.status not in operation.sources:

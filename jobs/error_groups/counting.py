@@ -22,7 +22,7 @@ SQL = Statements(Path(__file__).parent / "sql")
 MOST_OF_KIND = 500
 OTHERS = "errors unlike those in the other groups of this kind"
 #: How many bots and versions of a group are named, and for how long its hours are kept.
-NAMED, HOURS_KEPT = 50, timedelta(hours=48)
+NAMES_KEPT, HOURS_KEPT = 50, timedelta(hours=48)
 #: Groups are forgotten that nobody ignores and that have not failed for so long.
 KEPT = timedelta(days=90)
 #: How far back the first count looks, and how much one transaction counts.
@@ -101,17 +101,17 @@ def _by_group(rows: Iterable[Mapping[str, Any]]) -> dict[Key, Failures]:
     return found
 
 
-def _add(found: dict[Key, Failures], until: datetime) -> None:
-    if not found:
+def _add(failing: dict[Key, Failures], until: datetime) -> None:
+    if not failing:
         return
-    kinds = {kind for kind, _ in found}
-    known = _known(kinds, found)
+    kinds = {kind for kind, _ in failing}
+    known = _known(kinds, failing)
     room = dict.fromkeys(kinds, MOST_OF_KIND)
     counts = ErrorGroup.objects.filter(kind__in=kinds).exclude(fingerprint="").order_by().values_list("kind")
     for kind, n in counts.annotate(n=Count("pk")):
         room[kind] -= n
     new: dict[Key, ErrorGroup] = {}
-    for (kind, fingerprint), failures in found.items():
+    for (kind, fingerprint), failures in failing.items():
         key = (kind, fingerprint)
         if key not in known and room[kind] <= 0:
             key, failures.words = (kind, ""), OTHERS
@@ -124,9 +124,9 @@ def _add(found: dict[Key, Failures], until: datetime) -> None:
     ErrorGroup.objects.bulk_update(known.values(), grown)
 
 
-def _known(kinds: Iterable[str], found: Iterable[Key]) -> dict[Key, ErrorGroup]:
+def _known(kinds: Iterable[str], keys: Iterable[Key]) -> dict[Key, ErrorGroup]:
     """The groups that there are of these, and those of what is unlike all others, locked."""
-    fingerprints = {fingerprint for _, fingerprint in found}
+    fingerprints = {fingerprint for _, fingerprint in keys}
     rows = ErrorGroup.objects.filter(Q(fingerprint__in=fingerprints) | Q(fingerprint=""), kind__in=kinds)
     return {(row.kind, row.fingerprint): row for row in rows.order_by("pk").select_for_update(no_key=True)}
 
@@ -153,9 +153,9 @@ def _grow(group: ErrorGroup, failures: Failures, until: datetime) -> None:
         group.status, group.back_at = ErrorStatus.OPEN, failures.last_at
 
 
-def _added(counts: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
-    return {name: counts.get(name, 0) + more.get(name, 0) for name in (*counts, *(more.keys() - counts.keys()))}
+def _added(counts: Mapping[str, int], others: Mapping[str, int]) -> dict[str, int]:
+    return {name: counts.get(name, 0) + others.get(name, 0) for name in (*counts, *(others.keys() - counts.keys()))}
 
 
 def _most(counts: Mapping[str, int]) -> dict[str, int]:
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:NAMED])
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:NAMES_KEPT])

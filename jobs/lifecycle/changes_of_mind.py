@@ -18,7 +18,7 @@ from jobs.states import Verb
 from jobsite.lib import outcomes
 from jobsite.lib.errors import NotFound
 
-#: For how long an act can be taken back.
+#: For how long an act can be undone.
 TAKEN_BACK_WITHIN = timedelta(hours=24)
 #: The acts that can be.
 REVERSIBLE = (Act.CANCEL, Act.PRIORITISE)
@@ -32,7 +32,7 @@ class Edited:
     payload: str | None = None
 
     @classmethod
-    def of(cls, run_at: datetime | None, *payload: Any) -> "Edited":
+    def to(cls, run_at: datetime | None, *payload: Any) -> "Edited":
         """With this `run_at`, and this payload if one is given."""
         return cls(run_at, json.dumps(payload[0], ensure_ascii=False, allow_nan=False) if payload else None)
 
@@ -58,7 +58,7 @@ def retry_with(job_id: int, *, edited: Edited, by: By, reason: str = "") -> list
 
 
 def reversible(entry_id: int) -> AuditEntry:
-    """The act that can be taken back. NotFound where there is none, and NotTakenBack with the reason if it cannot."""
+    """The act, if it can be undone. NotFound where there is none, and NotTakenBack with the reason if it cannot."""
     entry = AuditEntry.objects.filter(pk=entry_id, object_type="job").first()
     if entry is None:
         raise NotFound(f"There is no act {entry_id} on jobs.")

@@ -32,8 +32,8 @@ def release(job_ids: Iterable[int], *, by: By, reason: str = "", to_another: boo
 
     `to_another`: for a while, no instance gets one that held it.
     """
-    more = {"others_first": suspicion.TO_ANOTHER.total_seconds()} if to_another else {}
-    return _end_all(Verb.RELEASE, job_ids, by, reason, **more)
+    fields = {"others_first": suspicion.TO_ANOTHER.total_seconds()} if to_another else {}
+    return _end_all(Verb.RELEASE, job_ids, by, reason, **fields)
 
 
 def cancel(job_ids: Iterable[int], *, by: By, reason: str = "") -> list[Change]:
@@ -138,8 +138,8 @@ def flag(job_ids: Iterable[int], *, by: By, reasons: dict[int, str]) -> int:
     return len(run("flag", rows=rows, **params)) if rows else 0
 
 
-def _end_all(verb: Verb, job_ids: Iterable[int], by: By, reason: str, **more: Any) -> list[Change]:
-    rows = [{"id": job_id, "reason": reason, **more} for job_id in sorted(set(job_ids))]
+def _end_all(verb: Verb, job_ids: Iterable[int], by: By, reason: str, **fields: Any) -> list[Change]:
+    rows = [{"id": job_id, "reason": reason, **fields} for job_id in sorted(set(job_ids))]
     return end(verb, rows, by) if rows else []
 
 

@@ -175,13 +175,13 @@ class JobFilter:
         keyed = list(Job.objects.with_keys(JobKind.objects.order_by().values("name"), words)[:JOBS_PER_WORD])
         for pk, key in Job.objects.filter(pk__in=keyed).values_list("pk", "key") if keyed else ():
             found[str(key)].append(pk)
-        kinds = set(JobKind.objects.filter(name__in=words).values_list("name", flat=True))
-        bots = set(Bot.objects.filter(name__in=words).values_list("name", flat=True))
-        for word in words:
-            if word in kinds:
-                found[word] += index_merge.ids(index_merge.select(kinds=[word]), JOBS_PER_WORD)
-            if word in bots:
-                found[word] += _of_bot(word)
+        names = [
+            rows.filter(name__in=words).order_by().values_list("name", Value(of)) for rows, of in
+            ((JobKind.objects.all(), "kind"), (Bot.objects.all(), "bot"))
+        ]  # fmt: skip
+        for name, of in names[0].union(names[1], all=True):
+            of_kind = index_merge.select(kinds=[name])
+            found[name] += index_merge.ids(of_kind, JOBS_PER_WORD) if of == "kind" else _of_bot(name)
         return found
 
     @property

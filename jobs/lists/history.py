@@ -142,7 +142,7 @@ class Log:
 def log(asked: HistoryFilter, *, sees_acts: bool) -> Log:
     """Return a page of the log."""
     events = _newest(asked.events(with_acts=not sees_acts or asked.by_event), asked, asked.before_event)
-    entries = _newest(asked.entries(), asked, asked.before_entry) if sees_acts else Found([])
+    entries = _newest(asked.entries(), asked, asked.before_entry) if sees_acts else Part([])
     # Where one of them was not searched further, nothing of the other is shown from before that.
     horizon = max((found.edge_at for found in (events, entries) if found.edge_at), default=None)
     both = [line for line in (*entries.rows, *events.rows) if horizon is None or line.at >= horizon]
@@ -158,7 +158,7 @@ ENDED = 1
 
 
 @dataclass(frozen=True)
-class Found:
+class Part:
     """The newest matching rows of one log, one more than a page has; and the first row that was not looked at."""
 
     rows: list[Any]
@@ -172,7 +172,7 @@ class Found:
         return rest + 1 if rest else ENDED
 
 
-def _newest(rows: QuerySet[Any], asked: HistoryFilter, before: int) -> Found:
+def _newest(rows: QuerySet[Any], asked: HistoryFilter, before: int) -> Part:
     table, first, last = rows.model._meta.db_table, 0, before
     if asked.until is not None:
         last = min(last, first_id_since(table, asked.until))
@@ -184,7 +184,7 @@ def _newest(rows: QuerySet[Any], asked: HistoryFilter, before: int) -> Found:
         below = rows.model._default_manager.filter(pk__lt=last, pk__gte=first).order_by("-pk")
         edge, edge_at = below.values_list("pk", "at")[asked.most : asked.most + 1].first() or (0, None)
     found = list(rows.filter(pk__lt=last, pk__gte=max(first, edge + 1)).order_by("-pk")[: PAGE + 1])
-    return Found(found, 0, None) if len(found) > PAGE else Found(found, edge, edge_at)
+    return Part(found, 0, None) if len(found) > PAGE else Part(found, edge, edge_at)
 
 
 def first_id_since(table: str, moment: datetime) -> int:

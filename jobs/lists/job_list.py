@@ -77,23 +77,23 @@ def page(job_filter: JobFilter) -> Page:
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """What a search found, the newest first, and below which id the next page looks; None: it is at its end."""
 
     ids: list[int]
     goes_on_at: int | None
 
 
-def search(job_filter: JobFilter, most: int) -> Found:
+def search(job_filter: JobFilter, most: int) -> SearchResult:
     """Return the ids of the newest `most` matching jobs, as far as one page searches."""
     if job_filter.named is not None:
         ids = job_filter.newest(most + 1, before=job_filter.before)
-        return Found(ids[:most], ids[most - 1] if len(ids) > most else None)
+        return SearchResult(ids[:most], ids[most - 1] if len(ids) > most else None)
     base, searched_to, _ = _searched(job_filter)
     ids = index_merge.ids(base, most + 1)
     if len(ids) > most:
-        return Found(ids[:most], ids[most - 1])
-    return Found([*ids, *_further_back(job_filter, ids)], searched_to)
+        return SearchResult(ids[:most], ids[most - 1])
+    return SearchResult([*ids, *_further_back(job_filter, ids)], searched_to)
 
 
 def _searched(job_filter: JobFilter) -> tuple[Selection, int | None, int]:

@@ -70,7 +70,6 @@ PLACES = (
     ("Home", "admin:index", None),
     ("Incidents", "admin:alerts_incident_changelist", "alerts.view_incident"),
     ("Jobs", "admin:jobs_job_changelist", "jobs.view_job"),
-    ("Errors", "admin:jobs_errorgroup_changelist", "jobs.view_errorgroup"),
     ("Bots", "admin:bots_bot_changelist", "bots.view_bot"),
     ("Kinds", "admin:jobs_jobkind_changelist", "jobs.view_jobkind"),
     ("Schedules", "admin:jobs_schedule_changelist", "jobs.view_schedule"),
@@ -145,7 +144,10 @@ MOST_SHOWN, LARGE_JSON = 500, 3000
 
 @register.filter
 def both_ends(text: str) -> str:
-    """Shorten a text in its middle: the end of an error says what went wrong."""
+    """Shorten a text in its middle: the end of an error says what went wrong. Of several lines the first and last."""
+    lines = text.strip().splitlines()
+    if len(lines) > 2:
+        text = f"{lines[0]} … {lines[-1].strip()}"
     if len(text) <= MOST_SHOWN:
         return text
     return f"{text[: MOST_SHOWN // 3].rstrip()} … {text[-MOST_SHOWN * 2 // 3 :].lstrip()}"

@@ -33,6 +33,7 @@ pytestmark = pytest.mark.django_db
 MOST_QUERIES = 15
 MOST_BYTES = 120 * 1024
 LIST = reverse("admin:jobs_job_changelist")
+HISTORY = reverse("admin:jobs_jobevent_changelist")
 PATTERNS = reverse("admin:jobs_jobevent_patterns")
 PAGES = {
     "home": reverse("admin:index"),
@@ -51,6 +52,9 @@ PAGES = {
     "by number": LIST + "?q=17",
     "by key": LIST + "?q=order-17",
     "by bot": LIST + "?q=bot:ada",
+    "by a word": LIST + "?q=cust-17",
+    "by two words and a kind": LIST + "?q=cust-17+refused&kind=sum",
+    "sorted by errors": LIST + "?view=failed&order=-error",
     "by payload": LIST + "?q=payload.customer%3D17",
     "by error": LIST + "?q=error:refused",
     "incidents": reverse("admin:alerts_incident_changelist"),
@@ -58,7 +62,12 @@ PAGES = {
     "bots": reverse("admin:bots_bot_changelist"),
     "kinds": reverse("admin:jobs_jobkind_changelist"),
     "a kind": reverse("admin:jobs_jobkind_change", args=["sum"]),
-    "the history": reverse("admin:jobs_jobevent_changelist"),
+    "error groups": reverse("admin:jobs_errorgroup_changelist"),
+    "the history": HISTORY,
+    "the history of a period": HISTORY + "?from=2020-01-01&to=2090-01-01",
+    "the history by person": HISTORY + "?person=olga&verb=release",
+    "the history by words": HISTORY + "?words=hangs&kind=sum",
+    "the history of a job": HISTORY + "?job=17",
     "a new job": reverse("admin:jobs_job_add") + "?kind=sum",
     "release patterns": PATTERNS,
     "release patterns of a day": PATTERNS + "?range=24h",

@@ -26,7 +26,7 @@ HISTORY = reverse("admin:jobs_jobevent_changelist")
 
 def listed(client: Client) -> list[int]:
     """The jobs of the events in the list, the newest first."""
-    found = re.findall(r'field-about"><a href="/admin/jobs/job/(\d+)/', client.get(HISTORY).content.decode())
+    found = re.findall(r'log-about"><a href="/admin/jobs/job/(\d+)/', client.get(HISTORY).content.decode())
     return [int(job) for job in found]
 
 
@@ -51,7 +51,7 @@ def log(client: Client, query: str = "") -> str:
 
 
 def jobs_in(page: str) -> list[int]:
-    return [int(job) for job in re.findall(r'field-about"><a href="/admin/jobs/job/(\d+)/', page)]
+    return [int(job) for job in re.findall(r'log-about"><a href="/admin/jobs/job/(\d+)/', page)]
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_acts_and_events_are_one_log_and_an_act_is_one_line(client: Client, olga
     page = log(client)
     # Of the two releases and the failure, one line each; of bots, that they were registered, and the pause.
     assert jobs_in(page) == [night["held"], night["failed"], night["released"]]
-    assert page.count('class="field-about"') == 6
+    assert page.count('class="log-about"') == 6
     assert "too hot" in page
     # The error's last line is the row, all of it opens.
     assert "<summary>ValueError: no address</summary>" in page

@@ -31,7 +31,7 @@ def by(olga: Any) -> By:
 
 def test_a_pending_job_gets_another_time_and_payload(by: By) -> None:
     job = enqueue_one(payload={"customer": 17})
-    (change,) = lifecycle.edit([job.pk], edited=Edited.of(LATER, {"customer": 18}), by=by, reason="the wrong one")
+    (change,) = lifecycle.edit([job.pk], edited=Edited.to(LATER, {"customer": 18}), by=by, reason="the wrong one")
     assert (change.previous_status, change.status) == ("pending", "pending")
     job.refresh_from_db()
     assert (job.run_at, job.payload) == (LATER, {"customer": 18})
@@ -45,8 +45,8 @@ def test_a_pending_job_gets_another_time_and_payload(by: By) -> None:
 
 def test_what_is_not_given_stays_and_what_is_the_same_is_no_change(by: By) -> None:
     job = enqueue_one(payload={"customer": 17})
-    assert lifecycle.edit([job.pk], edited=Edited.of(None, {"customer": 17}), by=by) == []
-    assert lifecycle.edit([job.pk], edited=Edited.of(None, None), by=by)
+    assert lifecycle.edit([job.pk], edited=Edited.to(None, {"customer": 17}), by=by) == []
+    assert lifecycle.edit([job.pk], edited=Edited.to(None, None), by=by)
     job.refresh_from_db()
     assert (job.payload, job.run_at) == (None, job.run_at)
     assert JobEvent.objects.filter(verb=Verb.EDIT).count() == 1
@@ -54,24 +54,24 @@ def test_what_is_not_given_stays_and_what_is_the_same_is_no_change(by: By) -> No
 
 def test_a_job_that_a_bot_holds_is_not_edited(ada: Bot, by: By) -> None:
     lease = take_one(ada)
-    assert lifecycle.edit([lease.id], edited=Edited.of(LATER), by=by) == []
+    assert lifecycle.edit([lease.id], edited=Edited.to(LATER), by=by) == []
     assert not JobEvent.objects.exists()
 
 
 def test_a_job_that_is_due_now_is_claimed(ada: Bot, by: By) -> None:
     job = enqueue_one(run_at=LATER)
     assert lifecycle.claim(ada) == []
-    lifecycle.edit([job.pk], edited=Edited.of(timezone.now()), by=by)
+    lifecycle.edit([job.pk], edited=Edited.to(timezone.now()), by=by)
     assert [claimed.id for claimed in lifecycle.claim(ada)] == [job.pk]
 
 
 def test_a_job_is_retried_with_changes_in_one_go(ada: Bot, by: By) -> None:
     lease = take_one(ada, payload={"customer": 17})
     lease.fail("no customer 17", retry=False)
-    (change,) = lifecycle.retry_with(lease.id, edited=Edited.of(None, {"customer": 18}), by=by, reason="a typo")
+    (change,) = lifecycle.retry_with(lease.id, edited=Edited.to(None, {"customer": 18}), by=by, reason="a typo")
     assert (change.previous_status, lease.job.status, lease.job.payload) == ("failed", "pending", {"customer": 18})
     assert [event.verb for event in lease.job.events.order_by("id")] == ["fail", "retry", "edit"]
-    assert lifecycle.retry_with(lease.id, edited=Edited.of(LATER), by=by) == []
+    assert lifecycle.retry_with(lease.id, edited=Edited.to(LATER), by=by) == []
     assert lease.job.run_at != LATER
 
 
