@@ -15,6 +15,7 @@ from jobs.lists.job_list import JobFilter
 from jobs.lists.search import parse
 from jobs.models import Job, JobQuerySet
 from jobs.states import JobStatus
+from jobs.stats.counts import Count
 
 
 def query_string(job_filter: JobFilter) -> str:
@@ -115,6 +116,15 @@ class JobList(ChangeList):
             "no_search": query_string(replace(one, text="")) if one.text else "",
         }
         return {name: url for name, url in links.items() if url}
+
+    @property
+    def all_that_match(self) -> Count:
+        """How many jobs an action on all of them would be about: of a search what it finds, else those of the list."""
+        if not self.job_filter.text or self.counts is None:
+            return self.counts.matching if self.counts else Count(0)
+        if not (self.page.older or self.page.newer or self.page.searched_to or self.job_filter.before):
+            return Count(len(self.page.jobs))
+        return job_list.matching(self.job_filter, self.job_filter.statuses(JobStatus.values))
 
     #: The most jobs searched by conditions without an index.
     searched = job_list.SEARCHED
