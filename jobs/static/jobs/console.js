@@ -120,7 +120,7 @@
     button.hidden = false;
     button.addEventListener("click", () => help.showModal());
   }
-  const rows = () => $$("#result_list tbody tr, .rows > li[data-row]");
+  const rows = () => $$("#result_list tbody tr, .rows > li[data-row]").filter((row) => row.checkVisibility());
   let here = -1;
   const move = (by) => {
     const all = rows();
@@ -144,7 +144,7 @@
     o: () => row() && go($("a", row())),
     r: () => go((row() && $("[data-release]", row())) || (!row() && $(".tools [data-release]"))),
     "?": () => help && help.showModal(),
-    gh: () => place("Home"), gj: () => place("Jobs"), gb: () => place("Bots"),
+    gh: () => place("Home"), gi: () => place("Incidents"), gj: () => place("Jobs"), gb: () => place("Bots"), gk: () => place("Kinds"), gy: () => place("History"),
   };
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") for (const el of $$(".filters details[open]")) { el.open = false; $("summary", el).focus(); }
