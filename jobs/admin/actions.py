@@ -11,9 +11,11 @@ from django.db import OperationalError
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.html import format_html
 
 from bots import audit
 from jobs import lifecycle
+from jobs.admin import take_back
 from jobs.bounds import PRIORITY_LIMIT, REASON_LENGTH
 from jobs.lifecycle import By, Change
 from jobs.models import Job, JobEvent
@@ -66,6 +68,11 @@ class Intervention:
     def allowed(self, user: Any) -> bool:
         """Whether this user has the permission."""
         return bool(user.has_perm(self.operation.permission))
+
+    @property
+    def asks_to_another(self) -> bool:
+        """Whether the form asks if the jobs are to go to other bots."""
+        return self.operation.verb == Verb.RELEASE
 
     @property
     def takes_keys(self) -> bool:
@@ -135,6 +142,8 @@ def asked(request: HttpRequest, intervention: Intervention) -> tuple[dict[str, A
     """Read the verb's arguments from the form. Returns them and an error, which is empty if they are valid."""
     reason = request.POST.get("reason", "").replace("\0", "").strip()[:REASON_LENGTH]
     given: dict[str, Any] = {"reason": reason}
+    if intervention.asks_to_another and request.POST.get("to_another"):
+        given["to_another"] = True
     if intervention.asks_priority:
         try:
             given["priority"] = int(request.POST.get("priority", ""))
@@ -175,7 +184,10 @@ def carry_out(
     """Run it on these jobs and show the outcome. Returns (changed, skipped)."""
     done, taken = act(request, intervention, ids, given)
     left = len(ids) - done - taken
-    page.message_user(request, intervention.message(done, left, taken), messages.SUCCESS if done else messages.WARNING)
+    text = intervention.message(done, left, taken)
+    if done:
+        text = format_html("{}{}", text, take_back.offered(request, intervention.name))
+    page.message_user(request, text, messages.SUCCESS if done else messages.WARNING)
     return done, left
 
 

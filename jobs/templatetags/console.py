@@ -1,5 +1,6 @@
 """Template tags and filters of the admin: navigation, Home, charts, and formats of states and numbers."""
 
+import json
 from typing import Any
 
 from django import template
@@ -14,6 +15,7 @@ from bots import audit
 from bots.login.models import Login
 from jobs import transitions
 from jobs.explain import policy
+from jobs.fingerprints import last_line
 from jobs.lists import drawn
 from jobs.lists import home as lists_home
 from jobs.models import Job, JobKind
@@ -34,6 +36,7 @@ local = register.filter("local", badges.local)
 seconds = register.filter("seconds", charts.seconds)
 duration = register.filter("duration", words)
 fold = register.filter("fold", json_view.fold)
+register.filter("last_line", last_line)
 values = register.filter("values", audit.words)
 
 
@@ -50,7 +53,7 @@ def word(state: str) -> str:
 
 
 @register.filter
-def both_ends(name: str) -> SafeString:
+def name_in_parts(name: str) -> SafeString:
     """A name in two parts: where there is little room its beginning is cut short, and its last letters are not."""
     at = max(0, len(name) - 6)
     return format_html('<span class="start">{}</span><span class="end">{}</span>', name[:at], name[at:])
@@ -133,6 +136,34 @@ def last_logins(username: str) -> list[Login]:
 def kinds() -> list[str]:
     """The names of the first two hundred kinds, for a menu."""
     return list(JobKind.objects.values_list("name", flat=True)[:200])
+
+
+#: Texts are shown whole up to so many characters, and JSON is open up to so many.
+MOST_SHOWN, LARGE_JSON = 500, 3000
+
+
+@register.filter
+def both_ends(text: str) -> str:
+    """Shorten a text in its middle: the end of an error says what went wrong. Of several lines the first and last."""
+    lines = text.strip().splitlines()
+    if len(lines) > 2:
+        text = f"{lines[0]} … {lines[-1].strip()}"
+    if len(text) <= MOST_SHOWN:
+        return text
+    return f"{text[: MOST_SHOWN // 3].rstrip()} … {text[-MOST_SHOWN * 2 // 3 :].lstrip()}"
+
+
+@register.filter
+def cut_lines(error: str) -> bool:
+    """Whether an error has more than its last line."""
+    return error.strip() != last_line(error)
+
+
+@register.filter
+def is_large(value: Any) -> int:
+    """How many characters of JSON it is; 0 where that is not much."""
+    size = len(json.dumps(value, ensure_ascii=False))
+    return size if size > LARGE_JSON else 0
 
 
 @register.filter

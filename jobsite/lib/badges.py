@@ -16,7 +16,7 @@ FAMILIES = {
     "potentially_stuck": "warn", "was_stuck": "warn", "unhealthy": "bad", "paused": "warn", "quarantined": "bad",
     "waiting": "wait", "sent": "good", "dropped": "wait", "given_up": "bad", "well": "good", "failing": "bad",
     "off": "wait", "retired": "wait", "not_used_yet": "wait", "warning": "warn", "critical": "bad",
-    "open": "bad", "acknowledged": "work", "resolved": "good",
+    "open": "bad", "acknowledged": "work", "resolved": "good", "ignored": "wait", "back": "bad",
     "enqueued": "good", "caught_up": "warn", "skipped": "wait", "missed": "bad",
 }  # fmt: skip
 

@@ -228,3 +228,21 @@ def strip(marks: Sequence[tuple[str, str]], label: str) -> SafeString:
         '<svg class="chart strip" viewBox="0 0 {} 20" width="{}" height="20" role="img" aria-label="{}">{}</svg>',
         7 * len(marks), 7 * len(marks), label, cells,
     )  # fmt: skip
+
+
+def small_bars(values: Sequence[int], label: str, colour: str = "bad") -> SafeString:
+    """Draw a few numbers as bars in the height of a line, the first at the left."""
+    most = max(values, default=0)
+    heights = [max(2, round(value / most * 20)) if value else 1 for value in values]
+    cells = format_html_join(
+        "",
+        '<rect class="s-{}" x="{}" y="{}" width="3" height="{}"/>',
+        (
+            (colour if value else "wait", 4 * n, 20 - high, high)
+            for n, (value, high) in enumerate(zip(values, heights, strict=True))
+        ),
+    )
+    return format_html(
+        '<svg class="chart strip" viewBox="0 0 {} 20" width="{}" height="20" role="img" aria-label="{}">{}</svg>',
+        4 * len(values), 4 * len(values), label, cells,
+    )  # fmt: skip

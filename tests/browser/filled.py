@@ -13,7 +13,9 @@ from bots.audit import Who
 from bots.login.models import Login, Outcome, SecondFactor, Way
 from bots.models import ApiKey, AuditEntry, Bot
 from jobs import lifecycle
+from jobs.error_groups import counting
 from jobs.lifecycle import By
+from jobs.models import ErrorGroup
 from jobs.schedules import changes
 from jobs.stats import rollup
 from jobs.sweep import run
@@ -33,7 +35,11 @@ PAGES = {
         "/admin/?span=day",
         "/admin/jobs/job/",
         "/admin/jobs/job/?view=stuck",
+        "/admin/jobs/job/?view=failed",
         "/admin/jobs/job/?view=failed&q=error:address",
+        "/admin/jobs/job/?q=kinds:sum+payload.x&order=error",
+        "/admin/jobs/errorgroup/",
+        "/admin/jobs/errorgroup/{group}/change/",
         "/admin/jobs/job/?view=scheduled",
         "/admin/jobs/job/add/?kind=sum",
         "/admin/jobs/job/upload/",
@@ -43,6 +49,8 @@ PAGES = {
         "/admin/jobs/job/{stuck}/release/",
         "/admin/jobs/job/{stuck}/prioritise/",
         "/admin/jobs/job/{stuck}/history/",
+        "/admin/jobs/job/{failed}/edit/",
+        "/admin/jobs/job/take-back/{cancel}/",
     ],
     "bots": [
         "/admin/bots/bot/",
@@ -61,6 +69,7 @@ PAGES = {
         "/admin/jobs/schedule/{nightly}/change/",
         "/admin/jobs/schedule/{nightly}/ledger/",
         "/admin/jobs/jobevent/",
+        "/admin/jobs/jobevent/?verb=release&from=yesterday",
         "/admin/jobs/jobevent/patterns/?counted=all",
         "/admin/jobs/jobevent/patterns/?range=24h&bot=carl&counted=all",
         "/admin/jobs/jobevent/patterns/?from=yesterday&bot=zoe",
@@ -139,7 +148,9 @@ def fill(olga):
     released.complete("late")
     make_older(stuck, 3)
     run.sweep()
+    lifecycle.cancel([enqueue_one().pk], by=By.operator(olga), reason="the wrong filter")
     rollup.add_closed_minutes(timezone.now() + timedelta(minutes=2))
+    counting.count_failures()
     reconcile.reconcile()
     put_in_quarantine(Bot.objects.get(name="carl"))
     make_older(enqueue_one(kind="divide"), 120)
@@ -161,6 +172,7 @@ def fill(olga):
         | incidents
         | some_channels()
         | {"ada": ada, "bob": bob, "nightly": nightly, "act": AuditEntry.objects.latest("pk")}
+        | {"group": ErrorGroup.objects.latest("pk"), "cancel": AuditEntry.objects.get(verb="cancel")}
     )
     assert Incident.objects.count() == len([name for name in rows if name.startswith("incident_")])
     return {name: row.id for name, row in rows.items()}

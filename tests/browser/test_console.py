@@ -104,8 +104,9 @@ def test_a_job_is_cancelled_from_its_page(olgas):
     job = enqueue_one()
     olgas.goto(f"/admin/jobs/job/{job.pk}/change/")
     expect(olgas.locator("#why")).to_contain_text("No bot takes jobs of kind sum.")
-    expect(olgas.get_by_text("not possible: only a claimed or processing job can be released")).to_be_visible()
-    olgas.get_by_role("link", name="Cancel").click()
+    olgas.locator("#not-possible summary").click()
+    expect(olgas.get_by_text("Release: only a claimed or processing job can be released.")).to_be_visible()
+    olgas.get_by_role("link", name="Cancel", exact=True).click()
     olgas.get_by_role("button", name="Cancel 1 job").click()
     expect(olgas.locator("#why")).to_contain_text("olga cancelled it.")
     assert Job.objects.get().status == JobStatus.CANCELLED

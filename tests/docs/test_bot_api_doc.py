@@ -84,12 +84,13 @@ def test_limits_in_the_code_are_those_of_the_page():
 def test_permissions_on_the_page_exist():
     named = set(re.findall(r"`((?:jobs|bots|alerts)\.\w+)`", text_of(DOC)))
     real = {"bots.view_auditentry", "jobs.add_job", "jobs.view_job", "bots.add_bot", "bots.change_bot", "bots.view_bot"}
-    real |= {"alerts.view_incident", "jobs.delete_job"}
+    real |= {"alerts.view_incident", "jobs.delete_job", "jobs.view_errorgroup"}
     real |= {f"jobs.{verb}_schedule" for verb in ("add", "change", "delete", "view")}
     for model, app in (
         (models.Job, "jobs"),
         (models.JobKind, "jobs"),
         (models.Schedule, "jobs"),
+        (models.ErrorGroup, "jobs"),
         (models.Bot, "bots"),
         (Incident, "alerts"),
     ):

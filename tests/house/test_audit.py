@@ -18,13 +18,14 @@ from bots import roster
 from bots.login.models import Login, SecondFactor
 from bots.models import ApiKey, AuditEntry, Bot
 from jobs import lifecycle
-from jobs.models import Job, JobEvent, JobKind, Schedule
+from jobs.models import ErrorGroup, Job, JobEvent, JobKind, Schedule
 from jobs.stats.models import JobRollup
 from tests.alerts.passing import an_incident
 from tests.api.calls import CALLS, Call, send
 from tests.api.conftest import places  # noqa: F401  a fixture
 from tests.cast import bot_named, enqueue_one, put_in_quarantine, take_one
 from tests.far_side import a_channel
+from tests.jobs.error_groups.groups import an_error_group
 
 pytestmark = pytest.mark.django_db
 
@@ -42,11 +43,12 @@ def test_every_call_of_an_operator_that_changes_something_is_recorded(
     request: pytest.FixtureRequest,
     call: Call,
 ) -> None:
-    ids = request.getfixturevalue("places")[call.failed]
+    ids = request.getfixturevalue("places")[call.about]
     Bot.objects.update(paused=call.path.endswith("/resume"))
     Schedule.objects.update(paused=call.path.endswith("/resume"))
     key, text = roster.create_key(olga)
     before = AuditEntry.objects.count()
+    last = JobEvent.objects.latest("pk").pk
     answer = send(client, text, call.method, call.path.format(**ids), call.body)
     assert answer.status_code == call.status
     entries = list(AuditEntry.objects.order_by("id"))[before:]
@@ -54,7 +56,7 @@ def test_every_call_of_an_operator_that_changes_something_is_recorded(
     for entry in entries:
         assert (entry.by, entry.via, entry.key) == ("olga", "api", key.prefix)
         assert entry.request_id == answer["X-Request-ID"]
-    made = JobEvent.objects.filter(actor="operator")
+    made = JobEvent.objects.filter(actor="operator", pk__gt=last)
     assert set(made.values_list("audit", flat=True)) <= {entry.pk for entry in entries}
 
 
@@ -127,6 +129,12 @@ def a_schedule(**fields: Any) -> Callable[[], Schedule]:
     return make
 
 
+def an_ignored_error_group() -> ErrorGroup:
+    group = an_error_group()
+    ErrorGroup.objects.update(status="ignored")
+    return group
+
+
 #: What each action is tried on, by its model and name.
 ACTIONS: dict[tuple[type, str], Callable[[], Any]] = {
     (Job, "release_jobs"): held_job, (Job, "retry_jobs"): a_failed_job, (Job, "cancel_jobs"): enqueue_one,
@@ -140,6 +148,8 @@ ACTIONS: dict[tuple[type, str], Callable[[], Any]] = {
     (JobKind, "lift_throttles"): a_throttled_kind,
     (Schedule, "run_now"): a_schedule(), (Schedule, "skip_next"): a_schedule(), (Schedule, "pause"): a_schedule(),
     (Schedule, "resume"): a_schedule(paused=True), (Schedule, "delete_selected"): a_schedule(),
+    (ErrorGroup, "resolve"): an_error_group, (ErrorGroup, "ignore"): an_error_group,
+    (ErrorGroup, "reopen"): an_ignored_error_group,
     (Incident, "acknowledge"): an_incident,
     (Delivery, "retry"): a_retried_delivery,
     (Channel, "delete_selected"): lambda: a_channel("http://127.0.0.1/"),
@@ -207,7 +217,7 @@ CHANGING: dict[type, tuple[Callable[[], Any], dict[str, Any]]] = {
     ),
 }
 #: What is only read.
-READ_ONLY = {AuditEntry, Delivery, Incident, JobEvent, JobRollup, Login, SecondFactor}
+READ_ONLY = {AuditEntry, Delivery, ErrorGroup, Incident, JobEvent, JobRollup, Login, SecondFactor}
 
 
 def test_every_form_of_the_admin_is_tried_here(rf: Any, admin_user: User) -> None:

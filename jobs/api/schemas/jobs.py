@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from jobs.api.schemas.fields import MAX_BULK, MAX_KINDS, Attempt, Delay, JobId
 from jobs.bounds import REASON_LENGTH
-from jobs.enqueue.new_job import Group, JobIn, Key, Kind, Moment
+from jobs.enqueue.new_job import Group, JobIn, Key, Kind, Moment, Payload
 from jobs.states import Added, JobStatus, Unique
 from jobsite.lib.names import names_in
 from jobsite.lib.params import Input
@@ -17,7 +17,7 @@ from jobsite.lib.strict_json import first_fault
 
 
 class ReleaseIn(Input):
-    """A bot gives its `attempt`, and `run_in` if it defers the job; an operator gives a `reason`."""
+    """A bot gives its `attempt`, and `run_in` if it defers the job; an operator a `reason`, and `to_another`."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"attempt": 1, "reason": "shutting down"}, {"reason": "ada hangs"}]}
@@ -26,6 +26,15 @@ class ReleaseIn(Input):
     attempt: Attempt | None = None
     reason: str = Field("", max_length=REASON_LENGTH)
     run_in: Delay | None = Field(None, description="Seconds until the job is due again: the bot defers it.")
+    to_another: bool = Field(False, description="For ten minutes no process gets the job that held it.")
+
+
+class EditIn(Input):
+    """What a pending job gets. What is left out stays."""
+
+    run_at: Moment | None = Field(None, description="When it is due.", examples=["2026-11-05T09:00:00Z"])
+    payload: Payload = Field(None, description="Any JSON.", examples=[{"numbers": [1, 2, 3]}])
+    reason: str = Field("", max_length=REASON_LENGTH, description="Kept with the act.")
 
 
 class ReasonIn(Input):

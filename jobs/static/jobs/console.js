@@ -93,10 +93,14 @@
       return;
     }
     if ("rows" in region.dataset) merge(event.detail.xhr.responseText);
-    kept = { open: $$("details[open][id]").map((el) => el.id), left: $$("[id].scroll").map((el) => [el.id, el.scrollLeft, el.scrollTop]), y: scrollY };
+    const folded = "rows" in region.dataset ? [] : $$("details:not([id])", region).map((el) => el.open);
+    kept = { region: region.id, folded, open: $$("details[open][id]").map((el) => el.id), left: $$("[id].scroll").map((el) => [el.id, el.scrollLeft, el.scrollTop]), y: scrollY };
   });
   document.addEventListener("htmx:afterSwap", () => {
     if (!kept) return;
+    // Those without a name are known by their place, while there are as many of them.
+    const nameless = $$(`#${kept.region} details:not([id])`);
+    if (nameless.length === kept.folded.length) nameless.forEach((el, n) => { el.open = kept.folded[n]; });
     for (const id of kept.open) { const el = document.getElementById(id); if (el) el.open = true; }
     for (const [id, left, top] of kept.left) { const el = document.getElementById(id); if (el) { el.scrollLeft = left; el.scrollTop = top; } }
     scrollTo({ top: kept.y, behavior: "instant" });
@@ -112,6 +116,21 @@
   // --- Close menus on a click outside and on Escape ---
   document.addEventListener("click", (event) => {
     for (const el of $$(".filters details[open]")) if (!el.contains(event.target)) el.open = false;
+  });
+
+  // --- Copy what a button names: an element of the page, or a file of the server ---
+  if (navigator.clipboard) for (const button of $$("[data-copy], [data-copy-from]")) button.hidden = false;
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy], [data-copy-from]");
+    if (!button) return;
+    const { copy, copyFrom } = button.dataset;
+    try {
+      const text = copy ? $(copy).textContent : await (await fetch(copyFrom)).text();
+      await navigator.clipboard.writeText(text);
+      button.textContent = "Copied";
+    } catch {
+      button.textContent = "Not copied";
+    }
   });
 
   // --- Keyboard shortcuts ---
