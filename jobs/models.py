@@ -147,7 +147,7 @@ class JobQuerySet(models.QuerySet["Job"]):
         return self.held().filter(past_a_limit())
 
     def too_late(self) -> "JobQuerySet":
-        """Pending jobs that had to be begun by now: nobody gets them, and the sweep drops them."""
+        """Pending jobs that had to be begun by now: nobody gets them, and they are dropped."""
         return self.pending().filter(start_by__lte=Now())
 
     def with_keys(self, kinds: Any, keys: Any) -> "models.QuerySet[Job, int]":

@@ -193,9 +193,9 @@ class JobAdmin(JobColumns, AddsJobs, AuditedAdmin):
             for name in payloads.FIELDS
         ]
         own_pages += [
+            path("stuck/release/", view(self.release_stuck), name="jobs_job_release_stuck"),
             path("<int:job_id>/edit/", view(self.edit), name="jobs_job_edit"),
             path("take-back/<int:entry_id>/", view(self.take_back), name="jobs_job_take_back"),
-            path("stuck/release/", view(self.release_stuck), name="jobs_job_release_stuck"),
             path("saved/", view(self.saved), name="jobs_job_saved"),
             path("upload/", view(self.upload), name="jobs_job_upload"),
             path("export/", view(self.export), name="jobs_job_export"),

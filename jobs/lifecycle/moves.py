@@ -2,8 +2,10 @@
 up, flag.
 """
 
+import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
+from time import monotonic
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -21,6 +23,8 @@ from jobsite.lib import outcomes
 
 #: How often a retry is tried that meets jobs with its keys, which others enqueue just then.
 MAX_TRIES = 10
+#: Jobs that are dropped in one transaction.
+DROPPED = 1000
 
 
 def release(job_ids: Iterable[int], *, by: By, reason: str = "", to_another: bool = False) -> list[Change]:
@@ -74,8 +78,20 @@ def replace(new: Mapping[int, Mapping[str, Any]], *, by: By) -> list[Change]:
     return changes
 
 
-def drop(*, by: By, most: int) -> int:
-    """Cancel up to `most` pending jobs that had to be begun by now. Returns how many. Skips locked jobs."""
+def drop(*, by: By, seconds: float = math.inf) -> int:
+    """Cancel pending jobs that had to be begun by now, but for locked ones, for so many seconds at most.
+
+    Returns how many.
+    """
+    dropped, until = 0, monotonic() + seconds
+    while some := _drop(by, DROPPED):
+        dropped += some
+        if monotonic() >= until:
+            break
+    return dropped
+
+
+def _drop(by: By, most: int) -> int:
     with transaction.atomic(), outcomes.before_commit():
         changes = [Change(**row) for row in run(Verb.DROP, most=most, actor=by.actor, by=by.name, audit=None)]
         audit.log_changes(Verb.DROP, by, changes, {change.id: "it was not begun in time" for change in changes})

@@ -53,7 +53,7 @@ def word(state: str) -> str:
 
 
 @register.filter
-def name_in_parts(name: str) -> SafeString:
+def split_name(name: str) -> SafeString:
     """A name in two parts: where there is little room its beginning is cut short, and its last letters are not."""
     at = max(0, len(name) - 6)
     return format_html('<span class="start">{}</span><span class="end">{}</span>', name[:at], name[at:])

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import Any, Literal, cast, get_args
 
 from ..answers import (
@@ -128,7 +128,7 @@ class JobCalls:
         """
         left = seconds
         while True:
-            began = datetime.now(UTC)
+            began = datetime.now(timezone.utc)
             job: JobOut = yield get(JobOut, at("jobs", job_id), {})
             if job["status"] in FINISHED:
                 return job
@@ -136,7 +136,7 @@ class JobCalls:
                 raise TimeoutError(f"Job {job_id} is {job['status']} after {seconds:g} s.")
             pause = min(POLL_EVERY, left)
             yield pause
-            left -= max((datetime.now(UTC) - began).total_seconds(), pause)
+            left -= max((datetime.now(timezone.utc) - began).total_seconds(), pause)
 
     @listing
     def jobs(

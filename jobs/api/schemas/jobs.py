@@ -51,6 +51,10 @@ def _several(value: Any) -> Any:
         raise PydanticCustomError("names", "{fault}", {"fault": str(error)}) from None
 
 
+#: What the document says of it besides: the list is that of the field.
+SEVERAL = BeforeValidator(_several, json_schema_input_type=list[str] | str)
+
+
 def _stored(value: Any) -> Any:
     if fault := first_fault(value, settings.MAX_PAYLOAD_BYTES):
         raise PydanticCustomError("json", "{fault}", {"fault": fault.message})
@@ -64,12 +68,10 @@ class FilterIn(Input):
     """Jobs by all of these conditions. Several values: a list, or with commas between."""
 
     ids: list[JobId] = Field(default_factory=list, max_length=1000)
-    kind: Annotated[list[Kind], BeforeValidator(_several)] = Field(
-        default_factory=list, max_length=MAX_KINDS, examples=[["sum"]]
-    )
-    status: Annotated[list[Status], BeforeValidator(_several)] = Field(default_factory=list, max_length=len(JobStatus))
-    key: Annotated[list[Key], BeforeValidator(_several)] = Field(default_factory=list, max_length=1000)
-    group: Annotated[list[Group], BeforeValidator(_several)] = Field(default_factory=list, max_length=1000)
+    kind: Annotated[list[Kind], SEVERAL] = Field(default_factory=list, max_length=MAX_KINDS, examples=[["sum"]])
+    status: Annotated[list[Status], SEVERAL] = Field(default_factory=list, max_length=len(JobStatus))
+    key: Annotated[list[Key], SEVERAL] = Field(default_factory=list, max_length=1000)
+    group: Annotated[list[Group], SEVERAL] = Field(default_factory=list, max_length=1000)
     payload: Annotated[dict[str, Any], AfterValidator(_stored)] = Field(
         default_factory=dict, description="What the payload contains."
     )

@@ -54,6 +54,15 @@ def test_a_bot_in_quarantine_needs_somebody(home, ada):
     assert "ada: quarantined" in said
 
 
+def test_a_throttle_is_no_pause_and_says_until_when(home):
+    JobKind.objects.create(name="sum")
+    lifecycle.throttle("sum", "acme", 600, by=lifecycle.SWEEP, reason="429")
+    said = home()
+    (row,) = re.findall(r'aria-label="Throttled">.*?</li>', said, re.DOTALL)
+    assert '<span class="badge warn">throttled</span>' in row
+    assert "sum, group acme" in row and "Until <time" in row and "paused" not in row
+
+
 def test_a_bot_has_a_tile_with_the_word_that_matters_most(ada, bob):
     carl, dora = bot_named("carl"), bot_named("dora")
     take_one(ada)
