@@ -57,16 +57,19 @@ def step(
         done, left, taken = done + counts[0], left + counts[1], taken + counts[2]
     if len(batch) < STEP:
         return _show_outcome(page, request, intervention.message(done, left, taken), changed_any=done > 0)
-    # The first step sets the total: jobs whose status changes drop out of the count.
-    total = _number(request, "total") or job_list.count_to_process(job_filter, intervention.statuses).n + done
+    # The first step sets the total, and no later one: jobs whose status changes drop out of the count. 0: too many.
+    total = _number(request, "total")
+    if "total" not in request.POST:
+        rest = job_list.count_to_process(job_filter, intervention.statuses, after=here, until=until)
+        total = 0 if rest.at_least else rest.n + seen
     context = page.admin_site.each_context(request) | {
         "title": f"{intervention.label}: in progress",
         "opts": page.opts,
         "intervention": intervention,
         "message": intervention.message(done, left, taken),
         "seen": count_of(seen, "job"),
-        "total": Count(total, about=total > job_list.SAMPLE),
-        "share": min(seen, total),
+        "total": Count(total or job_list.EXACT, at_least=not total),
+        "share": min(seen, total) if total else None,
         "walk": {"here": here, "until": until, "done": done, "left": left, "taken": taken, "seen": seen}
         | {"total": total},
         "given": given,

@@ -18,6 +18,7 @@ from jobs.lists.rows import ORDERS
 from jobs.lists.search import FIELDS
 from jobs.models import ErrorGroup, Job, JobKind, JobQuerySet, SavedSearch
 from jobs.states import JobStatus
+from jobs.stats.counts import Count
 
 #: Error groups above the failed jobs, and names of kinds and bots that the search suggests.
 GROUPS_SHOWN, SUGGESTED = 4, 200
@@ -206,6 +207,15 @@ class JobList(ChangeList):
             "no_search": query_string(replace(one, text="")) if one.text else "",
         }
         return {name: url for name, url in links.items() if url}
+
+    @property
+    def all_that_match(self) -> Count:
+        """How many jobs an action on all of them would be about: of a search what it finds, else those of the list."""
+        if not self.job_filter.text or self.counts is None:
+            return self.counts.matching if self.counts else Count(0)
+        if not (self.page.older or self.page.newer or self.page.searched_to or self.job_filter.before):
+            return Count(len(self.page.jobs))
+        return job_list.matching(self.job_filter, self.job_filter.statuses(JobStatus.values))
 
     @property
     def empty(self) -> str:

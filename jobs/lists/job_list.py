@@ -19,6 +19,7 @@ from jobs.models import Job
 from jobs.stats import counts as job_counts
 from jobs.stats import statements
 from jobs.stats.counts import Count
+from jobsite.lib.planner import any_of
 from jobsite.lib.sql import Statements
 
 SQL = Statements(Path(__file__).parent / "sql")
@@ -30,6 +31,8 @@ SEARCHED, SEARCHED_BYTES = 20_000, 20_000_000
 SOONEST, SORTED = 100, 1000
 #: The newest jobs from which the kinds' shares are estimated.
 SAMPLE = 5000
+#: How many jobs are counted one by one before an action on all of them.
+EXACT = 50_000
 
 
 # --- A page ---------------------------------------------------------------------------------------------------
@@ -209,25 +212,23 @@ def in_statuses(
     return index_merge.ids(base.between(after=after, before=until + 1), most, newest=False)
 
 
-def count_to_process(job_filter: JobFilter, statuses: Sequence[str]) -> Count:
-    """Estimate how many jobs an action on all matching goes through: those of the list in these statuses."""
-    n = len(in_statuses(job_filter, statuses))
-    if n < SAMPLE:
-        return Count(n)
-    by_status, _ = job_counts.by_status()
-    total_count = sum((by_status[status] for status in job_filter.statuses(statuses)), Count(0))
-    if not job_filter.kind:
-        return total_count
-    kinds = index_merge.kinds(replace(job_filter, kind="").base(statuses), SAMPLE)
-    return job_counts.counted(job_counts.COUNTED + 1, total_count.n * kinds.count(job_filter.kind) // SAMPLE)
+def count_to_process(
+    job_filter: JobFilter, statuses: Sequence[str], *, after: int | None = None, until: int = MOST_ID - 1
+) -> Count:
+    """Count the jobs that an action on all matching goes through: those of the list in these statuses.
+
+    Exact up to `EXACT`, else at least so many.
+    """
+    n = len(in_statuses(job_filter, statuses, after=after, until=until, most=EXACT + 1))
+    return Count(min(n, EXACT), at_least=n > EXACT)
 
 
 def matching(job_filter: JobFilter, statuses: Sequence[str]) -> Count:
-    """Count the matching jobs in these statuses: exact if few, else estimated."""
+    """Count the matching jobs in these statuses: exact up to `EXACT`, or as far as a page searches; else at least."""
     if job_filter.named is not None:
         return Count(job_filter.jobs().filter(status__in=statuses).count())
-    some = in_statuses(job_filter, statuses)
-    found = job_filter.jobs().filter(pk__in=some).count() if job_filter.narrow else len(some)
-    if len(some) < SAMPLE:
-        return Count(found)
-    return job_counts.counted(job_counts.COUNTED + 1, count_to_process(job_filter, statuses).n * found // SAMPLE)
+    if not job_filter.narrow:
+        return count_to_process(job_filter, statuses)
+    some = in_statuses(job_filter, statuses, most=SEARCHED + 1)
+    found = job_filter.jobs().filter(any_of("pk", some[:SEARCHED])).order_by().count()
+    return Count(found, at_least=len(some) > SEARCHED)

@@ -115,17 +115,21 @@ def workloads(kinds: Collection[str]) -> list[Workload]:
 
 @dataclass(frozen=True)
 class Count:
-    """How many. `about`: counting stopped, and the figure is a guess that is never below what was counted."""
+    """How many. `about`: counting stopped, and the figure is a guess that is never below what was counted.
+
+    `at_least`: counting stopped, and the figure is what was counted.
+    """
 
     n: int
     about: bool = False
+    at_least: bool = False
 
     def __str__(self) -> str:
         figure = f"{self.n:,}".replace(",", "\u202f")
-        return f"about {figure}" if self.about else figure
+        return f"about {figure}" if self.about else f"at least {figure}" if self.at_least else figure
 
     def __add__(self, other: "Count") -> "Count":
-        return Count(self.n + other.n, self.about or other.about)
+        return Count(self.n + other.n, self.about or other.about, self.at_least or other.at_least)
 
 
 def counted(n: int, guess: int) -> Count:

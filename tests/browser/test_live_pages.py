@@ -89,3 +89,18 @@ def test_ages_on_a_page_that_is_not_refreshed_stand_still(page, live_server, olg
     before = age.inner_text()
     page.clock.fast_forward(60_000)
     assert age.inner_text() == before
+
+
+def test_a_jobs_page_follows_the_job_and_what_one_has_opened_stays_open(live, ada):
+    lease = take_one(ada, payload={"text": "x" * 2000})
+    page = live(f"/admin/jobs/job/{lease.id}/change/")
+    text = page.locator("#live .json details").last
+    was_open = text.evaluate("text => text.open")
+    text.locator("summary").click()
+    lease.heartbeat(progress=40, note="half way")
+    page.clock.fast_forward(REFRESH)
+    expect(page.locator("#live")).to_contain_text("half way", timeout=15_000)
+    assert page.locator("#live .json details").last.evaluate("text => text.open") != was_open
+    lease.complete(3)
+    page.clock.fast_forward(REFRESH)
+    expect(page.locator("#state")).to_contain_text("succeeded", timeout=15_000)

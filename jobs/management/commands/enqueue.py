@@ -87,7 +87,7 @@ class Command(BaseCommand):
         self.stdout.write(summary)
         rate = round(loaded.lines / max(took, 0.001))
         # Not on standard output, which is the same at each run.
-        self.stderr.write(f"{_count(loaded.lines, 'line')} in {took:.1f} s, {_figure(rate)} a second")
+        self.stderr.write(f"{_count(loaded.lines, 'line')} in {took:.1f} s, {_figure(rate)} a second", str)
 
 
 class ProgressStream:

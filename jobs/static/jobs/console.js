@@ -93,10 +93,14 @@
       return;
     }
     if ("rows" in region.dataset) merge(event.detail.xhr.responseText);
-    kept = { open: $$("details[open][id]").map((el) => el.id), left: $$("[id].scroll").map((el) => [el.id, el.scrollLeft, el.scrollTop]), y: scrollY };
+    const folded = "rows" in region.dataset ? [] : $$("details:not([id])", region).map((el) => el.open);
+    kept = { region: region.id, folded, open: $$("details[open][id]").map((el) => el.id), left: $$("[id].scroll").map((el) => [el.id, el.scrollLeft, el.scrollTop]), y: scrollY };
   });
   document.addEventListener("htmx:afterSwap", () => {
     if (!kept) return;
+    // Those without a name are known by their place, while there are as many of them.
+    const nameless = $$(`#${kept.region} details:not([id])`);
+    if (nameless.length === kept.folded.length) nameless.forEach((el, n) => { el.open = kept.folded[n]; });
     for (const id of kept.open) { const el = document.getElementById(id); if (el) el.open = true; }
     for (const [id, left, top] of kept.left) { const el = document.getElementById(id); if (el) { el.scrollLeft = left; el.scrollTop = top; } }
     scrollTo({ top: kept.y, behavior: "instant" });
@@ -135,7 +139,7 @@
     button.hidden = false;
     button.addEventListener("click", () => help.showModal());
   }
-  const rows = () => $$("#result_list tbody tr, .rows > li[data-row]");
+  const rows = () => $$("#result_list tbody tr, .rows > li[data-row]").filter((row) => row.checkVisibility());
   let here = -1;
   const move = (by) => {
     const all = rows();
@@ -159,7 +163,7 @@
     o: () => row() && go($("a", row())),
     r: () => go((row() && $("[data-release]", row())) || (!row() && $(".tools [data-release]"))),
     "?": () => help && help.showModal(),
-    gh: () => place("Home"), gj: () => place("Jobs"), gb: () => place("Bots"),
+    gh: () => place("Home"), gi: () => place("Incidents"), gj: () => place("Jobs"), gb: () => place("Bots"), gk: () => place("Kinds"), gy: () => place("History"),
   };
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") for (const el of $$(".filters details[open]")) { el.open = false; $("summary", el).focus(); }
