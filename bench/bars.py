@@ -64,6 +64,20 @@ def _on_time(count: int) -> Callable[[Any], float | None]:
     return reached
 
 
+def _limited(key: str) -> Callable[[Any], float | None]:
+    return lambda result: next((row["ratio"] for row in result.get("pairs", []) if row["key"] == key), None)
+
+
+def _longest_claim(result: Any) -> float | None:
+    return max((row["p99"] * 1000 for row in result.get("groups", [])), default=None)
+
+
+def _full_group(result: Any) -> float | None:
+    rows = result.get("full_group", [])
+    without = {row["asking"]: row["p99"] for row in rows if not row["jobs"]}
+    return max((row["p99"] / without[row["asking"]] for row in rows if row["jobs"]), default=None)
+
+
 def _slowdown(result: Any) -> float | None:
     return ratio(result["with"]["p99"], result["without"]["p99"])
 
@@ -85,6 +99,10 @@ BARS = [
     Bar("The slowest page or list call", "console", 200, lambda r: r["slowest"] * 1000, "ms", most=True),
     Bar("100 schedules at the same moment, 99th percentile", "schedules", 1, _on_time(100), "s", most=True),
     Bar("1 000 schedules at the same moment, 99th percentile", "schedules", 5, _on_time(1000), "s", most=True),
+    Bar("Jobs of kinds without limits, against without any gate", "limits", 0.97, _limited("beside")),
+    Bar("A limited kind that is not full, against without limits", "limits", 0.8, _limited("limited")),
+    Bar("A claim where 9 999 of 10 000 groups are full, 99 %", "limits", 10, _longest_claim, "ms", most=True),
+    Bar("A claim beside 100 000 jobs of a full group, 99 %", "limits", 2, _full_group, most=True),
 ]
 
 

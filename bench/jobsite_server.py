@@ -69,10 +69,10 @@ def serve_command(makefile: str, port: int, **variables: str) -> list[str]:
     return words
 
 
-def served_as(port: int) -> list[str]:
-    """Return the command of this run."""
+def served_as(port: int, **more: str) -> list[str]:
+    """Return the command of this run, with the environment's `WEB_…`, or those given."""
     variables = {name: value for name, value in os.environ.items() if name.startswith("WEB_")}
-    return serve_command((ROOT / "Makefile").read_text(encoding="utf-8"), port, **variables)
+    return serve_command((ROOT / "Makefile").read_text(encoding="utf-8"), port, **(variables | more))
 
 
 @dataclass
@@ -106,15 +106,15 @@ def free_port() -> int:
 
 
 @contextmanager
-def site(server: Server, name: str) -> Iterator[Site]:
-    """Run Jobsite on the database `name`, as `make serve` does with the environment's `WEB_…`."""
+def site(server: Server, name: str, *, environ: dict[str, str] | None = None, **variables: str) -> Iterator[Site]:
+    """Run Jobsite on the database `name`, as `make serve` does with the environment's `WEB_…`, or `variables`."""
     port = free_port()
-    command = served_as(port)
+    command = served_as(port, **variables)
     LOGS.mkdir(parents=True, exist_ok=True)
     log_path = LOGS / "jobsite.log"
     with log_path.open("wb") as log:
-        environ = environment(server.url(name))
-        process = programs.start(command, env=environ, cwd=ROOT, stdout=log, stderr=log)
+        own = environment(server.url(name)) | (environ or {})
+        process = programs.start(command, env=own, cwd=ROOT, stdout=log, stderr=log)
     try:
         _wait_for(port, process, log_path)
         yield Site(f"http://127.0.0.1:{port}", port, psutil.Process(process.pid))

@@ -29,7 +29,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 @contextmanager
-def _snapshot(bench: Bench, name: str, table: str, held: bool) -> Iterator[None]:
+def held_snapshot(bench: Bench, name: str, table: str, held: bool) -> Iterator[None]:
+    """Hold a snapshot open that has seen this table, if `held`."""
     if not held:
         yield
         return
@@ -66,7 +67,7 @@ def _jobsite(bench: Bench, options: Namespace, held: bool) -> list[dict[str, Any
     rows = []
     with (
         bench.server.database("bench_snapshot", FILLED) as name,
-        _snapshot(bench, name, "jobs_job", held),
+        held_snapshot(bench, name, "jobs_job", held),
         jobsite_server.site(bench.server, name) as site,
     ):
         batch = bench.drive(site, name, bots=8, limit=100, jobs=options.jobs)
@@ -83,7 +84,7 @@ def _graphile(bench: Bench, options: Namespace, held: bool) -> dict[str, Any]:
     setting, given = next(iter(peer.batch.items()))
 
     def around(name: str) -> Any:
-        return _snapshot(bench, name, "graphile_worker._private_jobs", held)
+        return held_snapshot(bench, name, "graphile_worker._private_jobs", held)
 
     seconds = measure(bench.server, peer, options.peer_jobs, given, around=around)
     speed = rate(options.peer_jobs, seconds)

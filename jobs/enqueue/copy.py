@@ -24,11 +24,8 @@ MEMORY_BYTES = 8 * 1024 * 1024
 NULL = b"\\N"
 
 
-def row_of(job: NewJob, now: bytes = NULL, max_attempts: bytes = NULL) -> bytes:
-    """Encode a job: kind, payload, priority, options, run_at, max_attempts; with the defaults given for the last two.
-
-    The options are JSON: the key, and other fields that few jobs have. A job without any needs no other table.
-    """
+def row_of(job: NewJob, now: bytes = NULL, max_attempts: bytes = NULL, options: bytes = NULL) -> bytes:
+    """Encode a job: kind, payload, priority, options, run_at, max_attempts; with the defaults that are given."""
     payload = to_json(job.payload)
     if b"\\" in payload:
         payload = payload.replace(b"\\", b"\\\\")
@@ -36,11 +33,15 @@ def row_of(job: NewJob, now: bytes = NULL, max_attempts: bytes = NULL) -> bytes:
         now = job.run_at.isoformat().encode()
     if job.max_attempts is not None:
         max_attempts = b"%d" % job.max_attempts
+    return b"%b\t%b\t%d\t%b\t%b\t%b\n" % (job.kind.encode(), payload, job.priority, options, now, max_attempts)
+
+
+def _options_of(job: NewJob) -> bytes:
+    """The key of a special job, and its other fields that few jobs have, as JSON. One without needs no other table."""
     given = job.options
     if job.key:
         given["key"] = job.key
-    options = to_json(given).replace(b"\\", b"\\\\") if given else NULL
-    return b"%b\t%b\t%d\t%b\t%b\t%b\n" % (job.kind.encode(), payload, job.priority, options, now, max_attempts)
+    return to_json(given).replace(b"\\", b"\\\\")
 
 
 class Rows:
@@ -74,12 +75,13 @@ class Rows:
 
     def add(self, job: NewJob) -> None:
         """Append `job`. Its payload must be JSON."""
-        text = row_of(job)
+        special = job.is_special
+        text = row_of(job, options=_options_of(job)) if special else row_of(job)
         self.count += 1
         self.kinds[job.kind] += 1
         if job.is_later:
             self.later[job.kind] += 1
-        if job.is_special:
+        if special:
             self.special = True
             self.replaces = self.replaces or job.on_conflict == OnConflict.REPLACE
             if job.group:

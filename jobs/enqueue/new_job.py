@@ -107,10 +107,8 @@ class NewJob(NamedTuple):
     @property
     def options(self) -> dict[str, Any]:
         """The fields that few jobs have, where this job has one."""
-        given = self[_FIRST_OPTION:]
-        if given == _NO_OPTIONS:
-            return {}
-        return {name: value for name, value in zip(OPTIONS, given, strict=True) if value != _DEFAULT[name]}
+        given = zip(OPTIONS, self[_FIRST_OPTION:], strict=True)
+        return {name: value for name, value in given if value != _DEFAULT[name]}
 
     @property
     def is_special(self) -> bool:
@@ -155,7 +153,7 @@ class JobIn(BaseModel):
 
     delay: float | None = _duration(MAX_DELAY, description="Seconds from now, in place of `run_at`.")
     start_by: Moment | None = Field(
-        None, description="It is not handed out from this moment on, and the sweep cancels it. After `run_at`."
+        None, description="It is not handed out from this moment on, and is cancelled a second later. After `run_at`."
     )
     run_within: float | None = _duration(MAX_DURATION, SHORTEST, description="Seconds it may run, before its kind's.")
     heartbeat_within: float | None = _duration(
@@ -193,5 +191,7 @@ class JobIn(BaseModel):
     def to_new(self) -> NewJob:
         """The same as `enqueue` takes it."""
         new = NewJob(self.kind, self.payload, self.priority, self.run_at, self.key, self.max_attempts)
+        if self.__pydantic_fields_set__.isdisjoint(_GIVEN):
+            return new
         given = {name: getattr(self, name) for name in self.model_fields_set & _GIVEN}
-        return new._replace(**{name: value for name, value in given.items() if value is not None}) if given else new
+        return new._replace(**{name: value for name, value in given.items() if value is not None})

@@ -58,6 +58,10 @@ def _in(moment: datetime) -> str:
     return f"in {words(ahead)} ({exact(moment)})" if ahead > timedelta(0) else _ago(moment)
 
 
+def _at_the_latest(moment: datetime) -> str:
+    return f"at the latest {_in(moment)}" if moment > timezone.now() else _ago(moment)
+
+
 def _who(event: JobEvent) -> str:
     return "the sweep" if event.actor == Actor.SWEEP else event.by or str(event.bot or "its bot")
 
@@ -76,7 +80,7 @@ def _pending(job: Job, events: Sequence[JobEvent]) -> tuple[str, list[Evidence]]
         *_last(events),
         Evidence("kind", kind, {"paused": job.kind.paused}),
         Evidence("due", due, {"run_at": job.run_at}),
-        *([Evidence("to be begun", f"until {_in(job.start_by)}", {"start_by": job.start_by})] if job.start_by else []),
+        *([Evidence("to be begun", _at_the_latest(job.start_by), {"start_by": job.start_by})] if job.start_by else []),
         Evidence("bots", bots_in_words.taking(bots, job.kind_id), bots),
         *(Evidence("another bot first", *found) for found in others_first(job)),
         *(Evidence("limit", reason.says, reason.figures) for reason in waits),
@@ -92,7 +96,7 @@ def _why_pending(job: Job, events: Sequence[JobEvent], bots: dict[str, int], bef
     if last is not None and last.verb in transitions.REOPENING:
         answer = f"It was {transitions.past(last.verb)} by {_who(last)} {words(timezone.now() - last.at)} ago. "
     if job.start_by is not None and job.start_by <= timezone.now():
-        return f"{answer}It was to be begun by {exact(job.start_by)}: no bot gets it, and the next sweep drops it."
+        return f"{answer}It was to be begun by {exact(job.start_by)}: no bot gets it, and it will be dropped."
     if job.kind.paused:
         return f"{answer}Kind {job.kind_id} is paused, so none of its jobs is handed out."
     if job.run_at > timezone.now():

@@ -1,9 +1,13 @@
-"""The thread of each web process that fires schedules. The sweep calls the same function."""
+"""The thread of each web process that fires schedules, and drops jobs that were not begun in time.
+
+The sweep calls the same functions.
+"""
 
 import threading
 
 import structlog
 
+from jobs import lifecycle
 from jobs.schedules.firing import Firing
 from jobs.schedules.statements import run
 from jobs.turns import waiting
@@ -13,8 +17,10 @@ log = structlog.stdlib.get_logger("jobsite.jobs")
 
 #: Seconds until the schedules are read again, at most: a new one may be the first.
 CHECK_EVERY = 1.0
-#: The same while one is due that another process has locked.
+#: The same while one is due that another process has locked, or jobs were dropped.
 CHECK_AGAIN = 0.25
+#: For how many seconds jobs are dropped before the schedules are read again.
+DROPS_FOR = 0.25
 
 
 def fire_for_ever() -> None:
@@ -29,13 +35,16 @@ def fire_until_closed() -> None:
         seconds = CHECK_EVERY
         try:
             seconds = _fire_if_due(firing)
+            if lifecycle.drop(by=lifecycle.SWEEP, seconds=DROPS_FOR):
+                # There may be more.
+                seconds = min(seconds, CHECK_AGAIN)
             away = False
         except outcomes.ERRORS as error:
             if not away:
-                log.warning(f"cannot fire schedules, trying once a second: {error}")
+                log.warning(f"cannot fire schedules or drop late jobs, trying once a second: {error}")
             away = True
         except Exception:
-            log.exception("cannot fire schedules")
+            log.exception("cannot fire schedules or drop late jobs")
         finally:
             waiting.release_connection()
         pause.wait(seconds)

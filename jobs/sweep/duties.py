@@ -4,6 +4,7 @@ ended, delete what is old, record the sweep.
 
 from bots.login import attempts
 from jobs import lifecycle
+from jobs.error_groups import counting
 from jobs.models import SweepRun
 from jobs.schedules import ledger
 from jobs.schedules.firing import Firing
@@ -12,23 +13,21 @@ from jobs.sweep import retention
 from jobs.sweep.result import Swept
 from jobsite.lib.clock import database_now
 
-#: Jobs that are dropped in one transaction.
-BATCH_SIZE = 1000
-
 
 def follow_up(swept: Swept, *, full: bool) -> None:
     """Do what follows a sweep that changed something. One of a single kind (not `full`) only adds up."""
     if full:
-        while dropped := lifecycle.drop(by=lifecycle.SWEEP, most=BATCH_SIZE):
-            swept.dropped += dropped
+        # Where no web process runs, nobody else does this, nor fires schedules.
+        swept.dropped += lifecycle.drop(by=lifecycle.SWEEP)
         lifecycle.repair_gates()
-        # Where no web process runs, nobody else does.
         Firing().fire_due()
     # Nothing is deleted that is not added up.
     rollup.add_closed_minutes()
+    counting.count_failures()
     if full:
         swept.pruned = retention.prune()
         ledger.prune()
+        counting.prune()
         attempts.prune()
         lifecycle.prune_instances()
         lifecycle.prune_gates()

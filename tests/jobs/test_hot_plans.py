@@ -18,7 +18,7 @@ from jobs import lifecycle
 from jobs.enqueue import insert
 from jobs.enqueue.new_job import NewJob
 from jobs.lifecycle import ClaimRequest
-from jobs.models import Job
+from jobs.models import Job, JobKind
 from jobs.sweep import run
 from tests.cast import bot_named, take_one
 
@@ -28,6 +28,9 @@ pytestmark = pytest.mark.django_db
 COMPILED_FROM = 100_000
 _COST = re.compile(r":planTree\s+\{.*?total_cost ([\d.e+]+)", re.DOTALL)
 _JIT = re.compile(r":jitFlags (\d+)")
+#: The tables of a statement, in its order, and which of these is read from its beginning to its end.
+_TABLE = re.compile(r"\{RANGETBLENTRY(.*?)(?=\{RANGETBLENTRY|:permInfos)", re.DOTALL)
+_WHOLE = re.compile(r"\{SEQSCAN.*?:scan\.scanrelid (\d+)", re.DOTALL)
 
 FILL = """
     INSERT INTO jobs_jobkind (name, paused) SELECT 'kind ' || n, n % 50 = 0 FROM generate_series(1, 1000) AS n;
@@ -45,12 +48,26 @@ FILL = """
     INSERT INTO jobs_jobevent (job_id, attempt, verb, from_status, to_status, actor, bot_id, at, detail)
     SELECT id, 1, 'expire', 'processing', 'pending', 'sweep', (SELECT min(id) FROM bots_bot) + id % 2000, now(), '{}'
     FROM jobs_job WHERE id % 10 = 0;
+    ANALYZE jobs_job;
     UPDATE bots_bot b SET stuck_job_id = (SELECT min(j.id) FROM jobs_job j WHERE j.claimed_by_id = b.id)
     WHERE health_status = 'unhealthy';
-    ANALYZE jobs_job, jobs_jobevent, jobs_jobkind, bots_bot;
-    UPDATE pg_class SET reltuples = reltuples * 1000 WHERE relname IN ('jobs_job', 'jobs_jobevent') OR oid IN (
-        SELECT indexrelid FROM pg_index WHERE indrelid IN ('jobs_job'::regclass, 'jobs_jobevent'::regclass))
+    -- Of 1 000 kinds, a tenth has limits, and groups.
+    UPDATE jobs_jobkind SET max_held = 50, max_held_per_group = 2, rate = 1000, rate_per_group = 100,
+           limited = true, limited_no = 1
+    WHERE substr(name, 6)::integer % 10 = 3;
+    UPDATE jobs_job SET gated = true, group_name = CASE WHEN id % 9 > 0 THEN 'group ' || id % 400 ELSE '' END
+    WHERE substr(kind_id, 6)::integer % 10 = 3;
+    INSERT INTO jobs_gate (kind_id, group_name, limited_no, open, due_at)
+    SELECT DISTINCT ON (j.kind_id, g) j.kind_id, g, CASE WHEN g = '' THEN 1 ELSE 0 END, j.id % 3 = 0,
+           CASE WHEN j.id % 3 = 1 THEN now() - interval '1 second' WHEN j.id % 3 = 2 THEN 'infinity'::timestamptz END
+    FROM jobs_job j CROSS JOIN LATERAL unnest(ARRAY['', j.group_name]) AS g WHERE j.gated ORDER BY 1, 2, j.id;
+    UPDATE jobs_gate SET open = true, due_at = NULL WHERE kind_id IN ('kind 3', 'kind 13');
+    ANALYZE jobs_job, jobs_jobevent, jobs_jobkind, jobs_gate, bots_bot;
+    UPDATE pg_class SET reltuples = reltuples * 1000 WHERE relname = ANY ({large}) OR oid IN (
+        SELECT indexrelid FROM pg_index WHERE indrelid = ANY ({large}::regclass[]))
 """
+#: The tables with most rows. The gates are those of a million groups.
+LARGE = ("jobs_job", "jobs_jobevent", "jobs_gate")
 
 
 @pytest.fixture
@@ -61,7 +78,7 @@ def large() -> None:
         if not cursor.fetchone()[0]:
             pytest.skip("Only a superuser may change the planner's statistics.")
         cursor.execute("SET LOCAL session_replication_role = replica")
-        cursor.execute(FILL)
+        cursor.execute(FILL.replace("{large}", f"ARRAY{[*LARGE]}"))
         cursor.execute("SET LOCAL session_replication_role = DEFAULT")
 
 
@@ -91,12 +108,28 @@ def planned(large: None) -> Iterator[Planned]:
 
 
 def cheap(plans: list[str], least: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT oid::text FROM pg_class WHERE relname = ANY (%s)", [[*LARGE]])
+        large = {oid for (oid,) in cursor.fetchall()}
     assert len(plans) >= least
     for plan in plans:
+        assert not large & read_whole(plan), plan
         cost, jit = _COST.search(plan), _JIT.search(plan)
         assert cost is not None and jit is not None
         assert float(cost[1]) < COMPILED_FROM, plan
         assert jit[1] == "0", plan
+
+
+def read_whole(plan: str) -> set[str]:
+    """The tables that this plan reads from their beginning to their end."""
+    tables = [relid[1] if (relid := re.search(r":relid (\d+)", entry)) else "" for entry in _TABLE.findall(plan)]
+    return {tables[int(place) - 1] for place in _WHOLE.findall(plan)}
+
+
+def test_a_table_that_is_read_whole_is_seen(planned: Planned) -> None:
+    (plan,) = planned(lambda: list(Job.objects.filter(progress_note="x")))
+    with pytest.raises(AssertionError):
+        cheap([plan], 1)
 
 
 def test_enqueueing(planned: Planned) -> None:
@@ -114,6 +147,35 @@ def test_claiming(planned: Planned, kinds: list[str] | None) -> None:
     # The second time all but the call itself is planned already.
     cheap(planned(lambda: lifecycle.take_turn(claim)), 5)
     cheap(planned(lambda: lifecycle.take_turn(claim)), 1)
+
+
+#: Kind 3 and kind 13 have limits, and jobs of many groups.
+GATED = [["kind 3"], ["kind 3", "kind 13"], ["kind 3", "kind 4"], None]
+
+
+@pytest.mark.parametrize("fair", [True, False], ids=["in rounds", "by priority"])
+@pytest.mark.parametrize("kinds", GATED, ids=["one", "two", "one of them limited", "any"])
+def test_claiming_what_has_limits(planned: Planned, kinds: list[str] | None, fair: bool) -> None:
+    JobKind.objects.update(fair=fair)
+    digest = bytes(bot_named("eve").token_digest or b"")
+    claim = lifecycle.turn_request(digest, ClaimRequest(50, kinds))
+    cheap(planned(lambda: lifecycle.take_turn(claim)), 15)
+    assert Job.objects.held().filter(claimed_by__name="eve", gated=True).count() > 5
+
+
+def test_what_opens_gates_and_moves_jobs(planned: Planned) -> None:
+    some = Job.objects.held().filter(kind="kind 3")
+    cheap(planned(lambda: lifecycle.release(some.values_list("pk", flat=True), by=lifecycle.SWEEP)), 5)
+    cheap(planned(lambda: insert.enqueue([NewJob("kind 3", {}, group=f"new {n}") for n in range(300)])), 5)
+    JobKind.objects.filter(name__in=["kind 4", "kind 5"]).update(max_held=1)
+    cheap(planned(lambda: lifecycle.limits_changed(["kind 4", "kind 5"])), 5)
+    JobKind.objects.filter(name="kind 4").update(max_held=None)
+    cheap(planned(lambda: lifecycle.limits_changed(["kind 4"])), 2)
+    cheap(planned(lambda: lifecycle.throttle("kind 3", "group 3", 60, by=lifecycle.SWEEP)), 2)
+    cheap(planned(lambda: lifecycle.lift("kind 3", "group 3", by=lifecycle.SWEEP)), 2)
+    cheap(planned(lifecycle.repair_gates), 2)
+    cheap(planned(lifecycle.prune_gates), 1)
+    cheap(planned(lambda: lifecycle.drop(by=lifecycle.SWEEP)), 1)
 
 
 def test_reporting(planned: Planned) -> None:

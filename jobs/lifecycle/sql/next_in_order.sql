@@ -1,5 +1,6 @@
-/* Looked order: the jobs that were found, in the order in which they go. A kind without any sleeps. */
-IF total > 0 THEN
+/* Next in order: the jobs that were found, in the order in which they go. Those of one group are. A kind without any
+sleeps. */
+IF total > 0 AND cardinality(names) > 1 THEN
         SELECT array_agg(o.id ORDER BY o.n), array_agg(o.priority ORDER BY o.n), array_agg(o.run_at ORDER BY o.n),
                array_agg(o.grp ORDER BY o.n)
         INTO ids, priorities, run_ats, grps
@@ -11,7 +12,7 @@ IF total > 0 THEN
             FROM unnest(ids, priorities, run_ats, grps, places) AS j(id, priority, run_at, grp, place)
         ) o
         WHERE o.n <= want;
-    ELSIF NOT EXISTS (SELECT FROM jobs_gate g WHERE g.kind_id = of_kind AND g.open AND g.group_name <> '') THEN
+    ELSIF total = 0 AND NOT EXISTS (SELECT FROM jobs_gate g WHERE g.kind_id = of_kind AND g.open AND g.group_name <> '') THEN
         PERFORM jobs_sleep(policy.gate, LEAST(jobs_due_next(of_kind, ''), (
             SELECT g.due_at FROM jobs_gate g
             WHERE g.kind_id = of_kind AND NOT g.open AND g.group_name <> '' AND g.due_at < 'infinity'

@@ -26,9 +26,9 @@ FOR grp IN
         taken := 0;
         IF room.room > 0 THEN
             quota := CASE WHEN policy.fair THEN LEAST(share, room.room) ELSE room.room END;
-            FOR job IN SELECT * FROM jobs_of_group(of_kind, grp.group_name, quota, policy.fair, at, asking) LOOP
-                {next_job}
-            END LOOP;
+            SELECT array_agg(j.id) AS ids, array_agg(j.priority) AS priorities, array_agg(j.run_at) AS run_ats INTO got
+            FROM jobs_of_group(of_kind, grp.group_name, quota, policy.fair, at, asking) j;
+            {next_jobs}
             names := names || of_group;
             rounds := rounds || at_place;
             given := given || taken;

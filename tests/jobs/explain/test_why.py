@@ -53,6 +53,13 @@ def test_a_pending_job_that_no_bot_takes():
     assert says(job, "bots") == ["none takes jobs of kind sum"]
 
 
+def test_a_job_that_must_be_begun_says_until_when():
+    job = enqueue_one(start_by=timezone.now() + timedelta(hours=2))
+    assert says(job, "to be begun")[0].startswith("at the latest in 1 h 59 m (")
+    Job.objects.update(start_by=timezone.now() - timedelta(minutes=5))
+    assert says(job, "to be begun")[0].startswith("5 m x s ago")
+
+
 def test_a_job_of_a_schedule_says_which_and_for_when():
     off_for(timedelta(seconds=5))
     fire()

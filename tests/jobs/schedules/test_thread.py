@@ -1,4 +1,4 @@
-"""The thread of a web process fires what is due, and goes on when the database comes back."""
+"""The thread of a web process fires what is due, drops what is late, and goes on when the database comes back."""
 
 import threading
 import time
@@ -10,10 +10,11 @@ from django.db import OperationalError, connection
 from bots.audit import COMMAND
 from jobs import lifecycle
 from jobs.lifecycle import By
-from jobs.models import Schedule
+from jobs.models import JobEvent, Schedule
 from jobs.schedules import changes, thread
 from jobs.turns import waiting
 from jobsite.lib.clock import database_now
+from tests.cast import enqueue_one
 from tests.jobs.schedules.rules import SECONDS, a_schedule, jobs_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -80,3 +81,13 @@ def test_one_that_waits_for_a_job_is_looked_at_again(fires: None) -> None:
     while len(jobs_of()) < 2 and time.monotonic() < until:
         time.sleep(0.02)
     assert len(jobs_of()) == 2
+
+
+def test_it_drops_a_job_that_was_not_begun_in_time_and_frees_its_key(fires: None) -> None:
+    now = database_now()
+    job = enqueue_one(key="nightly", unique="unfinished", start_by=now + 0.3 * SECONDS)
+    until = time.monotonic() + PATIENCE
+    while not (dropped := JobEvent.objects.filter(job=job, verb="drop")) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert dropped.get().actor == "sweep"
+    assert enqueue_one(key="nightly").pk != job.pk

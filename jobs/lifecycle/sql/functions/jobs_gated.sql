@@ -64,7 +64,13 @@ BEGIN
         END IF;
     END LOOP;
     IF cardinality(ids) > 0 THEN
-        {gated_merged}
+        IF cardinality(shared) = 0 AND streams[1] = streams[cardinality(streams)] THEN
+            picked := ids[:want];
+            given_groups := grps[:want];
+            given_kinds := array_fill(kinds[streams[1]], ARRAY[cardinality(picked)]);
+        ELSE
+            {gated_merged}
+        END IF;
         claimed_at := clock_timestamp();
         IF given_kinds IS NOT NULL THEN
             PERFORM jobs_given(given_kinds, given_groups, claimed_at);

@@ -12,7 +12,7 @@ AS $function$
                       ELSE jobs_started(g.tokens, g.tokens_at, s.rate_period, at, s.starts) END,
         tokens_at = CASE WHEN s.rate IS NULL THEN g.tokens_at ELSE GREATEST(g.tokens_at, at) END
     FROM (
-        SELECT w.kind, w.grp, sum(w.of_group)::integer AS of_group, count(*)::integer AS starts, k.rate_period,
+        SELECT w.kind, w.grp, sum(w.of_group)::integer AS of_group, sum(w.n)::integer AS starts, k.rate_period,
                CASE WHEN w.grp = '' THEN k.rate ELSE k.rate_per_group END AS rate,
                COALESCE(w.grp <> '' AND k.max_held_per_group <= sum(w.of_group) + (SELECT count(*) FROM (
                    SELECT FROM jobs_job j
@@ -20,10 +20,14 @@ AS $function$
                    LIMIT k.max_held_per_group
                ) AS held), false) AS is_full
         FROM (
-            SELECT kind, grp, 1 AS of_group FROM unnest(of_kinds, of_groups) AS w(kind, grp) WHERE grp <> ''
-            UNION ALL
-            -- The gate of the kind is the one of jobs without a group, too.
-            SELECT kind, '', (grp = '')::integer FROM unnest(of_kinds, of_groups) AS w(kind, grp)
+            SELECT c.kind, of.grp, of.of_group, c.n
+            FROM (SELECT kind, grp, count(*) AS n FROM unnest(of_kinds, of_groups) AS w(kind, grp) GROUP BY 1, 2) c
+            CROSS JOIN LATERAL (
+                SELECT c.grp, c.n AS of_group WHERE c.grp <> ''
+                UNION ALL
+                -- The gate of the kind is the one of jobs without a group, too.
+                SELECT '', CASE WHEN c.grp = '' THEN c.n ELSE 0 END
+            ) of
         ) w
         JOIN jobs_jobkind k ON k.name = w.kind
         GROUP BY w.kind, w.grp, k.name

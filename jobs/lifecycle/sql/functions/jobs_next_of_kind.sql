@@ -12,7 +12,7 @@ AS $function$
 DECLARE
     policy record;
     grp record;
-    job record;
+    got record;
     room record;
     most integer := LEAST(want, 1000) + 400; -- Groups that are read at once.
     share integer; -- How many jobs each group gets at first, if they are to get as many as are wanted together.
@@ -54,12 +54,10 @@ BEGIN
             quota := LEAST(share, rooms[i]);
             of_group := names[i];
             at_place := rounds[i] + given[i];
-            taken := 0;
-            FOR job IN SELECT * FROM jobs_of_group(of_kind, names[i], given[i] + quota, true, at, asking) LOOP
-                CONTINUE WHEN job.id = ANY (ids);
-                EXIT WHEN taken >= quota;
-                {next_job}
-            END LOOP;
+            SELECT array_agg(j.id) AS ids, array_agg(j.priority) AS priorities, array_agg(j.run_at) AS run_ats INTO got
+            FROM (SELECT j.* FROM jobs_of_group(of_kind, of_group, given[i] + quota, true, at, asking) j
+                  WHERE j.id <> ALL (ids) LIMIT quota) j;
+            {next_jobs}
             given[i] := given[i] + taken;
             rooms[i] := CASE WHEN taken < quota THEN 0 ELSE rooms[i] - taken END;
             total := total + taken;

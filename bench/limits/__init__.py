@@ -1,0 +1,1 @@
+"""Measure what limits cost, and check by the leases that they held. For the scenario `limits`."""
