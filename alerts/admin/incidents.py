@@ -13,9 +13,10 @@ from django.utils.html import format_html
 from alerts.delivery.links import bot_lines
 from alerts.incidents import acknowledge as incidents_acknowledge
 from alerts.models import Incident, IncidentBot
-from alerts.states import IncidentStatus
+from alerts.states import Cause, IncidentStatus
 from bots import audit
 from bots.audited_admin import AuditedAdmin
+from jobs.lists import home
 from jobsite.lib.admin import count_of
 from jobsite.lib.badges import NONE, age, badge
 
@@ -128,7 +129,11 @@ class IncidentAdmin(AuditedAdmin):
         extra = extra_context or {}
         if incident is not None:
             members = incident.bots.filter(until=None)
+            now_stuck = home.needs_of(incident.kinds or [incident.kind]) if self._is_stuck(incident) else None
             extra |= {
+                "needs": now_stuck,
+                # As Home has it, whose lines these are.
+                "home": {"may_release": request.user.has_perm("jobs.release_job")},
                 "title": incident.title,
                 "bots": bot_lines(members, BOTS_SHOWN),
                 "more_bots": max(0, members.count() - BOTS_SHOWN),
@@ -141,3 +146,7 @@ class IncidentAdmin(AuditedAdmin):
                 "remark_length": incidents_acknowledge.REMARK_LENGTH,
             }
         return super().change_view(request, object_id, form_url, extra)
+
+    @staticmethod
+    def _is_stuck(incident: Incident) -> bool:
+        return incident.cause == Cause.STUCK and incident.resolved_at is None

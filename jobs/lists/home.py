@@ -1,7 +1,7 @@
 """Data for Home: stuck jobs, bots that need attention, the fleet, recent interventions."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Value, prefetch_related_objects
@@ -57,6 +57,14 @@ def needs_now() -> Needs:
         prefetch_related_objects(quarantined, quarantines())
     lost = [bot for bot in bots if not bot.suspect and bot.pk not in holders]
     return Needs(found, {bot.pk: bot.name for bot in bots}, lost, quarantined)
+
+
+def needs_of(kinds: Collection[str]) -> Needs:
+    """Return the stuck leases of these kinds alone."""
+    found = stuck.stuck()
+    found = replace(found, groups=[group for group in found.groups if group.kind in kinds])
+    names = dict(Bot.objects.filter(pk__in=found.bot_ids).values_list("pk", "name"))
+    return Needs(found, names, [], [])
 
 
 def last_expiry() -> Subquery:

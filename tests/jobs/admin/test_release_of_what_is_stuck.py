@@ -6,6 +6,7 @@ from django.urls import reverse
 from jobs.models import Job, JobEvent
 from jobs.states import JobStatus
 from tests.cast import make_older, take_one
+from tests.far_side import an_incident
 
 STUCK = reverse("admin:jobs_job_release_stuck")
 
@@ -68,3 +69,12 @@ def test_who_may_not_release_may_not_do_it(client, vera, three):
     assert client.get(STUCK, {"kind": "sum"}).status_code == 403
     assert client.post(STUCK, {"_selected_action": [three[0].id]}).status_code == 403
     assert three[0].job.status == JobStatus.PROCESSING
+
+
+def test_an_incidents_page_has_the_same_lines(client, olga, three, ada):
+    make_older(take_one(ada, kind="divide"), 7)
+    incident = an_incident("ada", "bob", kind="sum", cause="stuck")
+    client.force_login(olga)
+    said = client.get(reverse("admin:alerts_incident_change", args=[incident.pk])).content.decode()
+    assert "Stuck now: 3 jobs" in said
+    assert "Release these 3" in said
