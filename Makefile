@@ -4,7 +4,7 @@ PORT ?= 8000
 PG ?= embedded
 ARGS ?=
 NEWER ?= python3.13
-ROWS ?= 100000
+ROWS ?= $(if $(NIGHT),20000,100000)
 VENV ?= .venv
 BIN = $(VENV)/bin
 # Given on make's command line, it is for the programs too.
@@ -67,9 +67,9 @@ bench: $(VENV)/.dev ## Measure beside other queues; needs wrk and Node. ARGS="li
 torture: $(VENV)/.dev ## Faults against the whole installation, checked by logs and rows. ARGS="--fault crash --seed 7"; --help lists them.
 	@$(BIN)/python -m tests.torture $(ARGS)
 
-seed: $(VENV)/.dev ## Fill the development database with a believable past: ROWS=1000000 of it.
+seed: $(VENV)/.dev ## Fill the development database with a believable past: ROWS=1000000 of it. NIGHT=1: with an outage.
 	@DEBUG=1 $(BIN)/python manage.py migrate --verbosity 0
-	@DEBUG=1 $(BIN)/python manage.py seed $(ROWS)
+	@DEBUG=1 $(BIN)/python manage.py seed $(ROWS) $(if $(NIGHT),--night)
 
 docs: $(VENV)/.dev .venv-docs/.docs ## Write docs/reference/ from the code, and build all pages as a site into .site/html.
 	@$(BIN)/python -m tests.docs.reference

@@ -18,6 +18,8 @@ class Cause(TextChoices):
     SLOTS_LOST = "slots_lost", "bots have lost slots"
     WAITING = "waiting", "jobs wait too long"
     FAILING = "failing", "jobs fail more often than usual"
+    ERROR_NEW = "error_new", "jobs fail with a new error"
+    ERROR_BACK = "error_back", "jobs fail with an error that was resolved"
     REFUSED = "refused", "new jobs are refused"
     SCHEDULE_MISSED = "schedule_missed", "moments of a schedule were missed"
     UNSWEPT = "unswept", "the sweep has not run"

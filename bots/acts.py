@@ -30,6 +30,11 @@ class Act(TextChoices):
     SEND = "send"
     RUN = "run"
     SKIP = "skip"
+    RESOLVE = "resolve"
+    IGNORE = "ignore"
+    REOPEN = "reopen"
+    EDIT = "edit"
+    TAKE_BACK = "take_back", "take back"
 
 
 class Via(TextChoices):
@@ -50,5 +55,6 @@ READ = "read"
 #: What a key can be limited to: reading, and the acts that the API offers.
 SCOPES = (
     READ, Act.ENQUEUE, Act.RELEASE, Act.RETRY, Act.CANCEL, Act.REGISTER, Act.EXPECT, Act.PAUSE, Act.RESUME,
-    Act.RESTART, Act.ACKNOWLEDGE, Act.CHANGE, Act.DELETE, Act.RUN, Act.SKIP,
+    Act.RESTART, Act.ACKNOWLEDGE, Act.CHANGE, Act.DELETE, Act.RUN, Act.SKIP, Act.RESOLVE,
+    Act.IGNORE, Act.EDIT, Act.TAKE_BACK,
 )  # fmt: skip

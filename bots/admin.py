@@ -10,44 +10,24 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path
-from django.utils.html import format_html_join
 
 from bots import audit, people_admin, roster  # noqa: F401  people_admin registers its pages
 from bots.audited_admin import AuditedAdmin
 from bots.keys_admin import show_token
 from bots.models import Bot, BotQuerySet
 from jobsite.lib.admin import count_of
-from jobsite.lib.badges import NONE, age, badge
 
 
 class BotAdmin(AuditedAdmin):
     """Edit identity, token, pause and quarantine. Health and status are only shown."""
 
-    list_display = ["name", "shown_status", "shown_health", "seen", "halted", "version"]
     list_filter = ["status", "health_status", "paused"]
     search_fields = ["name"]
     show_facets = ShowFacets.NEVER
-    # The fields that people may change. `jobs.admin.bots` shows the rest.
+    # The fields that people may change. `jobs.admin.bots` shows the rest, and the columns of the list.
     fields = ["name", "kinds", "capacity", "expected"]
     actions = ["pause", "resume", "revoke_tokens"]
     adds_by_verb = True
-
-    @admin.display(description="status", ordering="status")
-    def shown_status(self, bot: Bot) -> str:
-        return badge(bot.status)
-
-    @admin.display(description="health", ordering="health_status")
-    def shown_health(self, bot: Bot) -> str:
-        return badge(bot.health_status)
-
-    @admin.display(description="last seen", ordering="last_seen_at")
-    def seen(self, bot: Bot) -> str:
-        return age(bot.last_seen_at)
-
-    @admin.display(description="no new jobs")
-    def halted(self, bot: Bot) -> str:
-        words = ["quarantined"] * bool(bot.quarantines) + ["paused"] * bot.paused
-        return format_html_join(" ", "{}", ((badge(word),) for word in words)) or NONE
 
     def get_queryset(self, request: HttpRequest) -> BotQuerySet:
         return cast(BotQuerySet, super().get_queryset(request)).with_quarantines()

@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import Literal
 
 from bots.states import HealthStatus
-from jobsite.lib.durations import words
+from jobsite.lib.durations import between, words
 
 #: How many times its limit a signal must reach before the bot is unhealthy and the kind's policy acts.
 UNHEALTHY_AT = 3
@@ -89,6 +89,17 @@ def grade(lease: Lease, limits: Limits, usual: Usual | None = None) -> Grade:
 def compared(usual: Usual, kind: str) -> str:
     """Say what is usual: `41 of the last 50 sum jobs took under 3 s`."""
     return f"{usual.quick} of the last {usual.jobs} {kind} jobs took under {words(usual.under)}"
+
+
+def range_of(signal: Signal, ages: Sequence[timedelta]) -> str:
+    """Say how far several leases are past one limit: `silent for 6 to 9 m`."""
+    return f"{_REASONS[signal]} {between(min(ages), max(ages))}"
+
+
+def age_of(lease: Lease, signal: Signal) -> timedelta:
+    """The age that this signal goes by."""
+    ages = {"unstarted": lease.claimed_for, "silent": lease.silent_for, "overdue": lease.running_for}
+    return ages[signal] or timedelta(0)
 
 
 def flapping(jobs: Sequence[int], within: timedelta, *, others: bool = False) -> str:

@@ -28,6 +28,16 @@ MAX_CLAIM = 1000
 NAME_LENGTH = 100
 
 
+def was_stuck() -> Q:
+    """Match bots that were stuck on a job which went back to the queue, and that have not called since."""
+    return Q(health_status__in=UNWELL, stuck_job=None)
+
+
+def quarantines() -> "Prefetch[str]":
+    """What `Bot.quarantines` has, read for several bots at once."""
+    return Prefetch("instances", Instance.objects.quarantined(), to_attr="quarantines")
+
+
 class BotQuerySet(models.QuerySet["Bot"]):
     """Queries for bots."""
 
@@ -45,7 +55,7 @@ class BotQuerySet(models.QuerySet["Bot"]):
 
     def with_quarantines(self) -> "BotQuerySet":
         """Read what `Bot.quarantines` has of all of them with one query."""
-        return self.prefetch_related(Prefetch("instances", Instance.objects.quarantined(), to_attr="quarantines"))
+        return self.prefetch_related(quarantines())
 
     def unseen(self, within: timedelta) -> "BotQuerySet":
         """Bots that have not called for longer than `within` by the database's clock."""

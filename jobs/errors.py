@@ -48,6 +48,21 @@ class NotAcceptable(Faulty):
     members = _OF_A_JOB
 
 
+class NotEditable(Faulty):
+    """The job is not pending, so it cannot be edited."""
+
+    code, status, title = "not_editable", 400, "The job is not pending"
+    field = "job_id"
+    members = _OF_A_JOB
+
+
+class NotTakenBack(JobsiteError):
+    """The act is too old, or is none that can be taken back. Nothing was changed."""
+
+    code, status, title = "not_taken_back", 409, "The act cannot be taken back"
+    example = "Act 41 is older than 24 hours."
+
+
 class LeaseLost(JobsiteError):
     """The lease is no longer this bot's. Nothing was changed; a result is kept with the job's history."""
 

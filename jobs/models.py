@@ -9,12 +9,14 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from bots.models import NAME_LENGTH, Bot
-from jobs import own_times, uniqueness
+from jobs import fingerprints, own_times, uniqueness
 from jobs.attempts import Numbered
 from jobs.bounds import KEY_LENGTH, MAX_ATTEMPTS_LIMIT, MAX_BACKOFF, MAX_DURATION, NOTE_LENGTH
+from jobs.error_groups.models import ErrorGroup
 from jobs.history import JobEvent
 from jobs.limits import GROUP_CONSTRAINTS, LIMIT_CONSTRAINTS, PENDING_INDEXES, Gate, Grouped, Limited
 from jobs.own_times import OwnTimes
+from jobs.saved_searches import SavedSearch
 from jobs.schedules.models import Schedule, ScheduleOccurrence
 from jobs.states import AT_REST, FINISHED, HELD, UNFINISHED, JobStatus, Policy, Unique
 from jobs.stats.models import JobRollup, Learned, Refusal, RollupState, SweepRun
@@ -23,8 +25,8 @@ from jobs.transitions import OPERATIONS
 from jobsite.lib.names import check_kind
 
 __all__ = [
-    "Gate", "Job", "JobEvent", "JobKind", "JobQuerySet", "JobRollup", "Learned", "Refusal", "RollupState", "Schedule",
-    "ScheduleOccurrence", "SweepRun",
+    "ErrorGroup", "Gate", "Job", "JobEvent", "JobKind", "JobQuerySet", "JobRollup", "Learned", "Refusal", "RollupState",
+    "SavedSearch", "Schedule", "ScheduleOccurrence", "SweepRun",
 ]  # fmt: skip
 
 
@@ -266,6 +268,10 @@ class Job(Numbered, OwnTimes, Grouped):
             # Which jobs of a schedule have not ended: whether its next one would overlap.
             models.Index(
                 name="job_of_schedule", fields=["schedule"], condition=~Q(schedule="") & Q(status__in=UNFINISHED)
+            ),
+            # Which have failed with errors that are alike (`jobs.error_groups`).
+            models.Index(
+                "kind", fingerprints.fingerprint(), "id", name="job_failed_alike", condition=Q(status=JobStatus.FAILED)
             ),
             *uniqueness.INDEXES,
             *own_times.INDEXES,

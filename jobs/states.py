@@ -42,6 +42,8 @@ class Verb(TextChoices):
     REPLACE = "replace"
     DEFER = "defer"
     DROP = "drop"
+    EDIT = "edit"
+    TAKE_BACK = "take_back", "take back"
 
 
 class Actor(TextChoices):
@@ -107,6 +109,14 @@ class Fate(TextChoices):
     SKIPPED = "skipped"
     MISSED = "missed"
     CAUGHT_UP = "caught_up", "caught up"
+
+
+class ErrorStatus(TextChoices):
+    """What operators have decided about an error group. One that is resolved and fails again is open."""
+
+    OPEN = "open"
+    RESOLVED = "resolved"
+    IGNORED = "ignored"
 
 
 class Span(TextChoices):

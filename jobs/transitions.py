@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from jobs.errors import NotAcceptable, NotCancellable, NotReleasable, NotRetryable
+from jobs.errors import NotAcceptable, NotCancellable, NotEditable, NotReleasable, NotRetryable, NotTakenBack
 from jobs.states import HELD, UNFINISHED, Actor, JobStatus, Verb
 from jobsite.lib.errors import Invalid, JobsiteError
 
@@ -139,6 +139,17 @@ TABLE: tuple[Transition, ...] = (
         Verb.PRIORITISE, _OPERATOR, UNFINISHED, (), Counted.UNCHANGED, "prioritised", "wait",
         label="Change priority", grants="change a job's priority",
         rule="only a job that has not ended can be prioritised",
+    ),
+    Operation(
+        Verb.EDIT, _OPERATOR, (_PENDING,), (), Counted.UNCHANGED, "edited", "wait",
+        label="Edit", grants="edit a pending job",
+        rule="only a pending job can be edited", refusal=NotEditable,
+    ),
+    # A cancel of what nobody held, or a change of priority.
+    Operation(
+        Verb.TAKE_BACK, _OPERATOR, (_PENDING, _CANCELLED), (_PENDING,), Counted.UNCHANGED, "taken back", "wait",
+        label="Take back", grants="take back what was done to jobs",
+        rule="only within 24 hours, and of jobs to which nothing was done since", refusal=NotTakenBack,
     ),
     # A producer sends a job again that nobody has had yet, and that keeps its key only until then.
     Transition(

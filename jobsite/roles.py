@@ -13,7 +13,9 @@ _VIEWER = (
 _OPERATOR = (
     *_VIEWER,
     "jobs.view_payload", "jobs.add_job", "jobs.release_job", "jobs.retry_job", "jobs.cancel_job", "jobs.accept_job",
-    "jobs.prioritise_job", "jobs.pause_jobkind", "jobs.run_schedule", "jobs.pause_schedule",
+    "jobs.prioritise_job", "jobs.edit_job", "jobs.take_back_job", "jobs.add_savedsearch", "jobs.view_errorgroup",
+    "jobs.resolve_errorgroup",
+    "jobs.pause_jobkind", "jobs.run_schedule", "jobs.pause_schedule",
     "bots.pause_bot", "bots.restart_bot", "alerts.acknowledge_incident",
     "alerts.view_channel", "alerts.view_delivery", "alerts.retry_delivery", "alerts.send_held_delivery",
 )  # fmt: skip

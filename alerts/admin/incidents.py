@@ -61,6 +61,7 @@ class IncidentAdmin(AuditedAdmin):
     search_fields = ["title", "about", "bots__name"]
     show_facets = ShowFacets.NEVER
     show_full_result_count = False
+    refreshes = True
     list_per_page = 50
     actions = ["acknowledge"]
     action_form = AcknowledgeForm

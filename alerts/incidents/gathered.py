@@ -16,6 +16,8 @@ _TITLES = {
     Cause.KIND_HANGS: "Jobs of {} kinds hang under several bots",
     Cause.WAITING: "Jobs of {} kinds wait too long",
     Cause.FAILING: "Jobs of {} kinds fail more often than usual",
+    Cause.ERROR_NEW: "Jobs of {} kinds fail with new errors",
+    Cause.ERROR_BACK: "Jobs of {} kinds fail with errors that were resolved",
     Cause.REFUSED: "New jobs of {} kinds are refused: too many are pending",
     Cause.SCHEDULE_MISSED: "{} schedules were missed",
 }

@@ -10,7 +10,16 @@ from django.db.models import Q, QuerySet
 from psycopg.errors import LockNotAvailable
 
 from alerts.delivery import outbox
-from alerts.incidents import detectors, folding, gathered, hanging, refused, schedule_missed, sweep_late
+from alerts.incidents import (
+    detectors,
+    errors_of_kinds,
+    folding,
+    gathered,
+    hanging,
+    refused,
+    schedule_missed,
+    sweep_late,
+)
 from alerts.incidents import notes as incidents_notes
 from alerts.incidents.detectors import Finding, name_list
 from alerts.incidents.members import Members
@@ -28,7 +37,9 @@ LOCK_TIMEOUT = "5s"
 #: How many times the clear time doubles at most, for a cause that returns repeatedly.
 MAX_DOUBLINGS = 5
 #: Causes that concern one kind, so that a sweep of one kind can judge them.
-CAUSES_OF_A_KIND = (Cause.STUCK, Cause.WAITING, Cause.FAILING, Cause.REFUSED, Cause.KIND_HANGS)
+CAUSES_OF_A_KIND = (
+    Cause.STUCK, Cause.WAITING, Cause.FAILING, Cause.REFUSED, Cause.KIND_HANGS, Cause.ERROR_NEW, Cause.ERROR_BACK,
+)  # fmt: skip
 #: The fields of an incident that are written when they changed.
 WRITTEN_FIELDS = (
     "severity", "title", "reason", "changed_at", "state", "acknowledged_at", "acknowledged_by", "resolved_at",
@@ -71,7 +82,7 @@ def reconcile(*, kind: str | None = None, before: SweepStatus | None = None) -> 
         open_ones, locked = _locked_by_us(Incident.objects.open().filter(in_scope))
         members = Members(open_ones, now)
         findings = detectors.detect(now, open_ones, members.ids_of(Cause.DOWN), kind=kind)
-        findings += refused.detect(now, kind) + hanging.detect(kind)
+        findings += refused.detect(now, kind) + hanging.detect(kind) + errors_of_kinds.detect(now, kind)
         if kind is None:
             findings += schedule_missed.detect()
             findings = gathered.gather(findings, open_ones, locked) + sweep_late.detect_gap(before)

@@ -18,8 +18,15 @@ from bench.places import LOGS, ROOT
 from bench.tables import Table
 
 ABOUT = "bots made with the client library, with and without jobs held ready"
-#: `(processes, concurrency, prefetch)` of each setting.
-SETTINGS = ((1, 1, 0), (1, 8, 0), (1, 8, 100), (2, 8, 100))
+#: `(processes, concurrency, prefetch, work)` of each setting.
+SETTINGS = (
+    (1, 1, 0, "nothing"),
+    (1, 8, 0, "nothing"),
+    (1, 8, 100, "nothing"),
+    (2, 8, 100, "nothing"),
+    (1, 8, 0, "sleep"),
+    (1, 100, 0, "sleep async"),
+)
 #: Seconds without a completed job after which a setting has failed.
 TIMEOUT = 60
 
@@ -34,7 +41,7 @@ def run(bench: Bench, options: Namespace) -> dict[str, Any]:
     """Measure; rates in jobs a second, CPU in cores."""
     rows = []
     for setting in SETTINGS:
-        # Without prefetched jobs it waits for the network at each one: fewer jobs are enough.
+        # Without prefetched jobs it waits for the network or a sleep at each one: fewer jobs are enough.
         jobs = options.jobs if setting[2] else options.jobs // 4
         rounds = [_measure(bench, jobs, *setting) for _ in range(options.repeat)]
         rates = [r["rate"] for r in rounds]
@@ -45,11 +52,11 @@ def run(bench: Bench, options: Namespace) -> dict[str, Any]:
     return {"rows": rows}
 
 
-def _measure(bench: Bench, jobs: int, processes: int, concurrency: int, prefetch: int) -> dict[str, float]:
+def _measure(bench: Bench, jobs: int, processes: int, concurrency: int, prefetch: int, work: str) -> dict[str, float]:
     with bench.server.database("bench_client", jobsite_server.TEMPLATE) as name:
         bench.fill(name, jobs)
         with jobsite_server.site(bench.server, name) as site, (LOGS / "client.log").open("wb") as log:
-            command = [sys.executable, "-m", "bench.client_bot", str(concurrency), str(prefetch)]
+            command = [sys.executable, "-m", "bench.client_bot", str(concurrency), str(prefetch), work]
             bots = [_start(site, command, token, log) for token in bench.fleet.tokens[:processes]]
             try:
                 _wait_for(bench, name, jobs)
@@ -80,10 +87,11 @@ def _wait_for(bench: Bench, name: str, jobs: int) -> None:
                 raise Wrong(f"The bots stopped at {done} of {jobs} jobs; see {LOGS / 'client.log'}.")
 
 
-def _label(processes: int, concurrency: int, prefetch: int) -> str:
+def _label(processes: int, concurrency: int, prefetch: int, work: str) -> str:
     count = "1 process" if processes == 1 else f"{processes} processes"
-    threads = "1 thread" if concurrency == 1 else f"{concurrency} threads"
-    return f"{count}, {threads}, {prefetch or 'none'} held ready"
+    slots = "1 thread" if concurrency == 1 else f"{concurrency} threads"
+    slots = f"{concurrency} slots of asyncio" if work == "sleep async" else slots
+    return f"{count}, {slots}, {prefetch or 'none'} held ready" + ("" if work == "nothing" else ", 20 ms of sleep")
 
 
 def tables(result: dict[str, Any]) -> list[Table]:
@@ -92,7 +100,9 @@ def tables(result: dict[str, Any]) -> list[Table]:
         [_label(*row["setting"]), figure(row["rate"]), f"{spread(row['rates']):.0%}", figure(row["cores"], 2)]
         for row in result["rows"]
     ]
-    notes = ["A job does nothing. The time runs from the first claim to the last end, as the database has them."]
+    notes = [
+        "A job does nothing, or sleeps. The time runs from the first claim to the last end, as the database has them."
+    ]
     return [
         Table("The client library, jobs per second", ["bots", "jobs/s", "spread", "cores of the bots"], rows, notes)
     ]

@@ -4,6 +4,7 @@
 """
 
 from .api import AsyncClient, Client
+from .attempts import Ended
 from .bot import EXIT_REFUSED, EXIT_REPLACED, EXIT_RESTART, EXIT_STOPPED, Bot
 from .errors import (
     Cancelled,
@@ -11,11 +12,13 @@ from .errors import (
     InstanceReplaced,
     JobsiteError,
     LeaseLost,
+    PayloadError,
     RetryLater,
     Unauthorized,
     Unavailable,
 )
 from .job import Job
+from .logs import JobFilter, current_job, log_to_stderr
 from .messages import (
     Claim,
     ClaimedJob,
@@ -42,15 +45,18 @@ __all__ = [
     "ClaimedJob",
     "Client",
     "Completed",
+    "Ended",
     "Exchange",
     "Failed",
     "GiveUp",
     "Heartbeat",
     "InstanceReplaced",
     "Job",
+    "JobFilter",
     "JobsiteError",
     "LeaseLost",
     "Orders",
+    "PayloadError",
     "Rejected",
     "Released",
     "Renewal",
@@ -58,4 +64,6 @@ __all__ = [
     "Slots",
     "Unauthorized",
     "Unavailable",
+    "current_job",
+    "log_to_stderr",
 ]

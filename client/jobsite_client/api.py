@@ -5,13 +5,14 @@
 
 from .async_transport import AsyncTransport
 from .calls.bots import BotCalls
+from .calls.error_groups import ErrorGroupCalls
 from .calls.fleet import FleetCalls
 from .calls.jobs import JobCalls
 from .calls.schedules import ScheduleCalls
 from .transport import Transport
 
 
-class Client(BotCalls, JobCalls, FleetCalls, ScheduleCalls, Transport):
+class Client(BotCalls, JobCalls, FleetCalls, ScheduleCalls, ErrorGroupCalls, Transport):
     """Jobsite's API at `url`, called with a bot's token or a user's API key. Thread-safe.
 
     Every method raises `Unauthorized` for a bad token, `Unavailable` when the server could not be reached for
@@ -26,5 +27,5 @@ class Client(BotCalls, JobCalls, FleetCalls, ScheduleCalls, Transport):
     """
 
 
-class AsyncClient(BotCalls, JobCalls, FleetCalls, ScheduleCalls, AsyncTransport):
+class AsyncClient(BotCalls, JobCalls, FleetCalls, ScheduleCalls, ErrorGroupCalls, AsyncTransport):
     """The same methods as `Client` has, to be awaited; lists are for `async for`."""

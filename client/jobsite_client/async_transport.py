@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import httpx
 
@@ -11,6 +11,7 @@ from .request import Reply, Request, Steps, compressed
 from .transport import Connection, network_errors
 
 T = TypeVar("T")
+Own = TypeVar("Own", bound="AsyncTransport")
 
 
 class AsyncTransport(Connection):
@@ -33,7 +34,7 @@ class AsyncTransport(Connection):
         """Close the connections."""
         await self._http.aclose()
 
-    async def __aenter__(self) -> Self:
+    async def __aenter__(self: Own) -> Own:
         return self
 
     async def __aexit__(self, *exc: object) -> None:

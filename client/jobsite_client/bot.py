@@ -1,50 +1,42 @@
 """`Bot` runs handlers: it claims jobs, sends heartbeats and reports, and shuts down in order."""
 
-import logging
-import signal
+import copy
+import pickle
 import threading
-import time
 from collections.abc import Callable, Mapping
-from queue import Empty, SimpleQueue
-from types import FrameType
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, TypeVar
 
 from .api import Client
-from .children import Child
-from .claimer import Claimer, host_name, new_instance
+from .attempts import Ended, Hooks, Observer
+from .claimer import host_name, new_instance
 from .endings import EXIT_REFUSED, EXIT_REPLACED, EXIT_RESTART, EXIT_STOPPED, Ending
-from .errors import JobsiteError
-from .exchanger import Exchanger
-from .handback import HandBack
+from .handlers import Function, Handler
 from .job import Job
-from .leases import Leases
-from .outbox import Outbox
-from .worker import Handler, Worker
+from .logs import name_jobs
+from .results import Encoder, Results
+from .runner import Message, Options, Runner
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import TracerProvider
+    from prometheus_client import CollectorRegistry
 
 __all__ = ["EXIT_REFUSED", "EXIT_REPLACED", "EXIT_RESTART", "EXIT_STOPPED", "Bot"]
 
-log = logging.getLogger("jobsite_client")
+F = TypeVar("F", bound=Function)
 
-# Seconds for the last reports at shutdown, and for goodbye.
-REPORTS_WITHIN, GOODBYE_WITHIN = 2.0, 2.0
-# Seconds for handing all jobs back one by one, if the server cannot take a goodbye.
-HAND_BACK_WITHIN = 5.0
-# Seconds to wait for the answer to an open claim at shutdown. The goodbye ends it.
-LAST_ANSWER = 0.5
-# Seconds for a process to end that is killed, before its slot counts as lost.
-KILL_WITHIN = 5.0
-# Seconds for handlers to notice `job.cancelled` before the process exits.
-HANDLER_STOP_WAIT = 1.0
-
-# Messages to the supervising thread: an ending, or None when a job is finished.
-Message = Ending | None
+_NO_HANDLER = "A bot needs a handler for at least one kind of job."
 
 
 class Bot:
     """A bot for the Jobsite server at `url`, with the `token` it was given when it was registered.
 
-    `handlers` maps each kind of job this bot takes to a function of one argument, a `Job`. What the function
-    returns is the result (any JSON value). An exception fails the job, to be tried again later; `GiveUp` fails it
-    for good; `Cancelled`, from `job.check()`, reports nothing. Handlers run in threads, `concurrency` at a time.
+    `handlers` maps each kind of job this bot takes to a function; `@bot.handler("kind")` adds others. A handler has one
+    parameter, a `Job`, or a second one for the payload, read as the type that its annotation names. What it returns is
+    the result. An exception fails the job, to be tried again later; `GiveUp` fails it for good; `Cancelled`, from
+    `job.check()`, reports nothing. `concurrency` handlers run at a time: in threads, and those made by `async def` on
+    one asyncio loop.
 
     `processes`        run handlers in so many processes, and not in threads: one that does not stop is killed. Handlers
                        must be functions of a module
@@ -61,6 +53,13 @@ class Bot:
     `alone`            False lets several processes of one identity use this bot (and its token) at the same time
     `grace`            how long running jobs may go on after SIGTERM or SIGINT, seconds; then they are handed back
     `version`          the bot's version, shown to operators (≤ 100 characters)
+    `encode`           makes values of types that results may not have by themselves into some that they may have
+    `keep_results_in`  the directory for results that cannot be sent; by default the one for temporary files
+    `on_start`         called with the job before its handler, in the handler's thread
+    `on_end`           called with the job and an `Ended` after it
+    `on_error`         called with the job and the exception, before `on_end`, when the attempt failed
+    `metrics`          a registry of prometheus-client for the bot's metrics; True: the global one
+    `tracing`          a tracer provider of OpenTelemetry, for a span for each attempt; True: the global one
     `on_restart`       called when an operator asked for a restart, after everything was handed back
     `client`           a `Client` of your own making, instead of one for `url` and `token`
     """
@@ -69,7 +68,7 @@ class Bot:
         self,
         url: str,
         token: str,
-        handlers: Mapping[str, Handler],
+        handlers: Mapping[str, Function] | None = None,
         *,
         concurrency: int = 1,
         processes: int = 0,
@@ -81,11 +80,18 @@ class Bot:
         alone: bool = True,
         grace: float = 3.0,
         version: str = "",
+        encode: Encoder | None = None,
+        keep_results_in: str | Path | None = None,
+        on_start: Callable[[Job], None] | None = None,
+        on_end: Callable[[Job, Ended], None] | None = None,
+        on_error: Callable[[Job, BaseException], None] | None = None,
+        metrics: "CollectorRegistry | bool" = False,
+        tracing: "TracerProvider | bool" = False,
         on_restart: Callable[[], None] | None = None,
         client: Client | None = None,
     ) -> None:
-        if not handlers:
-            raise ValueError("A bot needs a handler for at least one kind of job.")
+        if handlers is not None and not handlers:
+            raise ValueError(_NO_HANDLER)
         if concurrency < 1 or poll_every <= 0 or (heartbeat_every is not None and heartbeat_every <= 0):
             raise ValueError("concurrency, poll_every and heartbeat_every must be more than zero.")
         if identity is not None and not alone:
@@ -94,47 +100,50 @@ class Bot:
             raise ValueError("prefetch and processes must not be less than zero.")
         if processes and concurrency not in (1, processes):
             raise ValueError("processes is the number of handlers that run at a time; leave concurrency out.")
-        concurrency = processes or concurrency
-        timeouts = dict(timeout) if isinstance(timeout, Mapping) else dict.fromkeys(handlers, timeout or 0.0)
-        if min(timeouts.values(), default=0) < 0 or timeouts.keys() - handlers.keys():
-            raise ValueError("timeout has seconds for kinds that have a handler.")
-        self._client = client or Client(url, token)
-        self._grace = grace
+        own = new_instance() if not alone else host_name() if identity is None else identity
+        self.options = Options(concurrency, processes, prefetch, poll_every, heartbeat_every, own, grace, version)
+        self.client = client or Client(url, token)
+        self.handlers: dict[str, Handler] = {}
+        self._timeout = 0.0 if timeout is None or isinstance(timeout, Mapping) else timeout
+        self._add_all(handlers or {}, timeout if isinstance(timeout, Mapping) else {})
+        self._results = Results(encode, keep_results_in)
+        self._hooks = [Hooks(on_start, on_end, on_error)] if on_start or on_end or on_error else []
+        self._metrics = metrics
+        self._tracing = tracing
         self._on_restart = on_restart
         # SimpleQueue.put() is safe in a signal handler. A lock is not: the handler may interrupt its holder.
         self._inbox: SimpleQueue[Message] = SimpleQueue()
         self._stopping = threading.Event()
-        self._leases = Leases(concurrency, prefetch, grace + (KILL_WITHIN if processes else 0.0))
-        self._outbox = Outbox()
-        self._handback = HandBack(self._client)
-        self._exchanger = Exchanger(
-            self._client,
-            self._leases,
-            self._outbox,
-            self._handback,
-            kinds=sorted(handlers),
-            heartbeat_every=heartbeat_every,
-            timeouts=timeouts,
-            version=version,
-            on_ending=self._inbox.put,
-            done=self._job_done,
-        )
-        self._claimer = Claimer(
-            self._client,
-            self._leases,
-            self._handback,
-            kinds=sorted(handlers),
-            poll_every=poll_every,
-            identity=new_instance() if not alone else host_name() if identity is None else identity,
-            version=version,
-            # Nothing may be sent before the hello.
-            greeted=self._exchanger.start,
-            on_ending=self._inbox.put,
-        )
-        self._children = [Child(handlers, grace) for _ in range(processes)]
-        in_threads: list[Handler] = [lambda job: handlers[job.kind](job)] * (concurrency if not processes else 0)
-        handling = [*in_threads, *(child.run for child in self._children)]
-        self._workers = [Worker(self._leases, self._outbox, handle, done=self._job_done) for handle in handling]
+        self._runner: Runner | None = None
+
+    def _add_all(self, handlers: Mapping[str, Function], timeouts: Mapping[str, float]) -> None:
+        if timeouts.keys() - handlers.keys():
+            raise ValueError("timeout has seconds for kinds that have a handler.")
+        for kind, function in handlers.items():
+            self.handler(kind, timeout=timeouts.get(kind))(function)
+
+    def handler(self, kind: str, *, timeout: float | None = None) -> Callable[[F], F]:
+        """Register the function under it as the handler of this kind. `timeout`: in place of the bot's own."""
+
+        def register(function: F) -> F:
+            if kind in self.handlers:
+                raise ValueError(f"There are two handlers for the kind {kind}.")
+            self.handlers[kind] = Handler(function, self._timeout if timeout is None else timeout)
+            return function
+
+        return register
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds that have a handler."""
+        return sorted(self.handlers)
+
+    def copy_for(self, client: Client) -> "Bot":
+        """The same bot for another server, as tests have one. It has not run yet."""
+        other = copy.copy(self)
+        other.client = client
+        other._inbox, other._stopping, other._runner = SimpleQueue(), threading.Event(), None
+        return other
 
     def run(self) -> int:
         """Work until stopped. Returns the exit code: `sys.exit(bot.run())`.
@@ -143,20 +152,40 @@ class Bot:
         process took over. 77: the server refuses this bot. A bot runs once. In the main thread the two signals are
         caught; a second one hands the running jobs back without waiting for them.
         """
-        restore = self._catch_signals()
-        try:
-            for thread in (*self._workers, self._claimer):
-                thread.start()
-            ending = self._wait_for_ending()
-            self._shut_down(ending)
-        finally:
-            # Python waits at its exit for processes that are left, and these end by nothing else.
-            for child in self._children:
-                child.kill()
-            restore()
+        if not self.handlers:
+            raise ValueError(_NO_HANDLER)
+        if self.options.processes:
+            self._check_for_processes()
+        name_jobs()
+        self._runner = Runner(
+            self.client, self.handlers, self.options, self._results, inbox=self._inbox, stopping=self._stopping
+        )
+        ending = self._runner.run(self._observers(self._runner))
         if ending.code == EXIT_RESTART and self._on_restart:
             self._on_restart()
         return ending.code
+
+    def _check_for_processes(self) -> None:
+        """Raises ValueError for a handler that another process cannot have."""
+        for kind, handler in self.handlers.items():
+            try:
+                pickle.dumps((handler.function, self._results))
+            except Exception as error:
+                why = f"The handler of {kind}, or encode=, cannot run in a process of its own: {error}"
+                raise ValueError(f"{why}. Make it a function of a module.") from None
+
+    def _observers(self, runner: Runner) -> list[Observer]:
+        # The span is the outermost: hooks may add to it.
+        observers: list[Observer] = []
+        if self._tracing:
+            from .tracing import Tracing
+
+            observers.append(Tracing(None if self._tracing is True else self._tracing))
+        if self._metrics:
+            from .metrics import Metrics
+
+            observers.append(Metrics(None if self._metrics is True else self._metrics, runner.leases))
+        return [*observers, *self._hooks]
 
     def stop(self) -> None:
         """Ask the bot to stop in good order, from any thread; `run()` returns when it has."""
@@ -167,86 +196,7 @@ class Bot:
         """Whether the bot has begun to stop."""
         return self._stopping.is_set()
 
-    def _job_done(self) -> None:
-        if self._stopping.is_set():
-            self._inbox.put(None)
-
-    def _wait_for_ending(self) -> Ending:
-        while True:
-            message = self._inbox.get()
-            if message is not None:
-                return message
-
-    def _shut_down(self, ending: Ending) -> None:
-        log.log(logging.INFO if ending.code == EXIT_STOPPED else logging.WARNING, "%s", ending.why)
-        may_hand_back = ending.code not in (EXIT_REPLACED, EXIT_REFUSED)
-        self._stopping.set()
-        not_begun = self._leases.close()
-        self._claimer.end()
-        if may_hand_back:
-            self._handback.give(not_begun)
-        if ending.code == EXIT_STOPPED:
-            self._let_finish()
-        if may_hand_back:
-            self._hand_back_all()
-        for job in self._leases.running():
-            job.stop(ending.why, lost=True)
-        if self._leases.wait_until_empty(HANDLER_STOP_WAIT):
-            log.info("Stopped.")
-        else:
-            running = len(self._leases.running())
-            log.warning("Stopped, with %d handlers running, %d reports not out.", running, len(self._leases) - running)
-        self._exchanger.end()
-
-    def _let_finish(self) -> None:
-        """Wait up to `grace` for running jobs. A second signal or an ending from the server stops the wait."""
-        until = time.monotonic() + self._grace
-        if len(self._leases):
-            log.info("Waiting up to %g s for %d jobs and their reports.", self._grace, len(self._leases))
-        while len(self._leases):
-            try:
-                message = self._inbox.get(timeout=max(until - time.monotonic(), 0.0))
-            except Empty:
-                return
-            if message is not None:
-                return
-
-    def _hand_back_all(self) -> None:
-        running = [job for job in self._leases.running() if not job.lost]
-        for job in running:
-            job.stop("The bot is stopping; the job was handed back.", lost=True)
-        self._leases.wait_until_reported(REPORTS_WITHIN)
-        until = time.monotonic() + HAND_BACK_WITHIN
-        if not self._say_goodbye(running):
-            self._handback.give(running)
-        # The claimer itself hands back jobs of its last claim.
-        self._claimer.join(LAST_ANSWER)
-        self._handback.wait(until - time.monotonic())
-
-    def _say_goodbye(self, running: list[Job]) -> bool:
-        """Let the server release all that this process holds, and end its claims. False: it did not."""
-        if self._client.instance is None:
-            return True
-        try:
-            self._client.goodbye(timeout=GOODBYE_WITHIN, retry_for=GOODBYE_WITHIN)
-        except JobsiteError as error:
-            log.warning("The goodbye was not taken, so jobs are handed back one by one. %s", error.detail)
-            return False
-        for job in running:
-            log.info("%s: handed back.", job)
-        return True
-
-    def _catch_signals(self) -> Callable[[], None]:
-        if threading.current_thread() is not threading.main_thread():
-            return lambda: None
-
-        def stop_on_signal(number: int, frame: FrameType | None) -> None:
-            self._inbox.put(Ending(EXIT_STOPPED, f"Received {signal.Signals(number).name}."))
-
-        before = {number: signal.signal(number, stop_on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
-
-        def restore() -> None:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-        return restore
+    @property
+    def running(self) -> list[Job]:
+        """The jobs that wait for a handler or are in one."""
+        return self._runner.leases.running() if self._runner else []

@@ -97,6 +97,10 @@ class GiveUp(Exception):
     """Raised by a handler: this job can never succeed, so it fails at once, without further attempts."""
 
 
+class PayloadError(GiveUp):
+    """The payload does not fit the type that the handler names: its fields, each with what is wrong with it."""
+
+
 class RetryLater(Exception):
     """Raised by a handler: the attempt failed, and the next one is to begin in `seconds`, not after the kind's backoff.
 
@@ -141,7 +145,8 @@ def parse_time(value: object) -> datetime | None:
     if not isinstance(value, str):
         return None
     try:
-        return datetime.fromisoformat(value)
+        # Python 3.10 reads no Z.
+        return datetime.fromisoformat(value.replace("Z", "+00:00"))
     except ValueError:
         return None
 

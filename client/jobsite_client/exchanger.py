@@ -16,6 +16,7 @@ from .leases import Leases
 from .messages import ClaimedJob, Completed, Exchange, Failed, Released
 from .outbox import Batch, Outbox, Report
 from .pulse import DueHeartbeat, Pulse
+from .results import Results
 from .singly import Singly
 
 log = logging.getLogger("jobsite_client")
@@ -65,6 +66,7 @@ class Exchanger(threading.Thread):
         leases: Leases,
         outbox: Outbox,
         handback: HandBack,
+        results: Results,
         *,
         kinds: Sequence[str],
         heartbeat_every: float | None,
@@ -84,7 +86,7 @@ class Exchanger(threading.Thread):
         self._on_ending = on_ending
         self._done = done
         self._pulse = Pulse(client, heartbeat_every)
-        self._singly = Singly(client, self._pulse, on_ending)
+        self._singly = Singly(client, self._pulse, results, on_ending)
         self._ended = threading.Event()
         self._trouble = Backoff(first=0.1, longest=LONGEST_OUTAGE_WAIT)
         # Failed calls since the last success. While there are any, reports carry no claim.

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NoReturn
 
@@ -49,6 +50,7 @@ class Job:
         self.stopped_at: float | None = None
         # What to report if it was stopped because it took too long.
         self.timed_out = ""
+        self._on_stop: Callable[[], None] | None = None
         self._lock = threading.Lock()
         self._news: tuple[int, str | None] | None = None
 
@@ -86,10 +88,21 @@ class Job:
         """Tell the handler to stop, and why. The first reason stands."""
         with self._lock:
             self.lost = self.lost or lost
-            if not self.cancelled.is_set():
-                self.cancelled_because = because
-                self.stopped_at = time.monotonic()
-                self.cancelled.set()
+            if self.cancelled.is_set():
+                return
+            self.cancelled_because = because
+            self.stopped_at = time.monotonic()
+            self.cancelled.set()
+        if self._on_stop:
+            self._on_stop()
+
+    def when_stopped(self, call: Callable[[], None]) -> None:
+        """Have `call` called once the handler is asked to stop, in whichever thread; at once if it was before."""
+        with self._lock:
+            self._on_stop = call
+            stopped = self.cancelled.is_set()
+        if stopped:
+            call()
 
     def stopped_for(self) -> float:
         """Seconds since its handler was asked to stop; 0 if it was not."""

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 
@@ -28,6 +28,7 @@ class Leases:
         self._slots = slots
         self._capacity = slots + prefetch
         self._grace = grace
+        self._arrived: Callable[[], None] | None = None
         self._jobs: set[Job] = set()
         self._finished: set[Job] = set()
         self._todo: SimpleQueue[Job] = SimpleQueue()
@@ -75,7 +76,10 @@ class Leases:
                     self._jobs.add(job)
                     self._todo.put(job)
             self._changed.notify_all()
-            return not self._closed
+            taken = not self._closed
+        if self._arrived:
+            self._arrived()
+        return taken
 
     def lose(self, promised: int) -> None:
         """Note that a claim's answer was lost, and the bot may hold unknown jobs."""
@@ -106,6 +110,19 @@ class Leases:
     def begin(self) -> Job:
         """Wait for the next job for a worker, and return it."""
         job = self._todo.get()
+        job.begun_at = time.monotonic()
+        return job
+
+    def call_on_arrival(self, arrived: Callable[[], None]) -> None:
+        """Have this called whenever jobs were taken in, for what does not wait in `begin`."""
+        self._arrived = arrived
+
+    def begin_now(self) -> Job | None:
+        """The next job for a worker, or None while there is none."""
+        try:
+            job = self._todo.get_nowait()
+        except Empty:
+            return None
         job.begun_at = time.monotonic()
         return job
 

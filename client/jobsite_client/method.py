@@ -48,7 +48,7 @@ class listing(Generic[P, T]):  # noqa: N801 - it is used as a decorator
     def __get__(self, client: Any, owner: type) -> Any:
         if client is None:
             return self
-        kind = Pages if isinstance(client, Transport) else AsyncPages
+        kind: Any = Pages if isinstance(client, Transport) else AsyncPages
         return _bound(self._describe, client, lambda described: kind(client, described))
 
 

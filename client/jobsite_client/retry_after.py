@@ -1,7 +1,7 @@
 """In how many seconds a service wants to be asked again, by the HTTP error that a handler lets through."""
 
 import time
-from datetime import UTC
+from datetime import timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -34,4 +34,4 @@ def _seconds(value: str) -> float | None:
         at = parsedate_to_datetime(value)
     except ValueError:
         return None
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - time.time()
+    return (at if at.tzinfo else at.replace(tzinfo=timezone.utc)).timestamp() - time.time()

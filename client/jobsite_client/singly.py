@@ -9,6 +9,7 @@ from .errors import JobsiteError, LeaseLost, Unavailable
 from .messages import Completed, Failed, Released
 from .outbox import Report
 from .pulse import DueHeartbeat, Pulse
+from .results import Results
 from .wire import ERROR_LIMIT, tidy
 
 log = logging.getLogger("jobsite_client")
@@ -20,9 +21,10 @@ class Singly:
     Both methods try once. They raise `Unavailable` if the server did not answer, and handle all other errors.
     """
 
-    def __init__(self, client: Client, pulse: Pulse, on_ending: Callable[[Ending], None]) -> None:
+    def __init__(self, client: Client, pulse: Pulse, results: Results, on_ending: Callable[[Ending], None]) -> None:
         self._client = client
         self._pulse = pulse
+        self._results = results
         self._on_ending = on_ending
 
     def report(self, report: Report) -> None:
@@ -46,12 +48,19 @@ class Singly:
             if not self._is_ending(error, report):
                 log.error("%s: the server refused the result: %s", report.job, error.detail)
                 retry = error.status is None or error.status >= 500
-                report.content = refused_result(content, error.detail, retry=retry)
+                report.content = self._refused(report, content, error.detail, retry=retry)
         except ValueError as error:
             # The handler's code changed the result after returning it.
-            report.content = refused_result(content, str(error), retry=False)
+            report.content = self._refused(report, content, str(error), retry=False)
         else:
             report.held()
+
+    def _refused(self, report: Report, content: Completed, why: str, *, retry: bool) -> Failed:
+        """The failure to report instead of a result that the server refused. The result is kept in a file."""
+        why = f"The server refused the result: {why.removesuffix('.')}."
+        if not retry:
+            why = f"{why} {self._results.keep_in_file(report.job, content.result)}"
+        return Failed(content.id, content.attempt, tidy(why, ERROR_LIMIT), retry)
 
     def _release(self, report: Report, content: Released) -> None:
         try:
@@ -103,8 +112,3 @@ class Singly:
             self._on_ending(ending)
             report.undelivered(error.detail)
         return ending is not None
-
-
-def refused_result(content: Completed, why: str, *, retry: bool) -> Failed:
-    """The failure to report instead of a result that the server refused."""
-    return Failed(content.id, content.attempt, tidy(f"The server refused the result: {why}", ERROR_LIMIT), retry)

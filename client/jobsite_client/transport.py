@@ -4,18 +4,20 @@ import random
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import httpx
 
 from .backoff import Backoff
 from .errors import JobsiteError, Unavailable, problem
+from .logs import own_call
 from .request import Reply, Request, Steps, compressed
 from .wire import decode
 
 T = TypeVar("T")
+Own = TypeVar("Own", bound="Transport")
 
 # The server did nothing with the request, unless the code of its problem is this.
 _NOT_DONE = {408, 429, 503}
@@ -56,7 +58,7 @@ class Connection:
 
     def server_now(self) -> datetime:
         """The time by the server's clock (UTC), estimated from its answers. Deadlines are in its time."""
-        return datetime.now(UTC) + self._server_ahead
+        return datetime.now(timezone.utc) + self._server_ahead
 
     def _tries(self, request: Request[Any]) -> "Tries":
         return Tries(self._retry_for if request.retry_for is None else request.retry_for, repeatable=request.repeatable)
@@ -94,7 +96,7 @@ class Connection:
             return
         if server.tzinfo is None:
             return
-        ahead = server - datetime.now(UTC)
+        ahead = server - datetime.now(timezone.utc)
         # The header counts whole seconds: a smaller difference is no difference.
         self._server_ahead = ahead if abs(ahead) > timedelta(seconds=2) else timedelta(0)
 
@@ -135,7 +137,7 @@ class Transport(Connection):
         """Close the connections."""
         self._http.close()
 
-    def __enter__(self) -> Self:
+    def __enter__(self: Own) -> Own:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -189,9 +191,10 @@ class Transport(Connection):
 
 @contextmanager
 def network_errors() -> Iterator[None]:
-    """Raise what the network did as `Unavailable`."""
+    """Raise what the network did as `Unavailable`, and have httpx log nothing."""
     try:
-        yield
+        with own_call():
+            yield
     except _NOT_SENT as error:
         raise Unavailable(f"The server could not be reached: {_say(error)}.", maybe_done=False) from error
     except httpx.RequestError as error:
@@ -222,7 +225,7 @@ def _retry_after(response: httpx.Response) -> float | None:
     if value.isascii() and value.isdigit():
         return float(value[:9])
     try:
-        return max((parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds(), 0.0)
+        return max((parsedate_to_datetime(value) - datetime.now(timezone.utc)).total_seconds(), 0.0)
     except (ValueError, TypeError):
         return None
 

@@ -11,9 +11,11 @@ from django.db import OperationalError
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.html import format_html
 
 from bots import audit
 from jobs import lifecycle
+from jobs.admin import take_back
 from jobs.bounds import PRIORITY_LIMIT, REASON_LENGTH
 from jobs.lifecycle import By, Change
 from jobs.models import Job, JobEvent
@@ -38,6 +40,8 @@ class Intervention:
     left_one: str
     left_many: str
     effect: str
+    #: Reasons that are offered. Others can be typed.
+    reasons: Sequence[str] = ()
 
     @property
     def name(self) -> str:
@@ -64,6 +68,11 @@ class Intervention:
     def allowed(self, user: Any) -> bool:
         """Whether this user has the permission."""
         return bool(user.has_perm(self.operation.permission))
+
+    @property
+    def asks_to_another(self) -> bool:
+        """Whether the form asks if the jobs are to go to other bots."""
+        return self.operation.verb == Verb.RELEASE
 
     @property
     def takes_keys(self) -> bool:
@@ -96,17 +105,20 @@ INTERVENTIONS = {
             "was no longer held and was left alone", "were no longer held and were left alone",
             "Each job goes back to pending at once and any bot can claim it. The attempt is not counted. "
             "A bot that comes back with a result is refused, and the result is kept.",
+            ("The bot hangs", "The bot's machine is gone", "The job makes no progress"),
         ),
         Intervention(
             OPERATIONS[Verb.RETRY], lifecycle.retry,
             "was not failed or cancelled and was left alone", "were not failed or cancelled and were left alone",
             "Each job goes back to pending with all its attempts before it. Of several that take the same key again "
             "only the newest does, and none whose key another job has.",
+            ("The cause is mended", "It failed by chance", "A new version is deployed"),
         ),
         Intervention(
             OPERATIONS[Verb.CANCEL], lifecycle.cancel,
             "had ended already and was left alone", "had ended already and were left alone",
             "Each job ends. A bot that works on one learns so at its next heartbeat or report.",
+            ("Not needed any more", "Enqueued by mistake", "It can never succeed"),
         ),
         Intervention(
             OPERATIONS[Verb.PRIORITISE], lifecycle.prioritise,
@@ -114,6 +126,7 @@ INTERVENTIONS = {
             "had ended or had that priority already and were left alone",
             "Each job gets the priority you give: higher goes first. A job that a bot holds keeps its bot, and has the "
             "new priority if it goes back to pending.",
+            ("It is urgent", "It can wait"),
         ),
         Intervention(
             OPERATIONS[Verb.ACCEPT], lifecycle.accept,
@@ -129,6 +142,8 @@ def asked(request: HttpRequest, intervention: Intervention) -> tuple[dict[str, A
     """Read the verb's arguments from the form. Returns them and an error, which is empty if they are valid."""
     reason = request.POST.get("reason", "").replace("\0", "").strip()[:REASON_LENGTH]
     given: dict[str, Any] = {"reason": reason}
+    if intervention.asks_to_another and request.POST.get("to_another"):
+        given["to_another"] = True
     if intervention.asks_priority:
         try:
             given["priority"] = int(request.POST.get("priority", ""))
@@ -169,7 +184,10 @@ def carry_out(
     """Run it on these jobs and show the outcome. Returns (changed, skipped)."""
     done, taken = act(request, intervention, ids, given)
     left = len(ids) - done - taken
-    page.message_user(request, intervention.message(done, left, taken), messages.SUCCESS if done else messages.WARNING)
+    text = intervention.message(done, left, taken)
+    if done:
+        text = format_html("{}{}", text, take_back.offered(request, intervention.name))
+    page.message_user(request, text, messages.SUCCESS if done else messages.WARNING)
     return done, left
 
 
@@ -182,9 +200,11 @@ def confirmation(
     *,
     matching: Count | None = None,
     fault: str = "",
+    selected: Sequence[int] = (),
 ) -> HttpResponse:
     """Show the confirmation page: the effect, the affected jobs, and the field for a reason.
 
+    `selected`: the jobs that are meant, if the page was not asked for with them.
     `matching`: the number of all matching jobs, if they are meant. The page then lists the newest and counts none.
     """
     if not intervention.allowed(request.user):
@@ -199,10 +219,11 @@ def confirmation(
         "reason_length": REASON_LENGTH,
         "priority_limit": PRIORITY_LIMIT,
         "given": request.POST if fault else {},
-        "selected": request.POST.getlist(ACTION_CHECKBOX_NAME),
+        "selected": selected or request.POST.getlist(ACTION_CHECKBOX_NAME),
         "action": request.POST.get("action", ""),
         "across": request.POST.get("select_across", "0"),
-        "jobs": list(applies[:JOBS_LISTED]),
+        "jobs": (listed := list(applies[:JOBS_LISTED])),
+        "evidence": _evidence(listed),
         "matching": matching,
     }
     if matching is None:
@@ -210,6 +231,13 @@ def confirmation(
     else:
         context |= {"title": f"{intervention.label}: all that match?", "doing": len(context["jobs"])}
     return TemplateResponse(request, "admin/jobs/job/confirm.html", context)
+
+
+def _evidence(jobs: Sequence[Job]) -> dict[int, str]:
+    """How far those of these jobs that a bot holds are past a limit of theirs."""
+    held = [job.pk for job in jobs if job.claimed_by_id]
+    checks = lifecycle.check_leases(Job.objects.filter(pk__in=held)) if held else []
+    return {check.lease.job_id: check.grade.reason for check in checks if check.grade.reason}
 
 
 def _counted(intervention: Intervention, jobs: QuerySet[Job], applies: QuerySet[Job]) -> dict[str, Any]:

@@ -8,22 +8,16 @@ from django.contrib.admin import ShowFacets
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
-from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 
 from bots import audit
 from bots.acts import about
 from bots.models import AuditEntry
+from jobs.admin.audit_pages import page_of
 from jobs.admin.events import CappedPaginator
 from jobsite.lib.admin import GuardedActions
 from jobsite.lib.badges import age, exact
 
-#: Where an object's page is, by what the audit log calls it.
-PAGES = {
-    "bot": "bots_bot", "job": "jobs_job", "kind": "jobs_jobkind", "key": "bots_apikey", "channel": "alerts_channel",
-    "incident": "alerts_incident", "delivery": "alerts_delivery", "user": "auth_user", "group": "auth_group",
-    "second_factor": "bots_secondfactor",
-}  # fmt: skip
 #: The filter by time: its words, and how far back it reaches.
 SPANS = {
     "hour": ("Last hour", timedelta(hours=1)),
@@ -121,11 +115,7 @@ class AuditEntryAdmin(GuardedActions):
 
     @admin.display(description="object")
     def about(self, entry: AuditEntry) -> str:
-        words = about(entry.object_type, entry.object_id, entry.object_name)
-        try:
-            url = reverse(f"admin:{PAGES[entry.object_type]}_change", args=[entry.object_id]) if entry.object_id else ""
-        except (KeyError, NoReverseMatch):
-            url = ""
+        words, url = about(entry.object_type, entry.object_id, entry.object_name), page_of(entry)
         return format_html('<a href="{}">{}</a>', url, words) if url else words
 
     @admin.display(description="change")

@@ -1,5 +1,6 @@
 """Bots in the admin with their jobs, which `bots.admin` cannot know."""
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -7,7 +8,6 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
-from django.utils.html import format_html
 
 from bots import audit
 from bots.admin import BotAdmin
@@ -15,11 +15,12 @@ from bots.models import Bot
 from jobs import lifecycle, payloads
 from jobs.admin import instances
 from jobs.admin.actions import INTERVENTIONS, asked, carry_out, confirmation
+from jobs.admin.bot_columns import BotColumns, BotList
 from jobs.lifecycle import By
+from jobs.lists import drawn, home
 from jobs.models import Job, JobEvent
 from jobs.stats import bot_record
 from jobsite.lib.admin import count_of
-from jobsite.lib.badges import NONE
 
 #: The most held jobs, and last jobs and events, on a bot's page.
 HELD_SHOWN, LAST_SHOWN = 100, 10
@@ -34,20 +35,22 @@ BUTTONS = (
 
 
 @admin.register(Bot)
-class HoldingBotAdmin(BotAdmin):
+class HoldingBotAdmin(BotColumns, BotAdmin):
     """A bot with its held jobs, the job it is stuck on, and the buttons to help."""
 
-    list_display = ["name", "shown_status", "shown_health", "stuck_on", "seen", "halted", "version"]
-    list_select_related = ["stuck_job"]
+    list_display = ["name", "state", "holds", "stuck_on", "takes", "last_day", "failing", "expired", "seen", "version"]
     show_full_result_count = False
+    refreshes = True
     actions = [*BotAdmin.actions, "clear_quarantine", "restart", "release_held"]
 
-    @admin.display(description="stuck on")
-    def stuck_on(self, bot: Bot) -> str:
-        if bot.stuck_job_id is None:
-            return NONE
-        url = reverse("admin:jobs_job_change", args=[bot.stuck_job_id])
-        return format_html('<a href="{}" title="{}">job {}</a>', url, bot.health_reason, bot.stuck_job_id)
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return home.ranked(Bot.objects.with_quarantines()).order_by(*self.get_ordering(request))
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        return "rank", "name"
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BotList]:
+        return BotList
 
     def has_restart_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("bots.restart_bot")
@@ -107,6 +110,9 @@ class HoldingBotAdmin(BotAdmin):
             held = list(
                 Job.objects.held_by(bot).defer("payload", "result", "error").order_by("heartbeat_at")[:HELD_SHOWN]
             )
+            asked_range = request.GET.get("range", "")
+            range_name = asked_range if asked_range in bot_record.RANGES else "day"
+            parts = bot_record.parts_of(bot, range_name)
             extra |= {
                 "title": bot.name,
                 "held_jobs": held,
@@ -115,14 +121,26 @@ class HoldingBotAdmin(BotAdmin):
                 "last_events": payloads.events_for(
                     request.user, JobEvent.objects.filter(bot=bot).order_by("-at").defer("detail")[:LAST_SHOWN]
                 ),
-                "record": bot_record.record_of(bot),
-                "fleet": bot_record.of_fleet(),
+                "state": bot.rank[1:],
+                "stuck_until": self._stuck_until(bot),
+                "range": range_name,
+                "ranges": list(bot_record.RANGES),
+                "record": bot_record.added([record for _, record in parts]),
+                "chart": drawn.of_bot(parts, range_name),
+                "fleet": bot_record.of_fleet(range_name),
                 "buttons": self._buttons(request, bot, bool(held)),
                 "may_release": self.has_release_permission(request),
                 "may_rotate": self.has_rotate_permission(request),
                 "address": request.build_absolute_uri("/").rstrip("/"),
             }
         return super().change_view(request, object_id, form_url, extra)
+
+    @staticmethod
+    def _stuck_until(bot: Any) -> datetime | None:
+        if bot.rank[1:] != "was_stuck":
+            return None
+        found: datetime | None = Bot.objects.filter(pk=bot.pk).values_list(home.last_expiry(), flat=True).get()
+        return found
 
     def _buttons(self, request: HttpRequest, bot: Bot, holds: bool) -> list[dict[str, str]]:
         """The buttons this user may use, each with the reason if it does not apply now."""

@@ -1,22 +1,27 @@
-"""The history in the admin. Read only."""
+"""The history in the admin: one log of what happened to jobs and of what people did. Read only."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin
-from django.contrib.admin import ShowFacets
-from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import Subquery
-from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
-from django.urls import path, reverse
+from django.template.response import TemplateResponse
+from django.urls import path
 from django.utils.functional import cached_property
-from django.utils.html import format_html
 
-from jobs import payloads
+from bots import audit
+from bots.acts import about
+from bots.models import AuditEntry
+from jobs import payloads, transitions
 from jobs.admin import release_patterns
+from jobs.admin.audit_pages import page_of
+from jobs.lists import history
+from jobs.lists.history import HistoryFilter
 from jobs.models import JobEvent
-from jobsite.lib.badges import age
+from jobs.states import Actor
+from jobsite.lib.permissions import label
 
 
 class CappedPaginator(Paginator):
@@ -29,64 +34,50 @@ class CappedPaginator(Paginator):
         return int(self.object_list[: self.LIMIT].count())  # type: ignore[attr-defined]
 
 
-#: The newest events that the list covers. A job's page has all of its events.
-NEWEST_LISTED = 100_000
-
-
-class NewestEvents(ChangeList):
-    """Only the newest events, so that a search for rare ones does not read the whole history."""
-
-    def get_results(self, request: HttpRequest) -> None:
-        super().get_results(request)
-        self.result_list = payloads.events_for(request.user, self.result_list)
-
-    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> Any:
-        # Counted, and not by the distance of their ids: a restore leaves a gap in these.
-        before = JobEvent.objects.order_by("-id").values("pk")[NEWEST_LISTED : NEWEST_LISTED + 1]
-        return super().get_queryset(request, exclude_parameters).filter(pk__gt=Coalesce(Subquery(before), 0))
-
-
 #: The fields of an event's page.
 FIELDS = ("job", "shown_attempt", "verb", "from_status", "to_status", "bot", "actor", "by", "reason", "at", "detail")
 
 
 @admin.register(JobEvent)
 class JobEventAdmin(admin.ModelAdmin):
-    """Interventions, and attempts that did not succeed."""
+    """Interventions, attempts that did not succeed, and what people did."""
 
-    paginator = CappedPaginator
-    show_full_result_count = False
-    list_display = [
-        "ago", "shown_job", "shown_attempt", "verb", "from_status", "to_status", "bot", "actor", "by", "shown_reason",
-    ]  # fmt: skip
-    list_filter = ["verb", "actor"]
-    list_select_related = ["bot"]
-    search_fields = ["=by"]
     fields = FIELDS
     readonly_fields = ["shown_attempt"]
-    show_facets = ShowFacets.NEVER
-    ordering = ["-id"]
-    sortable_by = ()
-
-    @admin.display(description="ago")
-    def ago(self, event: JobEvent) -> str:
-        return age(event.at)
-
-    @admin.display(description="job")
-    def shown_job(self, event: JobEvent) -> str:
-        return format_html('<a href="{}">{}</a>', reverse("admin:jobs_job_change", args=[event.job_id]), event.job_id)
 
     @admin.display(description="attempt")
     def shown_attempt(self, event: JobEvent) -> int:
         return event.attempt_number
 
-    @admin.display(description="reason")
-    def shown_reason(self, event: JobEvent) -> str:
-        return event.reason
-
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        title = {"title": "History", "subtitle": f"The newest {NEWEST_LISTED:,} events".replace(",", " ")}
-        return super().changelist_view(request, title | (extra_context or {}))
+        """The log, with a form that asks it."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        asked = HistoryFilter.from_params(request.GET)
+        sees_acts = request.user.has_perm("bots.view_auditentry")
+        found = history.log(asked, sees_acts=sees_acts)
+        older = found.older
+        at = {} if older is None else {"before_event": older.before_event, "before_entry": older.before_entry}
+        context = (
+            self.admin_site.each_context(request)
+            | (extra_context or {})
+            | {
+                "title": "History",
+                "opts": self.opts,
+                "asked": asked,
+                "given": {"since": request.GET.get("from", ""), "until": request.GET.get("to", "")},
+                "lines": [_line(request, line) for line in found.lines],
+                "searched": found.searched,
+                "older": f"?{urlencode(asked.params() | at)}" if older else "",
+                "newest": f"?{urlencode(asked.params())}" if asked.before_event or asked.before_entry else "",
+                "is_first": "before_event" not in request.GET,
+                "verbs": sorted(history.VERBS.items()),
+                "actors": Actor.choices,
+                "sees_acts": sees_acts,
+                "audit_permission": label("bots.view_auditentry"),
+            }
+        )
+        return TemplateResponse(request, "admin/jobs/jobevent/history.html", context)
 
     def get_urls(self) -> Any:
         view = self.admin_site.admin_view
@@ -108,9 +99,6 @@ class JobEventAdmin(admin.ModelAdmin):
         event: JobEvent | None = super().get_object(request, object_id, from_field)
         return event and payloads.events_for(request.user, [event])[0]
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return NewestEvents
-
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -119,3 +107,29 @@ class JobEventAdmin(admin.ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+def _line(request: HttpRequest, line: JobEvent | AuditEntry) -> dict[str, Any]:
+    """A line as the page has it: when, who, what, about what, why, and what opens."""
+    if isinstance(line, AuditEntry):
+        before = f"{audit.words(line.before)} → " if line.before else ""
+        return {
+            "at": line.at, "who": line.by or "a command", "verb": line.get_verb_display(), "look": _look(line.verb),
+            "about": about(line.object_type, line.object_id, line.object_name), "url": page_of(line),
+            "reason": line.reason, "change": f"{before}{audit.words(line.after)}", "entry": line.pk,
+        }  # fmt: skip
+    (event,) = payloads.events_for(request.user, [line])
+    who = {Actor.OPERATOR: event.by or "a command", Actor.SWEEP: "the sweep"}.get(Actor(event.actor), str(event.bot))
+    change = "" if event.from_status == event.to_status else f"{event.from_status} → {event.to_status}"
+    under = f" under {event.bot}" if event.bot and event.actor != Actor.BOT else ""
+    return {
+        "at": event.at, "who": who, "verb": event.get_verb_display(), "look": _look(event.verb),
+        "about": f"{line.kind} {event.job_id}{under}", "job": event.job_id,  # type: ignore[attr-defined]
+        "reason": event.reason, "change": f"attempt {event.attempt_number} {change}".strip(), "event": event.pk,
+    }  # fmt: skip
+
+
+def _look(verb: str) -> str:
+    """The family of colour and icon of a verb."""
+    rows = transitions.rows(verb)
+    return rows[0].look if rows else "wait"

@@ -5,9 +5,33 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import mark_safe
 
+from jobs import fingerprints
 from jobs.admin.actions import INTERVENTIONS
+from jobs.lists.rows import LARGE, PAYLOAD_START
 from jobs.models import Job
 from jobsite.lib.badges import NONE, age, badge
+
+#: The columns that one can choose: their names in the address, and the method and heading of each.
+COLUMNS = {
+    "kind": ("shown_kind", "kind"),
+    "status": ("shown_status", "status"),
+    "error": ("shown_error", "error"),
+    "key": ("shown_key", "key"),
+    "bot": ("holder", "bot"),
+    "payload": ("shown_payload", "payload"),
+    "group": ("shown_group", "group"),
+    "schedule": ("shown_schedule", "schedule"),
+    "since": ("held", "since"),
+    "heartbeat": ("last_heartbeat", "last heartbeat"),
+    "progress": ("done", "progress"),
+    "attempt": ("tries", "attempt"),
+    "priority": ("priority", "priority"),
+}
+#: Those that show what jobs carry.
+OF_PAYLOADS = ("error", "payload")
+#: What each view shows until one chooses; and views that are not named here.
+OF_VIEW = {"failed": ("kind", "error", "key", "bot", "payload", "since", "attempt")}
+USUAL = ("kind", "status", "bot", "since", "heartbeat", "progress", "attempt", "priority")
 
 
 class JobColumns:
@@ -25,13 +49,45 @@ class JobColumns:
     def shown_status(self, job: Job) -> str:
         return badge(job.status)
 
-    @admin.display(description="held by")
+    @admin.display(description="bot")
     def holder(self, job: Job) -> str:
-        if job.claimed_by is None:
+        """Who holds it, or had it last."""
+        name, pk = job.last_bot, job.last_bot_id  # type: ignore[attr-defined]
+        for bot in (job.finished_by, job.claimed_by):
+            name, pk = (bot.name, bot.pk) if bot else (name, pk)
+        return format_html('<a href="{}">{}</a>', reverse("admin:bots_bot_change", args=[pk]), name) if name else NONE
+
+    @admin.display(description="error")
+    def shown_error(self, job: Job) -> str:
+        """Its last line, with a link to all that are alike."""
+        line = fingerprints.last_line(job.error_end)[: fingerprints.LINE_LENGTH]  # type: ignore[attr-defined]
+        if not line:
             return NONE
-        return format_html(
-            '<a href="{}">{}</a>', reverse("admin:bots_bot_change", args=[job.claimed_by_id]), job.claimed_by
-        )
+        group = getattr(job, "error_group", None)
+        if group is None:
+            return format_html('<span class="error-line">{}</span>', line)
+        url = reverse("admin:jobs_errorgroup_change", args=[group])
+        return format_html('<a class="error-line" href="{}">{}</a>', url, line)
+
+    @admin.display(description="key")
+    def shown_key(self, job: Job) -> str:
+        return job.key or NONE
+
+    @admin.display(description="payload")
+    def shown_payload(self, job: Job) -> str:
+        """Its first words."""
+        start: str = job.payload_start  # type: ignore[attr-defined]
+        if start == LARGE:
+            return format_html('<span class="quiet">{}</span>', LARGE)
+        return format_html('<code class="start">{}{}</code>', start, "…" if len(start) >= PAYLOAD_START else "")
+
+    @admin.display(description="group")
+    def shown_group(self, job: Job) -> str:
+        return job.group_name or NONE
+
+    @admin.display(description="schedule")
+    def shown_schedule(self, job: Job) -> str:
+        return job.schedule or NONE
 
     @admin.display(description="since")
     def held(self, job: Job) -> str:

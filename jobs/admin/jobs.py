@@ -8,7 +8,7 @@ from django.contrib.admin import ShowFacets
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Value
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import path, reverse
@@ -18,22 +18,22 @@ from bots import audit
 from bots.acts import Act
 from bots.audited_admin import AuditedAdmin
 from bots.models import AuditEntry
-from jobs import payloads
-from jobs.admin import all_matching
+from jobs import fingerprints, payloads
+from jobs.admin import all_matching, edit_job, job_contents, saved_searches, stuck, take_back
 from jobs.admin import export as admin_export
 from jobs.admin import upload as admin_upload
 from jobs.admin.actions import INTERVENTIONS, Intervention, asked, carry_out, confirmation
 from jobs.admin.events import CappedPaginator
-from jobs.admin.job_columns import JobColumns
-from jobs.admin.job_list import JobList, asked_filter
-from jobs.admin.new_job_form import AddsJobs, IndentedJSON, NewJobForm
+from jobs.admin.job_columns import COLUMNS, JobColumns
+from jobs.admin.job_list import JobList, asked_filter, chosen_columns
+from jobs.admin.new_job_form import AddsJobs, IndentedJSON, NewJobForm, first_values
 from jobs.enqueue import insert
 from jobs.enqueue.new_job import NewJob
-from jobs.explain import timeline, why
-from jobs.lists import index_merge, job_list
+from jobs.explain import attempts, timeline, why
+from jobs.lists import job_list
 from jobs.lists.audit import about_job
 from jobs.lists.job_list import JobFilter
-from jobs.models import Job
+from jobs.models import ErrorGroup, Job, JobEvent
 from jobs.states import HELD, Added
 
 #: The most events on a job's page.
@@ -45,23 +45,14 @@ class JobAdmin(JobColumns, AddsJobs, AuditedAdmin):
     """Jobs. Their state changes only by verbs, each with a confirmation page."""
 
     adds_by_verb = True
+    refreshes = True
 
     form = NewJobForm
     paginator = CappedPaginator
     show_full_result_count = False
     show_facets = ShowFacets.NEVER
     list_per_page = job_list.PAGE
-    list_display = [
-        "shown_id",
-        "shown_kind",
-        "shown_status",
-        "holder",
-        "held",
-        "last_heartbeat",
-        "done",
-        "tries",
-        "priority",
-    ]
+    list_display = ["shown_id"]
     list_display_links = ["shown_id"]
     search_fields = ["key"]
     sortable_by = ()
@@ -73,13 +64,14 @@ class JobAdmin(JobColumns, AddsJobs, AuditedAdmin):
         return JobList
 
     def get_list_display(self, request: HttpRequest) -> Any:
-        """With a link for the action that suits this view: Release or Retry."""
+        """The chosen columns, with a link for the action that suits this view: Release or Retry."""
         job_filter = asked_filter(request)
+        columns = [COLUMNS[name][0] for name in chosen_columns(request, job_filter.view)]
         retryable = job_filter.view == "failed" or job_filter.status in INTERVENTIONS["retry"].statuses
         name = "retry" if retryable else "release"
         held = job_filter.view in ("all", "stuck", "held") and (not job_filter.status or job_filter.status in HELD)
         offered = INTERVENTIONS[name].allowed(request.user) and (retryable or held)
-        return [*self.list_display, f"{name}_link"] if offered else self.list_display
+        return [*self.list_display, *columns, *([f"{name}_link"] if offered else [])]
 
     def get_fieldsets(self, request: HttpRequest, obj: Job | None = None) -> Any:
         # The admin's form is only for a new job. An existing one has a page of its own.
@@ -98,11 +90,8 @@ class JobAdmin(JobColumns, AddsJobs, AuditedAdmin):
         return (queryset if named is None else queryset.filter(pk__in=named)), False
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """Prefill a new job from the last one of its kind."""
-        kind = request.GET.get("kind", "").replace("\0", "")
-        kind = kind if payloads.may_see(request.user) else ""
-        last = Job.objects.filter(pk__in=index_merge.ids(index_merge.select(kinds=[kind]), 1)).first() if kind else None
-        return {"kind": kind} | ({"payload": last.payload, "priority": last.priority} if last else {})
+        """Prefill a new job from the one that it is to be a copy of, or from the last one of its kind."""
+        return first_values(request)
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "run_at":
@@ -200,10 +189,34 @@ class JobAdmin(JobColumns, AddsJobs, AuditedAdmin):
             path(f"<int:job_id>/{name}/", view(self.one), {"name": name}, f"jobs_job_{name}") for name in INTERVENTIONS
         ]
         own_pages += [
+            path(f"<int:job_id>/{name}/", view(job_contents.content), {"name": name}, f"jobs_job_{name}")
+            for name in payloads.FIELDS
+        ]
+        own_pages += [
+            path("stuck/release/", view(self.release_stuck), name="jobs_job_release_stuck"),
+            path("<int:job_id>/edit/", view(self.edit), name="jobs_job_edit"),
+            path("take-back/<int:entry_id>/", view(self.take_back), name="jobs_job_take_back"),
+            path("saved/", view(self.saved), name="jobs_job_saved"),
             path("upload/", view(self.upload), name="jobs_job_upload"),
             path("export/", view(self.export), name="jobs_job_export"),
         ]
         return [*own_pages, *super().get_urls()]
+
+    def release_stuck(self, request: HttpRequest) -> HttpResponse:
+        """Release all jobs of a kind that are stuck in the same way."""
+        return stuck.release(self, request)
+
+    def edit(self, request: HttpRequest, job_id: int) -> HttpResponse:
+        """Edit a pending job, or retry one with changes."""
+        return edit_job.edit(self, request, job_id)
+
+    def take_back(self, request: HttpRequest, entry_id: int) -> HttpResponse:
+        """Take back an act on jobs."""
+        return take_back.take_back(self, request, entry_id)
+
+    def saved(self, request: HttpRequest) -> HttpResponse:
+        """Save a search, or forget one."""
+        return saved_searches.saved(self, request)
 
     def upload(self, request: HttpRequest) -> HttpResponse:
         """Check and load a file of jobs."""
@@ -236,24 +249,40 @@ class JobAdmin(JobColumns, AddsJobs, AuditedAdmin):
         extra = extra_context or {}
         if job is not None:
             events = payloads.events_for(request.user, job.events.select_related("bot").order_by("-id")[:EVENTS_SHOWN])
-            one = Job.objects.filter(pk=job.pk)
             extra |= {
                 "title": f"{job.kind_id} job {job.pk}",
                 "timeline": timeline.timeline(job, reversed(events)),
+                "attempts": attempts.attempts(job, events),
+                "error_line": fingerprints.last_line(job.error),
+                "error_group": _error_group(request, job),
                 "explained": why.explain(job, request.user),
                 "own_times": job.own_times,
                 "may_see_payload": payloads.may_see(request.user),
-                "buttons": [
-                    {
-                        "intervention": i,
-                        "applies": job.status in i.statuses and (i.name != "accept" or i.applies(one).exists()),
-                        "url": f"admin:jobs_job_{i.name}",
-                    }
-                    for i in INTERVENTIONS.values()
-                    if i.allowed(request.user)
-                ],
+                **_acts(request, job, events),
             }
         return super().change_view(request, object_id, form_url, extra)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
         return super().get_queryset(request).select_related("kind", "claimed_by", "finished_by")
+
+
+def _acts(request: HttpRequest, job: Job, events: list[JobEvent]) -> dict[str, Any]:
+    """What this person may do with a job: what its state allows, and what it does not."""
+    one = Job.objects.filter(pk=job.pk)
+    mine = [intervention for intervention in INTERVENTIONS.values() if intervention.allowed(request.user)]
+    able = [i for i in mine if job.status in i.statuses and (i.name != "accept" or i.applies(one).exists())]
+    return {
+        "buttons": [{"intervention": i, "url": f"admin:jobs_job_{i.name}"} for i in able],
+        "not_possible": [i for i in mine if i not in able],
+        "may_edit": edit_job.able(request.user, job),
+        "may_copy": request.user.has_perm("jobs.add_job") and payloads.may_see(request.user),
+        "last_act": take_back.last_act(request, job, events),
+    }
+
+
+def _error_group(request: HttpRequest, job: Job) -> int | None:
+    """The error group that its error belongs to, if this person may see it."""
+    if not job.error or not request.user.has_perm("jobs.view_errorgroup"):
+        return None
+    alike = fingerprints.fingerprint(Value(job.error))
+    return ErrorGroup.objects.filter(kind=job.kind_id, fingerprint=alike).values_list("pk", flat=True).first()

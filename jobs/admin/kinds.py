@@ -6,7 +6,6 @@ from django import forms
 from django.contrib import admin
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.utils import unquote
-from django.contrib.admin.views.main import ChangeList
 from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
@@ -16,38 +15,27 @@ from bots import audit
 from bots.acts import Act
 from bots.audited_admin import AuditedAdmin
 from jobs import lifecycle
+from jobs.admin.kind_list import KindList
 from jobs.explain import limits, policy
 from jobs.lifecycle import By
 from jobs.limits import Gate
+from jobs.lists import queues
 from jobs.models import JobKind
-from jobs.stats import counts, learned, series
+from jobs.stats import learned, series
 from jobsite.lib.admin import count_of
-from jobsite.lib.badges import NONE, badge
-
-
-class KindList(ChangeList):
-    """Kinds with their statistics of the last day, in one query for all rows."""
-
-    def get_results(self, request: HttpRequest) -> None:
-        super().get_results(request)
-        self.result_list = list(self.result_list)
-        spreads = series.outcomes([kind.name for kind in self.result_list])
-        for kind in self.result_list:
-            kind.spread = spreads.get(kind.name)
 
 
 @admin.register(JobKind)
 class JobKindAdmin(AuditedAdmin):
     """Kinds. A kind is created by its first job; its policy is set here."""
 
-    list_display = [
-        "name", "shown_paused", "limits", "last_day", "failing", "mean_run_time", "max_attempts", "heartbeat_within",
-        "runs_within", "when_silent",
-    ]  # fmt: skip
+    # Only its name: the list has a template of its own.
+    list_display = ["name"]
     list_filter = ["paused"]
     search_fields = ["name"]
     show_facets = ShowFacets.NEVER
     show_full_result_count = False
+    refreshes, table_template = True, "admin/jobs/jobkind/queues.html"
     actions = ["pause", "resume", "lift_throttles"]
     fieldsets = [
         (None, {"fields": ["name"]}),
@@ -72,40 +60,12 @@ class JobKindAdmin(AuditedAdmin):
         ("Retention", {"fields": ["keep_for"]}),
     ]
 
-    @admin.display(description="paused", ordering="paused")
-    def shown_paused(self, kind: JobKind) -> str:
-        return badge("paused") if kind.paused else NONE
-
-    @admin.display(description="limits")
-    def limits(self, kind: JobKind) -> str:
-        return policy.limits_short(kind) or NONE
-
-    @admin.display(description="finished, last day")
-    def last_day(self, kind: JobKind) -> str:
-        spread: series.Spread | None = getattr(kind, "spread", None)
-        return NONE if spread is None else str(counts.Count(spread.succeeded + spread.failed + spread.cancelled))
-
-    @admin.display(description="failed")
-    def failing(self, kind: JobKind) -> str:
-        spread: series.Spread | None = getattr(kind, "spread", None)
-        share = None if spread is None else spread.failure_share
-        return NONE if share is None else f"{share * 100:.1f} %"
-
-    @admin.display(description="run time, mean")
-    def mean_run_time(self, kind: JobKind) -> str:
-        spread: series.Spread | None = getattr(kind, "spread", None)
-        return NONE if spread is None or spread.mean is None else f"{spread.mean:.1f} s"
-
-    @admin.display(description="run within")
-    def runs_within(self, kind: JobKind) -> str:
-        return policy.run_limit_short(kind)
-
     def save_model(self, request: HttpRequest, obj: JobKind, form: forms.ModelForm, change: bool) -> None:
         # Only changed fields: the sweep may have learned a new limit since the page was rendered.
         obj.save(update_fields=[name for name in form.changed_data if name in form.fields] if change else None)
         lifecycle.limits_changed([obj.pk])
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type["KindList"]:
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KindList]:
         return KindList
 
     def get_form(self, request: HttpRequest, obj: JobKind | None = None, change: bool = False, **kwargs: Any) -> Any:
@@ -121,7 +81,7 @@ class JobKindAdmin(AuditedAdmin):
         if kind is not None:
             window = request.GET.get("span", "day")
             extra |= {
-                "spread": series.spreads(kind=kind.name).get(kind.name),
+                "queue": queues.queues([kind], recently=False)[0],
                 "recent": learned.recent_of(kind.name),
                 "run_limit": policy.run_limit(kind),
                 "teaching": {

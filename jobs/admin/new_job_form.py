@@ -10,8 +10,10 @@ from django.contrib import admin
 from django.forms.fields import InvalidJSONInput
 from django.http import HttpRequest, HttpResponse
 
+from jobs import payloads
 from jobs.enqueue.refusals import recorded
 from jobs.errors import TooManyPending
+from jobs.lists import index_merge
 from jobs.models import Job
 from jobs.states import Unique
 from jobsite.lib.clock import check_usable
@@ -107,3 +109,16 @@ class IndentedJSON(json.JSONEncoder):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **(kwargs | {"indent": 2, "ensure_ascii": False}))
+
+
+def first_values(request: HttpRequest) -> dict[str, Any]:
+    """The values that a new job's form begins with: of the job in `copy`, or of the last one of the kind in `kind`."""
+    if not payloads.may_see(request.user):
+        return {"kind": ""}
+    kind, copied = request.GET.get("kind", "").replace("\0", ""), request.GET.get("copy", "")
+    if copied.isascii() and copied.isdigit() and len(copied) <= 18:
+        one = Job.objects.filter(pk=int(copied)).first()
+        fields = ("payload", "priority", "group_name", "max_attempts")
+        return {} if one is None else {"kind": one.kind_id} | {name: getattr(one, name) for name in fields}
+    last = Job.objects.filter(pk__in=index_merge.ids(index_merge.select(kinds=[kind]), 1)).first() if kind else None
+    return {"kind": kind} | ({"payload": last.payload, "priority": last.priority} if last else {})

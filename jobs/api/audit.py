@@ -1,20 +1,29 @@
-"""`GET /audit`: what people did."""
+"""What people did, and taking back some of it."""
 
 from datetime import datetime
 from typing import Any
 
 from django.db.models import Q
 from django.http import HttpRequest
-from ninja import Router
+from ninja import Body, Router
 from pydantic import BaseModel
 
 from bots.acts import Act, Via
+from bots.audit import caller as audited
 from bots.models import AuditEntry
-from jobs.api.auth import people_only, require
+from jobs import lifecycle
+from jobs.api import schemas
+from jobs.api.auth import key_of, people_only, require
+from jobs.errors import NotTakenBack
+from jobs.lifecycle import By
 from jobs.lists.audit import about_job
+from jobs.models import Job
+from jobs.states import Verb
+from jobs.transitions import OPERATIONS
 from jobsite.lib.cursor_page import CursorPage
+from jobsite.lib.declared import refuses
 from jobsite.lib.errors import Invalid
-from jobsite.lib.params import period_in, takes, text_in
+from jobsite.lib.params import id_in, period_in, takes, text_in
 
 router = Router(auth=people_only, tags=["Audit"])
 
@@ -47,6 +56,13 @@ class AuditOut(BaseModel):
     next_cursor: str | None
 
 
+class TakenBackOut(BaseModel):
+    """`ids`: jobs that are as before. `left`: how many others the act was about."""
+
+    ids: list[int]
+    left: int
+
+
 @router.get("/audit", response=AuditOut)
 @takes(
     "since",
@@ -68,6 +84,26 @@ def audit(request: HttpRequest) -> Any:
     page = CursorPage.from_request(request)
     rows, next_cursor = page.cut(page.newest_first(entries)[: page.reads])
     return {"audit": [_out(row) for row in rows], "next_cursor": next_cursor}
+
+
+@router.post("/audit/{entry_id}/take_back", response=TakenBackOut, operation_id="takeBackAct")
+@refuses(NotTakenBack)
+def take_back(
+    request: HttpRequest, entry_id: str, data: schemas.ReasonIn = Body(default_factory=schemas.ReasonIn)
+) -> Any:
+    """Take back an act within 24 hours: a cancel of jobs that nobody held, or a change of priority.
+
+    Jobs to which something was done since are left alone.
+    """
+    operation = OPERATIONS[Verb.TAKE_BACK]
+    require(request, operation.permission, scope=Act.TAKE_BACK, kinds=())
+    entry = lifecycle.reversible(id_in(entry_id, "act"))
+    jobs = lifecycle.jobs_of(entry)
+    if key_of(request).kinds:
+        kinds = set(Job.objects.filter(pk__in=jobs).values_list("kind", flat=True))
+        require(request, scope=Act.TAKE_BACK, kinds=kinds)
+    changes = lifecycle.take_back(entry.pk, by=By.operator(audited(request)), reason=data.reason)
+    return {"ids": [change.id for change in changes], "left": len(jobs) - len(changes)}
 
 
 def _asked(request: HttpRequest) -> Q:

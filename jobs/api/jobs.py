@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -21,14 +22,16 @@ from jobs.errors import (
     KeyTaken,
     LeaseLost,
     NotCancellable,
+    NotEditable,
     NotReleasable,
     NotRetryable,
     TooManyDeferrals,
     TooManyPending,
 )
 from jobs.explain import why
-from jobs.lifecycle import By, Change, Report
-from jobs.lists import index_merge
+from jobs.lifecycle import By, Change, Edited, Report
+from jobs.lists import index_merge, job_list
+from jobs.lists.filters import TEXT_LENGTH, JobFilter
 from jobs.models import Job, JobEvent, JobQuerySet
 from jobs.states import HELD, Added, JobStatus, Verb
 from jobs.transitions import OPERATIONS
@@ -99,6 +102,7 @@ def enqueue(request: HttpRequest, data: JobIn) -> Any:
     key=(str, "Only jobs that were given this idempotency key; with its `kind`."),
     group=(str, "Only jobs of this group."),
     bot=(str, "Only jobs that this bot holds: its id or its name."),
+    q=(str, "Only jobs that this search finds, as in the console: `cust-17`, `payload.customer=17`, `error:timeout`."),
 )
 def jobs(request: HttpRequest) -> Any:
     """List jobs, newest first."""
@@ -115,6 +119,8 @@ def jobs(request: HttpRequest) -> Any:
         found = found.filter(claimed_by=Bot.objects.filter(**({"pk": bot} if by_id else {"name": bot})).first())
         statuses = [status for status in statuses if status in HELD]
     page = CursorPage.from_request(request)
+    if text := text_in(request, "q", TEXT_LENGTH):
+        return _searched(request, user, text, kinds, page)
     group = text_in(request, "group", GROUP_LENGTH)
     if group:
         found = found.filter(group_name=group)
@@ -132,6 +138,25 @@ def jobs(request: HttpRequest) -> Any:
         selection = index_merge.select(found, statuses=statuses, kinds=kinds).between(before=page.cursor)
         ids = index_merge.ids(selection, page.reads)
     rows, next_cursor = page.cut(Job.objects.select_related("claimed_by").filter(pk__in=ids).order_by("-id"))
+    return {"jobs": [job_out(job, user) for job in rows], "next_cursor": next_cursor}
+
+
+def _searched(request: HttpRequest, user: User, text: str, kinds: Collection[str], page: CursorPage) -> dict[str, Any]:
+    """A page of what a search finds. Like a page of the console it looks only so far; `next_cursor` looks further."""
+    others = [name for name in ("key", "group", "bot") if request.GET.get(name)]
+    if others:
+        raise Invalid.about(others[0], "write it into `q`: a search has its own fields.")
+    asked = JobFilter(
+        status=request.GET.get("status", ""), text=text, before=page.cursor, among=tuple(kinds),
+        sees_payloads=payloads.may_see(user),
+    )  # fmt: skip
+    if asked.terms.notes:
+        raise Invalid.about("q", " ".join(asked.terms.notes))
+    if asked.terms.reads_payloads:
+        require(request, payloads.PERMISSION, kinds=kinds)
+    found = job_list.search(asked, page.limit)
+    rows = Job.objects.select_related("claimed_by").filter(pk__in=found.ids).order_by("-id")
+    next_cursor = None if found.goes_on_at is None else str(found.goes_on_at)
     return {"jobs": [job_out(job, user) for job in rows], "next_cursor": next_cursor}
 
 
@@ -186,7 +211,8 @@ def release(
     """Release a job unfinished.
 
     The attempt is not counted. A bot hands its own job back, and names the `attempt`; with `run_in` it defers the job.
-    An operator releases it from any bot, and may give a `reason`.
+    An operator releases it from any bot, and may give a `reason`; with `to_another` no process gets it for ten minutes
+    that held it.
     """
     number = job_id_in(job_id)
     caller: Any = bot_of(request)
@@ -194,6 +220,8 @@ def release(
         if data.attempt is None:
             raise Invalid.about("attempt", "a bot names the attempt it gives back.")
         report = Report(number, data.attempt, run_in=data.run_in)
+        if data.to_another:
+            raise Invalid.about("to_another", "only an operator releases a job to another bot.")
         outcome = lifecycle.hand_back([report], by=by_of(request), reason=data.reason)
         outcome.raise_error(number)
         done = "released" if data.run_in is None else "deferred"
@@ -202,7 +230,8 @@ def release(
         raise Invalid.about("run_in", "only a bot defers a job that it holds.")
     if data.attempt is not None:
         raise Invalid.about("attempt", "only a bot names an attempt; an operator releases whoever holds the job.")
-    return _operate(request, Verb.RELEASE, lifecycle.release, number, data.reason)
+    carry_out = partial(lifecycle.release, to_another=data.to_another)
+    return _operate(request, Verb.RELEASE, carry_out, number, data.reason)
 
 
 @router.post("/jobs/{job_id}/cancel", response=schemas.ChangeOut)
@@ -223,6 +252,26 @@ def retry(request: HttpRequest, job_id: str, data: schemas.ReasonIn = Body(defau
     It is pending again, with all its attempts before it.
     """
     return _operate(request, Verb.RETRY, lifecycle.retry, job_id_in(job_id), data.reason)
+
+
+@router.patch("/jobs/{job_id}", response=schemas.JobOut)
+@refuses(NotEditable)
+def edit(request: HttpRequest, job_id: str, data: schemas.EditIn) -> Any:
+    """Edit a pending job: when it is due, or its payload.
+
+    What is left out stays. A new payload needs the permission to see payloads, too.
+    """
+    number = job_id_in(job_id)
+    operation = OPERATIONS[Verb.EDIT]
+    seeing = [payloads.PERMISSION] if "payload" in data.model_fields_set else []
+    require(request, operation.permission, *seeing, scope=Verb.EDIT, kinds=())
+    user = require(request, scope=Verb.EDIT, kinds=[find(number).kind_id])
+    edited = Edited.of(data.run_at, *([data.payload] if seeing else []))
+    lifecycle.edit([number], edited=edited, by=By.operator(audited(request)), reason=data.reason)
+    job = find(number)
+    if job.status not in operation.sources:
+        raise NotEditable(f"Job {number} is {job.status}; {operation.rule}.", job_id=number, job_status=job.status)
+    return job_out(job, user)
 
 
 def _operate(

@@ -142,6 +142,8 @@ def goodbye(request: HttpRequest, data: schemas.GoodbyeIn) -> Any:
     All that it holds is released and not counted, its waiting claims end, and it gets nothing more.
     """
     bot = bot_of(request)
+    # Only whether it is one: it is the body that names who ends.
+    instance_of(request)
     changes = lifecycle.goodbye(bot, data.instance)
     released = [change.id for change in changes]
     return {"instance": data.instance, "released": released} | lifecycle.orders(bot, data.instance)

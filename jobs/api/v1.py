@@ -12,7 +12,7 @@ from ninja.parser import Parser
 from ninja.renderers import JSONRenderer
 from ninja.responses import NinjaJSONEncoder
 
-from jobs.api import audit, bots, bulk, deletion, jobs, leases, limits, scale, schedules, turn
+from jobs.api import audit, bots, bulk, deletion, error_groups, jobs, leases, limits, scale, schedules, turn
 from jobs.api.auth import orders_of
 from jobs.api.docs_page import Docs
 from jobs.api.document import Document, operation_id
@@ -89,6 +89,7 @@ api.add_router("", limits.shared)
 api.add_router("", bulk.router)
 api.add_router("", deletion.router)
 api.add_router("", jobs.router)
+api.add_router("", error_groups.router)
 api.add_router("", scale.router)
 api.add_router("", bots.router)
 api.add_router("", audit.router)

@@ -1,4 +1,4 @@
-"""Explain that a job goes to another instance first, because its lease expired under one."""
+"""Explain that a job goes to another instance first: its lease expired under one, or was released to another."""
 
 from typing import Any
 
@@ -15,5 +15,5 @@ def others_first(job: Job) -> list[tuple[str, dict[str, Any]]]:
         return []
     own = Instance.objects.select_related("bot").filter(pk=job.not_for).first()
     bot = "a bot" if own is None else f"{own.bot}, instance {own.name}" if own.name else str(own.bot)
-    says = f"until {exact(job.not_for_until)}: its lease expired under {bot}"
+    says = f"until {exact(job.not_for_until)}: its last lease was under {bot}"
     return [(says, {"bot": own and own.bot_id, "instance": own and own.name, "until": job.not_for_until})]

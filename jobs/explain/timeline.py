@@ -80,11 +80,13 @@ def _lease(job: Job) -> list[Step]:
 def _event(event: JobEvent) -> Step:
     who = {Actor.OPERATOR: event.by, Actor.SWEEP: "the sweep"}.get(Actor(event.actor), str(event.bot or event.by))
     text = event.reason
-    if event.verb == Verb.PRIORITISE:
+    if "to" in event.detail and event.verb in (Verb.PRIORITISE, Verb.TAKE_BACK):
         text = f"from {event.detail.get('from')} to {event.detail.get('to')}" + (f": {text}" if text else "")
+    if event.verb == Verb.EDIT:
+        text = f"{_edited(event.detail)}" + (f": {text}" if text else "")
     if event.from_status != event.to_status:
         text = f"{event.from_status} → {event.to_status}" + (f": {text}" if text else "")
-    shown = event.attempt and event.verb not in (Verb.RETRY, Verb.PRIORITISE)
+    shown = event.attempt and event.verb not in (Verb.RETRY, Verb.PRIORITISE, Verb.EDIT, Verb.TAKE_BACK)
     of = f"attempt {event.attempt_number} " if shown else ""
     row = transitions.rows(event.verb)[0]
     title = f"{row.subject} {of}{row.past} by {who}".strip()
@@ -93,3 +95,9 @@ def _event(event: JobEvent) -> Step:
 
 def _moment(text: str | None) -> datetime | None:
     return parse_datetime(text) if text else None
+
+
+def _edited(detail: dict[str, Any]) -> str:
+    at = detail.get("run_at")
+    parts = [f"due {at[1]} and not {at[0]}"] if at else []
+    return ", ".join(parts + (["another payload"] if detail.get("payload") else []))

@@ -10,12 +10,14 @@ deletes rows.
 By bots: take_turn (`turn`), and as turns with one report (`reports`): claim, start, heartbeat, complete, fail,
 hand_back. Of a bot's instances (`processes`): hello, goodbye, attend, see, lost_leases, take_restart. What operators
 want of these (`orders`): restart, pause_instance, resume_instance. By operators and the sweep (`moves`): release,
-cancel, retry, accept, prioritise, drop, expire, give_up, flag; and by producers: replace. Of bots (`holders`): regrade,
+cancel, retry, accept, prioritise, drop, expire, give_up, flag; and by producers: replace. By operators
+(`changes_of_mind`): edit, retry_with, take_back. Of bots (`holders`): regrade,
 mark_down. Of suspicion (`quarantines`): quarantine, clear_quarantine, judged. Of the sweep: check_leases,
 schedule_checks (`leases`). What deletes (`retention`): prune, prune_instances, and delete by operators. Of limits
 (`gates`): limits_changed, repair_gates, prune_gates; throttle and lift (`throttles`).
 """
 
+from jobs.lifecycle.changes_of_mind import REVERSIBLE, Edited, edit, jobs_of, retry_with, reversible, take_back
 from jobs.lifecycle.gates import limits_changed, prune_gates, repair_gates
 from jobs.lifecycle.holders import Health, holding, lock_bots, mark_down, regrade, regrade_locked
 from jobs.lifecycle.late import refusals
@@ -31,11 +33,12 @@ from jobs.lifecycle.turn import TurnRequest, TurnRow, take_turn, take_turn_on_lo
 from jobs.lifecycle.values import SWEEP, By, Change, Claimed, ClaimRequest, Outcome, Refusal, Renewed, Report
 
 __all__ = [
-    "SWEEP", "By", "Change", "ClaimRequest", "Claimed", "Health", "LeaseCheck", "Outcome", "Refusal", "Renewed",
-    "Report", "TurnRequest", "TurnRow", "accept", "attend", "cancel", "check_leases", "claim", "clear_quarantine",
-    "complete", "delete", "drop", "expire", "fail", "flag", "give_up", "goodbye", "hand_back", "heartbeat", "hello",
-    "holding", "judged", "lift", "limits_changed", "lock_bots", "lost_leases", "mark_down", "orders",
-    "pause_instance", "prioritise", "prune", "prune_gates", "prune_instances", "quarantine", "refusals", "regrade",
-    "regrade_locked", "release", "release_content", "repair_gates", "replace", "restart", "resume_instance", "retry",
-    "schedule_checks", "see", "start", "take_restart", "take_turn", "take_turn_on_loop", "throttle", "turn_request",
+    "REVERSIBLE", "SWEEP", "By", "Change", "ClaimRequest", "Claimed", "Edited", "Health", "LeaseCheck", "Outcome",
+    "Refusal", "Renewed", "Report", "TurnRequest", "TurnRow", "accept", "attend", "cancel", "check_leases", "claim",
+    "clear_quarantine", "complete", "delete", "drop", "edit", "expire", "fail", "flag", "give_up", "goodbye",
+    "hand_back", "heartbeat", "hello", "holding", "jobs_of", "judged", "lift", "limits_changed", "lock_bots",
+    "lost_leases", "mark_down", "orders", "pause_instance", "prioritise", "prune", "prune_gates", "prune_instances",
+    "quarantine", "refusals", "regrade", "regrade_locked", "release", "release_content", "repair_gates", "replace",
+    "restart", "resume_instance", "retry", "retry_with", "reversible", "schedule_checks", "see", "start", "take_back",
+    "take_restart", "take_turn", "take_turn_on_loop", "throttle", "turn_request",
 ]  # fmt: skip

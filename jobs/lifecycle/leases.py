@@ -47,10 +47,11 @@ class LeaseCheck:
         return health.grade(self.lease, self.limits, self.usual)
 
 
-def check_leases(jobs: QuerySet[Job]) -> list[LeaseCheck]:
+def check_leases(jobs: QuerySet[Job], *, instances: bool = True) -> list[LeaseCheck]:
     """Check these leases (held jobs), with their ages by the database's clock. Locks them where `jobs` does.
 
-    A job that nobody holds any more, since the caller read its number, is left out.
+    A job that nobody holds any more, since the caller read its number, is left out. Without `instances` these are not
+    read: `probe` is false, `identity` empty.
     """
     # Columns and not instances: there may be thousands, with large payloads. Ages and not moments: each moment would
     # be converted to a time zone.
@@ -58,7 +59,7 @@ def check_leases(jobs: QuerySet[Job]) -> list[LeaseCheck]:
     columns = ("pk", "kind_id", "claimed_by_id", "attempt", "max_attempts", attempts.used(), "instance")
     own = ("heartbeat_within", "run_within")
     rows = [row for row in jobs.values_list(*columns, *own, *ages) if row[2] is not None]
-    kinds, holders = _kinds({row[1] for row in rows}), _Holders({row[2] for row in rows})
+    kinds, holders = _kinds({row[1] for row in rows}), _Holders({row[2] for row in rows if instances})
     return [
         LeaseCheck(
             health.Lease(pk, kind, claimed, running, silent),

@@ -27,9 +27,13 @@ MAX_TRIES = 10
 DROPPED = 1000
 
 
-def release(job_ids: Iterable[int], *, by: By, reason: str = "") -> list[Change]:
-    """Release jobs, whichever bots hold them: pending at once, the attempt not counted, the bots healthy."""
-    return _end_all(Verb.RELEASE, job_ids, by, reason)
+def release(job_ids: Iterable[int], *, by: By, reason: str = "", to_another: bool = False) -> list[Change]:
+    """Release jobs, whichever bots hold them: pending at once, the attempt not counted, the bots healthy.
+
+    `to_another`: for a while, no instance gets one that held it.
+    """
+    more = {"others_first": suspicion.TO_ANOTHER.total_seconds()} if to_another else {}
+    return _end_all(Verb.RELEASE, job_ids, by, reason, **more)
 
 
 def cancel(job_ids: Iterable[int], *, by: By, reason: str = "") -> list[Change]:
@@ -44,7 +48,7 @@ def retry(job_ids: Iterable[int], *, by: By, reason: str = "") -> list[Change]:
     """
     for last in range(1 - MAX_TRIES, 1):
         try:
-            return _move(Verb.RETRY, job_ids, by, reason)
+            return move(Verb.RETRY, job_ids, by, reason)
         except IntegrityError as error:
             # Another job has got a key since the statement began: now it is seen.
             if last == 0 or not isinstance(error.__cause__, UniqueViolation):
@@ -54,12 +58,12 @@ def retry(job_ids: Iterable[int], *, by: By, reason: str = "") -> list[Change]:
 
 def accept(job_ids: Iterable[int], *, by: By, reason: str = "") -> list[Change]:
     """Complete pending jobs with the late results that are kept for them."""
-    return _move(Verb.ACCEPT, job_ids, by, reason)
+    return move(Verb.ACCEPT, job_ids, by, reason)
 
 
 def prioritise(job_ids: Iterable[int], *, priority: int, by: By, reason: str = "") -> list[Change]:
     """Set the priority of jobs that have not ended. Those that have it already do not change."""
-    return _move(Verb.PRIORITISE, job_ids, by, reason, priority=priority)
+    return move(Verb.PRIORITISE, job_ids, by, reason, {"priority": priority}, priority=priority)
 
 
 def replace(new: Mapping[int, Mapping[str, Any]], *, by: By) -> list[Change]:
@@ -134,8 +138,8 @@ def flag(job_ids: Iterable[int], *, by: By, reasons: dict[int, str]) -> int:
     return len(run("flag", rows=rows, **params)) if rows else 0
 
 
-def _end_all(verb: Verb, job_ids: Iterable[int], by: By, reason: str) -> list[Change]:
-    rows = [{"id": job_id, "reason": reason} for job_id in sorted(set(job_ids))]
+def _end_all(verb: Verb, job_ids: Iterable[int], by: By, reason: str, **more: Any) -> list[Change]:
+    rows = [{"id": job_id, "reason": reason, **more} for job_id in sorted(set(job_ids))]
     return end(verb, rows, by) if rows else []
 
 
@@ -158,10 +162,14 @@ def end(verb: Verb, rows: list[dict[str, Any]], by: By, *, keep_health: bool = F
     return changes
 
 
-def _move(verb: Verb, job_ids: Iterable[int], by: By, reason: str, **params: Any) -> list[Change]:
-    """Move jobs that nobody holds, or change their priority, by the statement with the verb's name."""
+def move(
+    verb: Verb, job_ids: Iterable[int], by: By, reason: str, asked: Mapping[str, Any] | None = None, **params: Any
+) -> list[Change]:
+    """Move jobs that nobody holds, or change them, by the statement with the verb's name.
+
+    `asked`: what the operator gave beside the jobs, for the audit log.
+    """
     ids = sorted(set(job_ids))
-    asked = dict(params)
     params |= {"from": transitions.sources(verb), "actor": by.actor, "by": by.name, "reason": reason}
     with transaction.atomic(), outcomes.before_commit():
         params["audit"] = audit.entry_of(by)

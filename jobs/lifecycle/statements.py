@@ -41,7 +41,7 @@ TURN_FUNCTIONS = (
     *GATE_FUNCTIONS, "jobs_moment", "jobs_fail", "jobs_renew", "jobs_refuse", "jobs_touch_bots", "jobs_turns",
 )  # fmt: skip
 #: The functions that migrations put into the database, by the file that has each.
-FUNCTIONS = {name: name for name in TURN_FUNCTIONS} | {
+FUNCTIONS = {name: name for name in (*TURN_FUNCTIONS, "jobs_error_words")} | {
     "guard_bot": "jobs_guard_bot",
     "guard_kind": "jobs_guard_kind",
     "guard_limits": "jobs_guard_limits",

@@ -1,73 +1,68 @@
 """Data for Home: stuck jobs, bots that need attention, the fleet, recent interventions."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet, Value
-from django.db.models.expressions import Case, When
-from django.db.models.functions import Now
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Value, prefetch_related_objects
+from django.db.models.expressions import Case, When, Window
+from django.db.models.functions import Now, RowNumber
 
-from bots.health import Grade
 from bots.instances import in_quarantine
-from bots.models import Bot
+from bots.models import Bot, quarantines, was_stuck
 from bots.states import BotStatus, HealthStatus
-from jobs import lifecycle
 from jobs.limits import Gate
-from jobs.models import Job, JobEvent
+from jobs.lists import stuck
+from jobs.lists.stuck import READ, Stuck
+from jobs.models import JobEvent
 from jobs.states import Actor
+from jobs.transitions import ENDING
 
-#: The most stuck jobs and bots on Home. The lists have them all.
+#: The most bots of a sort, and shut gates, on Home. The lists have them all.
 MAX_SHOWN = 8
-#: The most bots with a tile: in a larger fleet, those in the worst state.
-TILES = 240
+#: The most bots with a tile. Of a larger fleet only those that are not well have one.
+TILES = 60
 #: Interventions on Home.
 RECENT = 8
-
-
-@dataclass(frozen=True)
-class StuckJob:
-    """A lease past one of its limits, with the evidence."""
-
-    id: int
-    kind: str
-    bot: Bot
-    grade: Grade
+#: The states of `ranked` in which a bot is well.
+WELL = ("busy", "idle")
 
 
 @dataclass(frozen=True)
 class Needs:
-    """Jobs and bots that need an operator now, the worst first."""
+    """What needs an operator now: stuck leases, and bots that are ill for another reason, the worst first."""
 
-    jobs: list[StuckJob]
-    bots: list[Bot]
-    more: bool
+    stuck: Stuck
+    #: The names of the bots that hold what is stuck.
+    names: dict[int, str]
+    #: Bots whose stuck job went back to the queue, and that have not called since, with `ended_at`.
+    lost: Sequence[Bot]
+    quarantined: Sequence[Bot]
 
     @property
     def calm(self) -> bool:
-        return not self.jobs and not self.bots
+        return not (self.stuck.groups or self.lost or self.quarantined)
 
 
 def needs_now() -> Needs:
-    """Return stuck leases, and bots that need an operator for another reason."""
-    worst = Job.objects.stuck().order_by("heartbeat_at").values("pk")[: MAX_SHOWN + 1]
-    checks = lifecycle.check_leases(Job.objects.filter(pk__in=worst))
-    # One query for the bots of these jobs and for those that are not healthy or in quarantine.
-    attention = ~Q(health_status=HealthStatus.NORMAL) | Q(in_quarantine())
-    rows = Bot.objects.filter(attention | Q(pk__in=[check.bot_id for check in checks])).order_by("name")
-    bots = {bot.pk: bot for bot in rows.with_quarantines()[: MAX_SHOWN * 3]}
-    jobs = [
-        StuckJob(check.lease.job_id, check.lease.kind, bots[check.bot_id], check.grade)
-        for check in checks
-        if check.bot_id in bots
-    ]
-    jobs = sorted((job for job in jobs if job.grade.signal), key=lambda job: -job.grade.ratio)
-    named = {job.bot.pk for job in jobs}
-    others = [
-        bot
-        for bot in bots.values()
-        if bot.pk not in named and (bot.quarantines or bot.health_status != HealthStatus.NORMAL)
-    ]
-    return Needs(jobs[:MAX_SHOWN], others[:MAX_SHOWN], len(jobs) > MAX_SHOWN or len(others) > MAX_SHOWN)
+    """Return stuck leases in groups, and bots that need an operator for another reason."""
+    found = stuck.stuck()
+    holders = found.bot_ids
+    # One query for the bots of these jobs, and for those that are ill for another reason.
+    rows = Bot.objects.filter(was_stuck() | Q(in_quarantine()) | Q(pk__in=holders)).order_by("name")
+    rows = rows.annotate(ended_at=Case(When(was_stuck(), then=last_expiry())), suspect=in_quarantine())
+    bots = list(rows.defer("kinds", "token_digest")[:READ])
+    quarantined = [bot for bot in bots if bot.suspect and bot.pk not in holders]
+    if quarantined:
+        prefetch_related_objects(quarantined, quarantines())
+    lost = [bot for bot in bots if not bot.suspect and bot.pk not in holders]
+    return Needs(found, {bot.pk: bot.name for bot in bots}, lost, quarantined)
+
+
+def last_expiry() -> Subquery:
+    """When the sweep last ended a lease of a bot: until then it was stuck, if it is no more."""
+    ended = JobEvent.objects.filter(bot=OuterRef("pk"), actor=Actor.SWEEP, verb__in=ENDING).order_by("-at")
+    return Subquery(ended.values("at")[:1])
 
 
 def shut_gates() -> list[Gate]:
@@ -78,43 +73,50 @@ def shut_gates() -> list[Gate]:
 def ranked(bots: QuerySet[Bot]) -> QuerySet[Any]:
     """Annotate `rank`, the bot's most important state with a digit in front, the worst first."""
     word = Case(
-        When(health_status=HealthStatus.UNHEALTHY, then=Value("1unhealthy")),
+        When(health_status=HealthStatus.UNHEALTHY, stuck_job__isnull=False, then=Value("1unhealthy")),
         When(in_quarantine(), then=Value("2quarantined")),
+        When(was_stuck(), then=Value("4was_stuck")),
         When(health_status=HealthStatus.POTENTIALLY_STUCK, then=Value("3potentially_stuck")),
-        When(status=BotStatus.DOWN, then=Value("4down")),
-        When(paused=True, then=Value("5paused")),
-        When(status=BotStatus.BUSY, then=Value("6busy")),
-        default=Value("7idle"),
+        When(status=BotStatus.DOWN, then=Value("5down")),
+        When(paused=True, then=Value("6paused")),
+        When(status=BotStatus.BUSY, then=Value("7busy")),
+        default=Value("8idle"),
     )
     return bots.annotate(rank=word)
 
 
 @dataclass(frozen=True)
 class Fleet:
-    """The fleet as tiles, one for each bot up to `TILES`, and the number of bots in each state."""
+    """The fleet as at most `TILES` tiles, of a large one for those that are not well, and counts of all."""
 
     tiles: list[tuple[Bot, str]]
-    total: int
     #: `(state, number)`, the worst first.
-    counts: list[tuple[str, int]] = field(default_factory=list)
+    counts: list[tuple[str, int]]
+
+    @property
+    def total(self) -> int:
+        return sum(n for _, n in self.counts)
+
+    @property
+    def ill(self) -> int:
+        return sum(n for state, n in self.counts if state not in WELL)
 
     @property
     def without_tile(self) -> int:
-        return self.total - len(self.tiles)
+        """How many that are not well have none."""
+        return max(0, self.ill - len(self.tiles))
 
 
 def fleet() -> Fleet:
-    """Return all bots, or of a large fleet those in the worst state, with counts of all."""
-    bots = ranked(Bot.objects.all())
-    shown = list(bots.order_by("rank", "name").defer("kinds", "token_digest")[: TILES + 1])
-    tiles = [(bot, bot.rank[1:]) for bot in shown[:TILES]]
-    if len(shown) <= TILES:
-        states = [state for _, state in tiles]
-        counts = [(state, states.count(state)) for state in dict.fromkeys(states)]
-        return Fleet(sorted(tiles, key=lambda tile: tile[0].name), len(shown), counts)
-    groups = bots.order_by("rank").values_list("rank").annotate(n=Count("pk"))
-    counts = [(rank[1:], n) for rank, n in groups]
-    return Fleet(tiles, sum(n for _, n in counts), counts)
+    """Return all bots, or of a large fleet those that are not well, with counts of all."""
+    # Of each state its first bots, and how many there are.
+    place = Window(RowNumber(), partition_by="rank", order_by="name")
+    bots = ranked(Bot.objects.only("name")).annotate(place=place, of_rank=Window(Count("pk"), partition_by="rank"))
+    shown = [(bot, bot.rank[1:], bot.of_rank) for bot in bots.filter(place__lte=TILES).order_by("rank", "name")]
+    counts = {state: n for _, state, n in shown}
+    small = sum(counts.values()) <= TILES
+    tiles = [(bot, state) for bot, state, _ in shown if small or state not in WELL]
+    return Fleet(tiles[:TILES], list(counts.items()))
 
 
 def interventions() -> list[JobEvent]:

@@ -44,6 +44,11 @@ class Selection:
     kinds: tuple[str, ...]
     after: int = 0
     before: int = MOST_ID
+    own_order: bool = False
+
+    def in_own_order(self) -> "Selection":
+        """The same, where an index of their own has just these jobs in the order of ids."""
+        return replace(self, own_order=True)
 
     def where(self, condition: Q) -> "Selection":
         """Those of them that meet this condition, too."""
@@ -83,6 +88,10 @@ def nth(selection: Selection, n: int, *, newest: bool = True) -> int | None:
 
 def _first(selection: Selection, limit: int, *, newest: bool = True) -> list[tuple[int, str]]:
     order = "-id" if newest else "id"
+    if selection.own_order:
+        jobs = _plain(selection).filter(status__in=selection.statuses)
+        jobs = jobs.filter(kind__in=selection.kinds) if selection.kinds else jobs
+        return list(jobs.order_by(order).values_list("id", "kind_id")[:limit])
     if not selection.kinds and set(selection.statuses) >= set(JobStatus.values):
         return list(_plain(selection).order_by(order).values_list("id", "kind_id")[:limit])
     resting = [status for status in selection.statuses if status in AT_REST]

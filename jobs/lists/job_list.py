@@ -1,153 +1,35 @@
-"""List jobs by view, filters and search, a page at a time at a bounded cost.
+"""List jobs by a filter, a page at a time, and count them, at a bounded cost.
 
-Each filter has a base that indexes have in the order of ids (`jobs.lists.index_merge`). Conditions without an index (a
-payload's field, an error's text) are checked on a bounded number of jobs of the base; the page shows how far it
-searched and offers to search further. So no filter reads ten million rows (docs/decisions/0015-admin.md).
+Conditions without an index (a payload's field, an error's text, a word) are checked on a bounded number of jobs, and of
+bytes; the page shows how far it searched and offers to search further. So no filter reads ten million rows
+(docs/decisions/0015-admin.md).
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import Any
+from pathlib import Path
 
-from django.db.models import Q
-from django.db.models.functions import Now
-
-from bots.models import Bot
 from jobs.lists import index_merge
+from jobs.lists.filters import VIEWS as VIEWS
+from jobs.lists.filters import JobFilter as JobFilter
 from jobs.lists.index_merge import MOST_ID, Selection
-from jobs.lists.search import has_value, parse
-from jobs.models import Job, JobKind, JobQuerySet
-from jobs.states import HELD, JobStatus
+from jobs.lists.rows import ORDERS, rows
+from jobs.models import Job
 from jobs.stats import counts as job_counts
 from jobs.stats import statements
 from jobs.stats.counts import Count
+from jobsite.lib.sql import Statements
 
-#: The saved views in display order: `{name: (title, text if empty)}`.
-VIEWS = {
-    "stuck": ("Stuck", "No job is stuck: every bot that holds a job is within its limits."),
-    "held": ("Held", "No bot holds a job now."),
-    "pending": (
-        "Pending",
-        "No job is pending. Producers enqueue through the API; you can also add a job or upload a file.",
-    ),
-    "failed": ("Failed", "No job has failed. Failed jobs stay here for a retry until their kind's retention ends."),
-    "scheduled": ("Scheduled", "No job waits for a later time."),
-    "all": ("All", "There are no jobs yet. Add one by hand, upload a file, or let a producer call the API."),
-}
+SQL = Statements(Path(__file__).parent / "sql")
 #: Jobs on a page.
 PAGE = 50
-#: The most jobs of the base that conditions without an index are checked on.
-SEARCHED = 20_000
-#: The most jobs that the scheduled view shows.
-SOONEST = 100
-#: The most jobs matched by one key or bot's name, and the most such words in a search.
-JOBS_PER_WORD, WORDS_PER_SEARCH = 500, 3
+#: The most jobs of the base, and of their bytes as they are stored, that conditions without an index are checked on.
+SEARCHED, SEARCHED_BYTES = 20_000, 20_000_000
+#: The most jobs that the scheduled view shows, and that are put in another order than by id.
+SOONEST, SORTED = 100, 1000
 #: The newest jobs from which the kinds' shares are estimated.
 SAMPLE = 5000
-
-
-@dataclass(frozen=True)
-class JobFilter:
-    """The filter of a job list, as in the page's query string."""
-
-    view: str = "all"
-    status: str = ""
-    kind: str = ""
-    text: str = ""
-    before: int | None = None
-    after: int | None = None
-
-    @classmethod
-    def from_params(cls, params: Mapping[str, Any]) -> "JobFilter":
-        """Read a query string. Invalid values are ignored."""
-        view = params.get("view") or "all"
-        return cls(
-            view=view if view in VIEWS else "all",
-            status=params.get("status") if params.get("status") in JobStatus.values else "",  # type: ignore[arg-type]
-            kind=str(params.get("kind") or "").replace("\0", ""),
-            text=str(params.get("q") or "").replace("\0", "")[:500],
-            before=_number(params.get("before")),
-            after=_number(params.get("after")),
-        )
-
-    def base(self, among: Sequence[str] = JobStatus.values) -> Selection:
-        """The jobs of the view, status and kind, limited to these statuses: what indexes find."""
-        kinds = [self.kind] if self.kind else []
-        return index_merge.select(self._jobs(), statuses=self.statuses(among), kinds=kinds)
-
-    def _jobs(self) -> JobQuerySet:
-        return Job.objects.stuck() if self.view == "stuck" else Job.objects.all()
-
-    def statuses(self, among: Sequence[str] = JobStatus.values) -> list[str]:
-        """Those of these statuses that this list can contain."""
-        views: dict[str, Sequence[str]] = {"stuck": HELD, "held": HELD, "failed": (JobStatus.FAILED,)}
-        views |= {"pending": (JobStatus.PENDING,), "scheduled": (JobStatus.PENDING,)}
-        able = views.get(self.view, JobStatus.values)
-        return [str(status) for status in among if status in able and (not self.status or status == self.status)]
-
-    def rest(self) -> Q:
-        """The conditions without an index, checked on a bounded number of the base."""
-        found = Q(run_at__gt=Now()) if self.view == "scheduled" else Q()
-        terms = parse(self.text)
-        for path, value in terms.payload:
-            found &= has_value(path, value)
-        for error in terms.error:
-            found &= Q(error__icontains=error)
-        for group in terms.groups:
-            found &= Q(group_name=group)
-        return found
-
-    @cached_property
-    def named(self) -> list[int] | None:
-        """The ids of jobs that the search names by number, key or bot; None if it names none."""
-        terms = parse(self.text)
-        if not (terms.ids or terms.keys or terms.bots):
-            return None
-        ids = set(terms.ids)
-        if words := [*terms.keys, *(str(i) for i in terms.ids)]:
-            # The indexes on keys begin with the kind.
-            ids |= set(Job.objects.with_keys(JobKind.objects.order_by().values("name"), words)[:JOBS_PER_WORD])
-        for name in (*terms.keys, *terms.bots)[:WORDS_PER_SEARCH]:
-            ids |= set(_of_bot(name))
-        return sorted(ids)
-
-    def jobs(self) -> JobQuerySet:
-        """All matching jobs, unordered and unbounded. Restrict them by id."""
-        jobs, statuses = self._jobs().filter(self.rest()), self.statuses()
-        if len(statuses) < len(JobStatus):
-            jobs = jobs.filter(status__in=statuses)
-        if self.kind:
-            jobs = jobs.filter(kind=self.kind)
-        named = self.named
-        return jobs if named is None else jobs.filter(pk__in=named)
-
-    def newest(self, most: int, *, before: int | None = None) -> list[int]:
-        """Ids of the newest `most` matching jobs, however far the search must go."""
-        if self.named is not None:
-            jobs = self.jobs() if before is None else self.jobs().filter(pk__lt=before)
-            return list(jobs.order_by("-id").values_list("pk", flat=True)[:most])
-        return index_merge.ids(self.base().between(before=before).where(self.rest()), most)
-
-    @property
-    def narrow(self) -> bool:
-        """Whether it has conditions without an index."""
-        terms = parse(self.text)
-        return terms.reads_payloads or bool(terms.groups) or self.view == "scheduled"
-
-
-def _number(value: Any) -> int | None:
-    text = str(value or "")
-    return min(int(text), MOST_ID) if text.isascii() and text.isdigit() and len(text) <= 19 else None
-
-
-def _of_bot(name: str) -> list[int]:
-    """The ids of the jobs this bot holds, and of the last it finished."""
-    bot = Bot.objects.filter(name=name).values("pk")[:1]
-    held = Job.objects.held().filter(claimed_by=bot).order_by().values_list("pk", flat=True)[:JOBS_PER_WORD]
-    done = Job.objects.filter(finished_by=bot).order_by("-id").values_list("pk", flat=True)[:JOBS_PER_WORD]
-    return list(held.union(done, all=True))
 
 
 # --- A page ---------------------------------------------------------------------------------------------------
@@ -155,38 +37,86 @@ def _of_bot(name: str) -> list[int]:
 
 @dataclass(frozen=True)
 class Page:
-    """The jobs of a page, and where adjacent pages begin. `searched_to`: the search ended at this id."""
+    """The jobs of a page, and where adjacent pages begin.
+
+    `searched_to`: the search ended at this id, after `searched` jobs. `next_skip`: where an ordered page goes on.
+    """
 
     jobs: list[Job]
     newer: int | None = None
     older: int | None = None
     searched_to: int | None = None
+    searched: int = 0
+    next_skip: int | None = None
     note: str = ""
 
 
 def page(job_filter: JobFilter) -> Page:
-    """Return a page: newest first, or soonest first in the scheduled view."""
+    """Return a page: newest first, or soonest first in the scheduled view, or in the order that is asked for."""
+    if job_filter.order.lstrip("-") in ORDERS:
+        return _ordered(job_filter)
     named = job_filter.named
     if named is not None:
-        jobs = _rows(job_filter.newest(PAGE + 1, before=job_filter.before))
+        jobs = rows(job_filter.newest(PAGE + 1, before=job_filter.before))
         return Page(jobs[:PAGE], older=jobs[PAGE - 1].pk if len(jobs) > PAGE else None)
     if job_filter.view == "scheduled" and not (job_filter.kind or job_filter.text):
         soonest = statements.run("scheduled", steps=job_counts.PRIORITIES, most=SOONEST)
-        rows = {job.pk: job for job in _rows([row["id"] for row in soonest])}
+        found = {job.pk: job for job in rows([row["id"] for row in soonest])}
         note = f"The {SOONEST} soonest are shown." if len(soonest) == SOONEST else ""
-        return Page([rows[row["id"]] for row in soonest if row["id"] in rows], note=note)
+        return Page([found[row["id"]] for row in soonest if row["id"] in found], note=note)
     if job_filter.after is not None:
         return _newer(job_filter, job_filter.after)
+    base, searched_to, searched = _searched(job_filter)
+    ids = index_merge.ids(base, PAGE + 1)
+    older = ids[PAGE - 1] if len(ids) > PAGE else None
+    jobs = rows([*ids[:PAGE], *_further_back(job_filter, ids[:PAGE])])
+    first_id = ids[0] if ids else job_filter.before
+    if older is not None:
+        searched_to = None
+    return Page(jobs, first_id if job_filter.before else None, older, searched_to, searched)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search found, the newest first, and below which id the next page looks; None: it is at its end."""
+
+    ids: list[int]
+    goes_on_at: int | None
+
+
+def search(job_filter: JobFilter, most: int) -> Found:
+    """Return the ids of the newest `most` matching jobs, as far as one page searches."""
+    if job_filter.named is not None:
+        ids = job_filter.newest(most + 1, before=job_filter.before)
+        return Found(ids[:most], ids[most - 1] if len(ids) > most else None)
+    base, searched_to, _ = _searched(job_filter)
+    ids = index_merge.ids(base, most + 1)
+    if len(ids) > most:
+        return Found(ids[:most], ids[most - 1])
+    return Found([*ids, *_further_back(job_filter, ids)], searched_to)
+
+
+def _searched(job_filter: JobFilter) -> tuple[Selection, int | None, int]:
+    """The jobs to look through, the id at which the search ends before the base does, and their number."""
     base = job_filter.base().between(before=job_filter.before)
-    searched_to = None
-    if job_filter.narrow:
-        searched_to = index_merge.nth(base, SEARCHED) or 0
-        base = base.between(after=searched_to - 1).where(job_filter.rest())
-    jobs = _rows(index_merge.ids(base, PAGE + 1))
-    older = jobs[PAGE - 1].pk if len(jobs) > PAGE else None
-    first_id = jobs[0].pk if jobs else job_filter.before
-    ended = older is not None or not searched_to
-    return Page(jobs[:PAGE], first_id if job_filter.before else None, older, None if ended else searched_to)
+    if not job_filter.narrow:
+        return base, None, 0
+    ids = index_merge.ids(base, SEARCHED)
+    ended = len(ids) < SEARCHED
+    if job_filter.reads_much and ids:
+        (edge,) = SQL.rows("bytes_edge", ids=ids, most=SEARCHED_BYTES)
+        ended = ended and edge["id"] <= ids[-1]
+        ids = [pk for pk in ids if pk >= edge["id"]]
+    base = base.between(after=ids[-1] - 1 if ids else 0).where(job_filter.rest())
+    return base, None if ended else ids[-1], len(ids)
+
+
+def _further_back(job_filter: JobFilter, shown: Sequence[int]) -> list[int]:
+    """What a word names and the search does not reach: shown on the first page."""
+    if job_filter.before is not None or not job_filter.named_by_words:
+        return []
+    found = job_filter.jobs().filter(pk__in=set(job_filter.named_by_words) - set(shown))
+    return list(found.order_by("-id").values_list("pk", flat=True)[:PAGE])
 
 
 def _newer(job_filter: JobFilter, after: int) -> Page:
@@ -194,16 +124,23 @@ def _newer(job_filter: JobFilter, after: int) -> Page:
     if job_filter.narrow:
         edge = index_merge.nth(base, SEARCHED, newest=False)
         base = base.between(before=None if edge is None else edge + 1).where(job_filter.rest())
-    jobs = _rows(index_merge.ids(base, PAGE + 1, newest=False))
+    jobs = rows(index_merge.ids(base, PAGE + 1, newest=False))
     more = len(jobs) > PAGE
     jobs = jobs[-PAGE:]
     return Page(jobs, jobs[0].pk if more else None, jobs[-1].pk if jobs else after)
 
 
-def _rows(ids: Iterable[int]) -> list[Job]:
-    # Defer payloads: they may have megabytes, and the list does not show them.
-    jobs = Job.objects.filter(pk__in=list(ids)).order_by("-id")
-    return list(jobs.select_related("claimed_by").defer("payload", "result"))
+def _ordered(job_filter: JobFilter) -> Page:
+    """A page of the newest `SORTED` matching jobs, in another order than by id."""
+    if job_filter.named is not None:
+        ids, searched_to, searched = job_filter.newest(SORTED), None, 0
+    else:
+        base, searched_to, searched = _searched(replace(job_filter, before=None, after=None))
+        ids = sorted({*index_merge.ids(base, SORTED), *_further_back(replace(job_filter, before=None), ())})
+    jobs = rows(ids, order=job_filter.order, start=min(job_filter.skip, SORTED), most=PAGE + 1)
+    note = f"Only the newest {SORTED:,} are sorted.".replace(",", "\u202f") if len(ids) >= SORTED else ""
+    following = job_filter.skip + PAGE if len(jobs) > PAGE else None
+    return Page(jobs[:PAGE], None, None, searched_to, searched, following, note)
 
 
 # --- Counts ----------------------------------------------------------------------------------------------------

@@ -83,6 +83,8 @@ class RollupState(models.Model):
     pending = models.JSONField(default=dict, db_default={}, blank=True)
     pending_at = models.DateTimeField(null=True, blank=True)
     pending_took = models.FloatField(default=0, db_default=0)
+    # Until when failures are counted into error groups.
+    errors_until = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         verbose_name = "state of the rollup"

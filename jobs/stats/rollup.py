@@ -22,7 +22,7 @@ from jobs.stats.statements import SQL, run
 from jobs.stats.times import FINE
 from jobs.transitions import ADDED_UP
 from jobsite.lib import histogram
-from jobsite.lib.locks import Lock, try_lock
+from jobsite.lib.locks import Lock, try_lock, wait_for_lock
 
 #: How long the rows of each span are kept. Totals are kept for ever.
 KEEP = {
@@ -109,6 +109,27 @@ def complete_until() -> datetime | None:
     if state is None or state.added_until is None:
         return None
     return min([state.added_until, *(_moment(stretch["since"]) for stretch in state.reopened)])
+
+
+def snapshot() -> str:
+    """What can be seen now: for `reopen`."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_current_snapshot()::text")
+        return str(cursor.fetchone()[0])
+
+
+def reopen(before: str, past: timedelta) -> None:
+    """Let `add_closed_minutes` add what was written since this snapshot, and ended within `past` of what is added."""
+    with transaction.atomic():
+        wait_for_lock(Lock.ROLLUP)
+        state = RollupState.objects.get()
+        assert state.added_until is not None  # noqa: S101 - the caller has added what there was
+        since, week = state.added_until - past - CHUNK, timedelta(days=7)
+        while since < state.added_until:
+            until = min(since + week, state.added_until)
+            state.reopened.append({"since": since.isoformat(), "until": until.isoformat(), "snapshot": before})
+            since = until
+        state.save(update_fields=["reopened"])
 
 
 def first_end() -> Subquery:

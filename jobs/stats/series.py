@@ -1,11 +1,10 @@
 """The figures of the charts: what ended in each stretch of an hour, day or week, and how long jobs of a kind ran."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Sum
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -30,6 +29,8 @@ class Bar:
     cancelled: int = 0
     wait: float | None = None
     run: float | None = None
+    #: Until when all is counted; None when nothing is yet.
+    until: datetime | None = None
 
     @property
     def ended(self) -> int:
@@ -85,17 +86,6 @@ def spreads(hours: int = 24, kind: str | None = None) -> dict[str, Spread]:
     found = {name: _spread(group) for name, group in by_kind.items()}
     # Where leases ended and no job, there is nothing to show.
     return {name: spread for name, spread in found.items() if spread.succeeded + spread.failed + spread.cancelled}
-
-
-def outcomes(kinds: Collection[str], hours: int = 24) -> dict[str, Spread]:
-    """The same for these kinds, without the steps: added up by the database, for a list."""
-    rows = JobRollup.objects.filter(span=Span.HOUR, start__gte=Now() - timedelta(hours=hours), kind__in=kinds)
-    sums = rows.order_by().values_list("kind").annotate(*map(Sum, ("succeeded", "failed", "cancelled", "ran")))
-    return {
-        kind: Spread(succeeded, failed, cancelled, ran / succeeded if succeeded else None, [])
-        for kind, succeeded, failed, cancelled, ran in sums
-        if succeeded + failed + cancelled
-    }
 
 
 def _spread(rows: Sequence[JobRollup]) -> Spread:

@@ -4,6 +4,7 @@ ended, delete what is old, record the sweep.
 
 from bots.login import attempts
 from jobs import lifecycle
+from jobs.error_groups import counting
 from jobs.models import SweepRun
 from jobs.schedules import ledger
 from jobs.schedules.firing import Firing
@@ -22,9 +23,11 @@ def follow_up(swept: Swept, *, full: bool) -> None:
         Firing().fire_due()
     # Nothing is deleted that is not added up.
     rollup.add_closed_minutes()
+    counting.count_failures()
     if full:
         swept.pruned = retention.prune()
         ledger.prune()
+        counting.prune()
         attempts.prune()
         lifecycle.prune_instances()
         lifecycle.prune_gates()

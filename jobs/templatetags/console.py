@@ -1,5 +1,6 @@
 """Template tags and filters of the admin: navigation, Home, charts, and formats of states and numbers."""
 
+import json
 from typing import Any
 
 from django import template
@@ -13,15 +14,21 @@ from django.utils.safestring import SafeString
 from bots import audit
 from bots.login.models import Login
 from jobs import transitions
+from jobs.explain import policy
+from jobs.fingerprints import last_line
+from jobs.lists import drawn
 from jobs.lists import home as lists_home
 from jobs.models import Job, JobKind
 from jobs.stats import counts, series
-from jobs.stats.learned import SHARE, Recent
-from jobs.stats.times import ERROR
+from jobs.stats.learned import Recent
+from jobs.stats.recent import BAR, Recently
 from jobsite.lib import badges, charts, json_view
 from jobsite.lib.durations import words
 
 register = template.Library()
+
+#: From so many times as long as a week ago on a run time is shown as slower.
+SLOWER = 1.5
 
 badge = register.filter("badge", badges.badge)
 age = register.filter("age", badges.age)
@@ -29,6 +36,7 @@ local = register.filter("local", badges.local)
 seconds = register.filter("seconds", charts.seconds)
 duration = register.filter("duration", words)
 fold = register.filter("fold", json_view.fold)
+register.filter("last_line", last_line)
 values = register.filter("values", audit.words)
 
 
@@ -45,6 +53,13 @@ def word(state: str) -> str:
 
 
 @register.filter
+def split_name(name: str) -> SafeString:
+    """A name in two parts: where there is little room its beginning is cut short, and its last letters are not."""
+    at = max(0, len(name) - 6)
+    return format_html('<span class="start">{}</span><span class="end">{}</span>', name[:at], name[at:])
+
+
+@register.filter
 def per_cent(share: float | None) -> str:
     """Format a share as `0.4 %`; a dash for None."""
     return "–" if share is None else f"{share * 100:.1f} %"
@@ -55,6 +70,7 @@ PLACES = (
     ("Home", "admin:index", None),
     ("Incidents", "admin:alerts_incident_changelist", "alerts.view_incident"),
     ("Jobs", "admin:jobs_job_changelist", "jobs.view_job"),
+    ("Errors", "admin:jobs_errorgroup_changelist", "jobs.view_errorgroup"),
     ("Bots", "admin:bots_bot_changelist", "bots.view_bot"),
     ("Kinds", "admin:jobs_jobkind_changelist", "jobs.view_jobkind"),
     ("Schedules", "admin:jobs_schedule_changelist", "jobs.view_schedule"),
@@ -102,40 +118,13 @@ def home(request: HttpRequest) -> dict[str, Any]:
         "oldest": counts.oldest_pending()[:12],
         "recent": lists_home.interventions(),
         "now": timezone.now(),
-    } | chart_data(window)
+    } | drawn.throughput(window)
 
 
-def chart_data(window: str, kind: str = "") -> dict[str, Any]:
-    """The charts of one period, for one kind or all, with their numbers."""
-    bars = series.series(window, kind)
-    shape = "%a %H:%M" if window == "week" else "%H:%M"
-    ends = (timezone.localtime(bars[0].start).strftime(shape), timezone.localtime(bars[-1].start).strftime(shape))
-    done, failed = sum(bar.succeeded for bar in bars), sum(bar.failed for bar in bars)
-    of = f" of {kind}" if kind else ""
-    return {
-        "window": window,
-        "windows": list(series.WINDOWS),
-        "bars": bars,
-        "done": done,
-        "failed": failed,
-        "throughput": charts.stacked(
-            [
-                charts.Line("good", "succeeded", [bar.succeeded for bar in bars]),
-                charts.Line("bad", "failed", [bar.failed for bar in bars]),
-                charts.Line("wait", "cancelled", [bar.cancelled for bar in bars]),
-            ],
-            ends,
-            f"Jobs{of} that finished in the last {window}: {done} succeeded, {failed} failed. Numbers: see the table.",
-        ),
-        "times": charts.lines(
-            [
-                charts.Line("work", "run", [bar.run for bar in bars]),
-                charts.Line("warn", "wait", [bar.wait for bar in bars]),
-            ],
-            ends,
-            f"Mean wait and run time of jobs{of} in the last {window}. The numbers are in the table below.",
-        ),
-    }
+@register.simple_tag
+def updated_now() -> SafeString:
+    """The age of this moment, which is when the page was read."""
+    return badges.age(timezone.now())
 
 
 @register.simple_tag
@@ -148,6 +137,31 @@ def last_logins(username: str) -> list[Login]:
 def kinds() -> list[str]:
     """The names of the first two hundred kinds, for a menu."""
     return list(JobKind.objects.values_list("name", flat=True)[:200])
+
+
+#: Texts are shown whole up to so many characters, and JSON is open up to so many.
+MOST_SHOWN, LARGE_JSON = 500, 3000
+
+
+@register.filter
+def both_ends(text: str) -> str:
+    """Shorten a text in its middle: the end of an error says what went wrong."""
+    if len(text) <= MOST_SHOWN:
+        return text
+    return f"{text[: MOST_SHOWN // 3].rstrip()} … {text[-MOST_SHOWN * 2 // 3 :].lstrip()}"
+
+
+@register.filter
+def cut_lines(error: str) -> bool:
+    """Whether an error has more than its last line."""
+    return error.strip() != last_line(error)
+
+
+@register.filter
+def is_large(value: Any) -> int:
+    """How many characters of JSON it is; 0 where that is not much."""
+    size = len(json.dumps(value, ensure_ascii=False))
+    return size if size > LARGE_JSON else 0
 
 
 @register.filter
@@ -169,6 +183,30 @@ def verb_class(verb: str) -> str:
 
 
 @register.filter
+def named(texts: dict[int, str], number: int) -> str:
+    """The text of this number, if there is one."""
+    return texts.get(number, "")
+
+
+@register.filter
+def limits_short(kind: JobKind) -> str:
+    """The limits of a kind, for a list. Empty: none."""
+    return policy.limits_short(kind)
+
+
+@register.filter
+def slower(now: float, before: float | None) -> bool:
+    """Whether a time is more than half as long again as before."""
+    return before is not None and now > SLOWER * before
+
+
+@register.filter
+def sparkline(recently: Recently) -> SafeString:
+    """How many jobs ended in the last hour, as small bars."""
+    return charts.spark(recently.bars, f"Ended in the last hour: {sum(recently.bars)}, in bars of {BAR} minutes.")
+
+
+@register.filter
 def ran(job: Job) -> float | None:
     """A job's run time in seconds."""
     if job.started_at is None or job.finished_at is None:
@@ -179,20 +217,19 @@ def ran(job: Job) -> float | None:
 @register.simple_tag
 def kind_charts(kind: str, window: str) -> dict[str, Any]:
     """The charts of one kind."""
-    return chart_data(window, kind)
+    return drawn.throughput(window, kind)
 
 
 @register.simple_tag
-def learned_distribution(recent: Recent) -> SafeString:
-    """A bar chart of the run times a limit was learned from, with those beyond the learned share marked."""
-    steps, most = recent.steps(), recent.longest_of(SHARE) or 0
-    ends = (f"up to {charts.seconds(steps[0][0])}", f"up to {charts.seconds(steps[-1][0])}")
-    label = f"Run times of the last {recent.jobs} successes. The numbers are in the table below."
-    bars = [
-        charts.Line("work", "within", [n if seconds <= most * (1 + 2 * ERROR) else 0 for seconds, n in steps]),
-        charts.Line("warn", "beyond", [0 if seconds <= most * (1 + 2 * ERROR) else n for seconds, n in steps]),
-    ]
-    return charts.stacked(bars, ends, label)
+def percentiles(kind: str, window: str) -> dict[str, Any]:
+    """Run and wait times of a kind over the last day or week."""
+    return drawn.percentiles(kind, window)
+
+
+@register.simple_tag
+def backlog(kind: str) -> dict[str, Any]:
+    """The due jobs of a kind by the hour in which they became due."""
+    return drawn.backlog(kind)
 
 
 @register.filter
@@ -201,17 +238,4 @@ def longest_of(recent: Recent, per_cent: int) -> str:
     return charts.seconds(recent.longest_of(per_cent / 100))
 
 
-@register.simple_tag
-def distribution(spread: series.Spread) -> SafeString:
-    """A bar chart of run times, from the first non-empty bucket to the last."""
-    steps = spread.steps
-    some = [n for n, (_, count) in enumerate(steps) if count]
-    if not some:
-        return format_html("{}", "")
-    steps = steps[max(0, some[0] - 1) : some[-1] + 2]
-    ends = (
-        f"up to {charts.seconds(steps[0][0])}",
-        "longer" if steps[-1][0] is None else f"up to {charts.seconds(steps[-1][0])}",
-    )
-    label = "Run times on the last day. The numbers are in the table below."
-    return charts.stacked([charts.Line("work", "jobs", [count for _, count in steps])], ends, label, wide=320)
+register.simple_tag(drawn.learned_distribution)

@@ -5,10 +5,12 @@ real ones.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
+from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 from django.utils import timezone
@@ -18,17 +20,37 @@ from bots.models import Bot
 from jobs import lifecycle
 from jobs.enqueue import insert
 from jobs.enqueue.new_job import NewJob
-from jobs.models import JobKind
-from jobs.states import Policy
+from jobs.models import Job, JobKind
+from jobs.states import JobStatus, Policy
 from jobs.stats import rollup
 from jobs.sweep import run
 
 SQL = (Path(__file__).parent / "sql" / "seed.sql").read_text(encoding="utf-8")
-#: The kinds of the past, and how many seconds each may run.
+
+
+class Kind(NamedTuple):
+    """How jobs of a kind went in the past."""
+
+    #: Seconds that one may run, and that half of them ran for.
+    limit: int
+    median: float
+    #: How far run times are apart.
+    spread: float
+    #: Of how many jobs it has a part, and which part of its own fails.
+    share: float
+    failing: float
+
+
 KINDS = {
-    "invoice.render": 60, "mail.send": 30, "image.resize": 120, "report.build": 600, "video.transcode": 1800,
-    "crm.sync": 120, "search.index": 120, "backup.verify": 900,
-}  # fmt: skip
+    "invoice.render": Kind(60, 0.9, 0.5, 0.28, 0.004),
+    "mail.send": Kind(30, 0.3, 0.6, 0.32, 0.010),
+    "image.resize": Kind(120, 1.8, 0.7, 0.15, 0.006),
+    "report.build": Kind(600, 24.0, 0.8, 0.07, 0.030),
+    "video.transcode": Kind(1800, 140.0, 0.6, 0.03, 0.055),
+    "crm.sync": Kind(120, 4.0, 0.9, 0.08, 0.080),
+    "search.index": Kind(120, 2.2, 0.4, 0.05, 0.002),
+    "backup.verify": Kind(900, 60.0, 0.5, 0.02, 0.015),
+}
 TEAMS = ("fetch", "print", "image", "batch", "night")
 #: How many rows one statement writes.
 BATCH = 20_000
@@ -40,33 +62,51 @@ def seed(rows: int, bots: int, advance: Callable[[int], None]) -> None:
 
     `advance` is called after each batch with its number of rows.
     """
-    for name, seconds in KINDS.items():
-        JobKind.objects.get_or_create(
-            name=name, defaults={"run_within": timedelta(seconds=seconds), "when_silent": Policy.FLAG}
-        )
-    fleet = _fleet(bots)
-    _past(rows, [bot.pk for bot in fleet], advance)
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE jobs_job, jobs_jobevent, bots_bot")
-    rollup.add_closed_minutes()
+    make_kinds(KINDS)
+    fleet = registered([f"{TEAMS[n % len(TEAMS)]}-{n // len(TEAMS) + 1:03}" for n in range(bots)])
+    with counted_late(HISTORY):
+        write_past(rows, KINDS, [bot.pk for bot in fleet], HISTORY, advance)
     _present(fleet)
 
 
-def _fleet(count: int) -> list[Bot]:
-    names = [f"{TEAMS[n % len(TEAMS)]}-{n // len(TEAMS) + 1:03}" for n in range(count)]
-    known = set(Bot.objects.filter(name__in=names).values_list("name", flat=True))
-    for name in names:
-        if name not in known:
-            roster.register(name=name, capacity=4)
-    return list(Bot.objects.filter(name__in=names).order_by("name"))
+def make_kinds(kinds: dict[str, Kind]) -> None:
+    """Create these kinds. A job that hangs is flagged and stays where it is, to be seen."""
+    for name, kind in kinds.items():
+        JobKind.objects.get_or_create(
+            name=name, defaults={"run_within": timedelta(seconds=kind.limit), "when_silent": Policy.FLAG}
+        )
 
 
-def _past(rows: int, bots: list[int], advance: Callable[[int], None]) -> None:
+def registered(names: Sequence[str]) -> list[Bot]:
+    """Return the bots of these names, in their order. Registers those that are not there."""
+    known = {bot.name: bot for bot in Bot.objects.filter(name__in=names)}
+    return [known.get(name) or roster.register(name=name, capacity=4)[0] for name in names]
+
+
+@contextmanager
+def counted_late(past: timedelta) -> Iterator[None]:
+    """Let the statistics count what is written within, though they have counted that time before."""
+    rollup.add_closed_minutes()
+    before = rollup.snapshot()
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE jobs_job, jobs_jobevent, bots_bot")
+    rollup.reopen(before, past)
+    rollup.add_closed_minutes()
+
+
+def write_past(
+    rows: int, kinds: dict[str, Kind], bots: list[int], past: timedelta, advance: Callable[[int], None]
+) -> None:
+    """Write `rows` finished jobs of these kinds and bots, spread over so much of the past."""
     until = timezone.now() - timedelta(seconds=90)
+    whole = sum(kind.share for kind in kinds.values())
+    high = [share / whole for share in accumulate(kind.share for kind in kinds.values())]
     params: dict[str, Any] = {
-        "rows": rows, "until": until, "past": HISTORY, "days": HISTORY.days, "bots": bots,
-        "tag": f"{until:%Y%m%d%H%M%S}",
+        "rows": rows, "until": until, "past": past, "days": past.days, "bots": bots,
+        "tag": f"{until:%Y%m%d%H%M%S}", "kinds": list(kinds), "low": [0.0, *high[:-1]], "high": [*high[:-1], 1.0],
     }  # fmt: skip
+    params |= {name: [getattr(kind, name) for kind in kinds.values()] for name in ("median", "spread", "failing")}
     for first in range(1, rows + 1, BATCH):
         last = min(first + BATCH - 1, rows)
         with transaction.atomic(), connection.cursor() as cursor:
@@ -86,10 +126,11 @@ def _present(fleet: list[Bot]) -> None:
         lifecycle.claim(bot, limit=1 + n % 2, start=n % 7 != 3)
         lifecycle.see(bot, version="4.2.1", always=True)
     roster.pause(Bot.objects.filter(pk__in=[bot.pk for bot in fleet[5::31]]))
+    held = Job.objects.held().filter(status=JobStatus.PROCESSING)
     with connection.cursor() as cursor:
         cursor.execute(LIVE)
-        cursor.execute(AGE, {"ids": [bot.pk for bot in fleet[2::29]], "minutes": 3})
-        cursor.execute(AGE, {"ids": [bot.pk for bot in fleet[11::47]], "minutes": 8})
+    for bots, minutes in ((fleet[2::29], 3), (fleet[11::47], 8)):
+        make_older(dict.fromkeys(held.filter(claimed_by__in=bots).values_list("pk", flat=True), minutes))
     run.sweep()
 
 
@@ -102,15 +143,22 @@ LIVE = """
         progress = CASE WHEN status = 'processing' THEN id * 37 % 100 END
     WHERE status IN ('claimed', 'processing')
 """
-AGE = """
+OLDER = """
     UPDATE jobs_job
-    SET claimed_at = claimed_at - %(minutes)s * interval '1 minute',
-        started_at = started_at - %(minutes)s * interval '1 minute',
-        heartbeat_at = heartbeat_at - %(minutes)s * interval '1 minute', deadline_at = statement_timestamp(),
-        created_at = created_at - %(minutes)s * interval '1 minute',
-        run_at = run_at - %(minutes)s * interval '1 minute'
-    WHERE claimed_by_id = ANY (%(ids)s::bigint[]) AND status = 'processing'
+    SET claimed_at = claimed_at - by.minutes * interval '1 minute',
+        started_at = started_at - by.minutes * interval '1 minute',
+        heartbeat_at = heartbeat_at - by.minutes * interval '1 minute', deadline_at = statement_timestamp(),
+        created_at = created_at - by.minutes * interval '1 minute',
+        run_at = run_at - by.minutes * interval '1 minute'
+    FROM unnest(%(ids)s::bigint[], %(minutes)s::float8[]) AS by(id, minutes)
+    WHERE jobs_job.id = by.id
 """
+
+
+def make_older(jobs: Mapping[int, float]) -> None:
+    """Make each of these leases so many minutes older, and due for the sweep."""
+    with connection.cursor() as cursor:
+        cursor.execute(OLDER, {"ids": list(jobs), "minutes": list(jobs.values())})
 
 
 def _waiting(dice: random.Random, now: datetime) -> NewJob:

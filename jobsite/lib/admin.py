@@ -14,6 +14,7 @@ from django.db.models import DateField, DateTimeField, IntegerField
 from django.forms.utils import to_current_timezone
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.response import TemplateResponse
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from jobsite.lib.names import fault
@@ -92,9 +93,14 @@ class GuardedActions(GuardedLookups):
 
     `jobsite.console.site` adds it to pages of Django and of libraries.
 
+    With `refreshes` the list asks for its rows again every few seconds, which a template of its own answers.
     An action that the user may not use is 403, where Django alone redirects with "no action selected". One that the
     page does not have, and ids that no row can have, are a message.
     """
+
+    #: Whether the list is refreshed while somebody looks at it, and the template of its table.
+    refreshes = False
+    table_template = "admin/table.html"
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if request.method == "POST":
@@ -105,6 +111,8 @@ class GuardedActions(GuardedLookups):
                 return redirect(request.get_full_path())
         title = {"title": str(self.opts.verbose_name_plural)[:1].upper() + str(self.opts.verbose_name_plural)[1:]}
         response = super().changelist_view(request, title | (extra_context or {}))
+        if self.refreshes and request.htmx and isinstance(response, TemplateResponse):  # type: ignore[attr-defined]
+            response.template_name = "admin/look.html"
         # A button on another page posts the list's action, and returns to its own page.
         back = request.POST.get("back", "")
         if response.status_code == 302 and url_has_allowed_host_and_scheme(back, {request.get_host()}):

@@ -13,10 +13,11 @@ FAMILIES = {
     "good": "good", "on": "good", "code_needed": "wait", "refused": "bad",
     "pending": "wait", "claimed": "work", "processing": "work", "succeeded": "good", "failed": "bad",
     "cancelled": "wait", "idle": "wait", "busy": "work", "down": "bad", "normal": "good",
-    "potentially_stuck": "warn", "unhealthy": "bad", "paused": "warn", "throttled": "warn", "quarantined": "bad",
+    "potentially_stuck": "warn", "was_stuck": "warn", "unhealthy": "bad", "paused": "warn", "throttled": "warn",
+    "quarantined": "bad",
     "waiting": "wait", "sent": "good", "dropped": "wait", "given_up": "bad", "well": "good", "failing": "bad",
     "off": "wait", "retired": "wait", "not_used_yet": "wait", "warning": "warn", "critical": "bad",
-    "open": "bad", "acknowledged": "work", "resolved": "good",
+    "open": "bad", "acknowledged": "work", "resolved": "good", "ignored": "wait", "back": "bad",
     "enqueued": "good", "caught_up": "warn", "skipped": "wait", "missed": "bad",
 }  # fmt: skip
 

@@ -59,8 +59,14 @@ def nice_time(most: float) -> float:
     return nice(most) if most <= 1 else next((float(step) for step in steps if most <= step), nice(most))
 
 
-def stacked(lines: Sequence[Line], ends: tuple[str, str], label: str, wide: int = WIDTH) -> SafeString:
-    """Draw stacked bars. `ends` are the texts under the first and the last; `label` describes the chart in words."""
+def stacked(
+    lines: Sequence[Line], ends: Sequence[str], label: str, wide: int = WIDTH, tips: Sequence[str] = ()
+) -> SafeString:
+    """Draw stacked bars. `label` describes the chart in words.
+
+    `ends` are the texts under the first bar and the last, or under some that are evenly apart. `tips` has a text for
+    each bar, shown under the pointer.
+    """
     most = nice(
         max((sum(v or 0 for v in column) for column in zip(*(s.values for s in lines), strict=True)), default=0)
     )
@@ -79,11 +85,12 @@ def stacked(lines: Sequence[Line], ends: tuple[str, str], label: str, wide: int 
                 )
                 base[n] += height
         parts.append(f'<path class="s-{line.colour}" d="{"".join(path)}"/>')
-    return _drawn(parts, (figure(most), figure(0)), ends, label, wide)
+    middle = figure(most / 2) if most >= 2 else ""
+    return _drawn([*parts, _tips(tips, wide)], (figure(most), middle, figure(0)), ends, label, wide)
 
 
-def lines(rows: Sequence[Line], ends: tuple[str, str], label: str) -> SafeString:
-    """Draw lines over time, with values in seconds and a dot where a value has no neighbour."""
+def lines(rows: Sequence[Line], ends: Sequence[str], label: str, tips: Sequence[str] = ()) -> SafeString:
+    """Draw lines over time, with values in seconds and a dot where a value has no neighbour; the rest as `stacked`."""
     most = nice_time(max((v for row in rows for v in row.values if v is not None), default=0))
     count = len(rows[0].values)
     step = (WIDTH - LEFT) / count
@@ -102,19 +109,35 @@ def lines(rows: Sequence[Line], ends: tuple[str, str], label: str) -> SafeString
                 dots.append(f'<circle class="d-{row.colour}" cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>')
             gap = False
         parts.append(f'<path class="l-{row.colour}" d="{"".join(path)}"/>{"".join(dots)}')
-    return _drawn(parts, (seconds(most), "0"), ends, label, WIDTH)
+    scale = (seconds(most), seconds(most / 2), "0")
+    return _drawn([*parts, _tips(tips, WIDTH)], scale, ends, label, WIDTH)
 
 
-def _drawn(parts: Sequence[str], scale: tuple[str, str], ends: tuple[str, str], label: str, wide: int) -> SafeString:
+def _tips(tips: Sequence[str], wide: int) -> SafeString:
+    """Areas that show a text under the pointer, one for each column that has one. The table has the same figures."""
+    step = (wide - LEFT) / max(1, len(tips))
+    size = f"v{HEIGHT - BOTTOM - TOP}h{step:.1f}V{TOP}z"
+    areas = ((f"M{LEFT + n * step:.0f} {TOP}{size}", tip) for n, tip in enumerate(tips) if tip)
+    return format_html_join("", '<path class="tip" d="{}"><title>{}</title></path>', areas)
+
+
+def _drawn(parts: Sequence[str], scale: Sequence[str], ends: Sequence[str], label: str, wide: int) -> SafeString:
     floor = HEIGHT - BOTTOM
+    middle = (TOP + floor) // 2
     frame = format_html(
-        '<path class="axis" d="M{left} {top}H{width}M{left} {floor}H{width}"/>'
-        '<text x="{at}" y="{ytop}" text-anchor="end">{most}</text>'
-        '<text x="{at}" y="{floor}" text-anchor="end">{zero}</text>'
-        '<text x="{left}" y="{height}">{first}</text><text x="{width}" y="{height}" text-anchor="end">{last}</text>',
-        left=LEFT, top=TOP, width=wide, floor=floor, at=LEFT - 6, ytop=TOP + 8, most=scale[0], zero=scale[1],
-        height=HEIGHT - 4, first=ends[0], last=ends[1],
+        '<path class="axis" d="M{left} {top}H{width}M{left} {middle}H{width}M{left} {floor}H{width}"/>',
+        left=LEFT, top=TOP, width=wide, floor=floor, middle=middle,
     )  # fmt: skip
+    heights = zip((TOP + 8, middle + 4, floor), scale, strict=True)
+    frame += format_html_join(
+        "", '<text x="{}" y="{}" text-anchor="end">{}</text>', ((LEFT - 6, y, text) for y, text in heights if text)
+    )
+    last = len(ends) - 1
+    places = (
+        (round(LEFT + (wide - LEFT) * n / last), HEIGHT - 4, "end" if n == last else "middle" if n else "start", text)
+        for n, text in enumerate(ends)
+    )
+    frame += format_html_join("", '<text x="{}" y="{}" text-anchor="{}">{}</text>', places)
     # The parts are numbers and our own class names.
     body = mark_safe("".join(parts))  # noqa: S308
     return format_html(
@@ -179,6 +202,17 @@ def meter(share: float, low: float, high: float, most: float, colour: str) -> Sa
     )  # fmt: skip
 
 
+def spark(values: Sequence[float], label: str) -> SafeString:
+    """Draw bars as high as a line of text. `label` describes them in words."""
+    most = max(values, default=0) or 1
+    bars = (f"M{4 * n} {16 - 15 * value / most:.1f}h3V16h-3z" for n, value in enumerate(values) if value)
+    return format_html(
+        '<svg class="chart spark" viewBox="0 0 {} 16" width="{}" height="16" role="img" aria-label="{}">'
+        '<path class="axis" d="M0 16H{}"/><path class="s-work" d="{}"/></svg>',
+        4 * len(values), 4 * len(values), label, 4 * len(values), "".join(bars),
+    )  # fmt: skip
+
+
 def strip(marks: Sequence[tuple[str, str]], label: str) -> SafeString:
     """Draw a row of marks: the class of the colour of each, and its tooltip. What is not good is lower or higher."""
     heights = {"good": 10, "work": 10, "warn": 14, "bad": 18}
@@ -193,4 +227,22 @@ def strip(marks: Sequence[tuple[str, str]], label: str) -> SafeString:
     return format_html(
         '<svg class="chart strip" viewBox="0 0 {} 20" width="{}" height="20" role="img" aria-label="{}">{}</svg>',
         7 * len(marks), 7 * len(marks), label, cells,
+    )  # fmt: skip
+
+
+def small_bars(values: Sequence[int], label: str, colour: str = "bad") -> SafeString:
+    """Draw a few numbers as bars in the height of a line, the first at the left."""
+    most = max(values, default=0)
+    heights = [max(2, round(value / most * 20)) if value else 1 for value in values]
+    cells = format_html_join(
+        "",
+        '<rect class="s-{}" x="{}" y="{}" width="3" height="{}"/>',
+        (
+            (colour if value else "wait", 4 * n, 20 - high, high)
+            for n, (value, high) in enumerate(zip(values, heights, strict=True))
+        ),
+    )
+    return format_html(
+        '<svg class="chart strip" viewBox="0 0 {} 20" width="{}" height="20" role="img" aria-label="{}">{}</svg>',
+        4 * len(values), 4 * len(values), label, cells,
     )  # fmt: skip

@@ -13,6 +13,8 @@ class Lock(IntEnum):
     ROLLUP = 0x7A11
     #: Reconciling incidents with what the detectors find.
     RECONCILE = 0xA1E7
+    #: Counting failures into error groups.
+    ERROR_GROUPS = 0xE44C
 
 
 def wait_for(*names: str) -> None:

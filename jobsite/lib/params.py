@@ -22,7 +22,7 @@ PAGE, MAX_PAGE = 100, 1000
 #: Parameters that several calls have, with their types and what they are for.
 SHARED: dict[str, tuple[Any, str]] = {
     "limit": (Annotated[int, Field(PAGE, ge=1, le=MAX_PAGE)], "How many to list at most."),
-    "cursor": (Annotated[str, Field(pattern="^[0-9]{1,18}$")], "`next_cursor` of the page before."),
+    "cursor": (Annotated[str, Field(pattern="^([1-9][0-9]{0,17})?$")], "`next_cursor` of the page before."),
     "since": (AwareDatetime, "Not before this moment."),
     "until": (AwareDatetime, "Before this moment."),
 }

@@ -11,7 +11,7 @@ from django.test import Client
 from alerts.models import Incident, IncidentNote
 from bots.instances import Instance
 from bots.models import ApiKey, AuditEntry, Bot
-from jobs.models import Job, JobEvent, JobKind, Schedule, ScheduleOccurrence
+from jobs.models import ErrorGroup, Job, JobEvent, JobKind, Schedule, ScheduleOccurrence
 from jobsite.urls import api
 
 PREFIX = "/api/v1"
@@ -28,8 +28,8 @@ class Call:
     needs: tuple[str, ...]
     body: Any = None
     status: int = 200
-    #: The call is about a job that has failed, and not about one that ada holds.
-    failed: bool = False
+    #: The job that the call is about: one that ada holds, that has failed, or that is pending.
+    about: str = "held"
     #: What a bot sends, where a bot may make a call that people make, too.
     bot_body: Any = None
 
@@ -45,6 +45,7 @@ class Call:
 
 
 _REPORT = {"attempt": 1}
+_SEEING = ("jobs.view_errorgroup", "jobs.view_payload")
 CALLS = [
     Call("POST", "/claim", (), {}),
     Call("POST", "/exchange", (), {}),
@@ -57,7 +58,8 @@ CALLS = [
     Call("POST", "/jobs/{job_id}/fail", (), _REPORT | {"error": "it broke"}),
     Call("POST", "/jobs/{job_id}/release", ("jobs.release_job",), {}, bot_body=_REPORT),
     Call("POST", "/jobs/{job_id}/cancel", ("jobs.cancel_job",), {}),
-    Call("POST", "/jobs/{job_id}/retry", ("jobs.retry_job",), {}, failed=True),
+    Call("POST", "/jobs/{job_id}/retry", ("jobs.retry_job",), {}, about="failed"),
+    Call("PATCH", "/jobs/{job_id}", ("jobs.edit_job",), {"run_at": "2036-11-05T09:00:00Z"}, about="pending"),
     Call("POST", "/jobs", ("jobs.add_job",), {"kind": "sum"}, 201),
     Call("POST", "/jobs/bulk", ("jobs.add_job",), {"jobs": [{"kind": "sum"}]}, 201),
     Call("POST", "/jobs/delete", ("jobs.delete_job",), {"filter": {"kind": "sum", "status": "pending"}}),
@@ -66,9 +68,15 @@ CALLS = [
     Call("GET", "/jobs/{job_id}", ("jobs.view_job",)),
     Call("GET", "/jobs/{job_id}/events", ("jobs.view_job",)),
     Call("GET", "/jobs/{job_id}/explain", ("jobs.view_job",)),
+    Call("GET", "/error-groups", _SEEING),
+    Call("GET", "/error-groups/{group_id}", _SEEING),
+    Call("POST", "/error-groups/{group_id}/resolve", (*_SEEING, "jobs.resolve_errorgroup"), {}),
+    Call("POST", "/error-groups/{group_id}/ignore", (*_SEEING, "jobs.resolve_errorgroup"), {}),
+    Call("POST", "/error-groups/{group_id}/retry", (*_SEEING, "jobs.retry_job"), {}),
     Call("GET", "/bots", ("bots.view_bot",)),
     Call("GET", "/bots/{bot_id}", ("bots.view_bot",)),
     Call("GET", "/audit", ("bots.view_auditentry",)),
+    Call("POST", "/audit/{entry_id}/take_back", ("jobs.take_back_job",), {}),
     Call("GET", "/stuck", ("jobs.view_job", "bots.view_bot")),
     Call("GET", "/scale", ("jobs.view_job",)),
     Call("GET", "/incidents", ("alerts.view_incident",)),
@@ -130,6 +138,6 @@ def documented(request: HttpRequest) -> set[str] | None:
 def rows() -> list[list[dict[str, Any]]]:
     """All that a call might change, but for the moments at which somebody was last seen."""
     seen = {"last_seen_at", "last_used_at", "last_used_from"}
-    of_jobs = (Job, JobEvent, JobKind, Schedule, ScheduleOccurrence)
+    of_jobs = (Job, JobEvent, JobKind, Schedule, ScheduleOccurrence, ErrorGroup)
     models = (*of_jobs, Bot, Instance, ApiKey, Incident, IncidentNote, AuditEntry)
     return [[{k: v for k, v in r.items() if k not in seen} for r in m.objects.order_by("pk").values()] for m in models]

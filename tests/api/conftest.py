@@ -1,21 +1,29 @@
 """The jobs, bots and incidents that calls of the API are about."""
 
 import pytest
+from django.contrib.auth.models import User
 
-from bots.models import Bot
+from bots.models import AuditEntry, Bot
+from jobs import lifecycle
+from jobs.lifecycle import By
 from jobs.schedules import changes
 from jobs.schedules.definition import ScheduleIn
 from tests.alerts.passing import an_incident
 from tests.cast import enqueue_one, take_one
+from tests.jobs.error_groups.groups import an_error_group
 
 
 @pytest.fixture
-def places(ada: Bot) -> dict[bool, dict[str, int | str]]:
-    """The ids for a call's path: a job that ada holds, or one that failed; and the name of a schedule."""
+def places(ada: Bot, olga: User) -> dict[str, dict[str, int | str]]:
+    """The ids for a call's path, by the job that it is about: one that ada holds, that failed, or that is pending."""
     failed = take_one(ada)
     failed.fail(retry=False)
     held = take_one(ada)
-    enqueue_one()
+    pending = enqueue_one()
+    lifecycle.prioritise([pending.pk], priority=3, by=By.operator(olga))
+    act = AuditEntry.objects.get(verb="prioritise")
     schedule = changes.put("nightly", ScheduleIn(kind="sum", every=60).to_values()).schedule
-    ids = {"bot_id": ada.pk, "incident_id": an_incident().pk, "name": schedule.name}
-    return {False: ids | {"job_id": held.id}, True: ids | {"job_id": failed.id}}
+    rows = {"bot_id": ada, "incident_id": an_incident(), "group_id": an_error_group(), "entry_id": act}
+    ids = {name: row.pk for name, row in rows.items()} | {"name": schedule.name}
+    jobs = {"held": held.id, "failed": failed.id, "pending": pending.pk}
+    return {name: ids | {"job_id": pk} for name, pk in jobs.items()}

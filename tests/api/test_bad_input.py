@@ -1,6 +1,7 @@
 """Bad input: for every call and every field a problem that names it, and nothing is changed."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -12,16 +13,20 @@ from django.test import Client
 from psycopg_pool import PoolTimeout
 
 from alerts.incidents.acknowledge import REMARK_LENGTH
-from bots.models import MAX_CLAIM, NAME_LENGTH, Bot
+from bots.audit import Who
+from bots.models import MAX_CLAIM, NAME_LENGTH, AuditEntry, Bot
 from jobs import lifecycle
 from jobs.api.schemas import ERROR_LENGTH, MAX_BULK, MAX_KINDS
 from jobs.api.v1 import api
 from jobs.bounds import GROUP_LENGTH, KEY_LENGTH, MAX_ATTEMPTS_LIMIT, NOTE_LENGTH, PRIORITY_LIMIT, REASON_LENGTH
+from jobs.error_groups.acts import MOST_RETRIED
+from jobs.lifecycle import By
 from jobs.models import Job
 from jobsite.lib.strict_json import MAX_DEPTH
 from tests.alerts.passing import an_incident
 from tests.api.calls import BOT, BY_NAME, CALLS, PREFIX, Call, refused, rows, send
-from tests.cast import Lease, take_one
+from tests.cast import Lease, enqueue_one, take_one
+from tests.jobs.error_groups.groups import an_error_group
 from tests.jobs.schedules.rules import a_schedule
 
 POSTS = [call for call in CALLS if call.method == "POST"]
@@ -183,6 +188,12 @@ WRONG_TOO: dict[str, dict[str, list[Any]]] = {
     "POST /schedules/{name}/resume": {"reason": WHY},
     "POST /schedules/{name}/run": {"reason": WHY},
     "POST /schedules/{name}/skip": {"reason": WHY},
+    "POST /audit/{entry_id}/take_back": {"reason": WHY},
+    "PATCH /jobs/{job_id}": {"reason": WHY, "run_at": MOMENT, "payload": ["x" * site.MAX_PAYLOAD_BYTES]},
+    "POST /jobs/{job_id}/release": {"to_another": YES_OR_NO},
+    "POST /error-groups/{group_id}/resolve": {"reason": WHY},
+    "POST /error-groups/{group_id}/ignore": {"reason": WHY},
+    "POST /error-groups/{group_id}/retry": {"reason": WHY, "most": whole(1, MOST_RETRIED)},
     "PUT /schedules/{name}": TIMING
     | {
         "catch_up": ["x", 5, [], None],
@@ -213,9 +224,13 @@ def post(client: Client, lease: Lease, ada_token: str, olga_key: str) -> Send:
     """`post(call, body)`: by somebody who may, to a job that ada holds."""
     incident = an_incident()
     a_schedule()
+    group = an_error_group()
+    lifecycle.prioritise([enqueue_one().pk], priority=1, by=By.operator(Who("olga")))
+    act = AuditEntry.objects.get(verb="prioritise")
 
     def to(call: Call, body: Any, **headers: str) -> HttpResponse:
-        path = call.path.format(job_id=lease.id, bot_id=lease.bot.pk, incident_id=incident.pk, name="nightly")
+        ids = {"job_id": lease.id, "bot_id": lease.bot.pk, "incident_id": incident.pk, "group_id": group.pk}
+        path = call.path.format(name="nightly", entry_id=act.pk, **ids)
         return send(client, ada_token if call.for_bots else olga_key, call.method, path, body, **headers)
 
     return to
@@ -422,7 +437,7 @@ def test_a_filter_that_fits_nothing_finds_nothing(client: Client, lease: Lease, 
 def test_what_does_not_exist_is_not_found(client: Client, ada_token: str, olga_key: str, call: Call) -> None:
     before = rows()
     for number in ("0", "-1", "x", "1.5", "%00", "%C2%B2", "9" * 30, str(2**63), str(2**63 - 1), "999999999"):
-        path = call.path.format(job_id=number, bot_id=number, incident_id=number, name=number)
+        path = re.sub("{[a-z_]+}", number, call.path)
         callers = [(ada_token, call.body_of(BOT))] if call.for_bots else []
         callers += [(olga_key, call.body)] if call.needs else []
         for token, body in callers:
@@ -441,7 +456,7 @@ def test_a_path_that_is_not_there_is_a_problem(client: Client, db: None, path: s
 @pytest.mark.parametrize("path", sorted({call.path for call in CALLS}))
 def test_a_method_that_is_not_there_is_a_problem_and_says_which_are(client: Client, db: None, path: str) -> None:
     there = {call.method for call in CALLS if call.path == path}
-    url = path.format(job_id=1, bot_id=1, incident_id=1, name="nightly")
+    url = path.format(job_id=1, bot_id=1, incident_id=1, name="nightly", group_id=1, entry_id=1)
     for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - there:
         answer = send(client, None, method, url)
         refused(answer, 405, "method_not_allowed")

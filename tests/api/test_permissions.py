@@ -65,7 +65,7 @@ def test_a_call_is_for_those_it_is_for(
 ) -> None:
     token = token_of(who)
     before = rows()
-    answer = send(client, token, call.method, call.path.format(**places[call.failed]), call.body_of(who))
+    answer = send(client, token, call.method, call.path.format(**places[call.about]), call.body_of(who))
     if is_allowed(call, who):
         assert answer.status_code == call.status, answer.content
     else:
@@ -80,7 +80,7 @@ def test_without_a_good_token_nobody_gets_in(
 ) -> None:
     token = token_of(who)
     before = rows()
-    answer = send(client, token, call.method, call.path.format(**places[call.failed]), call.body)
+    answer = send(client, token, call.method, call.path.format(**places[call.about]), call.body)
     refused(answer, 401, "unauthorized")
     assert answer["WWW-Authenticate"].startswith("Bearer")
     assert rows() == before
@@ -88,7 +88,7 @@ def test_without_a_good_token_nobody_gets_in(
 
 @pytest.mark.parametrize("call", [call for call in CALLS if call.needs], ids=str)
 def test_a_call_needs_its_own_permission_and_no_other(client: Client, nora: User, nora_key: str, places, call) -> None:
-    path = call.path.format(**places[call.failed])
+    path = call.path.format(**places[call.about])
     for missing in call.needs:
         nora.user_permissions.set(set(_permissions()) - set(_named(missing)))
         before = rows()
@@ -115,6 +115,6 @@ def test_a_token_must_be_a_bearers(client: Client, ada_token: str) -> None:
 def test_a_bot_may_not_report_on_what_another_bot_holds(client: Client, places, bob_token: str) -> None:
     before = rows()
     for verb, more in (("start", {}), ("heartbeat", {}), ("complete", {}), ("fail", {"error": "x"}), ("release", {})):
-        path = f"/jobs/{places[False]['job_id']}/{verb}"
+        path = f"/jobs/{places['held']['job_id']}/{verb}"
         refused(send(client, bob_token, "POST", path, {"attempt": 1} | more), 409, "lease_lost")
         assert rows() == before

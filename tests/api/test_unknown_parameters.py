@@ -8,7 +8,7 @@ from tests.api.calls import BOT, CALLS, PREFIX, Call, refused, rows, send
 
 
 def url(call: Call, places: dict[bool, dict[str, int]], query: str) -> str:
-    return call.path.format(**places[call.failed]) + query
+    return call.path.format(**places[call.about]) + query
 
 
 def test_every_route_is_among_the_calls() -> None:

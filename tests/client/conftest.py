@@ -80,12 +80,12 @@ class Running:
 
 
 @pytest.fixture
-def run_bot(server: FakeServer) -> Iterator[Callable[..., Running]]:
+def run_bot(server: FakeServer, tmp_path: Path) -> Iterator[Callable[..., Running]]:
     """Start a bot with these handlers; it is stopped when the test is over."""
     started: list[Running] = []
 
     def start(handlers: dict[str, Any], **options: Any) -> Running:
-        quick = {"poll_every": 0.05, "heartbeat_every": 0.05, "grace": 0.2}
+        quick = {"poll_every": 0.05, "heartbeat_every": 0.05, "grace": 0.2, "keep_results_in": tmp_path / "results"}
         running = Running(Bot(server.url, TOKEN, handlers, **{**quick, **options}))
         started.append(running)
         return running

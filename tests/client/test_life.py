@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from jobsite_client import EXIT_REFUSED, EXIT_REPLACED, EXIT_RESTART, EXIT_STOPPED, Bot, Job, bot, claimer
+from jobsite_client import EXIT_REFUSED, EXIT_REPLACED, EXIT_RESTART, EXIT_STOPPED, Bot, Job, claimer, runner
 from jobsite_client.claimer import host_name
 
 from .conftest import Running, either_way, handed_back
@@ -182,8 +182,8 @@ def test_a_wrong_address_ends_the_bot(server: FakeServer, run_bot: RunBot, caplo
 def test_a_claim_that_arrives_while_stopping_is_handed_back(
     server: FakeServer, run_bot: RunBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bot, "LAST_ANSWER", DEADLINE)
-    monkeypatch.setattr(bot, "HAND_BACK_WITHIN", DEADLINE)
+    monkeypatch.setattr(runner, "LAST_ANSWER", DEADLINE)
+    monkeypatch.setattr(runner, "HAND_BACK_WITHIN", DEADLINE)
     server.answers["goodbye"] = [Answer()]
     asked, answer = threading.Event(), threading.Event()
     ordinary = server.reply

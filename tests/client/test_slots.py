@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from jobsite_client import EXIT_RESTART, Bot, bot, exchanger
+from jobsite_client import EXIT_RESTART, Bot, exchanger, runner
 from jobsite_client.endings import Ending
+from jobsite_client.runner import Runner
 
 from . import handlers
 from .conftest import Running
@@ -79,8 +80,8 @@ def test_the_times_at_the_end_are_less_than_a_supervisor_waits() -> None:
     assert exchanger.WORKING_EVERY <= 5
     grace = inspect.signature(Bot).parameters["grace"].default
     # With a server that answers the rest takes no time.
-    assert grace + bot.LAST_ANSWER + bot.HANDLER_STOP_WAIT < 5
-    assert grace + bot.REPORTS_WITHIN + bot.GOODBYE_WITHIN + bot.LAST_ANSWER + bot.HANDLER_STOP_WAIT < 10
+    assert grace + runner.LAST_ANSWER + runner.HANDLER_STOP_WAIT < 5
+    assert grace + runner.REPORTS_WITHIN + runner.GOODBYE_WITHIN + runner.LAST_ANSWER + runner.HANDLER_STOP_WAIT < 10
 
 
 # --- Time-outs --------------------------------------------------------------------------------------------------------
@@ -149,12 +150,12 @@ def test_a_process_forgets_the_jobs_that_it_has_done(server: FakeServer, run_bot
 
 
 def test_no_process_outlives_a_bot_that_fails(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(self: Bot, ending: Ending) -> None:
+    def fail(self: Runner, ending: Ending) -> None:
         raise RuntimeError("it broke")
 
     job = server.add_job("where")
     failing = Bot(server.url, "t", {"where": handlers.where}, processes=1)
-    monkeypatch.setattr(Bot, "_shut_down", fail)
+    monkeypatch.setattr(Runner, "_shut_down", fail)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(failing.run)
         (done,) = server.wait_for(f"jobs/{job}/complete")

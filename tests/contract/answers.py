@@ -9,8 +9,10 @@ from django.db import connection, transaction
 from django.test import Client
 
 from bots import roster
+from bots.models import AuditEntry
 from jobs import lifecycle
 from jobs.api import document
+from jobs.lifecycle import By
 from jobs.models import Job
 from jobs.schedules import changes
 from jobs.schedules.definition import ScheduleIn
@@ -18,6 +20,7 @@ from jobsite.urls import api
 from tests.alerts.passing import an_incident
 from tests.api.calls import BOT, CALLS, PREFIX, Call, send
 from tests.cast import bot_named, enqueue_one, make_older, person_named, take_one
+from tests.jobs.error_groups.groups import an_error_group
 
 #: A day near this one. An example that is to stay as it is names one far from it.
 DAY = r"(?!203\d)\d{4}-\d\d-\d\d"
@@ -35,7 +38,7 @@ FILE = Path(document.__file__).with_name("answers.json")
 #: The ids of the first rows of a table, where it is not 1.
 FIRST = {"jobs_job_id_seq": 17, "alerts_incident_id_seq": 3, "bots_auditentry_id_seq": 41}
 #: The job that a call is about, where it is not 17.
-ABOUT = {"retryJob": 20, "listJobEvents": 19}
+ABOUT = {"retryJob": 20, "listJobEvents": 19, "editJob": 21}
 
 
 class Undone(Exception):
@@ -75,7 +78,9 @@ def _answers(call: Call, name: str, bodies: list[Any], tokens: dict[str, str]) -
         try:
             with transaction.atomic():
                 by_bot = call.for_bots and (call.bot_body is None or "attempt" in (body or {}))
-                path = call.path.format(job_id=ABOUT.get(name, 17), bot_id=1, incident_id=3, name="nightly")
+                entry = AuditEntry.objects.get(verb="prioritise").pk
+                ids = {"bot_id": 1, "incident_id": 3, "group_id": 1, "entry_id": entry}
+                path = call.path.format(job_id=ABOUT.get(name, 17), name="nightly", **ids)
                 for _ in range(2):
                     answer = send(Client(), tokens[BOT if by_bot else "olga"], call.method, path, body)
                     status = str(answer.status_code)
@@ -104,7 +109,8 @@ def _settled(text: str) -> Any:
 
 
 def world() -> dict[str, str]:
-    """A bot holds jobs 17 to 19 and is stuck on the first, job 20 has failed, two are pending; a schedule, an incident.
+    """A bot holds jobs 17 to 19 and is stuck on the first, job 20 has failed, two are pending; a schedule, an incident,
+    an error group.
 
     The bot's token and the operator's key.
     """
@@ -119,9 +125,11 @@ def world() -> dict[str, str]:
     enqueue_one(), enqueue_one()
     make_older(held, 3)
     an_incident()
+    an_error_group()
     changes.put("nightly", ScheduleIn(kind="report", cron="0 3 * * *", time_zone="Europe/Berlin").to_values())
     send(Client(), key, "POST", "/schedules/nightly/skip", {"reason": "a holiday"})
     send(Client(), key, "POST", "/bots/1/expect", {"expected": True, "reason": "it reports each day"})
+    lifecycle.prioritise([22], priority=5, by=By.operator(olga), reason="the customer waits")
     return {BOT: str(ada.token), "olga": key}  # type: ignore[attr-defined]
 
 

@@ -35,6 +35,7 @@ VALUES: dict[str, Any] = {
     "status": "failed", "health": "normal", "verb": "create", "via": "api", "fate": "missed", "unique": "pending",
     "on_conflict": "replace", "overlap": "skip", "catch_up": "last", "kinds": ["sum"],
     "since": MOMENT, "until": MOMENT, "run_at": MOMENT, "start_by": MOMENT, "starts_at": MOMENT, "ends_at": MOMENT,
+    "group_id": 1, "entry_id": 41, "most": 5, "q": "cust-17",
     "created_before": MOMENT, "finished_before": MOMENT, "result": 3, "progress": 4,
 }  # fmt: skip
 BY_TYPE: dict[str, Any] = {"str": "text", "int": 5, "float": 5, "bool": True}

@@ -61,18 +61,14 @@ def test_the_story_with_curl_ends_as_it_says(live_server, olga_key):
     assert (job.status, job.attempt, job.result) == (JobStatus.SUCCEEDED, 2, "hello, world")
 
 
-@pytest.mark.django_db(transaction=True)
-def test_the_bot_of_twelve_lines_does_its_jobs_and_ends_in_good_order(live_server):
-    (code,) = re.findall(r"```python\n(.*?)```", text_of("README.md"), flags=re.S)
-    assert len([line for line in code.splitlines() if line]) <= 12
+def run_until_done(code, url, jobs):
+    """Run the bot of a page until these jobs have ended, and stop it."""
     _, token = roster.register(name="resizer", kinds=["resize"])
-    good, bad = (enqueue_one("resize", payload=payload) for payload in ({"image": "a.png"}, {"text": "a"}))
     env = os.environ | {"JOBSITE_TOKEN": token, "PYTHONPATH": str(ROOT / "client")}
-    program = [sys.executable, "-c", code.replace("http://localhost:8000", live_server.url)]
-    with subprocess.Popen(program, env=env) as bot:
+    with subprocess.Popen([sys.executable, "-c", code.replace("http://localhost:8000", url)], env=env) as bot:
         try:
             until = time.monotonic() + 60
-            while Job.objects.exclude(finished_at=None).count() < 2:
+            while Job.objects.exclude(finished_at=None).count() < len(jobs):
                 assert bot.poll() is None
                 assert time.monotonic() < until, "the bot did not do its jobs"
                 time.sleep(0.05)
@@ -80,7 +76,28 @@ def test_the_bot_of_twelve_lines_does_its_jobs_and_ends_in_good_order(live_serve
             assert bot.wait(30) == 0
         finally:
             bot.kill()
-    good.refresh_from_db()
-    bad.refresh_from_db()
+    for job in jobs:
+        job.refresh_from_db()
+
+
+def first_python(page):
+    return re.findall(r"```python\n(.*?)```", text_of(page), flags=re.S)[0]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_bot_of_twelve_lines_does_its_jobs_and_ends_in_good_order(live_server):
+    code = first_python("README.md")
+    assert len([line for line in code.splitlines() if line]) <= 12
+    good, bad = (enqueue_one("resize", payload=payload) for payload in ({"image": "a.png"}, {"text": "a"}))
+    run_until_done(code, live_server.url, [good, bad])
     assert (good.status, good.result) == (JobStatus.SUCCEEDED, {"image": "a.png", "width": 640})
     assert (bad.status, bad.attempt, bad.error) == (JobStatus.FAILED, 1, "no image")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_ten_lines_of_the_librarys_readme_are_a_first_bot(live_server):
+    code = first_python("client/README.md")
+    assert len([line for line in code.splitlines() if line]) <= 10
+    job = enqueue_one("resize", payload={"image": "a.png"})
+    run_until_done(code, live_server.url, [job])
+    assert (job.status, job.result) == (JobStatus.SUCCEEDED, {"image": "a.png", "width": 640})

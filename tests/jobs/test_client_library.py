@@ -103,7 +103,7 @@ def test_a_bot_that_crashed_gives_its_job_back_as_soon_as_it_is_started_again(de
     assert Job.objects.get().attempt == 2
 
 
-def test_jobs_held_ready_are_done_in_batches_and_one_bad_result_fails_alone(live_server, ada_token):
+def test_jobs_held_ready_are_done_in_batches_and_one_bad_result_fails_alone(live_server, ada_token, tmp_path):
     insert.enqueue([NewJob("sum", {"n": n}) for n in range(300)])
     calls = []
 
@@ -117,7 +117,7 @@ def test_jobs_held_ready_are_done_in_batches_and_one_bad_result_fails_alone(live
         return "\0" if job.payload["n"] == 150 else job.payload["n"] * 2
 
     client = Counting(live_server.url, ada_token)
-    bot = Runner("", "", {"sum": double}, concurrency=4, prefetch=40, client=client)
+    bot = Runner("", "", {"sum": double}, concurrency=4, prefetch=40, keep_results_in=tmp_path, client=client)
     thread = threading.Thread(target=bot.run)
     thread.start()
     wait_until(lambda: not Job.objects.exclude(status__in=["succeeded", "failed"]).exists())

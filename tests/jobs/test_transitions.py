@@ -38,9 +38,9 @@ def test_a_lease_that_ends_has_an_outcome_and_an_attempt_that_counts_or_not(row:
 
 
 @EACH
-def test_a_finished_job_is_moved_only_by_a_retry(row: Transition) -> None:
+def test_a_finished_job_is_moved_only_by_a_retry_or_when_its_cancel_is_taken_back(row: Transition) -> None:
     if row.targets and set(row.sources) & set(FINISHED):
-        assert row.verb == Verb.RETRY
+        assert row.verb in (Verb.RETRY, Verb.TAKE_BACK)
 
 
 def test_what_ends_a_lease_other_than_well_leaves_an_event() -> None:

@@ -3,8 +3,9 @@
 Made from the OpenAPI document by `python -m tests.contract.surface`: do not change it by hand.
 """
 
-from .audit import Act, AuditEntryOut, AuditOut, Via
+from .audit import Act, AuditEntryOut, AuditOut, TakenBackOut, Via
 from .bots import GoodbyeOut, HelloOut
+from .errors import ErrorGroupOut, ErrorGroupsOut, ErrorStatus, RetriedOut
 from .fleet import (
     BotChangeOut,
     BotOut,
@@ -79,6 +80,9 @@ __all__ = [
     "ChangeOut",
     "DeletedOut",
     "EnqueuedOut",
+    "ErrorGroupOut",
+    "ErrorGroupsOut",
+    "ErrorStatus",
     "EventOut",
     "EventsOut",
     "EvidenceOut",
@@ -104,6 +108,7 @@ __all__ = [
     "Overlap",
     "PreviewOut",
     "ReportOut",
+    "RetriedOut",
     "ScaleOut",
     "ScheduleChangeOut",
     "ScheduleOut",
@@ -112,6 +117,7 @@ __all__ = [
     "StuckJobOut",
     "StuckOut",
     "StuckSummary",
+    "TakenBackOut",
     "ThrottleOut",
     "Unique",
     "Via",

@@ -32,6 +32,11 @@ Act = Literal[
     "send",
     "run",
     "skip",
+    "resolve",
+    "ignore",
+    "reopen",
+    "edit",
+    "take_back",
 ]
 
 
@@ -56,3 +61,10 @@ class AuditEntryOut(TypedDict):
 class AuditOut(TypedDict):
     audit: list[AuditEntryOut]
     next_cursor: str | None
+
+
+class TakenBackOut(TypedDict):
+    """`ids`: jobs that are as before. `left`: how many others the act was about."""
+
+    ids: list[int]
+    left: int

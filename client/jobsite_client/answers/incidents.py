@@ -15,6 +15,8 @@ Cause = Literal[
     "slots_lost",
     "waiting",
     "failing",
+    "error_new",
+    "error_back",
     "refused",
     "schedule_missed",
     "unswept",

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import Any, Literal, cast, get_args
 
 from ..answers import (
@@ -17,6 +17,7 @@ from ..answers import (
     JobIn,
     JobOut,
     JobStatus,
+    TakenBackOut,
     Unique,
 )
 from ..messages import JobId, batches, given, moments_as_text
@@ -127,7 +128,7 @@ class JobCalls:
         """
         left = seconds
         while True:
-            began = datetime.now(UTC)
+            began = datetime.now(timezone.utc)
             job: JobOut = yield get(JobOut, at("jobs", job_id), {})
             if job["status"] in FINISHED:
                 return job
@@ -135,7 +136,7 @@ class JobCalls:
                 raise TimeoutError(f"Job {job_id} is {job['status']} after {seconds:g} s.")
             pause = min(POLL_EVERY, left)
             yield pause
-            left -= max((datetime.now(UTC) - began).total_seconds(), pause)
+            left -= max((datetime.now(timezone.utc) - began).total_seconds(), pause)
 
     @listing
     def jobs(
@@ -146,11 +147,15 @@ class JobCalls:
         key: str | None = None,
         group: str | None = None,
         bot: JobId | None = None,
+        q: str | None = None,
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Listing[JobOut]:
-        """Iterate over jobs, newest first; `limit`: at most so many. `key` needs its `kind`; `bot`: who holds them."""
-        filters = given(status=status, kind=kind, key=key, group=group, bot=bot)
+        """Iterate over jobs, newest first; `limit`: at most so many. `key` needs its `kind`; `bot`: who holds them.
+
+        `q` is a search as in the console, such as `cust-17 error:timeout`.
+        """
+        filters = given(status=status, kind=kind, key=key, group=group, bot=bot, q=q)
         return Listing(JobOut, "jobs", "jobs", filters, limit, cursor)
 
     @call
@@ -168,9 +173,10 @@ class JobCalls:
     # Not idempotent (a second release is refused), so not retried.
 
     @call
-    def release_job(self, job_id: JobId, reason: str | None = None) -> Request[ChangeOut]:
-        """Release a held job, whichever bot holds it."""
-        return post(ChangeOut, at("jobs", job_id, "release"), given(reason=reason), repeatable=False)
+    def release_job(self, job_id: JobId, reason: str | None = None, *, to_another: bool = False) -> Request[ChangeOut]:
+        """Release a held job, whichever bot holds it. `to_another`: for ten minutes no process gets it that held it."""
+        body = given(reason=reason, to_another=to_another or None)
+        return post(ChangeOut, at("jobs", job_id, "release"), body, repeatable=False)
 
     @call
     def cancel_job(self, job_id: JobId, reason: str | None = None) -> Request[ChangeOut]:
@@ -181,6 +187,19 @@ class JobCalls:
     def retry_job(self, job_id: JobId, reason: str | None = None) -> Request[ChangeOut]:
         """Return a failed or cancelled job to pending."""
         return post(ChangeOut, at("jobs", job_id, "retry"), given(reason=reason), repeatable=False)
+
+    @call
+    def edit_job(
+        self, job_id: JobId, *, run_at: datetime | None = None, payload: Any = None, reason: str | None = None
+    ) -> Request[JobOut]:
+        """Edit a pending job: when it is due, or its payload. What is None stays."""
+        body = given(run_at=run_at, payload=payload, reason=reason)
+        return Request("PATCH", at("jobs", job_id), answer_as(JobOut), body)
+
+    @call
+    def take_back(self, entry_id: JobId, reason: str | None = None) -> Request[TakenBackOut]:
+        """Take back an act of the audit log: a cancel of jobs that nobody held, or a change of priority."""
+        return post(TakenBackOut, at("audit", entry_id, "take_back"), given(reason=reason), repeatable=False)
 
     @call
     def delete_jobs(

@@ -33,7 +33,7 @@ class Listener(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Bots that hang up or are killed are no fault."""
-        if not isinstance(sys.exception(), OSError):
+        if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
 
@@ -80,7 +80,7 @@ def handler_for(server: Answering) -> type[BaseHTTPRequestHandler]:
             self.rfile.readline()
             return data
 
-        def log_message(self, *args: Any) -> None:
+        def log_message(self, format: str, *args: Any) -> None:
             pass
 
     for method in ("GET", "PUT", "PATCH", "DELETE"):

@@ -12,7 +12,7 @@ MAX_ATTEMPTS = 3
 BACKOFF = 0.5
 ECHO, FAIL, SLEEP = "conformance.echo", "conformance.fail", "conformance.sleep"
 KINDS = (ECHO, FAIL, SLEEP)
-BOT = {"bot_id": 1, "name": "bot", "kinds": list(KINDS), "capacity": None}
+BOT = {"bot_id": 1, "name": "bot", "capacity": None}
 OPERATOR, SWEEP, BY_BOT = "operator olga", "the sweep", "bot bot"
 
 Lease = tuple[int, int]
@@ -86,6 +86,8 @@ class Queue:
         self.jobs: dict[int, Job] = {}
         self.instances: dict[str, Instance] = {}
         self.paused = False
+        # What the bot may take; none: any.
+        self.kinds: tuple[str, ...] = KINDS
         # Seconds that a claim and a heartbeat give.
         self.lease_for = 120.0
 
@@ -166,7 +168,7 @@ class Queue:
             if other != name and instance.identity == identity and not instance.ended:
                 instance.ended, instance.replaced_by = True, name
         released = self._release_unknown(name, identity, None if holds is None else {(job, n) for job, n in holds})
-        answer = BOT | {"instance": name, "released": released, "warnings": []}
+        answer = BOT | {"kinds": list(self.kinds), "instance": name, "released": released, "warnings": []}
         return answer | {"paused": self.paused, "restart": restart}
 
     def _release_unknown(self, name: str, identity: str, holds: set[Lease] | None) -> list[int]:

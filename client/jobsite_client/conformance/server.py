@@ -8,10 +8,10 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from http.server import ThreadingHTTPServer
-from typing import Any
+from typing import Any, TypeVar
 
 from .bodies import BODIES, SORTS, faults
 from .calls import Call
@@ -19,6 +19,7 @@ from .listening import Listener, handler_for
 from .misbehaviour import Misbehaviour
 from .queue import Job, Queue, Refused
 
+Own = TypeVar("Own", bound="Server")
 JOB_CALL = re.compile(r"jobs/(\d{1,18})/(start|heartbeat|complete|fail|release)\Z")
 TITLES = {
     "bad_request": "The request cannot be read",
@@ -56,7 +57,7 @@ class Server:
         self._http: ThreadingHTTPServer = Listener(("127.0.0.1", 0), handler_for(self))
         self.url = f"http://127.0.0.1:{self._http.server_port}"
 
-    def __enter__(self) -> "Server":
+    def __enter__(self: Own) -> Own:
         threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         return self
 
@@ -127,7 +128,7 @@ class Server:
 
     def date(self) -> str:
         """The header `Date`."""
-        return format_datetime(datetime.now(UTC) + self.ahead, usegmt=True)
+        return format_datetime(datetime.now(timezone.utc) + self.ahead, usegmt=True)
 
     def answer(self, method: str, path: str, headers: dict[str, str], data: bytes) -> tuple[Call, dict[str, str]]:
         """Answer a call. Returns it, and the headers of the answer. Its status is None to close the connection."""
@@ -275,7 +276,7 @@ class Server:
         return facts | {"id": item["id"], "attempt": item["attempt"], "code": refused.code, "detail": refused.detail}
 
     def _moment(self, seconds: float) -> str:
-        at = datetime.now(UTC) + self.ahead + timedelta(seconds=seconds - self.now())
+        at = datetime.now(timezone.utc) + self.ahead + timedelta(seconds=seconds - self.now())
         return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 

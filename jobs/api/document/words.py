@@ -26,6 +26,7 @@ SECURITY_SCHEMES = {
 TAGS = {
     "Bots": "What a bot calls, with its token: hello, claim, work with heartbeats, report, goodbye.",
     "Jobs": "Add jobs, follow them, and intervene.",
+    "Errors": "Error groups: failures of one kind whose errors are alike: resolve, ignore, retry.",
     "Schedules": "Rules that make jobs, by a cron line or an interval.",
     "Fleet": "Register bots, see how they are, and pause or restart them.",
     "Incidents": "What needs a person now.",

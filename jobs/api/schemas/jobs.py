@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from jobs.api.schemas.fields import MAX_BULK, MAX_KINDS, Attempt, Delay, JobId
 from jobs.bounds import REASON_LENGTH
-from jobs.enqueue.new_job import Group, JobIn, Key, Kind, Moment
+from jobs.enqueue.new_job import Group, JobIn, Key, Kind, Moment, Payload
 from jobs.states import Added, JobStatus, Unique
 from jobsite.lib.names import names_in
 from jobsite.lib.params import Input
@@ -17,7 +17,7 @@ from jobsite.lib.strict_json import first_fault
 
 
 class ReleaseIn(Input):
-    """A bot gives its `attempt`, and `run_in` if it defers the job; an operator gives a `reason`."""
+    """A bot gives its `attempt`, and `run_in` if it defers the job; an operator a `reason`, and `to_another`."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"attempt": 1, "reason": "shutting down"}, {"reason": "ada hangs"}]}
@@ -26,6 +26,15 @@ class ReleaseIn(Input):
     attempt: Attempt | None = None
     reason: str = Field("", max_length=REASON_LENGTH)
     run_in: Delay | None = Field(None, description="Seconds until the job is due again: the bot defers it.")
+    to_another: bool = Field(False, description="For ten minutes no process gets the job that held it.")
+
+
+class EditIn(Input):
+    """What a pending job gets. What is left out stays."""
+
+    run_at: Moment | None = Field(None, description="When it is due.", examples=["2026-11-05T09:00:00Z"])
+    payload: Payload = Field(None, description="Any JSON.", examples=[{"numbers": [1, 2, 3]}])
+    reason: str = Field("", max_length=REASON_LENGTH, description="Kept with the act.")
 
 
 class ReasonIn(Input):
@@ -42,6 +51,10 @@ def _several(value: Any) -> Any:
         raise PydanticCustomError("names", "{fault}", {"fault": str(error)}) from None
 
 
+#: What the document says of it besides: the list is that of the field.
+SEVERAL = BeforeValidator(_several, json_schema_input_type=list[str] | str)
+
+
 def _stored(value: Any) -> Any:
     if fault := first_fault(value, settings.MAX_PAYLOAD_BYTES):
         raise PydanticCustomError("json", "{fault}", {"fault": fault.message})
@@ -55,12 +68,10 @@ class FilterIn(Input):
     """Jobs by all of these conditions. Several values: a list, or with commas between."""
 
     ids: list[JobId] = Field(default_factory=list, max_length=1000)
-    kind: Annotated[list[Kind], BeforeValidator(_several)] = Field(
-        default_factory=list, max_length=MAX_KINDS, examples=[["sum"]]
-    )
-    status: Annotated[list[Status], BeforeValidator(_several)] = Field(default_factory=list, max_length=len(JobStatus))
-    key: Annotated[list[Key], BeforeValidator(_several)] = Field(default_factory=list, max_length=1000)
-    group: Annotated[list[Group], BeforeValidator(_several)] = Field(default_factory=list, max_length=1000)
+    kind: Annotated[list[Kind], SEVERAL] = Field(default_factory=list, max_length=MAX_KINDS, examples=[["sum"]])
+    status: Annotated[list[Status], SEVERAL] = Field(default_factory=list, max_length=len(JobStatus))
+    key: Annotated[list[Key], SEVERAL] = Field(default_factory=list, max_length=1000)
+    group: Annotated[list[Group], SEVERAL] = Field(default_factory=list, max_length=1000)
     payload: Annotated[dict[str, Any], AfterValidator(_stored)] = Field(
         default_factory=dict, description="What the payload contains."
     )

@@ -10,7 +10,7 @@ WITH wanted AS (
            -- `to`: the one state to which the verb leads, or NULL where that depends on the attempts left.
            COALESCE(%(to)s, CASE WHEN w.probe AND w.retry THEN 'pending' ELSE {again} END) AS to_status,
            CASE WHEN w.probe THEN 1 ELSE %(uncounts)s END AS uncounts,
-           CASE WHEN %(verb)s = 'expire' THEN (
+           CASE WHEN %(verb)s = 'expire' OR w.others_first IS NOT NULL THEN (
                SELECT i.id FROM bots_instance i
                WHERE i.bot_id = j.claimed_by_id AND i.name = ANY (ARRAY[j.instance, '']) ORDER BY i.name DESC LIMIT 1
            ) END AS suspect
@@ -25,9 +25,9 @@ WITH wanted AS (
 ), changed AS (
     UPDATE jobs_job j
     SET {ended},
-        -- Under whom it expired, until that is judged, and how long another gets it first.
-        not_for = CASE WHEN %(verb)s = 'expire' THEN t.suspect ELSE j.not_for END,
-        not_for_until = CASE WHEN %(verb)s <> 'expire' THEN j.not_for_until
+        -- Under whom it expired, until that is judged, or was released; and how long another gets it first.
+        not_for = CASE WHEN %(verb)s = 'expire' OR t.suspect IS NOT NULL THEN t.suspect ELSE j.not_for END,
+        not_for_until = CASE WHEN %(verb)s <> 'expire' AND t.suspect IS NULL THEN j.not_for_until
                              WHEN t.suspect IS NOT NULL THEN statement_timestamp() + make_interval(secs => t.others_first)
                         END
     FROM target t

@@ -45,7 +45,7 @@ BEGIN
         JOIN jobs_jobkind k ON k.name = l.kind_id
         -- As of `lease.sql`.
         WHERE j.id = l.id AND CASE WHEN l.id > 0 THEN j.attempt = l.attempt AND j.claimed_by_id = l.bot END
-        RETURNING l.turn, l.verb, j.id, j.attempt, j.status, j.deadline_at, round(EXTRACT(epoch FROM j.deadline_at - statement_timestamp()), 3) AS lease_for
+        RETURNING l.turn, l.verb, j.id, j.attempt, j.status, j.deadline_at, round(EXTRACT(epoch FROM j.deadline_at - l.heartbeat_at), 3) AS lease_for
     )
     SELECT array_agg(c.turn), array_agg(c.id),
            jsonb_agg(jsonb_build_object(
@@ -180,6 +180,7 @@ BEGIN
     END IF;
 END
 $function$;
+
 -- Started: the starts of a gate, by parts of the period as in `jobs_rate`, with `n` more at this moment.
 CREATE OR REPLACE FUNCTION jobs_started(
     tokens integer[], tokens_at timestamptz, period interval, at timestamptz, n integer
@@ -197,6 +198,7 @@ BEGIN
     RETURN tokens;
 END
 $function$;
+
 -- Room: how many more jobs of a kind (`of_group` NULL), or of one of its groups, may go at this moment, at most `want`.
 -- Without room `until` is when to look again; infinity: when one of its jobs has ended.
 --
@@ -235,6 +237,7 @@ BEGIN
     END IF;
 END
 $function$;
+
 -- Of group: the first due jobs of a group of a kind (without a name: those without a group), by priority, then by age.
 -- With `locks` they are locked, and those that somebody else has locked are passed over.
 --
@@ -276,6 +279,7 @@ BEGIN
     END LOOP;
 END
 $function$;
+
 -- Due next: when the next pending job of a group of a kind is due, perhaps in the past. NULL: it has none.
 CREATE OR REPLACE FUNCTION jobs_due_next(of_kind text, of_group text)
 RETURNS timestamptz LANGUAGE plpgsql VOLATILE
@@ -304,6 +308,7 @@ BEGIN
     END LOOP;
 END
 $function$;
+
 -- Sleep: a gate had no job that may go. It is read once more after a second, and then not before `until`.
 --
 -- Whatever would have opened it, in a transaction that was not seen, has ended by then, or has seen that the gate was not
@@ -317,6 +322,7 @@ AS $function$
     -- Where one is due now, it is for another bot first, or locked.
     WHERE g.id = gate AND (certain OR until IS NULL OR until > at)
 $function$;
+
 -- Shut: until when a gate stays shut, whatever happens: by a throttle or by its rate. In the past: it is not shut by these.
 CREATE OR REPLACE FUNCTION jobs_shut(gate bigint, at timestamptz)
 RETURNS timestamptz LANGUAGE sql VOLATILE
@@ -330,6 +336,7 @@ AS $function$
     FROM jobs_gate g JOIN jobs_jobkind k ON k.name = g.kind_id
     WHERE g.id = gate
 $function$;
+
 -- Round: in which round a group of a kind goes on that was in this one when it was last open: not before those that are
 -- open, and not after them.
 CREATE OR REPLACE FUNCTION jobs_round(of_kind text, own bigint)
@@ -342,6 +349,7 @@ AS $function$
          ORDER BY g.round_no DESC, g.group_name DESC LIMIT 1)
     )
 $function$;
+
 -- Open: open gates that are not open, after something has changed for each of these groups of kinds (without a group, ''):
 -- a job was `added`, or is pending again, or a held one has `ended`. Returns how many gates of each kind were opened.
 --
@@ -425,6 +433,7 @@ BEGIN
     ) o);
 END
 $function$;
+
 -- Next of kind: the next jobs of a kind, in the order in which they go, at most `want` and as many as its limits allow.
 -- They are locked, and the caller, who has locked the gate of the kind, gives a first part of them (`jobs_given`).
 --
@@ -439,7 +448,7 @@ AS $function$
 DECLARE
     policy record;
     grp record;
-    job record;
+    got record;
     room record;
     most integer := LEAST(want, 1000) + 400; -- Groups that are read at once.
     share integer; -- How many jobs each group gets at first, if they are to get as many as are wanted together.
@@ -498,14 +507,14 @@ BEGIN
         taken := 0;
         IF room.room > 0 THEN
             quota := CASE WHEN policy.fair THEN LEAST(share, room.room) ELSE room.room END;
-            FOR job IN SELECT * FROM jobs_of_group(of_kind, grp.group_name, quota, policy.fair, at, asking) LOOP
-                ids := ids || job.id;
-                priorities := priorities || job.priority;
-                run_ats := run_ats || job.run_at;
-                grps := grps || of_group;
-                places := places || at_place + taken;
-                taken := taken + 1;
-            END LOOP;
+            SELECT array_agg(j.id) AS ids, array_agg(j.priority) AS priorities, array_agg(j.run_at) AS run_ats INTO got
+            FROM jobs_of_group(of_kind, grp.group_name, quota, policy.fair, at, asking) j;
+            taken := COALESCE(cardinality(got.ids), 0);
+            ids := ids || got.ids;
+            priorities := priorities || got.priorities;
+            run_ats := run_ats || got.run_ats;
+            grps := grps || array_fill(of_group, ARRAY[taken]);
+            places := places || ARRAY(SELECT generate_series(at_place, at_place + taken - 1));
             names := names || of_group;
             rounds := rounds || at_place;
             given := given || taken;
@@ -533,23 +542,21 @@ BEGIN
             quota := LEAST(share, rooms[i]);
             of_group := names[i];
             at_place := rounds[i] + given[i];
-            taken := 0;
-            FOR job IN SELECT * FROM jobs_of_group(of_kind, names[i], given[i] + quota, true, at, asking) LOOP
-                CONTINUE WHEN job.id = ANY (ids);
-                EXIT WHEN taken >= quota;
-                ids := ids || job.id;
-                priorities := priorities || job.priority;
-                run_ats := run_ats || job.run_at;
-                grps := grps || of_group;
-                places := places || at_place + taken;
-                taken := taken + 1;
-            END LOOP;
+            SELECT array_agg(j.id) AS ids, array_agg(j.priority) AS priorities, array_agg(j.run_at) AS run_ats INTO got
+            FROM (SELECT j.* FROM jobs_of_group(of_kind, of_group, given[i] + quota, true, at, asking) j
+                  WHERE j.id <> ALL (ids) LIMIT quota) j;
+            taken := COALESCE(cardinality(got.ids), 0);
+            ids := ids || got.ids;
+            priorities := priorities || got.priorities;
+            run_ats := run_ats || got.run_ats;
+            grps := grps || array_fill(of_group, ARRAY[taken]);
+            places := places || ARRAY(SELECT generate_series(at_place, at_place + taken - 1));
             given[i] := given[i] + taken;
             rooms[i] := CASE WHEN taken < quota THEN 0 ELSE rooms[i] - taken END;
             total := total + taken;
         END LOOP;
     END LOOP;
-    IF total > 0 THEN
+    IF total > 0 AND cardinality(names) > 1 THEN
         SELECT array_agg(o.id ORDER BY o.n), array_agg(o.priority ORDER BY o.n), array_agg(o.run_at ORDER BY o.n),
                array_agg(o.grp ORDER BY o.n)
         INTO ids, priorities, run_ats, grps
@@ -561,7 +568,7 @@ BEGIN
             FROM unnest(ids, priorities, run_ats, grps, places) AS j(id, priority, run_at, grp, place)
         ) o
         WHERE o.n <= want;
-    ELSIF NOT EXISTS (SELECT FROM jobs_gate g WHERE g.kind_id = of_kind AND g.open AND g.group_name <> '') THEN
+    ELSIF total = 0 AND NOT EXISTS (SELECT FROM jobs_gate g WHERE g.kind_id = of_kind AND g.open AND g.group_name <> '') THEN
         PERFORM jobs_sleep(policy.gate, LEAST(jobs_due_next(of_kind, ''), (
             SELECT g.due_at FROM jobs_gate g
             WHERE g.kind_id = of_kind AND NOT g.open AND g.group_name <> '' AND g.due_at < 'infinity'
@@ -582,6 +589,7 @@ BEGIN
     END IF;
 END
 $function$;
+
 -- Given: write to the gates of kinds, which the caller has locked, and of their groups what they give at this moment:
 -- for each job the kind and the group. Each job is a round of its group, and a start of both. A group that is full now
 -- sleeps, as after the first look of `jobs_sleep`.
@@ -596,7 +604,7 @@ AS $function$
                       ELSE jobs_started(g.tokens, g.tokens_at, s.rate_period, at, s.starts) END,
         tokens_at = CASE WHEN s.rate IS NULL THEN g.tokens_at ELSE GREATEST(g.tokens_at, at) END
     FROM (
-        SELECT w.kind, w.grp, sum(w.of_group)::integer AS of_group, count(*)::integer AS starts, k.rate_period,
+        SELECT w.kind, w.grp, sum(w.of_group)::integer AS of_group, sum(w.n)::integer AS starts, k.rate_period,
                CASE WHEN w.grp = '' THEN k.rate ELSE k.rate_per_group END AS rate,
                COALESCE(w.grp <> '' AND k.max_held_per_group <= sum(w.of_group) + (SELECT count(*) FROM (
                    SELECT FROM jobs_job j
@@ -604,10 +612,14 @@ AS $function$
                    LIMIT k.max_held_per_group
                ) AS held), false) AS is_full
         FROM (
-            SELECT kind, grp, 1 AS of_group FROM unnest(of_kinds, of_groups) AS w(kind, grp) WHERE grp <> ''
-            UNION ALL
-            -- The gate of the kind is the one of jobs without a group, too.
-            SELECT kind, '', (grp = '')::integer FROM unnest(of_kinds, of_groups) AS w(kind, grp)
+            SELECT c.kind, of.grp, of.of_group, c.n
+            FROM (SELECT kind, grp, count(*) AS n FROM unnest(of_kinds, of_groups) AS w(kind, grp) GROUP BY 1, 2) c
+            CROSS JOIN LATERAL (
+                SELECT c.grp, c.n AS of_group WHERE c.grp <> ''
+                UNION ALL
+                -- The gate of the kind is the one of jobs without a group, too.
+                SELECT '', CASE WHEN c.grp = '' THEN c.n ELSE 0 END
+            ) of
         ) w
         JOIN jobs_jobkind k ON k.name = w.kind
         GROUP BY w.kind, w.grp, k.name
@@ -617,6 +629,7 @@ AS $function$
       AND (g.group_name <> '' OR s.rate IS NOT NULL OR (s.of_group > 0 AND EXISTS (
           SELECT FROM jobs_gate o WHERE o.kind_id = g.kind_id AND o.open AND o.group_name <> '')))
 $function$;
+
 -- Gated: open the gates of those groups of kinds whose jobs have ended (`added`: or are pending again), and take jobs of
 -- gated kinds for a claim of these kinds (NULL: any). They are merged with those of the shared lane, `shared`.
 --
@@ -738,7 +751,12 @@ BEGIN
         END IF;
     END LOOP;
     IF cardinality(ids) > 0 THEN
-        SELECT array_agg(o.id ORDER BY o.n), array_agg(kinds[o.stream] ORDER BY o.n) FILTER (WHERE o.stream > 0),
+        IF cardinality(shared) = 0 AND streams[1] = streams[cardinality(streams)] THEN
+            picked := ids[:want];
+            given_groups := grps[:want];
+            given_kinds := array_fill(kinds[streams[1]], ARRAY[cardinality(picked)]);
+        ELSE
+            SELECT array_agg(o.id ORDER BY o.n), array_agg(kinds[o.stream] ORDER BY o.n) FILTER (WHERE o.stream > 0),
            array_agg(o.grp ORDER BY o.n) FILTER (WHERE o.stream > 0)
     INTO picked, given_kinds, given_groups
     FROM (
@@ -756,6 +774,7 @@ BEGIN
         ) j
     ) o
     WHERE o.n <= want;
+        END IF;
         claimed_at := clock_timestamp();
         IF given_kinds IS NOT NULL THEN
             PERFORM jobs_given(given_kinds, given_groups, claimed_at);
@@ -763,6 +782,7 @@ BEGIN
     END IF;
 END
 $function$;
+
 -- Fail: end leases without success, by reports of their bots: failures, and leases that are handed back, or deferred:
 -- with `run_in`, at most `most` times for each job.
 -- Returns those whose reports held, each with its turn, and the change of each job, as JSON (`due`: it can be claimed).
@@ -847,6 +867,7 @@ BEGIN
     FROM changed c;
 END
 $function$;
+
 -- Turns: execute turns of bots in one call: the reports of each, then its claim. Returns one row for each known bot.
 --
 -- `turns` is a JSON list, each turn as `known_turns.sql` reads it. Several are turns of different bots that came at
@@ -1303,7 +1324,7 @@ BEGIN
               -- Not where the first limit of its kind was set since it was picked.
               AND (j.gated OR NOT k.limited)
             RETURNING l.place, l.n, j.id, j.kind_id AS kind, j.attempt, j.max_attempts, j.payload, j.priority, j.key,
-                      j.run_at, j.deadline_at, round(EXTRACT(epoch FROM j.deadline_at - statement_timestamp()), 3) AS lease_for
+                      j.run_at, j.deadline_at, round(EXTRACT(epoch FROM j.deadline_at - l.heartbeat_at), 3) AS lease_for
         ), given AS MATERIALIZED (
             SELECT c.place, count(*) AS n, json_agg(r ORDER BY c.n)::text AS jobs
             FROM claimed c CROSS JOIN LATERAL (
@@ -1410,6 +1431,7 @@ BEGIN
     END LOOP;
 END
 $function$;
+
 -- Guard limits: keep whether a kind has a limit. Its number grows each time when it had none before: then its jobs have
 -- to come into the lane of gated jobs first, and none of it is claimed until they have.
 CREATE OR REPLACE FUNCTION jobs_guard_limits() RETURNS trigger LANGUAGE plpgsql AS $function$
@@ -1423,5 +1445,6 @@ BEGIN
     RETURN NEW;
 END
 $function$;
+
 CREATE OR REPLACE TRIGGER jobs_guard_limits BEFORE INSERT OR UPDATE ON jobs_jobkind
 FOR EACH ROW EXECUTE FUNCTION jobs_guard_limits();

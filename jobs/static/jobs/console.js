@@ -6,6 +6,7 @@
 
   // --- Ages, by the server's clock: subtract its difference to this machine's. ---
   const stamp = $("[data-server-now]");
+  let failing = false;
   const ahead = stamp ? Date.now() - Date.parse(stamp.dataset.serverNow) : 0;
   const words = (ms) => {
     const s = Math.max(0, Math.floor(ms / 1000));
@@ -17,13 +18,16 @@
   const tick = () => {
     if (document.hidden) return;
     const now = Date.now() - ahead;
-    for (const el of $$("time[data-age]")) {
+    // Only where the page is refreshed: elsewhere an age says how old a fact was when the page was read.
+    if (failing) return;
+    for (const el of $$("[data-live] time[data-age], #result_list[data-fresh] tr:not([data-gone]) time[data-age]")) {
       const delta = now - Date.parse(el.dateTime);
       const text = delta >= 0 ? words(delta) : `in ${words(-delta)}`;
       if (el.textContent !== text) el.textContent = text;
     }
   };
   setInterval(tick, 1000);
+  if ($("[data-rows]") && $("#result_list")) $("#result_list").dataset.fresh = "";
 
   // --- Moments to come, in the zone of the reader. The tooltip has the installation's. ---
   const day = { weekday: "short", year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short" };
@@ -37,8 +41,30 @@
   localise();
   document.addEventListener("htmx:afterSwap", localise);
 
+  // --- Live lists: rows that are there get their new figures in place, so that ticks, focus and scroll stay. What is
+  // new is counted, and shown when the user asks for it. ---
+  const rowKey = (row) => ($("input.action-select", row) || {}).value || ($("a", row) || {}).href || row.textContent;
+  const merge = (text) => {
+    const next = new DOMParser().parseFromString(text, "text/html");
+    const fresh = new Map($$("#result_list tbody tr", next).map((row) => [rowKey(row), row]));
+    for (const row of $$("#result_list tbody tr")) {
+      const now = fresh.get(rowKey(row));
+      fresh.delete(rowKey(row));
+      row.toggleAttribute("data-gone", !now);
+      if (!now || now.cells.length !== row.cells.length) continue;
+      [...row.cells].forEach((cell, n) => {
+        const same = cell.innerHTML === now.cells[n].innerHTML;
+        if (!same && !cell.classList.contains("action-checkbox") && !cell.contains(document.activeElement)) cell.replaceChildren(...now.cells[n].childNodes);
+      });
+    }
+    const line = $("#new-rows"), link = $("a", line);
+    line.hidden = fresh.size === 0;
+    const words = fresh.size ? `${fresh.size} new, show` : "";
+    if (link.textContent !== words) { link.textContent = words; if (words) say(words); }
+  };
+
   // --- Live regions: keep open details and scroll positions, and announce failures. ---
-  let kept = null, failing = false;
+  let kept = null;
   const say = (text) => { const live = $("#live-status"); if (live) live.textContent = text; };
   const stale = (why) => {
     const line = $("#updated");
@@ -53,8 +79,10 @@
   document.addEventListener("htmx:beforeRequest", (event) => {
     // Do not refresh a hidden page, or while the user chooses in a menu or selects text.
     if (!live(event)) return;
-    const marked = String(getSelection()).length > 0;
-    if (document.hidden || marked || document.activeElement instanceof HTMLSelectElement) event.preventDefault();
+    const marked = String(getSelection()).length > 0, at = document.activeElement;
+    // What is being typed in a part that is replaced would be lost.
+    const typing = at instanceof HTMLSelectElement || (live(event).contains(at) && at.matches("input:not([type=hidden]), textarea"));
+    if (document.hidden || marked || typing) event.preventDefault();
   });
   document.addEventListener("htmx:beforeSwap", (event) => {
     const region = live(event);
@@ -64,6 +92,7 @@
       stale("You are logged out; load the page again.");
       return;
     }
+    if ("rows" in region.dataset) merge(event.detail.xhr.responseText);
     kept = { open: $$("details[open][id]").map((el) => el.id), left: $$("[id].scroll").map((el) => [el.id, el.scrollLeft, el.scrollTop]), y: scrollY };
   });
   document.addEventListener("htmx:afterSwap", () => {
@@ -83,6 +112,21 @@
   // --- Close menus on a click outside and on Escape ---
   document.addEventListener("click", (event) => {
     for (const el of $$(".filters details[open]")) if (!el.contains(event.target)) el.open = false;
+  });
+
+  // --- Copy what a button names: an element of the page, or a file of the server ---
+  if (navigator.clipboard) for (const button of $$("[data-copy], [data-copy-from]")) button.hidden = false;
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy], [data-copy-from]");
+    if (!button) return;
+    const { copy, copyFrom } = button.dataset;
+    try {
+      const text = copy ? $(copy).textContent : await (await fetch(copyFrom)).text();
+      await navigator.clipboard.writeText(text);
+      button.textContent = "Copied";
+    } catch {
+      button.textContent = "Not copied";
+    }
   });
 
   // --- Keyboard shortcuts ---

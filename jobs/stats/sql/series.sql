@@ -10,7 +10,8 @@ WITH clock AS (
 SELECT b.start, COALESCE(sum(r.succeeded), 0)::bigint AS succeeded, COALESCE(sum(r.failed), 0)::bigint AS failed,
        COALESCE(sum(r.cancelled), 0)::bigint AS cancelled,
        sum(r.waited) / NULLIF(sum(r.waits), 0)::double precision AS wait,
-       sum(r.ran) / NULLIF(sum(r.succeeded), 0)::double precision AS run
+       sum(r.ran) / NULLIF(sum(r.succeeded), 0)::double precision AS run,
+       (SELECT added_until FROM jobs_rollupstate) AS until
 FROM bars b
 CROSS JOIN generate_series(0, %(starts)s - 1) AS n
 LEFT JOIN jobs_jobrollup r

@@ -5,12 +5,9 @@ WITH drawn AS (
            (n - 0.5) / %(rows)s AS u
     FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS n
     CROSS JOIN LATERAL (SELECT random() AS dice, n AS drawn_for) d
-    JOIN (VALUES
-        ('invoice.render', 0.00, 0.28, 0.9, 0.5, 0.004), ('mail.send', 0.28, 0.60, 0.3, 0.6, 0.010),
-        ('image.resize', 0.60, 0.75, 1.8, 0.7, 0.006), ('report.build', 0.75, 0.82, 24.0, 0.8, 0.030),
-        ('video.transcode', 0.82, 0.85, 140.0, 0.6, 0.055), ('crm.sync', 0.85, 0.93, 4.0, 0.9, 0.080),
-        ('search.index', 0.93, 0.98, 2.2, 0.4, 0.002), ('backup.verify', 0.98, 1.01, 60.0, 0.5, 0.015)
-    ) AS k(kind, low, high, median, spread, failing) ON d.dice >= k.low AND d.dice < k.high
+    JOIN unnest(%(kinds)s::text[], %(low)s::float8[], %(high)s::float8[], %(median)s::float8[], %(spread)s::float8[],
+                %(failing)s::float8[]) AS k(kind, low, high, median, spread, failing)
+      ON d.dice >= k.low AND d.dice < k.high
 ), placed AS (
     SELECT *, (%(bots)s::bigint[])[1 + (n * 11 + customer) %% cardinality(%(bots)s::bigint[])] AS first_bot,
            -- Days are busier than nights: time is stretched by a wave of a day.

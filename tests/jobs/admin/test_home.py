@@ -7,6 +7,8 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from alerts.incidents import reconcile
+from alerts.models import Incident
 from bots import roster
 from bots.models import Bot
 from jobs import lifecycle
@@ -15,6 +17,7 @@ from jobs.lists import home as lists_home
 from jobs.models import JobKind
 from jobs.stats import rollup
 from jobs.sweep import run
+from jobsite.dev import night
 from tests.cast import bot_named, enqueue_one, make_older, put_in_quarantine, take_one
 
 HOME = reverse("admin:index")
@@ -85,6 +88,8 @@ def test_a_bot_has_a_tile_with_the_word_that_matters_most(ada, bob):
     ],
 )
 def test_of_several_states_the_worst_is_on_the_tile(ada, fields, state):
+    if fields.get("health_status"):
+        fields = fields | {"stuck_job": take_one(ada).id}
     if fields.get("quarantined"):
         put_in_quarantine(ada)
     Bot.objects.filter(pk=ada.pk).update(**{name: value for name, value in fields.items() if name != "quarantined"})
@@ -147,3 +152,59 @@ def test_who_may_only_look_sees_it_all_without_a_button(client, vera, ada):
     said = client.get(HOME).content.decode()
     assert f"sum job {lease.id}" in said
     assert "data-release" not in said
+
+
+def test_what_is_stuck_is_one_line_for_each_kind_and_opens_to_its_jobs(home, ada, bob):
+    leases = [take_one(ada), take_one(bob), take_one(ada), take_one(ada, kind="divide")]
+    for n, lease in enumerate(leases):
+        make_older(lease, 6 + n)
+    said = home()
+    assert "<strong>4 stuck jobs</strong> of 2 kinds" in said
+    assert re.search(r"<strong>3 <a [^>]*>sum</a> jobs</strong> on 2 bots, silent for 6 to 8 m", said)
+    assert "Release these 3" in said
+    assert f"divide job {leases[3].id}" in said
+    # Most jobs come first.
+    assert said.index("Release these 3") < said.index(f"divide job {leases[3].id}")
+    assert all(f'id="release-{lease.id}"' in said for lease in leases)
+
+
+def test_an_incident_and_its_jobs_are_one_line(home, ada, bob):
+    for bot in (ada, bob):
+        make_older(take_one(bot), 4)
+    run.sweep()
+    reconcile.reconcile()
+    incident = Incident.objects.get(cause="stuck")
+    said = home()
+    assert said.count(f'id="incident-{incident.pk}"') == 1
+    # Its title is only what its button is about, for those who cannot see it.
+    assert said.count(incident.title) == said.count(f'<span class="visually-hidden"> {incident.title}</span>') == 1
+
+
+def test_a_bot_whose_job_went_back_was_stuck_and_is_not_any_more(home, ada):
+    JobKind.objects.create(name="sum", when_silent="release")
+    lease = take_one(ada)
+    make_older(lease, 7)
+    run.sweep()
+    assert lease.job.status == "pending"
+    said = home()
+    assert "was stuck until" in said
+    assert "not seen since" in said
+    assert "ada: was stuck" in said
+    assert "potentially stuck" not in said
+
+
+def test_a_large_outage_is_told_in_few_queries(home, settings, django_assert_max_num_queries):
+    settings.DEBUG = True
+    night.seed(500, lambda n: None)
+    home()
+    with django_assert_max_num_queries(15):
+        said = home()
+    assert "<strong>97 stuck jobs</strong> of 10 kinds" in said
+    assert "Release these 40" in said
+    assert len(said) < 120 * 1024
+
+
+def test_the_lag_of_the_figures_stands_beside_them(home, ada):
+    assert "Nothing is counted yet" in home()
+    rollup.add_closed_minutes()
+    assert re.search(r"Counted until <time[^>]*>\d+ [ms]", home())

@@ -1,11 +1,15 @@
 """The pages of a bot, of a kind and of a new job: what they say, and buttons that come back to where they were."""
 
+from datetime import timedelta
+
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from bots.models import Bot
 from jobs.models import JobKind
-from tests.cast import enqueue_one, take_one
+from jobs.stats import rollup
+from tests.cast import bot_named, enqueue_one, take_one
 
 
 @pytest.fixture
@@ -22,11 +26,13 @@ def test_a_bots_page_has_its_record_beside_the_fleets(asking, ada, bob):
     for _ in range(3):
         take_one(ada).complete(1)
     take_one(ada).fail(retry=False)
+    take_one(bob).complete(1)
+    rollup.add_closed_minutes(timezone.now() + timedelta(minutes=2))
     said = page(asking, ada)
-    assert "75.0 %" in said
+    assert '<td class="num">75.0 %</td><td class="num">80.0 %</td>' in said
     assert 'aria-labelledby="last-title"' in said
     assert said.count("succeeded</span>") == 3
-    assert "None yet." in page(asking, bob)
+    assert "None yet." in page(asking, bot_named("carl"))
 
 
 def test_a_bots_page_shows_how_to_start_it_and_never_its_token(asking, ada, ada_token):

@@ -139,8 +139,8 @@ def test_odd_searches_find_nothing_and_break_nothing(text):
 
 def test_words_are_taken_apart_as_written():
     terms = parse('17 key:a bot:ada payload.a.b=x error:"no answer"')
-    assert (terms.ids, terms.keys, terms.bots) == ((17,), ("a",), ("ada",))
-    assert (terms.payload, terms.error) == (((("a", "b"), "x"),), ("no answer",))
+    assert (terms.ids, terms.key, terms.bot) == ([17], ["a"], ["ada"])
+    assert (terms.payload, terms.error) == ([(("a", "b"), "x")], ["no answer"])
 
 
 def test_scheduled_jobs_are_listed_soonest_first_whatever_their_priority():

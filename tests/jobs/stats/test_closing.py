@@ -175,7 +175,8 @@ def test_pages_read_by_a_process_whose_clock_is_wrong_are_right(ada, wrong_clock
     rollup.add_closed_minutes()
     assert [sum(bar.ended for bar in series(window)) for window in ("hour", "day", "week")] == [1, 1, 1]
     assert abs(series("hour")[-1].start - wrong_clock()) <= MINUTE
-    assert spreads()["sum"].succeeded == bot_record.record_of(ada).succeeded == bot_record.of_fleet().succeeded == 1
+    of_ada = bot_record.added([record for _, record in bot_record.parts_of(ada, "day")]).succeeded
+    assert spreads()["sum"].succeeded == of_ada == bot_record.of_fleet("day").succeeded == 1
     assert build(ReportParams.from_params({"range": "24h"})).conclusions.leases == 1
     lifecycle.release([take_one(ada).id], by=lifecycle.SWEEP)
     assert counts.by_status()[1].n == 0

@@ -1,6 +1,5 @@
 """Each closed minute is added up once, for charts and kinds, however often and by whomever it is asked."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,7 +10,7 @@ from django.utils import timezone
 from jobs.models import JobRollup, RollupState
 from jobs.states import Span
 from jobs.stats import rollup
-from jobs.stats.series import outcomes, series, spreads
+from jobs.stats.series import series, spreads
 from jobs.stats.times import FINE, HOME
 from jobsite.lib import histogram
 from tests.cast import take_one
@@ -134,5 +133,3 @@ def test_a_kinds_spread_has_its_failures_and_where_its_run_times_lie(ada, now):
     spread = spreads()["sum"]
     assert (spread.succeeded, spread.failed, spread.failure_share, spread.mean) == (4, 1, 0.2, 3)
     assert (spread.within(0.5), spread.within(1)) == (1.6, 12.8)
-    # The list of kinds has the same, added up by the database.
-    assert outcomes(["sum", "divide"]) == {"sum": replace(spread, steps=[])}

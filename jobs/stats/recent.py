@@ -1,0 +1,166 @@
+"""How each kind has gone lately: ends by the minute, and run and wait times now, a week ago and between."""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from jobs.models import JobRollup
+from jobs.states import Span
+from jobs.stats.statements import run
+from jobs.stats.times import FINE, HOME
+from jobsite.lib import histogram
+
+#: Minutes of a sparkline, and how many of them are one of its bars.
+MINUTES, BAR = 60, 3
+#: Run times are those of the present hour and so many before it, and of as many hours around that time a week ago.
+HOURS, WEEK = 2, timedelta(days=7)
+
+
+def longest_of(counted: Counter[int], share: float) -> float | None:
+    """The time, in seconds, within which this share stayed, known to the next edge; None where nothing is counted."""
+    need, seen = share * counted.total(), 0
+    for bucket in sorted(counted):
+        seen += counted[bucket]
+        if seen >= need:
+            return FINE.edges[min(bucket, len(FINE.edges) - 1)]
+    return None
+
+
+@dataclass(frozen=True)
+class Percentiles:
+    """The times, in seconds, within which half and 95 of a hundred stayed; None where nothing is counted."""
+
+    p50: float | None = None
+    p95: float | None = None
+
+    @classmethod
+    def from_counts(cls, counted: Counter[int]) -> "Percentiles":
+        """Those of counts by bucket of `FINE`."""
+        return cls(longest_of(counted, 0.5), longest_of(counted, 0.95))
+
+
+@dataclass(frozen=True)
+class Recently:
+    """How a kind has gone in the last hour. `bars`: ends, every `BAR` minutes; run times now and a week ago."""
+
+    bars: Sequence[int] = ()
+    failed: int = 0
+    succeeded: int = 0
+    now: Percentiles = Percentiles()
+    before: Percentiles = Percentiles()
+
+    @property
+    def a_minute(self) -> float | None:
+        """How many jobs ended a minute; None: none did."""
+        return sum(self.bars) / MINUTES if self.bars else None
+
+    @property
+    def failure_share(self) -> float | None:
+        """Failed of succeeded and failed, from 0 to 1."""
+        done = self.succeeded + self.failed
+        return self.failed / done if done else None
+
+
+def recently(kinds: Collection[str]) -> dict[str, Recently]:
+    """How these kinds have gone. Two queries, whatever the number of kinds."""
+    rows = {row["kind"]: row for row in run("recent", kinds=list(kinds), minutes=MINUTES, bar=BAR)}
+    times = _run_times(kinds)
+    return {
+        kind: Recently(
+            bars=rows[kind]["bars"] if kind in rows else (),
+            failed=rows[kind]["failed"] if kind in rows else 0,
+            succeeded=rows[kind]["succeeded"] if kind in rows else 0,
+            now=Percentiles.from_counts(times.get((kind, True), Counter())),
+            before=Percentiles.from_counts(times.get((kind, False), Counter())),
+        )
+        for kind in {*rows, *(kind for kind, _ in times)}
+    }
+
+
+def _run_times(kinds: Collection[str]) -> dict[tuple[str, bool], Counter[int]]:
+    """Run times by kind, and whether they are of now or of a week ago."""
+    hours = timedelta(hours=HOURS)
+    now = Q(start__gt=Now() - hours - timedelta(hours=1))
+    before = Q(start__gt=Now() - WEEK - hours - timedelta(hours=1), start__lte=Now() - WEEK + hours)
+    rows = JobRollup.objects.filter(now | before, span=Span.HOUR, kind__in=kinds)
+    found: dict[tuple[str, bool], Counter[int]] = {}
+    for kind, start, counted, at in rows.values_list("kind", "start", "run_times", Now()):
+        found.setdefault((kind, start > at - WEEK / 2), Counter()).update(histogram.from_json(counted))
+    return found
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """How long jobs of a kind ran, and waited, that ended in one stretch of time."""
+
+    start: datetime
+    run: Percentiles
+    wait: Percentiles
+
+
+@dataclass(frozen=True)
+class Times:
+    """Run and wait times of a kind, hour by hour, from a bit more than a week ago to now."""
+
+    hours: Sequence[tuple[datetime, Counter[int], Counter[int]]]
+
+    def day(self) -> list[Stretch]:
+        """The last day, by the hour."""
+        return self._stretches(1, 24)
+
+    def week(self) -> list[Stretch]:
+        """The last week, by six hours."""
+        return self._stretches(6, 28)
+
+    @property
+    def now(self) -> Percentiles:
+        """Run times of the present hour and `HOURS` before it."""
+        return Percentiles.from_counts(sum((run for _, run, _ in self.hours[-HOURS - 1 :]), Counter()))
+
+    @property
+    def before(self) -> Percentiles:
+        """Run times around this time a week ago."""
+        return Percentiles.from_counts(sum((run for _, run, _ in self.hours[: 2 * HOURS + 1]), Counter()))
+
+    def steps(self) -> list[tuple[float | None, int]]:
+        """`(seconds, count)`: how many of the last day ran at most so long and longer than the step before."""
+        counted = sum((run for _, run, _ in self.hours[-24:]), Counter[int]())
+        return list(zip((*HOME.edges, None), FINE.regroup(counted, HOME), strict=True))
+
+    def _stretches(self, every: int, count: int) -> list[Stretch]:
+        hours = self.hours[-every * count :]
+        groups = [hours[n : n + every] for n in range(0, len(hours), every)]
+        return [
+            Stretch(
+                group[0][0],
+                Percentiles.from_counts(sum((run for _, run, _ in group), Counter())),
+                Percentiles.from_counts(sum((wait for _, _, wait in group), Counter())),
+            )
+            for group in groups
+        ]
+
+
+def of_kind(kind: str) -> Times:
+    """Read the times of one kind. One query."""
+    hour = timedelta(hours=1)
+    since = Now() - WEEK - (HOURS + 1) * hour
+    rows = list(
+        JobRollup.objects.filter(span=Span.HOUR, kind=kind, start__gt=since)
+        .order_by()
+        .values_list("start", "run_times", "wait_times", Now())
+    )
+    now = timezone.localtime(rows[0][3] if rows else None)
+    last = now.replace(minute=0, second=0, microsecond=0)
+    starts = [last - WEEK + (n - HOURS) * hour for n in range(int(WEEK / hour) + HOURS + 1)]
+    found: list[tuple[Counter[int], Counter[int]]] = [(Counter(), Counter()) for _ in starts]
+    for start, run_times, wait_times, _ in rows:
+        at = int((start - starts[0]) / hour)
+        if start >= starts[0] and at < len(found):
+            found[at][0].update(histogram.from_json(run_times))
+            found[at][1].update(histogram.from_json(wait_times))
+    return Times([(start, *times) for start, times in zip(starts, found, strict=True)])
