@@ -13,7 +13,12 @@ from typing import Any
 WRONG = sys.argv[1] if len(sys.argv) > 1 else ""
 URL = os.environ["JOBSITE_URL"] + "/api/v1/"
 HEADERS = {"Authorization": f"Bearer {os.environ['JOBSITE_TOKEN']}", "Content-Type": "application/json"}
+#: What a job has today.
+FIELDS = {
+    "id", "kind", "attempt", "max_attempts", "payload", "priority", "key", "run_at", "deadline_at", "lease_for",
+}  # fmt: skip
 stopping = False
+forgotten: list[Any] = []
 
 
 class Replaced(Exception):
@@ -25,7 +30,7 @@ def call(path: str, body: dict[str, Any], tries: int = 8) -> Any:
     for number in range(tries):
         try:
             request = urllib.request.Request(URL + path, json.dumps(body).encode(), HEADERS)
-            with urllib.request.urlopen(request, timeout=40) as answer:
+            with urllib.request.urlopen(request, timeout=0.5 if WRONG == "impatient" else 40) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             problem = json.load(error)
@@ -41,9 +46,9 @@ def call(path: str, body: dict[str, Any], tries: int = 8) -> Any:
     return None
 
 
-def hello(instance: str) -> None:
+def hello(instance: str, **more: Any) -> None:
     if WRONG != "no hello":
-        call("hello", {"instance": instance})
+        call("hello", {"instance": instance} | more)
     if WRONG != "no name":
         HEADERS["Bot-Instance"] = instance
 
@@ -52,6 +57,13 @@ def work(job: dict[str, Any]) -> Any:
     """Do what the kind asks for."""
     payload = job["payload"]
     if job["kind"] == "conformance.sleep":
+        if WRONG == "forgets" and not forgotten:
+            forgotten.append(job)
+            with open(payload["file"], "a") as file:
+                file.write(f"begin {job['id']} {job['attempt']}\n")
+            time.sleep(0.5)
+            call("claim", {}, 1)
+            hello(uuid.uuid4().hex, holds=[])
         until = time.monotonic() + payload["seconds"]
         what = "begin"
         while time.monotonic() < until and not stopping:
@@ -90,7 +102,8 @@ def main() -> None:
             hello(uuid.uuid4().hex)
             continue
         for job in (claimed or {}).get("jobs", ()):
-            one(job)
+            if WRONG != "knows all fields" or set(job) <= FIELDS:
+                one(job)
     if WRONG == "calls after goodbye":
         call("goodbye", {"instance": name})
         call("jobs/17/complete", {"attempt": 3_000_001})

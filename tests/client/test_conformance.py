@@ -70,6 +70,10 @@ MORE_FAULTS = [
     ("reports once", "lost-answer", "report-repeated"),
     ("tries for ever", "revoked", "stops-when-refused"),
     ("deaf", "sigterm", "sigterm-in-time"),
+    ("knows all fields", "work", "new-fields"),
+    ("impatient", "long-poll", "time-out-above-wait"),
+    ("forgets", "lost-claim", "holds-all"),
+    ("", "restart", "restart-obeyed"),
     ("", "heartbeats", "lease-renewed"),
     ("", "cancel", "stops-when-lost"),
 ]
