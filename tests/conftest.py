@@ -1,5 +1,6 @@
 """What every test may use. The named people and bots are in `cast.py`."""
 
+import asyncio
 import os
 import socket
 
@@ -21,6 +22,19 @@ def pytest_collection_modifyitems(items):
         for item in items:
             if item.get_closest_marker("long"):
                 item.add_marker(pytest.mark.skip(reason="for make test-all"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """Playwright leaves its loop running in this thread: tests without a browser do not see it."""
+    if "browser" in item.fixturenames:
+        return (yield)
+    loop = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)
+    try:
+        return (yield)
+    finally:
+        asyncio._set_running_loop(loop)
 
 
 def pytest_sessionfinish(session, exitstatus):

@@ -111,7 +111,8 @@ class GuardedActions(GuardedLookups):
                 return redirect(request.get_full_path())
         title = {"title": str(self.opts.verbose_name_plural)[:1].upper() + str(self.opts.verbose_name_plural)[1:]}
         response = super().changelist_view(request, title | (extra_context or {}))
-        if self.refreshes and request.htmx and isinstance(response, TemplateResponse):  # type: ignore[attr-defined]
+        refreshes = self.refreshes and request.htmx and request.method == "GET"  # type: ignore[attr-defined]
+        if refreshes and isinstance(response, TemplateResponse):
             response.template_name = "admin/look.html"
         # A button on another page posts the list's action, and returns to its own page.
         back = request.POST.get("back", "")

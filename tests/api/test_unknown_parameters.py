@@ -45,4 +45,4 @@ def test_who_has_no_token_learns_nothing_of_parameters(client: Client, places: d
 def test_the_parameters_of_lists_are_in_the_document(client: Client) -> None:
     paths = client.get(f"{PREFIX}/openapi.json").json()["paths"]
     documented = {parameter["name"] for parameter in paths[f"{PREFIX}/jobs"]["get"]["parameters"]}
-    assert documented == {"status", "kind", "key", "group", "bot", "limit", "cursor"}
+    assert documented == {"q", "status", "kind", "key", "group", "bot", "limit", "cursor"}

@@ -76,7 +76,7 @@ def test_a_job_that_is_for_another_bot_first_says_until_when_and_under_whom_it_e
         make_older(job, 7)
         sweep()
         (found,) = says(job, "another bot first")
-        assert re.fullmatch(rf"until 20\S+ \S+ UTC: its lease expired under {under}", found)
+        assert re.fullmatch(rf"until 20\S+ \S+ UTC: its last lease was under {under}", found)
         Job.objects.filter(pk=job.pk).update(not_for_until=Now() - timedelta(seconds=1), priority=-9)
         assert says(job, "another bot first") == []
         lifecycle.cancel([job.pk], by=By(Actor.OPERATOR, "olga"))

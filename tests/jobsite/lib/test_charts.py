@@ -37,7 +37,7 @@ def test_bars_are_stacked_and_reach_as_high_as_their_figures():
 
 def test_a_line_has_gaps_where_there_is_nothing_and_a_dot_where_a_value_is_alone():
     drawn = charts.lines([Line("work", "run", [1, 2, None, 3, None])], ("from", "to"), "Run times")
-    assert drawn.count("M") == 2 + 2  # two pieces of the line, and two of the frame
+    assert drawn.count("M") == 2 + 3  # two pieces of the line, and three of the frame
     assert drawn.count("<circle") == 1
 
 
