@@ -1,6 +1,5 @@
 """What every test may use. The named people and bots are in `cast.py`."""
 
-import asyncio
 import os
 import socket
 
@@ -17,24 +16,15 @@ def pytest_collection():
 
 
 def pytest_collection_modifyitems(items):
-    """What takes long is for `make test-all`."""
+    """What takes long is for `make test-all`. Tests with a browser come last.
+
+    Playwright leaves its loop running in the thread of the tests: none after that could run one of its own.
+    """
+    items.sort(key=lambda item: "browser" in item.fixturenames)
     if not os.environ.get("TEST_ALL"):
         for item in items:
             if item.get_closest_marker("long"):
                 item.add_marker(pytest.mark.skip(reason="for make test-all"))
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item):
-    """Playwright leaves its loop running in this thread: tests without a browser do not see it."""
-    if "browser" in item.fixturenames:
-        return (yield)
-    loop = asyncio._get_running_loop()
-    asyncio._set_running_loop(None)
-    try:
-        return (yield)
-    finally:
-        asyncio._set_running_loop(loop)
 
 
 def pytest_sessionfinish(session, exitstatus):

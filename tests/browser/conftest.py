@@ -1,6 +1,5 @@
 """A real Chromium, Debian's, driven by Playwright. A page that complains in the browser's console fails its test."""
 
-import asyncio
 import os
 import shutil
 from pathlib import Path
@@ -49,10 +48,7 @@ def browser():
     expect.set_options(timeout=EXPECT_WITHIN)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        loop = asyncio._get_running_loop()
         yield chromium
-        # The last test may be one that does not see it.
-        asyncio._set_running_loop(loop)
         chromium.close()
 
 
