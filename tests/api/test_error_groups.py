@@ -30,26 +30,26 @@ def group(ada: Bot) -> ErrorGroup:
 
 
 def test_they_are_listed_with_their_counts(client: Client, group: ErrorGroup, olga_key: str) -> None:
-    said = send(client, olga_key, "GET", "/error-groups")
-    assert said.status_code == 200
-    assert [row["kind"] for row in said.json()["error_groups"]] == ["sum", "mail"]
-    said = send(client, olga_key, "GET", "/error-groups?kind=mail&status=open&limit=1").json()
-    (row,) = said["error_groups"]
+    answer = send(client, olga_key, "GET", "/error-groups")
+    assert answer.status_code == 200
+    assert [row["kind"] for row in answer.json()["error_groups"]] == ["sum", "mail"]
+    answer = send(client, olga_key, "GET", "/error-groups?kind=mail&status=open&limit=1").json()
+    (row,) = answer["error_groups"]
     assert (row["words"], row["count"], row["bots"], sum(row["trend"])) == ("Timeout after # s", 3, {"ada": 3}, 3)
-    assert said["next_cursor"] is None
+    assert answer["next_cursor"] is None
     assert send(client, olga_key, "GET", f"/error-groups/{group.pk}").json() == row
 
 
 def test_one_is_resolved_and_another_ignored(client: Client, group: ErrorGroup, olga_key: str) -> None:
-    said = send(client, olga_key, "POST", f"/error-groups/{group.pk}/resolve", {"reason": "4.2.2 has the fix"}).json()
-    assert (said["status"], said["changed_by"], said["reason"]) == ("resolved", "olga", "4.2.2 has the fix")
+    answer = send(client, olga_key, "POST", f"/error-groups/{group.pk}/resolve", {"reason": "4.2.2 has the fix"}).json()
+    assert (answer["status"], answer["changed_by"], answer["reason"]) == ("resolved", "olga", "4.2.2 has the fix")
     assert send(client, olga_key, "POST", f"/error-groups/{group.pk}/ignore").json()["status"] == "ignored"
 
 
 def test_its_failed_jobs_are_retried_a_part_at_a_time(client: Client, group: ErrorGroup, olga_key: str) -> None:
     path = f"/error-groups/{group.pk}/retry"
-    said = send(client, olga_key, "POST", path, {"most": 2, "reason": "the mailer is up"})
-    assert said.json() == {"retried": 2, "key_taken": 0, "more": True}
+    answer = send(client, olga_key, "POST", path, {"most": 2, "reason": "the mailer is up"})
+    assert answer.json() == {"retried": 2, "key_taken": 0, "more": True}
     assert send(client, olga_key, "POST", path).json() == {"retried": 1, "key_taken": 0, "more": False}
     assert Job.objects.filter(kind="mail", status="pending").count() == 3
     assert Job.objects.filter(kind="sum", status="failed").count() == 1
@@ -67,8 +67,8 @@ def test_who_may_not_see_errors_sees_no_groups(client: Client, group: ErrorGroup
 
 def test_a_key_is_limited_to_its_kinds_and_verbs(client: Client, group: ErrorGroup, olga: User) -> None:
     of_sums = roster.create_key(olga, kinds=["sum"])[1]
-    said = send(client, of_sums, "GET", "/error-groups").json()["error_groups"]
-    assert [row["kind"] for row in said] == ["sum"]
+    answer = send(client, of_sums, "GET", "/error-groups").json()["error_groups"]
+    assert [row["kind"] for row in answer] == ["sum"]
     assert send(client, of_sums, "GET", f"/error-groups/{group.pk}").status_code == 403
     reads = roster.create_key(olga, verbs=["read", "ignore"])[1]
     assert send(client, reads, "POST", f"/error-groups/{group.pk}/resolve").status_code == 403

@@ -78,8 +78,8 @@ def test_a_list_is_iterated_over_to_its_last_page(client: Any) -> None:
 
 def test_a_stream_is_enqueued_as_one(client: Any) -> None:
     moment = datetime(2040, 1, 2, tzinfo=UTC)
-    told = client.enqueue_stream(JobIn(kind="sum", payload="x" * 500, run_at=moment) for _ in range(2500))
-    assert (told["created"], len(told["ids"])) == (2500, 2500)
+    outcome = client.enqueue_stream(JobIn(kind="sum", payload="x" * 500, run_at=moment) for _ in range(2500))
+    assert (outcome["created"], len(outcome["ids"])) == (2500, 2500)
     assert Job.objects.filter(run_at=moment).count() == 2500
 
 

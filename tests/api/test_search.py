@@ -11,9 +11,9 @@ pytestmark = pytest.mark.django_db
 
 
 def found(client: Client, key: str, query: str) -> list[int]:
-    said = send(client, key, "GET", f"/jobs?{query}")
-    assert said.status_code == 200, said.content
-    return [row["id"] for row in said.json()["jobs"]]
+    answer = send(client, key, "GET", f"/jobs?{query}")
+    assert answer.status_code == 200, answer.content
+    return [row["id"] for row in answer.json()["jobs"]]
 
 
 def test_it_finds_words_and_fields(client: Client, ada, olga_key: str) -> None:

@@ -124,9 +124,9 @@ def asked(client: Client, url: str) -> tuple[list[str], bytes]:
     """The queries a page asks when it is asked for again, and the page."""
     client.get(url)
     with CaptureQueriesContext(connection) as queries:
-        said = client.get(url)
-        body = b"".join(said.streaming_content) if said.streaming else said.content
-    assert said.status_code == 200
+        answer = client.get(url)
+        body = b"".join(answer.streaming_content) if answer.streaming else answer.content
+    assert answer.status_code == 200
     return [query["sql"] for query in queries], body
 
 
@@ -143,11 +143,11 @@ def test_a_page_asks_few_questions_and_reads_no_table_of_jobs(console: Client, p
     assert len(html) <= MOST_BYTES
     for sql in queries:
         if sql.startswith(("SELECT", "WITH", "--")):
-            said = plan(sql)
-            assert "Seq Scan on jobs_job " not in said, sql + "\n" + said
+            explained = plan(sql)
+            assert "Seq Scan on jobs_job " not in explained, sql + "\n" + explained
             # A stretch of ids is most of this small table.
-            bounded = "Filter: ((id >= " in said
-            assert bounded or "Seq Scan on jobs_jobevent " not in said, sql + "\n" + said
+            bounded = "Filter: ((id >= " in explained
+            assert bounded or "Seq Scan on jobs_jobevent " not in explained, sql + "\n" + explained
 
 
 @pytest.mark.parametrize("status", [JobStatus.PENDING, JobStatus.PROCESSING, JobStatus.SUCCEEDED])
@@ -199,15 +199,15 @@ def test_home_folds_a_large_fleet_and_stays_small(console: Client) -> None:
         cursor.execute(BOTS)
     Bot.objects.create(name="sick", health_status="unhealthy", health_reason="silent for 9 m on sum job 1, limit 2 m")
     queries, html = asked(console, PAGES["home"])
-    said = html.decode()
+    text = html.decode()
     # One more than other pages: its bots' quarantines.
     assert len(queries) <= MOST_QUERIES + 1
     assert len(html) <= MOST_BYTES
     # Bots that are well have none.
-    assert said.count('class="tile ') == 1
-    assert "Fleet: 10002 bots" in said
-    assert "sick: was stuck" in said
-    assert "5001 idle" in said
+    assert text.count('class="tile ') == 1
+    assert "Fleet: 10002 bots" in text
+    assert "sick: was stuck" in text
+    assert "5001 idle" in text
 
 
 def test_the_fill_is_large_enough_to_mean_something(console: Client) -> None:
@@ -217,11 +217,11 @@ def test_the_fill_is_large_enough_to_mean_something(console: Client) -> None:
 
 def test_hand_backs_are_found_by_when_they_ended_and_their_kinds_by_key(console: Client) -> None:
     queries, html = asked(console, PATTERNS)
-    said = html.decode()
+    explained = html.decode()
     (looked,) = [sql for sql in queries if "claimed_at" in sql and "jobs_jobevent" in sql]
     assert "jobevent_ended_at" in plan(looked)
     assert "jobs_job_pkey" in plan(looked)
-    assert f"Below: the newest {samples.MAX_SAMPLES}" in said
+    assert f"Below: the newest {samples.MAX_SAMPLES}" in explained
     of_bot, _ = asked(console, PATTERNS + "?bot=ada")
     (looked,) = [sql for sql in of_bot if "claimed_at" in sql and "jobs_jobevent" in sql]
     assert "jobevent_by_bot" in plan(looked)

@@ -54,8 +54,8 @@ def test_what_is_open_and_critical_comes_first_and_what_is_over_last(see):
     an_incident(about="b", title="taken", acknowledged_at="2026-01-01T00:00Z", acknowledged_by="bert")
     an_incident(about="c", title="a warning")
     an_incident(about="d", title="critical", severity="critical")
-    said = see(LIST)
-    places = [said.index(f">{title}</a>") for title in ("critical", "a warning", "taken", "over")]
+    html = see(LIST)
+    places = [html.index(f">{title}</a>") for title in ("critical", "a warning", "taken", "over")]
     assert places == sorted(places)
 
 
@@ -80,8 +80,8 @@ def test_ticked_incidents_are_taken_on_with_a_remark(client, olga):
     first, second, over = (an_incident(about=name) for name in "abc")
     resolve(over)
     answer = acknowledge(client, first, second, over, remark="both mine")
-    said = answer.content.decode()
-    assert "Acknowledged 2 incidents. Skipped 1 that was acknowledged or resolved before." in said
+    html = answer.content.decode()
+    assert "Acknowledged 2 incidents. Skipped 1 that was acknowledged or resolved before." in html
     for incident in (first, second):
         incident.refresh_from_db()
         assert incident.acknowledged_by == "olga"
@@ -112,20 +112,20 @@ def test_who_may_see_nothing_gets_403(client, nora):
 
 
 def test_the_page_says_what_why_and_who_with_the_way_to_release(see, stuck, ada):
-    said = see(page_of(the_one()))
-    assert "ada is stuck on a sum job" in said
-    assert f"silent for 3 m on sum job {stuck.id}, limit 2 m" in said
-    assert reverse("admin:bots_bot_change", args=[ada.pk]) in said
-    assert reverse("admin:jobs_job_change", args=[stuck.id]) in said
-    assert reverse("admin:jobs_job_release", args=[stuck.id]) in said
-    assert "Opened: ada: silent for 3 m" in said
+    html = see(page_of(the_one()))
+    assert "ada is stuck on a sum job" in html
+    assert f"silent for 3 m on sum job {stuck.id}, limit 2 m" in html
+    assert reverse("admin:bots_bot_change", args=[ada.pk]) in html
+    assert reverse("admin:jobs_job_change", args=[stuck.id]) in html
+    assert reverse("admin:jobs_job_release", args=[stuck.id]) in html
+    assert "Opened: ada: silent for 3 m" in html
 
 
 def test_a_job_that_nobody_holds_any_more_has_no_release(see, stuck, olga):
     lifecycle.release([stuck.id], by=By.operator(olga))
-    said = see(page_of(the_one()))
-    assert reverse("admin:jobs_job_change", args=[stuck.id]) in said
-    assert reverse("admin:jobs_job_release", args=[stuck.id]) not in said
+    html = see(page_of(the_one()))
+    assert reverse("admin:jobs_job_change", args=[stuck.id]) in html
+    assert reverse("admin:jobs_job_release", args=[stuck.id]) not in html
 
 
 def test_a_bot_and_a_job_that_are_gone_are_names(see):
@@ -139,9 +139,9 @@ def test_the_button_on_the_page_takes_it_on_and_comes_back(client, olga):
     incident = an_incident()
     answer = acknowledge(client, incident, remark="on it", back=page_of(incident))
     assert answer.redirect_chain == [(page_of(incident), 302)]
-    said = answer.content.decode()
-    assert "Acknowledged: on it" in said
-    assert "not possible: acknowledged by olga" in said
+    html = answer.content.decode()
+    assert "Acknowledged: on it" in html
+    assert "not possible: acknowledged by olga" in html
     resolve(incident)
     assert "not possible: it has resolved" in client.get(page_of(incident)).content.decode()
 
@@ -164,12 +164,12 @@ def test_home_names_open_incidents_first_and_those_that_are_taken_on_quietly(see
     taken = an_incident(about="b", title="divide hangs", acknowledged_by="bert", acknowledged_at="2026-01-01T00:00Z")
     over = an_incident(about="c", title="is over")
     resolve(over)
-    said = see(HOME)
-    assert said.index("What needs you now") < said.index("sum hangs") < said.index("Fleet:")
-    assert said.index("sum hangs") < said.index("divide hangs")
-    assert "acknowledged by bert" in said
-    assert "is over" not in said
-    assert f'id="acknowledge-{taken.pk}"' not in said
+    html = see(HOME)
+    assert html.index("What needs you now") < html.index("sum hangs") < html.index("Fleet:")
+    assert html.index("sum hangs") < html.index("divide hangs")
+    assert "acknowledged by bert" in html
+    assert "is over" not in html
+    assert f'id="acknowledge-{taken.pk}"' not in html
 
 
 def test_home_takes_one_on_with_one_press(client, olga):
@@ -189,9 +189,9 @@ def test_home_says_nothing_of_incidents_to_who_may_not_see_them(client, vera):
     an_incident(title="sum hangs")
     vera.user_permissions.remove(Permission.objects.get(codename="view_incident"))
     client.force_login(vera)
-    said = client.get(HOME).content.decode()
-    assert "sum hangs" not in said
-    assert "What needs you now" in said
+    html = client.get(HOME).content.decode()
+    assert "sum hangs" not in html
+    assert "What needs you now" in html
 
 
 # --- What decides whether a bot is missed, and how long a job may wait ------------------------------------------

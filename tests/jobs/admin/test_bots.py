@@ -67,10 +67,10 @@ def test_a_bot_that_lost_its_job_was_stuck_until_then_and_is_stuck_no_more(clien
     make_older(take_one(ada), 8)
     run.sweep()
     assert "was stuck" in rows()["ada"]["state"]
-    said = client.get(reverse("admin:bots_bot_change", args=[ada.pk])).content.decode()
-    assert "Was stuck until" in said
-    assert "not seen since. It holds nothing." in said
-    assert "potentially stuck" not in said and "unhealthy" not in said.partition("Events of its jobs")[0]
+    answer = client.get(reverse("admin:bots_bot_change", args=[ada.pk])).content.decode()
+    assert "Was stuck until" in answer
+    assert "not seen since. It holds nothing." in answer
+    assert "potentially stuck" not in answer and "unhealthy" not in answer.partition("Events of its jobs")[0]
     # When it calls, all is well.
     lifecycle.claim(ada)
     assert "busy" in rows()["ada"]["state"]
@@ -96,5 +96,5 @@ def test_a_bots_page_has_a_time_range(client, olga, ada, given, succeeded):
 def test_names_are_cut_at_their_beginning_and_not_where_they_differ(client, olga):
     bot_named("a-crawler-with-a-long-name-0042")
     client.force_login(olga)
-    said = client.get(reverse("admin:index")).content.decode()
-    assert '<span class="start">a-crawler-with-a-long-nam</span><span class="end">e-0042</span>' in said
+    answer = client.get(reverse("admin:index")).content.decode()
+    assert '<span class="start">a-crawler-with-a-long-nam</span><span class="end">e-0042</span>' in answer

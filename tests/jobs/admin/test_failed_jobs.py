@@ -37,27 +37,27 @@ def console(client: Client, olga: Any) -> Client:
     return client
 
 
-def text_of(said: Any) -> str:
-    return re.sub(r"<[^>]+>", " ", said.content.decode())
+def text_of(answer: Any) -> str:
+    return re.sub(r"<[^>]+>", " ", answer.content.decode())
 
 
 def test_a_row_has_the_last_line_of_the_error_the_key_the_bot_and_the_first_words(console: Client, failed: Job) -> None:
-    said = console.get(LIST + "?view=failed")
-    text = text_of(said)
+    answer = console.get(LIST + "?view=failed")
+    text = text_of(answer)
     for shown in ("ValueError: customer 17 has no address", "cust-17", "ada", "ann@example.org"):
         assert shown in text
     assert "Traceback" not in text
     assert "x" * 200 not in text
     group = ErrorGroup.objects.get()
-    assert f'href="/admin/jobs/errorgroup/{group.pk}/change/">ValueError: customer 17' in said.content.decode()
+    assert f'href="/admin/jobs/errorgroup/{group.pk}/change/">ValueError: customer 17' in answer.content.decode()
     assert "ValueError: customer # has no address" in text
 
 
 def test_who_may_not_see_payloads_sees_neither_errors_nor_groups(client: Client, failed: Job) -> None:
     client.force_login(person_named("blind", lambda name: name != "view_payload"))
-    said = client.get(LIST + "?view=failed")
-    assert "address" not in text_of(said)
-    assert "ann@" not in text_of(said)
+    answer = client.get(LIST + "?view=failed")
+    assert "address" not in text_of(answer)
+    assert "ann@" not in text_of(answer)
     group = ErrorGroup.objects.get()
     assert client.get(reverse("admin:jobs_errorgroup_changelist")).status_code == 403
     assert client.get(reverse("admin:jobs_errorgroup_change", args=[group.pk])).status_code == 403
@@ -65,9 +65,9 @@ def test_who_may_not_see_payloads_sees_neither_errors_nor_groups(client: Client,
 
 
 def test_columns_are_chosen_and_kept_for_a_view(console: Client, failed: Job) -> None:
-    said = console.get(LIST + "?view=failed&column=key&column=priority")
-    assert "column-shown_key" in said.content.decode()
-    assert "column-shown_error" not in said.content.decode()
+    answer = console.get(LIST + "?view=failed&column=key&column=priority")
+    assert "column-shown_key" in answer.content.decode()
+    assert "column-shown_error" not in answer.content.decode()
     again = console.get(LIST + "?view=failed").content.decode()
     assert "column-shown_key" in again and "column-shown_error" not in again
     assert "column-shown_status" in console.get(LIST).content.decode()
@@ -80,8 +80,8 @@ def test_the_list_is_sorted_by_what_one_asks_for(console: Client, ada: Bot, orde
         lease = take_one(ada, key=f"{n}-key")
         lease.fail(f"{n} broke", retry=False)
         ids.append(lease.id)
-    said = console.get(LIST + f"?view=failed&order={order}")
-    shown = [int(pk) for pk in re.findall(r'name="_selected_action" value="(\d+)"', said.content.decode())]
+    answer = console.get(LIST + f"?view=failed&order={order}")
+    shown = [int(pk) for pk in re.findall(r'name="_selected_action" value="(\d+)"', answer.content.decode())]
     b, a, c = ids
     by_name = {"error": [a, b, c], "-error": [c, b, a], "key": [a, b, c], "since": [b, a, c]}
     assert shown == by_name.get(order, [c, a, b])
@@ -94,8 +94,8 @@ def test_a_sorted_list_goes_on_and_says_how_much_is_sorted(
     monkeypatch.setattr(job_list, "SORTED", 3)
     for n in range(4):
         enqueue_one(key=f"{n}")
-    said = text_of(console.get(LIST + "?order=key"))
-    assert "Only the newest 3 are sorted." in said
+    answer = text_of(console.get(LIST + "?order=key"))
+    assert "Only the newest 3 are sorted." in answer
     page = console.get(LIST + "?order=key&skip=2").content.decode()
     assert len(re.findall('name="_selected_action"', page)) == 1
 
@@ -117,10 +117,10 @@ def test_all_of_a_group_are_retried_after_a_confirmation(console: Client, failed
     group = ErrorGroup.objects.get()
     url = LIST + f"?view=failed&q=error_group:{group.pk}"
     form = {"action": "retry_jobs", "select_across": "1", "_selected_action": "0"}
-    said = console.post(url, form)
-    assert "Retry: all that match?" in text_of(said)
-    said = console.post(url, form | {"confirmed": "yes", "reason": "the address is there"}, follow=True)
-    assert "Retried 1 job." in text_of(said)
+    answer = console.post(url, form)
+    assert "Retry: all that match?" in text_of(answer)
+    answer = console.post(url, form | {"confirmed": "yes", "reason": "the address is there"}, follow=True)
+    assert "Retried 1 job." in text_of(answer)
     failed.refresh_from_db()
     assert (failed.status, other.job.status) == ("pending", "failed")
 
@@ -128,8 +128,8 @@ def test_all_of_a_group_are_retried_after_a_confirmation(console: Client, failed
 def test_so_many_of_a_group_are_retried(console: Client, failed: Job) -> None:
     act = reverse("admin:jobs_errorgroup_act", args=[ErrorGroup.objects.get().pk])
     assert "Give a number from 1 to" in text_of(console.post(act, {"do": "retry", "most": "0"}, follow=True))
-    said = console.post(act, {"do": "retry", "most": "1", "reason": "once"}, follow=True)
-    assert "Retried 1 job." in text_of(said)
+    answer = console.post(act, {"do": "retry", "most": "1", "reason": "once"}, follow=True)
+    assert "Retried 1 job." in text_of(answer)
     assert AuditEntry.objects.get(verb="retry").reason == "once"
 
 
@@ -137,8 +137,8 @@ def test_a_group_is_resolved_ignored_and_opened_again(console: Client, failed: J
     group = ErrorGroup.objects.get()
     act = reverse("admin:jobs_errorgroup_act", args=[group.pk])
     for name, done in (("resolve", "Resolved"), ("ignore", "Ignored"), ("reopen", "Opened")):
-        said = console.post(act, {"do": name, "reason": "fixed in 4.2"}, follow=True)
-        assert f"{done} 1 error group." in text_of(said)
+        answer = console.post(act, {"do": name, "reason": "fixed in 4.2"}, follow=True)
+        assert f"{done} 1 error group." in text_of(answer)
     console.force_login(vera)
     assert console.post(act, {"do": "resolve"}).status_code == 403
     assert console.get(reverse("admin:jobs_errorgroup_change", args=[group.pk])).status_code == 200

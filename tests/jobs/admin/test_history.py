@@ -45,9 +45,9 @@ def test_events_from_before_a_restore_are_listed(
 
 
 def log(client: Client, query: str = "") -> str:
-    said = client.get(HISTORY + query)
-    assert said.status_code == 200
-    return said.content.decode()
+    answer = client.get(HISTORY + query)
+    assert answer.status_code == 200
+    return answer.content.decode()
 
 
 def jobs_in(page: str) -> list[int]:

@@ -30,35 +30,35 @@ def home(client, olga):
 
 
 def test_an_empty_house_says_what_to_do_next(home):
-    said = home()
-    assert "Nothing is stuck." in said
-    assert "No bot is registered." in said
-    assert "No job is waiting." in said
-    assert "None yet." in said
+    page = home()
+    assert "Nothing is stuck." in page
+    assert "No bot is registered." in page
+    assert "No job is waiting." in page
+    assert "None yet." in page
 
 
 def test_the_worst_comes_first_with_its_evidence(home, ada, bob):
     late, later = take_one(ada), take_one(bob)
     make_older(late, 3)
     make_older(later, 5)
-    said = home()
-    assert said.index(f"sum job {later.id}") < said.index(f"sum job {late.id}")
-    assert "silent for 5 m" in said
-    assert reverse("admin:jobs_job_release", args=[late.id]) in said
+    page = home()
+    assert page.index(f"sum job {later.id}") < page.index(f"sum job {late.id}")
+    assert "silent for 5 m" in page
+    assert reverse("admin:jobs_job_release", args=[late.id]) in page
 
 
 def test_a_bot_in_quarantine_needs_somebody(home, ada):
     put_in_quarantine(ada, reason="")
-    said = home()
-    assert "its jobs expired too often" in said
-    assert "ada: quarantined" in said
+    page = home()
+    assert "its jobs expired too often" in page
+    assert "ada: quarantined" in page
 
 
 def test_a_throttle_is_no_pause_and_says_until_when(home):
     JobKind.objects.create(name="sum")
     lifecycle.throttle("sum", "acme", 600, by=lifecycle.SWEEP, reason="429")
-    said = home()
-    (row,) = re.findall(r'aria-label="Throttled">.*?</li>', said, re.DOTALL)
+    page = home()
+    (row,) = re.findall(r'aria-label="Throttled">.*?</li>', page, re.DOTALL)
     assert '<span class="badge warn">throttled</span>' in row
     assert "sum, group acme" in row and "Until <time" in row and "paused" not in row
 
@@ -102,19 +102,19 @@ def test_what_waits_longest_is_there_for_each_kind_and_says_when_its_kind_is_pau
     enqueue_one()
     other = enqueue_one(kind="divide")
     JobKind.objects.filter(name="divide").update(paused=True)
-    said = home()
-    assert f'id="oldest-{old.pk}"' in said
-    assert "1 h 30 m" in said
-    assert f'id="oldest-{other.pk}"' in said
-    assert 'divide <span class="badge warn">paused</span>' in said
+    page = home()
+    assert f'id="oldest-{old.pk}"' in page
+    assert "1 h 30 m" in page
+    assert f'id="oldest-{other.pk}"' in page
+    assert 'divide <span class="badge warn">paused</span>' in page
 
 
 def test_the_last_interventions_say_who_did_what_and_why(home, olga, ada):
     lease = take_one(ada)
     lifecycle.release([lease.id], by=By.operator(olga), reason="ada hangs")
-    said = home()
-    assert "ada hangs" in said
-    assert "<b>1</b>released by operators today" in said
+    page = home()
+    assert "ada hangs" in page
+    assert "<b>1</b>released by operators today" in page
 
 
 def test_what_bots_give_back_is_no_release_by_an_operator(home, olga, ada):
@@ -131,41 +131,41 @@ def test_charts_have_a_window_and_the_figures_behind_them(home, ada, query, wind
     lease.complete(1)
     make_older(lease, 20)
     rollup.add_closed_minutes(timezone.now() + timedelta(minutes=1))
-    said = home(query)
-    assert f"In the last {window}: 1 succeeded, 0 failed." in said
-    assert 'aria-current="true">' + window in said
-    assert '<td class="num">1</td>' in said
+    page = home(query)
+    assert f"In the last {window}: 1 succeeded, 0 failed." in page
+    assert 'aria-current="true">' + window in page
+    assert '<td class="num">1</td>' in page
 
 
 def test_who_may_see_nothing_is_told_whom_to_ask(client, nora, ada):
     client.force_login(nora)
-    said = client.get(HOME).content.decode()
-    assert "You may not see jobs or bots." in said
-    assert "ada" not in said
-    assert 'href="/admin/jobs/job/"' not in said
+    page = client.get(HOME).content.decode()
+    assert "You may not see jobs or bots." in page
+    assert "ada" not in page
+    assert 'href="/admin/jobs/job/"' not in page
 
 
 def test_who_may_only_look_sees_it_all_without_a_button(client, vera, ada):
     lease = take_one(ada)
     make_older(lease, 3)
     client.force_login(vera)
-    said = client.get(HOME).content.decode()
-    assert f"sum job {lease.id}" in said
-    assert "data-release" not in said
+    page = client.get(HOME).content.decode()
+    assert f"sum job {lease.id}" in page
+    assert "data-release" not in page
 
 
 def test_what_is_stuck_is_one_line_for_each_kind_and_opens_to_its_jobs(home, ada, bob):
     leases = [take_one(ada), take_one(bob), take_one(ada), take_one(ada, kind="divide")]
     for n, lease in enumerate(leases):
         make_older(lease, 6 + n)
-    said = home()
-    assert "<strong>4 stuck jobs</strong> of 2 kinds" in said
-    assert re.search(r"<strong>3 <a [^>]*>sum</a> jobs</strong> on 2 bots, silent for 6 to 8 m", said)
-    assert "Release these 3" in said
-    assert f"divide job {leases[3].id}" in said
+    page = home()
+    assert "<strong>4 stuck jobs</strong> of 2 kinds" in page
+    assert re.search(r"<strong>3 <a [^>]*>sum</a> jobs</strong> on 2 bots, silent for 6 to 8 m", page)
+    assert "Release these 3" in page
+    assert f"divide job {leases[3].id}" in page
     # Most jobs come first.
-    assert said.index("Release these 3") < said.index(f"divide job {leases[3].id}")
-    assert all(f'id="release-{lease.id}"' in said for lease in leases)
+    assert page.index("Release these 3") < page.index(f"divide job {leases[3].id}")
+    assert all(f'id="release-{lease.id}"' in page for lease in leases)
 
 
 def test_an_incident_and_its_jobs_are_one_line(home, ada, bob):
@@ -174,10 +174,10 @@ def test_an_incident_and_its_jobs_are_one_line(home, ada, bob):
     run.sweep()
     reconcile.reconcile()
     incident = Incident.objects.get(cause="stuck")
-    said = home()
-    assert said.count(f'id="incident-{incident.pk}"') == 1
+    page = home()
+    assert page.count(f'id="incident-{incident.pk}"') == 1
     # Its title is only what its button is about, for those who cannot see it.
-    assert said.count(incident.title) == said.count(f'<span class="visually-hidden"> {incident.title}</span>') == 1
+    assert page.count(incident.title) == page.count(f'<span class="visually-hidden"> {incident.title}</span>') == 1
 
 
 def test_a_bot_whose_job_went_back_was_stuck_and_is_not_any_more(home, ada):
@@ -186,11 +186,11 @@ def test_a_bot_whose_job_went_back_was_stuck_and_is_not_any_more(home, ada):
     make_older(lease, 7)
     run.sweep()
     assert lease.job.status == "pending"
-    said = home()
-    assert "was stuck until" in said
-    assert "not seen since" in said
-    assert "ada: was stuck" in said
-    assert "potentially stuck" not in said
+    page = home()
+    assert "was stuck until" in page
+    assert "not seen since" in page
+    assert "ada: was stuck" in page
+    assert "potentially stuck" not in page
 
 
 def test_a_large_outage_is_told_in_few_queries(home, settings, django_assert_max_num_queries):
@@ -198,10 +198,10 @@ def test_a_large_outage_is_told_in_few_queries(home, settings, django_assert_max
     night.seed(500, lambda n: None)
     home()
     with django_assert_max_num_queries(15):
-        said = home()
-    assert "<strong>97 stuck jobs</strong> of 10 kinds" in said
-    assert "Release these 40" in said
-    assert len(said) < 120 * 1024
+        page = home()
+    assert "<strong>97 stuck jobs</strong> of 10 kinds" in page
+    assert "Release these 40" in page
+    assert len(page) < 120 * 1024
 
 
 def test_the_lag_of_the_figures_stands_beside_them(home, ada):

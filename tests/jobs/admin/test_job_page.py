@@ -29,12 +29,12 @@ def console(client: Client, olga: Any) -> Client:
 
 def page_of(console: Client, lease: Lease | Job) -> str:
     pk = lease.id if isinstance(lease, Lease) else lease.pk
-    said = console.get(reverse("admin:jobs_job_change", args=[pk]))
-    assert said.status_code == 200
-    return said.content.decode()
+    answer = console.get(reverse("admin:jobs_job_change", args=[pk]))
+    assert answer.status_code == 200
+    return answer.content.decode()
 
 
-def told(job: Job) -> list[Any]:
+def attempts_of(job: Job) -> list[Any]:
     job = Job.objects.select_related("claimed_by", "finished_by").get(pk=job.pk)
     return attempts(job, list(job.events.select_related("bot")))
 
@@ -48,7 +48,7 @@ def test_each_attempt_says_who_had_it_how_long_how_far_and_what_it_ended_with(ad
     lifecycle.claim(bob)
     lifecycle.release([lease.id], by=By.operator(olga), reason="bob hangs")
     lifecycle.claim(ada)
-    last, second, first = told(lease.job)
+    last, second, first = attempts_of(lease.job)
     assert (last.number, last.bot, last.ended) == (3, "ada", "")
     assert (second.bot, second.ended, second.reason, second.error) == ("bob", "released by olga", "bob hangs", "")
     assert (first.bot, first.ended, first.progress, first.line) == ("ada", "failed", 40, "ValueError: no address")
@@ -72,7 +72,7 @@ def test_a_success_and_a_late_result_are_attempts(ada: Bot, bob: Bot, olga: Any)
     lease.complete("late")
     (claimed,) = lifecycle.claim(bob)
     lifecycle.complete([lifecycle.Report(claimed.id, claimed.attempt)], by=By.bot(bob))
-    second, first = told(lease.job)
+    second, first = attempts_of(lease.job)
     assert (second.bot, second.ended) == ("bob", "completed")
     assert first.late
 
@@ -98,9 +98,9 @@ def test_what_it_carries_is_a_file(console: Client, ada: Bot) -> None:
     lease = take_one(ada, payload=payload)
     lease.fail(TRACE, retry=False)
     assert re.search(r"<summary>\d+ characters of JSON</summary>", page_of(console, lease))
-    said = console.get(reverse("admin:jobs_job_payload", args=[lease.id]))
-    assert json.loads(said.content) == payload
-    assert f"job-{lease.id}-payload.json" in said["Content-Disposition"]
+    answer = console.get(reverse("admin:jobs_job_payload", args=[lease.id]))
+    assert json.loads(answer.content) == payload
+    assert f"job-{lease.id}-payload.json" in answer["Content-Disposition"]
     assert console.get(reverse("admin:jobs_job_error", args=[lease.id])).content.decode() == TRACE
     assert console.get(reverse("admin:jobs_job_result", args=[lease.id])).content == b"null"
     assert console.get(reverse("admin:jobs_job_payload", args=[10**9])).status_code == 404

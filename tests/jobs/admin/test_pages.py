@@ -28,18 +28,18 @@ def test_a_bots_page_has_its_record_beside_the_fleets(asking, ada, bob):
     take_one(ada).fail(retry=False)
     take_one(bob).complete(1)
     rollup.add_closed_minutes(timezone.now() + timedelta(minutes=2))
-    said = page(asking, ada)
-    assert '<td class="num">75.0 %</td><td class="num">80.0 %</td>' in said
-    assert 'aria-labelledby="last-title"' in said
-    assert said.count("succeeded</span>") == 3
+    answer = page(asking, ada)
+    assert '<td class="num">75.0 %</td><td class="num">80.0 %</td>' in answer
+    assert 'aria-labelledby="last-title"' in answer
+    assert answer.count("succeeded</span>") == 3
     assert "None yet." in page(asking, bot_named("carl"))
 
 
 def test_a_bots_page_shows_how_to_start_it_and_never_its_token(asking, ada, ada_token):
-    said = page(asking, ada)
-    assert "jobsite_client" in said
-    assert "http://testserver" in said
-    assert ada_token not in said
+    answer = page(asking, ada)
+    assert "jobsite_client" in answer
+    assert "http://testserver" in answer
+    assert ada_token not in answer
 
 
 @pytest.mark.parametrize("action", ["pause", "restart"])
@@ -64,16 +64,16 @@ def test_nobody_is_sent_to_another_site(asking, ada):
 
 
 def test_buttons_that_do_not_apply_are_greyed_and_say_why(asking, ada):
-    said = page(asking, ada)
-    assert "not possible: it holds no jobs" in said
-    assert "not possible: it is not paused" in said
+    answer = page(asking, ada)
+    assert "not possible: it holds no jobs" in answer
+    assert "not possible: it is not paused" in answer
 
 
 def test_somebody_who_may_only_look_has_no_buttons(client, vera, ada):
     client.force_login(vera)
-    said = page(client, ada)
-    assert 'name="action"' not in said
-    assert "New token" not in said
+    answer = page(client, ada)
+    assert 'name="action"' not in answer
+    assert "New token" not in answer
 
 
 def test_kinds_and_capacity_may_be_changed_and_no_name_or_state_with_them(asking, ada):
@@ -86,8 +86,8 @@ def test_kinds_and_capacity_may_be_changed_and_no_name_or_state_with_them(asking
 def test_a_kinds_page_says_its_policy_in_words_and_pauses_it(asking):
     JobKind.objects.create(name="a/b.c:d")
     url = reverse("admin:jobs_jobkind_change", args=["a_2Fb.c_3Ad"])
-    said = asking.get(url).content.decode()
-    assert "No heartbeat for 2 m: its bot is potentially stuck. For 6 m: unhealthy." in said
+    answer = asking.get(url).content.decode()
+    assert "No heartbeat for 2 m: its bot is potentially stuck. For 6 m: unhealthy." in answer
     form = {"action": "pause", "_selected_action": ["a/b.c:d"], "back": url}
     assert asking.post(reverse("admin:jobs_jobkind_changelist"), form)["Location"] == url
     assert JobKind.objects.get().paused
@@ -96,6 +96,6 @@ def test_a_kinds_page_says_its_policy_in_words_and_pauses_it(asking):
 
 def test_a_new_job_starts_as_the_last_one_of_its_kind(asking):
     enqueue_one(payload={"customer": 17}, priority=4)
-    said = asking.get(reverse("admin:jobs_job_add") + "?kind=sum").content.decode()
-    assert "&quot;customer&quot;: 17" in said
-    assert 'name="priority" value="4"' in said
+    answer = asking.get(reverse("admin:jobs_job_add") + "?kind=sum").content.decode()
+    assert "&quot;customer&quot;: 17" in answer
+    assert 'name="priority" value="4"' in answer

@@ -28,13 +28,13 @@ def test_it_names_those_that_are_stuck_now_with_their_evidence(client, olga, thr
     other, well = take_one(ada, kind="divide"), take_one(ada)
     make_older(other, 7)
     response = client.get(STUCK, {"kind": "sum", "signal": "silent"})
-    said = response.content.decode()
+    page = response.content.decode()
     assert sorted(ids(response)) == sorted(lease.id for lease in three)
     assert well.id not in ids(response)
-    assert "Release: 3 jobs?" in said
-    assert f"silent for 7 m on sum job {three[0].id}" in said
+    assert "Release: 3 jobs?" in page
+    assert f"silent for 7 m on sum job {three[0].id}" in page
     # The question, the reason and the button come before the jobs.
-    assert said.index('id="id_reason"') < said.index('value="Release 3 jobs"') < said.index('id="affected"')
+    assert page.index('id="id_reason"') < page.index('value="Release 3 jobs"') < page.index('id="affected"')
 
 
 def test_those_that_were_named_are_released_and_no_others(client, olga, three, ada):
@@ -75,6 +75,6 @@ def test_an_incidents_page_has_the_same_lines(client, olga, three, ada):
     make_older(take_one(ada, kind="divide"), 7)
     incident = an_incident("ada", "bob", kind="sum", cause="stuck")
     client.force_login(olga)
-    said = client.get(reverse("admin:alerts_incident_change", args=[incident.pk])).content.decode()
-    assert "Stuck now: 3 jobs" in said
-    assert "Release these 3" in said
+    page = client.get(reverse("admin:alerts_incident_change", args=[incident.pk])).content.decode()
+    assert "Stuck now: 3 jobs" in page
+    assert "Release these 3" in page

@@ -41,10 +41,10 @@ def test_of_a_search_what_it_finds_is_counted(ten, monkeypatch):
 def test_the_list_offers_as_many_as_the_search_finds(client, olga, ten, monkeypatch):
     monkeypatch.setattr(job_list, "PAGE", 3)
     client.force_login(olga)
-    said = client.get(LIST, {"view": "pending", "q": "payload.customer=7"}).content.decode()
-    assert "all 4 that match" in said
-    said = client.get(LIST, {"view": "pending"}).content.decode()
-    assert "all 10 that match" in said
+    page = client.get(LIST, {"view": "pending", "q": "payload.customer=7"}).content.decode()
+    assert "all 4 that match" in page
+    page = client.get(LIST, {"view": "pending"}).content.decode()
+    assert "all 10 that match" in page
 
 
 def test_what_the_page_that_asks_says_is_what_is_done(client, olga, ten):

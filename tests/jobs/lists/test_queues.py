@@ -117,10 +117,10 @@ def test_the_list_shows_paused_kinds_limits_and_slower_ones(client, olga, ada):
         span="hour", start=now.start - timedelta(days=7), kind="sum", succeeded=4, run_times={"10": 4}
     )
     client.force_login(olga)
-    said = client.get(KINDS).content.decode()
-    assert "3 held" in said
-    assert '<span class="visually-hidden"> slower</span>' in said
-    assert "1 of 1" in said
+    answer = client.get(KINDS).content.decode()
+    assert "3 held" in answer
+    assert '<span class="visually-hidden"> slower</span>' in answer
+    assert "1 of 1" in answer
     only = client.get(KINDS, {"paused__exact": "1"}).context["cl"].result_list
     assert [queue.kind.name for queue in only] == ["divide"]
 
@@ -155,14 +155,14 @@ def test_a_kinds_page_has_its_queue_percentiles_and_backlog_and_each_figure_once
     make_older(enqueue_one(), 90)
     counted()
     client.force_login(olga)
-    said = client.get(reverse("admin:jobs_jobkind_change", args=["sum"])).content.decode()
-    assert "1</a>, 1 due" in said
-    assert "How long they took, last day" in said
-    assert "run p50 3" in said
-    assert "1 became due 1 to 2 h ago" in said
+    answer = client.get(reverse("admin:jobs_jobkind_change", args=["sum"])).content.decode()
+    assert "1</a>, 1 due" in answer
+    assert "How long they took, last day" in answer
+    assert "run p50 3" in answer
+    assert "1 became due 1 to 2 h ago" in answer
     # What ended is counted in one place.
-    assert said.count("1 succeeded, 1 failed. Counted until") == 1
-    assert "<dt>Succeeded</dt>" not in said
+    assert answer.count("1 succeeded, 1 failed. Counted until") == 1
+    assert "<dt>Succeeded</dt>" not in answer
 
 
 def test_the_backlog_is_the_due_jobs_by_the_hour(ada):

@@ -104,8 +104,8 @@ def test_fields_are_asked_for_by_their_names(ada):
     ],
 )
 def test_what_is_not_understood_says_how_to_write_it(text, note):
-    (said,) = parse(text).notes
-    assert note in said
+    (shown,) = parse(text).notes
+    assert note in shown
     ids(text)
 
 
