@@ -16,11 +16,13 @@ def pytest_collection():
 
 
 def pytest_collection_modifyitems(items):
-    """What takes long is for `make test-all`. Tests with a browser come last.
+    """What takes long is for `make test-all`. Files with a test that opens a browser come last.
 
-    Playwright leaves its loop running in the thread of the tests: none after that could run one of its own.
+    Playwright leaves its loop running in the thread of the tests: none after that could run one of its own. A process
+    gets a file whole, so a test in it that opens none would bring the others forward.
     """
-    items.sort(key=lambda item: "browser" in item.fixturenames)
+    with_browser = {item.path for item in items if "browser" in item.fixturenames}
+    items.sort(key=lambda item: item.path in with_browser)
     if not os.environ.get("TEST_ALL"):
         for item in items:
             if item.get_closest_marker("long"):

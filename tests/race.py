@@ -1,6 +1,7 @@
 """Run code on several real connections, in an order set by locks and not by sleeping."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -40,13 +41,15 @@ class Racers:
         """Run `what`, which must wait for a lock; returns when it does."""
         before = blocked()
         future = self.go(what)
-        pause = threading.Event()
-        for _ in range(int(PATIENCE / 0.005)):
+
+        def waits() -> bool:
             if blocked() > before:
-                return future
+                return True
             assert not future.done(), f"it did not wait for a lock, but ended: {future.exception() or future.result()}"
-            pause.wait(0.005)
-        raise AssertionError("it never waited for a lock")
+            return False
+
+        until(waits)
+        return future
 
 
 @contextmanager
@@ -54,6 +57,15 @@ def racers(most: int = 12) -> Iterator[Racers]:
     """A pool of threads, all of which have ended on exit."""
     with ThreadPoolExecutor(max_workers=most) as pool:
         yield Racers(pool)
+
+
+def until(what: Callable[[], bool]) -> None:
+    """Ask again and again until it is true; fails when it is not so in good time."""
+    end = time.monotonic() + PATIENCE
+    pause = threading.Event()
+    while not what():
+        assert time.monotonic() < end, "it never came to be"
+        pause.wait(0.005)
 
 
 def blocked() -> int:

@@ -1,7 +1,7 @@
 """Turns of several bots that come at the same time, so that the server carries them out in one statement."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +15,7 @@ from jobs.lifecycle import turn as turns_of_bots
 from tests.api.calls import send
 from tests.cast import bot_named
 from tests.entered import EnteringClient
-from tests.race import PATIENCE
+from tests.race import PATIENCE, until
 
 
 @dataclass(frozen=True)
@@ -72,20 +72,11 @@ class Group:
             answers = []
             for n, turn in enumerate(self.turns, 1):
                 answers.append(pool.submit(turn.make))
-                _until(lambda n=n: sum(len(calls) for calls in queue._queues.values()) == n)  # type: ignore[misc]
+                until(lambda n=n: sum(len(calls) for calls in queue._queues.values()) == n)  # type: ignore[misc]
             go_on.set()
             done = [answer.result(PATIENCE) for answer in answers]
         assert groups[:2] == [1, len(self.turns)]
         return done
-
-
-def _until(what: Callable[[], bool]) -> None:
-    pause = threading.Event()
-    for _ in range(int(PATIENCE / 0.002)):
-        if what():
-            return
-        pause.wait(0.002)
-    raise AssertionError("a turn was not queued")
 
 
 def at_once(turns: Sequence[Turn]) -> list[HttpResponse]:

@@ -20,7 +20,7 @@ from jobs.states import JobStatus, Verb
 from jobs.turns.combining import Combiner
 from jobsite.lib.errors import Unauthorized, Unavailable
 from tests.cast import Lease, bot_named, enqueue_one, take_one
-from tests.race import PATIENCE, Racers, racers
+from tests.race import PATIENCE, Racers, racers, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -72,15 +72,6 @@ def group(run: Racers, sizes: list[int], monkeypatch: pytest.MonkeyPatch) -> Gro
         return futures
 
     return together
-
-
-def until(what: Callable[[], bool]) -> None:
-    pause = threading.Event()
-    for _ in range(int(PATIENCE / 0.005)):
-        if what():
-            return
-        pause.wait(0.005)
-    raise AssertionError("it never came to be")
 
 
 def ask(

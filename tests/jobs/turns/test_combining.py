@@ -9,7 +9,7 @@ import pytest
 
 from jobs.turns.combining import Combiner, RetryAlone
 from jobsite.lib.threads import Threads
-from tests.race import PATIENCE
+from tests.race import PATIENCE, until
 
 
 class Made:
@@ -37,18 +37,13 @@ def during_a_call(made: Made, combiner: Combiner[str, str], others: Sequence[tup
         assert made.first_is_made.wait(PATIENCE)
         for n, (caller, item) in enumerate(others, 1):
             futures.append(pool.submit(combiner.call, "group", caller, item))
-            until_queued(combiner, n)
+            until(lambda n=n: queued(combiner, n))  # type: ignore[misc]
         made.go_on.set()
     return futures
 
 
-def until_queued(combiner: Combiner[str, str], n: int) -> None:
-    pause = threading.Event()
-    for _ in range(int(PATIENCE / 0.002)):
-        if len(combiner._queues["group"]) == n:
-            return
-        pause.wait(0.002)
-    raise AssertionError(f"{n} were never queued")
+def queued(combiner: Combiner[str, str], n: int) -> bool:
+    return len(combiner._queues["group"]) == n
 
 
 def test_a_call_that_comes_alone_is_made_at_once() -> None:
@@ -139,7 +134,7 @@ def calls_of_tasks(made: Made, combiner: Combiner[str, str], others: Sequence[st
         tasks = [asyncio.create_task(combiner.call_on_loop("group", "first", "first", threads))]
         await threads.run(made.first_is_made.wait, PATIENCE)
         tasks += [asyncio.create_task(combiner.call_on_loop("group", item, item, threads)) for item in others]
-        await threads.run(until_queued, combiner, len(others))
+        await threads.run(until, lambda: queued(combiner, len(others)))
         made.go_on.set()
         return [str(result) for result in await asyncio.gather(*tasks, return_exceptions=True)]
 
@@ -210,7 +205,7 @@ def test_threads_and_tasks_are_combined_and_lead_each_other(thread_first: bool) 
         await threads.run(made.first_is_made.wait, PATIENCE)
         for n, (call, item) in enumerate([(other, "a"), (one, "b"), (one, "c"), (other, "d")], 1):
             calls.append(call(item))
-            await threads.run(until_queued, combiner, n)
+            await threads.run(until, lambda n=n: queued(combiner, n))
         made.go_on.set()
         return list(await asyncio.gather(*calls))
 

@@ -5,8 +5,6 @@ import json
 import os
 import signal
 import socket
-import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -34,13 +32,12 @@ from jobs.turns.notifications import ANY_KIND
 from jobs.turns.waiting import Waiters
 from tests.api.calls import send
 from tests.cast import bot_named, database_url, enqueue_one, take_one
+from tests.race import PATIENCE, until
 from tests.served import served
 
 ROOT = Path(__file__).resolve().parents[3]
 #: For the metrics.
 TOKEN = "t" * 40
-#: Seconds after which something is wrong.
-PATIENCE = 20.0
 
 
 # --- Who is woken -------------------------------------------------------------------------------------------------
@@ -181,14 +178,6 @@ def calls(live_server: Any) -> Iterator[Any]:
             return pool.submit(httpx.post, url, headers=headers, json=body, timeout=60)
 
         yield call
-
-
-def until(what: Any) -> None:
-    end = time.monotonic() + PATIENCE
-    pause = threading.Event()
-    while not what():
-        assert time.monotonic() < end, "it never came to be"
-        pause.wait(0.01)
 
 
 def waits(n: int) -> None:

@@ -1,7 +1,6 @@
 """A database that falls silent is noticed, on each connection; one that is only slow is waited for."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -22,7 +21,7 @@ from jobsite.lib.connections import connection as connections
 from jobsite.lib.connections import limits, places, silence
 from jobsite.lib.connections.connection import Connection, Silent
 from tests.cast import database_url
-from tests.race import PATIENCE
+from tests.race import PATIENCE, until
 from tests.relay import Relay, relay
 from tests.served import served
 
@@ -95,12 +94,6 @@ def test_every_call_is_503_while_it_is_silent_and_200_after(
         assert http.get("/livez").status_code == 200
         passing.speak()
         until(lambda: set(statuses().values()) == {200})
-
-
-def until(what: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not what():
-        assert time.monotonic() < end, "it never came to be"
 
 
 def test_the_waits_of_one_call_are_less_than_fifteen_seconds_together() -> None:
