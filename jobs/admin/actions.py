@@ -1,7 +1,7 @@
 """Operators' actions on jobs: the table of verbs, the confirmation page, and running them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.contrib import admin, messages
@@ -154,14 +154,19 @@ def asked(request: HttpRequest, intervention: Intervention) -> tuple[dict[str, A
     return given, ""
 
 
-def act(request: HttpRequest, intervention: Intervention, ids: Sequence[int], given: dict[str, Any]) -> tuple[int, int]:
+def act(
+    request: HttpRequest, intervention: Intervention, ids: Sequence[int], given: dict[str, Any], number: int = 0
+) -> tuple[int, int]:
     """Run it on these jobs in batches, each with an entry in the audit log.
 
-    Returns how many were changed, and how many were left out since another job has their key.
+    `number`: that of the act that this is a step of. Returns how many were changed, and how many were left out since
+    another job has their key.
     """
     if not intervention.allowed(request.user):
         raise PermissionDenied
-    by = By.operator(audit.caller(request))
+    if len(ids) > BATCH_SIZE:
+        number = number or audit.reserve()
+    by = By.operator(replace(audit.caller(request), act=number or None))
     done = 0
     # The newest first, of which each takes its key from the others.
     ids = sorted(ids, reverse=intervention.takes_keys)

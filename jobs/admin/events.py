@@ -66,7 +66,7 @@ class JobEventAdmin(admin.ModelAdmin):
                 "opts": self.opts,
                 "asked": asked,
                 "given": {"since": request.GET.get("from", ""), "until": request.GET.get("to", "")},
-                "lines": [_line(request, line) for line in found.lines],
+                "lines": [_line(request, line, found.jobs_of_acts) for line in found.lines],
                 "searched": found.searched,
                 "older": f"?{urlencode(asked.params() | at)}" if older else "",
                 "newest": f"?{urlencode(asked.params())}" if asked.before_event or asked.before_entry else "",
@@ -109,13 +109,14 @@ class JobEventAdmin(admin.ModelAdmin):
         return False
 
 
-def _line(request: HttpRequest, line: JobEvent | AuditEntry) -> dict[str, Any]:
+def _line(request: HttpRequest, line: JobEvent | AuditEntry, jobs_of_acts: dict[int, int]) -> dict[str, Any]:
     """A line as the page has it: when, who, what, about what, why, and what opens."""
     if isinstance(line, AuditEntry):
         before = f"{audit.words(line.before)} → " if line.before else ""
+        name = f"{jobs_of_acts[line.pk]} jobs" if line.pk in jobs_of_acts and not line.object_id else line.object_name
         return {
             "at": line.at, "who": line.by or "a command", "verb": line.get_verb_display(), "look": _family(line.verb),
-            "about": about(line.object_type, line.object_id, line.object_name), "url": page_of(line),
+            "about": about(line.object_type, line.object_id, name), "url": page_of(line),
             "reason": line.reason, "change": f"{before}{audit.words(line.after)}", "entry": line.pk,
         }  # fmt: skip
     (event,) = payloads.events_for(request.user, [line])

@@ -18,7 +18,7 @@ from jobs.lifecycle import By
 from jobs.lists import history
 from jobs.models import JobEvent
 from jobsite.lib import site
-from tests.cast import person_named, take_one
+from tests.cast import enqueue_one, person_named, take_one
 
 pytestmark = pytest.mark.django_db
 HISTORY = reverse("admin:jobs_jobevent_changelist")
@@ -172,3 +172,14 @@ def test_a_period_begins_at_an_id_that_is_found_by_halving(ada: Bot) -> None:
 
     assert [since(minutes) for minutes in (100, 70, 40)] == ids
     assert since(0) > ids[-1]
+
+
+def test_an_act_in_several_steps_is_one_line_with_all_its_jobs(client: Client, olga: User) -> None:
+    by = By.operator(Who("olga", Via.CONSOLE, act=7))
+    jobs = [enqueue_one().pk for _ in range(5)]
+    for some in (jobs[:2], jobs[2:4], jobs[4:]):
+        lifecycle.cancel(some, by=by, reason="the wrong file")
+    client.force_login(olga)
+    page = log(client, "?verb=cancel")
+    assert (page.count('class="log-about"'), page.count("5 jobs")) == (1, 1)
+    assert log(client, f"?job={jobs[2]}").count('class="log-about"') == 1
