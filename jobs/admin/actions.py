@@ -22,7 +22,7 @@ from jobs.models import Job, JobEvent
 from jobs.states import JobStatus, Verb
 from jobs.stats.counts import Count
 from jobs.transitions import OPERATIONS, Operation
-from jobsite.lib import outcomes
+from jobsite.lib import outcomes, unfinished
 from jobsite.lib.admin import count_of
 
 #: Jobs in one transaction, so that a large selection never holds locks for long.
@@ -223,7 +223,7 @@ def confirmation(
         "fault": fault,
         "reason_length": REASON_LENGTH,
         "priority_limit": PRIORITY_LIMIT,
-        "given": request.POST if fault else {},
+        "given": unfinished.form(request) or request.POST,
         "selected": selected or request.POST.getlist(ACTION_CHECKBOX_NAME),
         "action": request.POST.get("action", ""),
         "across": request.POST.get("select_across", "0"),

@@ -24,9 +24,12 @@ def number(request: HttpRequest, name: str) -> int:
 
 def progress(
     page: admin.ModelAdmin, request: HttpRequest, label: str, message: str, seen: int, total: Count,
-    fields: Mapping[str, Any],
+    fields: Mapping[str, Any], *, waits: bool = False,
 ) -> HttpResponse:  # fmt: skip
-    """Show how far the act has come, after `seen` jobs of the total. `fields`: what the next step is to be sent."""
+    """Show how far the act has come, after `seen` jobs of the total.
+
+    `fields`: what the next step is to be sent. `waits`: it does not start by itself.
+    """
     context = page.admin_site.each_context(request) | {
         "title": f"{label}: in progress",
         "opts": page.opts,
@@ -34,6 +37,7 @@ def progress(
         "message": message,
         "seen": count_of(seen, "job"),
         "total": total,
+        "waits": waits,
         "share": None if total.at_least else min(seen, total.n),
         "fields": {"confirmed": "yes", **fields},
     }
