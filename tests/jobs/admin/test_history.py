@@ -183,3 +183,22 @@ def test_an_act_in_several_steps_is_one_line_with_all_its_jobs(client: Client, o
     page = log(client, "?verb=cancel")
     assert (page.count('class="log-about"'), page.count("5 jobs")) == (1, 1)
     assert log(client, f"?job={jobs[2]}").count('class="log-about"') == 1
+
+
+def look(client: Client, query: str = "") -> str:
+    """What a page of the history gets when it refreshes."""
+    return client.get(HISTORY + query, headers={"HX-Request": "true"}).content.decode()
+
+
+def test_its_newest_page_refreshes_unless_that_reads_many_lines(
+    client: Client, olga: User, night: dict[str, int]
+) -> None:
+    client.force_login(olga)
+    assert 'hx-trigger="every 5s"' in log(client, "?bot=bob")
+    assert 'hx-trigger="every 5s"' not in log(client, "?words=hangs")
+    assert 'hx-trigger="every 5s"' not in log(client, "?before_event=5&before_entry=5")
+    rows = look(client)
+    assert "<html" not in rows
+    assert jobs_in(rows) == jobs_in(log(client))
+    keys = re.findall(r'data-key="([^"]+)"', rows)
+    assert len(keys) == len(set(keys)) == 6
