@@ -44,7 +44,7 @@ class Walk:
     total: int | None
 
     @classmethod
-    def of(cls, request: HttpRequest) -> "Walk":
+    def from_form(cls, request: HttpRequest) -> "Walk":
         """As the form has it. Jobs that are enqueued after the act began are left out."""
         done = {name: number(request, name) for name in ("here", "done", "left", "taken", "seen")}
         until = number(request, "until") or Job.objects.order_by("-id").values_list("pk", flat=True).first() or 0
@@ -76,7 +76,7 @@ def step(
     given: dict[str, Any],
 ) -> HttpResponse:
     """Do one step, and show the progress, or at the end the outcome."""
-    walk, batch = Walk.of(request), list[int]()
+    walk, batch = Walk.from_form(request), list[int]()
     if not steps.is_stopped(request):
         here, until = walk.here, walk.until
         batch = job_list.in_statuses(job_filter, intervention.statuses, after=here, until=until, most=STEP)

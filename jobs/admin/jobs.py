@@ -183,7 +183,7 @@ class JobAdmin(JobColumns, AddsJobs, AuditedAdmin):
         fault = fault if request.POST.get("confirmed") else ""
         matching = job_list.matching(job_filter, intervention.statuses) if across else None
         if across and steps.number(request, "seen"):
-            return Walk.of(request).show(self, request, intervention, given, waits=True)
+            return Walk.from_form(request).show(self, request, intervention, given, waits=True)
         if across:
             jobs = all_matching.newest(job_filter, intervention.statuses)
         return confirmation(self, request, intervention, jobs, request.get_full_path(), matching=matching, fault=fault)

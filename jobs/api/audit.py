@@ -99,8 +99,8 @@ def take_back(
     """Undo an act on jobs, within 24 hours.
 
     That is a cancel of jobs that nobody held, or a change of priority. Jobs to which something was done since are left
-    alone. An act in several steps, which share an `act`, is taken back as a whole, a step with each call: repeat it
-    with `next_cursor` as `cursor` until that is null.
+    alone. Of an act in several steps, which share an `act`, each call undoes one: repeat it with `next_cursor` as
+    `cursor` until that is null.
     """
     operation = OPERATIONS[Verb.TAKE_BACK]
     require(request, operation.permission, scope=Act.TAKE_BACK, kinds=())

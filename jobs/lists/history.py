@@ -122,7 +122,7 @@ class HistoryFilter:
             found &= Q(reason__icontains=self.words)
         if not self.job:
             # One line for an act in several steps: the first. About a job there is the step that changed it.
-            found &= Q(act=None) | ~Exists(_same_act().filter(pk__lt=OuterRef("pk")))
+            found &= Q(act=None) | Q(~Exists(_same_act().filter(pk__lt=OuterRef("pk"))))
         return AuditEntry.objects.filter(found) if self.actor in ("", Actor.OPERATOR) else AuditEntry.objects.none()
 
     @cached_property

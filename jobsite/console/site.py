@@ -1,6 +1,5 @@
 """The admin's site: its name, the guard of every page, and the pages to log in."""
 
-from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
@@ -47,7 +46,7 @@ class ConsoleSite(admin.AdminSite):
     def has_permission(self, request: HttpRequest) -> bool:
         return super().has_permission(request) and steps.strong_enough(request)
 
-    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Callable[..., Any]:
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         """Guard a page. What was asked of it when the session had ended is asked again after the login."""
         guarded = super().admin_view(view, cacheable)
 
@@ -119,5 +118,5 @@ def _ask_to_log_in(request: HttpRequest, response: HttpResponse) -> HttpResponse
         return response
     if request.htmx:  # type: ignore[attr-defined]
         response = HttpResponseClientRedirect(to)
-    unfinished.keep(request, response)
+    unfinished.keep_form(request, response)
     return response

@@ -1,6 +1,6 @@
 """Keep the form of an act through a login, where the session ended before the act was done.
 
-It is in a signed cookie, so that whoever is not logged in stores nothing here. It is shown again, never carried out.
+It is in a signed cookie, so that nobody who is not logged in stores anything here. It is shown again, never carried out.
 """
 
 from typing import Any
@@ -16,10 +16,10 @@ KEPT_FOR, MOST_BYTES = 3600, 3800
 #: What every page that asks for a confirmation sends.
 CONFIRMED = "confirmed"
 #: What an act in steps sends from its second step on.
-STEPS = "seen"
+NEXT_STEP = "seen"
 
 
-def keep(request: HttpRequest, response: HttpResponse) -> None:
+def keep_form(request: HttpRequest, response: HttpResponse) -> None:
     """Keep what this request asks for in a cookie of the response. Of a form that is no act: only that it was sent."""
     # A file is not read for those who are not logged in.
     form = request.POST if request.content_type == "application/x-www-form-urlencoded" else QueryDict()
@@ -53,12 +53,13 @@ def take(request: HttpRequest) -> bool:
 
 def form(request: HttpRequest) -> QueryDict:
     """What this page was asked for before the login, without the confirmation. Empty: nothing."""
-    return getattr(request, "unfinished", QueryDict())
+    kept: QueryDict = getattr(request, "unfinished", QueryDict())
+    return kept
 
 
 def words(request: HttpRequest) -> str:
     """What to tell the person who has logged in again."""
-    if STEPS in form(request):
+    if NEXT_STEP in form(request):
         return "You were logged out before the next step, and it was not done. Continue with the rest, or stop here."
     again = " Check it, and press the button again." if form(request) else ""
     return f"You were logged out before this was done, so nothing was changed.{again}"

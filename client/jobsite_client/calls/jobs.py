@@ -202,8 +202,8 @@ class JobCalls:
     ) -> Request[TakenBackOut]:
         """Take back an act of the audit log: a cancel of jobs that nobody held, or a change of priority.
 
-        Of an act in several steps a call takes back one. Repeat it with the answer's `next_cursor` as `cursor` until
-        that is None.
+        Of an act in several steps a call undoes one. Repeat it with the answer's `next_cursor` as `cursor` until that
+        is None.
         """
         body = given(reason=reason, cursor=cursor)
         return post(TakenBackOut, at("audit", entry_id, "take_back"), body, repeatable=False)
