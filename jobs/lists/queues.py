@@ -24,7 +24,7 @@ COUNTED, COUNTED_OF_KIND = 100_000, 100
 
 @dataclass(frozen=True)
 class Queue:
-    """One kind with its figures. None: there is no such figure. Nothing is due while the kind is paused or throttled."""
+    """One kind with its figures. None: there is no such figure. While it is paused or throttled, nothing is due."""
 
     kind: JobKind
     pending: Count

@@ -1,6 +1,6 @@
 """Keep the form of an act through a login, where the session ended before the act was done.
 
-It is in a signed cookie, so that nobody who is not logged in stores anything here. It is shown again, never carried out.
+It is in a signed cookie: who is not logged in stores nothing here. It is shown again, never carried out.
 """
 
 from typing import Any
@@ -53,8 +53,8 @@ def take(request: HttpRequest) -> bool:
 
 def form(request: HttpRequest) -> QueryDict:
     """What this page was asked for before the login, without the confirmation. Empty: nothing."""
-    kept: QueryDict = getattr(request, "unfinished", QueryDict())
-    return kept
+    kept = getattr(request, "unfinished", None)
+    return kept if isinstance(kept, QueryDict) else QueryDict()
 
 
 def words(request: HttpRequest) -> str:

@@ -1,7 +1,6 @@
 """`manage.py delete_jobs`: delete jobs by a filter, with all that is stored about them."""
 
 from argparse import ArgumentParser
-from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -65,16 +64,14 @@ def _filter(options: dict[str, Any]) -> JobFilter:
         check_json(payload, "payload", 2**20)
         if not isinstance(payload, dict):
             raise CommandError('--payload: give an object, such as {"customer": 17}.')
-        times = {
-            name: moment_of(options[name], f"--{name.replace('_', '-')}")
-            for name in ("created_before", "finished_before")
-        }
+        created = moment_of(options["created_before"], "--created-before")
+        finished = moment_of(options["finished_before"], "--finished-before")
     except JobsiteError as error:
         raise CommandError(error.detail) from None
-    named: dict[str, datetime | None] = times
     return JobFilter(
         ids=tuple(options["id"]), among=tuple(options["kind"]), in_statuses=tuple(options["status"]),
-        keys=tuple(options["key"]), groups=tuple(options["group"]), contains=payload, **named,
+        keys=tuple(options["key"]), groups=tuple(options["group"]), contains=payload,
+        created_before=created, finished_before=finished,
     )  # fmt: skip
 
 
