@@ -215,7 +215,12 @@ def confirmation(
     if not intervention.allowed(request.user):
         raise PermissionDenied
     jobs = jobs.select_related("claimed_by").defer("payload", "result", "error").order_by("-pk")
-    applies = intervention.applies(jobs)
+    # One statement: jobs end while this is read, and all figures of the page are about the same moment.
+    able = Exists(intervention.applies(Job.objects.filter(pk=OuterRef("pk"))))
+    asked_for = jobs if matching is None else intervention.applies(jobs)[:JOBS_LISTED]
+    read = list(asked_for.annotate(able=able).values_list("pk", "able"))
+    doing, left = ([pk for pk, is_able in read if is_able == wanted] for wanted in (True, False))
+    listed = list(jobs.filter(pk__in=doing[:JOBS_LISTED]))
     context = page.admin_site.each_context(request) | {
         "intervention": intervention,
         "opts": page.opts,
@@ -227,14 +232,19 @@ def confirmation(
         "selected": selected or request.POST.getlist(ACTION_CHECKBOX_NAME),
         "action": request.POST.get("action", ""),
         "across": request.POST.get("select_across", "0"),
-        "jobs": (listed := list(applies[:JOBS_LISTED])),
+        "jobs": listed,
         "evidence": _evidence(listed),
         "matching": matching,
+        "doing": len(doing),
+        "title": f"{intervention.label}: {'all that match' if matching else count_of(len(doing), 'job')}?",
     }
     if matching is None:
-        context |= _counted(intervention, jobs, applies)
-    else:
-        context |= {"title": f"{intervention.label}: all that match?", "doing": len(context["jobs"])}
+        context |= {
+            "more": max(0, len(doing) - JOBS_LISTED),
+            "left": jobs.filter(pk__in=left[:JOBS_LISTED]),
+            "left_count": len(left),
+            "left_more": max(0, len(left) - JOBS_LISTED),
+        }
     return TemplateResponse(request, "admin/jobs/job/confirm.html", context)
 
 
@@ -243,17 +253,3 @@ def _evidence(jobs: Sequence[Job]) -> dict[int, str]:
     held = [job.pk for job in jobs if job.claimed_by_id]
     checks = lifecycle.check_leases(Job.objects.filter(pk__in=held)) if held else []
     return {check.lease.job_id: check.grade.reason for check in checks if check.grade.reason}
-
-
-def _counted(intervention: Intervention, jobs: QuerySet[Job], applies: QuerySet[Job]) -> dict[str, Any]:
-    """The part of the confirmation page about selected jobs: how many are changed, and which are skipped."""
-    doing, total = applies.count(), jobs.count()
-    left = jobs.exclude(pk__in=applies.order_by().values("pk"))
-    return {
-        "title": f"{intervention.label}: {count_of(doing, 'job')}?",
-        "more": max(0, doing - JOBS_LISTED),
-        "left": left[:JOBS_LISTED],
-        "left_count": total - doing,
-        "left_more": max(0, total - doing - JOBS_LISTED),
-        "doing": doing,
-    }
