@@ -151,7 +151,10 @@ export class Client extends Transport {
     return (await this.ask("GET", `jobs/${job}`)).body as JobRecord;
   }
 
-  /** One page of jobs. Filters: `status`, `kind`, `key` with its `kind`, `group`, `bot`; `cursor` pages. */
+  /**
+   * One page of jobs. Filters: `status`, `kind`, `key` with its `kind`, `group`, `bot`, and `q`, a search as in the
+   * console; `cursor` pages.
+   */
   async jobs(filters: Readonly<Record<string, string | number | undefined>> = {}): Promise<JobPage> {
     return (await this.ask("GET", "jobs", { query: filters })).body as JobPage;
   }

@@ -193,9 +193,11 @@ def _first(pairs: list[tuple[str, Comparison]]) -> list[tuple[str, Comparison]]:
 
 
 def _sort(name: str, title: str, head: str, rows: list[tuple[str, Comparison, str]], none: str) -> dict[str, Any]:
-    most = max((one.high for _, one, _ in rows[:SHOWN]), default=0.0)
+    # Hours and weekdays are few and in their order: all are shown.
+    first = rows if name in ("hours", "weekdays") else rows[:SHOWN]
+    most = max((one.high for _, one, _ in first), default=0.0)
     return {
-        "name": name, "title": title, "head": head, "none": none, "more": max(0, len(rows) - SHOWN),
+        "name": name, "title": title, "head": head, "none": none, "more": len(rows) - len(first),
         "rows": [
             {
                 "name": value, "one": one, "query": query,
@@ -204,7 +206,7 @@ def _sort(name: str, title: str, head: str, rows: list[tuple[str, Comparison, st
                 "high": per_cent(one.high).removesuffix(" %"),
                 "others": None if one.others_share is None else per_cent(one.others_share),
             }
-            for value, one, query in rows[:SHOWN]
+            for value, one, query in first
         ],
     }  # fmt: skip
 

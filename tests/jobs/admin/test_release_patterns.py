@@ -82,6 +82,15 @@ def test_jobs_and_bots_with_several_returns_are_listed(asking, told, ada, olga):
     assert f'<a href="{reverse("admin:bots_bot_change", args=[ada.pk])}">ada</a>' in page
 
 
+def test_each_hour_of_the_day_is_shown(asking, ada):
+    for n in range(24):
+        given(take_one(ada), timezone.now() - timedelta(hours=n), reason="silent for 9 m")
+    rollup.add_closed_minutes(timezone.now() + timedelta(minutes=2))
+    hours = asking.get(PAGE).content.decode().split("By hour of the day")[1].split("</section>")[0]
+    assert "more are in the CSV file" not in hours
+    assert hours.count('<th scope="row">') == 24
+
+
 def test_links_lead_to_the_page_and_come_with_their_filter(asking, ada, told):
     for url, link in (
         (reverse("admin:index"), PAGE),
