@@ -1,5 +1,7 @@
 """Open every page of the console and call every list of the API some times, and print what each took, as JSON.
 
+For each: the seconds of each time, and the number of queries.
+
 Runs as a program with Jobsite's settings, in one process without a web server: what is measured is the answer.
 """
 
@@ -44,7 +46,20 @@ PAGES = {
     "kinds": "/admin/jobs/jobkind/",
     "a kind": "/admin/jobs/jobkind/{kind}/change/",
     "history": "/admin/jobs/jobevent/",
-    "history of expiries": "/admin/jobs/jobevent/?verb__exact=expire",
+    "history of expiries": "/admin/jobs/jobevent/?verb=expire",
+    "history by a person, of a week": "/admin/jobs/jobevent/?person=olga&verb=release&from=2020-01-01",
+    "history by words and kind": "/admin/jobs/jobevent/?words=silent&kind={kind}",
+    "error groups": "/admin/jobs/errorgroup/",
+    "schedules": "/admin/jobs/schedule/",
+    "channels": "/admin/alerts/channel/",
+    "deliveries": "/admin/alerts/delivery/",
+    "API keys": "/admin/bots/apikey/",
+    "users": "/admin/auth/user/",
+    "your login": "/admin/your-login/",
+    "jobs by a word": "/admin/jobs/job/?q=cust-17",
+    "failed jobs sorted by error": "/admin/jobs/job/?view=failed&order=-error",
+    "cancel a pending job": "/admin/jobs/job/{pending}/cancel/",
+    "edit a pending job": "/admin/jobs/job/{pending}/edit/",
     "release patterns": "/admin/jobs/jobevent/patterns/",
     "release patterns, 24 hours": "/admin/jobs/jobevent/patterns/?range=24h",
     "release patterns, 90 days": "/admin/jobs/jobevent/patterns/?range=90d",
@@ -88,7 +103,7 @@ def main(rounds: int) -> None:
     client, key, values = Client(), roster.create_key(user)[1], _values()
     client.force_login(user)
     plain = {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
-    results = {}
+    results: dict[str, dict[str, Any]] = {}
     with override_settings(ALLOWED_HOSTS=["*"], STORAGES=plain):
         for name, path in PAGES.items():
             url = path.format(**values)
@@ -130,14 +145,19 @@ def _read(client: Any, url: str, headers: dict[str, str] | None = None) -> None:
         pass
 
 
-def _times(call: Callable[[], Any], rounds: int) -> list[float]:
+def _times(call: Callable[[], Any], rounds: int) -> dict[str, Any]:
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
     call()
     took = []
     for _ in range(rounds):
         began = time.monotonic()
         call()
         took.append(time.monotonic() - began)
-    return took
+    with CaptureQueriesContext(connection) as queries:
+        call()
+    return {"seconds": took, "queries": len(queries)}
 
 
 if __name__ == "__main__":
