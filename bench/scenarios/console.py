@@ -44,7 +44,12 @@ def tables(result: dict[str, Any]) -> list[Table]:
     """Tabulate the pages, the slowest first."""
     ranked = sorted(result["pages"].items(), key=lambda page: -median(page[1]["seconds"]))
     rows = [
-        [name, f"{median(page['seconds']) * 1000:.0f} ms", f"{max(page['seconds']) * 1000:.0f} ms", str(page["queries"])]
+        [
+            name,
+            f"{median(page['seconds']) * 1000:.0f} ms",
+            f"{max(page['seconds']) * 1000:.0f} ms",
+            str(page["queries"]),
+        ]
         for name, page in ranked
     ]
     return [Table("Pages and list calls", ["", "median", "most", "queries"], rows)]
