@@ -18,6 +18,16 @@ from bots.audited_admin import AuditedAdmin
 admin.site.unregister([User, Group])
 
 
+#: What the form of a person says of a field, in the words of the docs: `{field: (label, help)}`.
+WORDED = {
+    "is_active": ("Active", "Without it nobody logs in with this name. Use it in place of deleting a person."),
+    "is_staff": ("Staff status", "May log in to the console."),
+    "is_superuser": ("Superuser status", "May do everything, without a role."),
+    "groups": ("Roles", "A person may do what each of their roles may."),
+    "user_permissions": ("Further permissions", "What this person may do beside their roles."),
+}
+
+
 class _WithinOwnPermissions(AuditedAdmin):
     """Offer what the user has, and guard who has more."""
 
@@ -57,6 +67,12 @@ class PersonAdmin(_WithinOwnPermissions, UserAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
         return [] if request.user.is_superuser else ["is_superuser"]
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and db_field.name in WORDED:
+            field.label, field.help_text = WORDED[db_field.name]
+        return field
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
         with transaction.atomic():

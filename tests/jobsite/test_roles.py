@@ -115,3 +115,11 @@ def test_an_administrator_cannot_become_a_superuser_or_touch_one(client: Client,
     extra = Permission.objects.get(codename="delete_session")
     client.post(f"/admin/auth/user/{adam.pk}/change/", form | {"user_permissions": [extra.pk]})
     assert not adam.user_permissions.filter(pk=extra.pk).exists()
+
+
+def test_the_form_of_a_person_has_the_words_of_the_docs(client: Client, admin_user: User) -> None:
+    client.force_login(admin_user)
+    html = client.get(f"/admin/auth/user/{admin_user.pk}/change/").content.decode()
+    for words in ("Roles:", "Further permissions:", "May log in to the console."):
+        assert words in html
+    assert "Groups:" not in html
