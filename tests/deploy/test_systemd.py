@@ -9,8 +9,9 @@ import pytest
 from django.core.management import get_commands, load_command_class
 
 from jobsite.serving.command_line import KILL_TIMEOUT, command_line
+from tests.deploy.units import FOLDER, services, value_of
 
-UNITS = sorted((Path(__file__).resolve().parents[2] / "deploy/systemd").iterdir())
+UNITS = sorted(FOLDER.iterdir())
 SERVICES = [unit for unit in UNITS if unit.suffix == ".service"]
 ANALYZE = shutil.which("systemd-analyze")
 needs_systemd = pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is not installed")
@@ -57,21 +58,17 @@ def test_it_has_bounds(unit: Path) -> None:
 
 
 def test_the_server_has_time_to_end() -> None:
-    (unit,) = [unit for unit in SERVICES if unit.name == "jobsite-web.service"]
-    given = re.search(r"TimeoutStopSec=(\d+)", unit.read_text(encoding="utf-8"))
-    assert given is not None
-    assert int(given[1]) > KILL_TIMEOUT
+    assert int(value_of(FOLDER / "jobsite-web.service", "TimeoutStopSec")) > KILL_TIMEOUT
     assert "--respawn-failed-workers" in command_line(8000)
 
 
 def test_each_starts_a_command_that_there_is_in_a_checkout_and_in_a_wheel() -> None:
     started = {}
-    for unit in SERVICES:
-        (words,) = re.findall(r"^ExecStart=(.*)$", unit.read_text(encoding="utf-8"), flags=re.M)
-        python, module, command, *arguments = words.removeprefix("/srv/jobsite/.venv/bin/").replace("-m ", "").split()
-        assert (python, module) == ("python", "jobsite")
+    for service in services().values():
+        _, option, module, command, *arguments = service.command
+        assert (option, module) == ("-m", "jobsite")
         app = get_commands()[command]
         assert isinstance(app, str)
         load_command_class(app, command).create_parser("jobsite", command).parse_args(arguments)
-        started[unit.stem] = command
-    assert started == {"jobsite-alerts": "send_alerts", "jobsite-sweep": "sweep_stuck", "jobsite-web": "serve"}
+        started[service.name] = command
+    assert started == {"alerts": "send_alerts", "sweep": "sweep_stuck", "web": "serve"}
