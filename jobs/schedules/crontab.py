@@ -16,7 +16,7 @@ SPECIAL = {
     "@daily": "0 0 * * *", "@midnight": "0 0 * * *", "@hourly": "0 * * * *",
 }  # fmt: skip
 #: A comment above a line that names its schedule.
-_NAMED = re.compile(r"#\s*jobsite:\s*(\S+)\s*\Z")
+_TITLE = re.compile(r"#\s*jobsite:\s*(\S+)\s*\Z")
 _VARIABLE = re.compile(r"([A-Za-z_]\w*)\s*=\s*(.*)\Z")
 _ASSIGNED = re.compile(r"[A-Za-z_]\w*=")
 #: Variables that are cron's own: where to send output, and the time zone of the lines below.
@@ -40,7 +40,7 @@ def read_crontab(text: str, *, time_zone: str = "UTC", user_field: bool = False,
     for number, line in enumerate(text.splitlines(), 1):
         line = line.strip()
         if line.startswith("#"):
-            match = _NAMED.match(line)
+            match = _TITLE.match(line)
             given = match[1] if match else given
         elif match := _VARIABLE.match(line):
             name, value = match[1], _unquoted(match[2])
