@@ -1,6 +1,5 @@
 # Everything there is to do, with nothing installed but Python 3.11 or later. `make help` lists it.
 PYTHON ?= python3
-PORT ?= 8000
 PG ?= embedded
 ARGS ?=
 NEWER ?= python3.13
@@ -12,7 +11,6 @@ export DATABASE_URL
 ifeq ($(strip $(DATABASE_URL)),)
 unexport DATABASE_URL
 endif
-export PORT
 # Some images forbid it. Each of the hundreds of programs that the tests start would compile the project for itself.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -51,15 +49,8 @@ test-all: client-js test ## The same again on Debian's PostgreSQL, through PgBou
 client-js: ## Build and test the TypeScript client; needs Node 20 and npm's registry.
 	@cd client-js && npm ci --no-audit --no-fund && npm run --silent build && npm test --silent
 
-# What its processes say of themselves, for /metrics; of this start alone.
-serve: export PROMETHEUS_MULTIPROC_DIR ?= .run/metrics-$(PORT)
 serve: $(VENV)/.run ## The web server as in production. Settings come from the environment or from .env.
-	@$(BIN)/python manage.py migrate --check
-	@$(BIN)/python manage.py collectstatic --noinput --verbosity 0
-	@mkdir -p "$$PROMETHEUS_MULTIPROC_DIR" && rm -f "$$PROMETHEUS_MULTIPROC_DIR"/*.db
-	@exec $(BIN)/granian --interface asgi --loop uvloop --http 1 --no-ws --host $${HOST:-127.0.0.1} --port $(PORT) \
-		--workers $${WEB_WORKERS:-1} --backpressure 8192 --http1-buffer-size 65536 --http1-header-read-timeout 10000 \
-		--respawn-failed-workers --respawn-interval 0.5 --workers-kill-timeout 30 jobsite.asgi:application
+	@exec $(BIN)/python manage.py serve
 
 bench: $(VENV)/.dev ## Measure beside other queues; needs wrk and Node. ARGS="lifecycle --quick"; see bench/README.md.
 	@$(BIN)/python -m bench $(ARGS)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import secrets
 import socket
 import subprocess
@@ -18,6 +17,7 @@ import psutil
 from bench import programs
 from bench.database import Server
 from bench.places import LOGS, ROOT
+from jobsite.serving.command_line import command_line
 
 TEMPLATE = "bench_jobsite_template"
 #: Bots with a token; the pickup scenario needs the most.
@@ -55,24 +55,9 @@ def make_template(server: Server) -> Fleet:
     return Fleet(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def serve_command(makefile: str, port: int, **variables: str) -> list[str]:
-    """Read from the Makefile the command by which `make serve` starts the web server."""
-    recipe = re.search(r"^serve:.*\n((?:\t.*\n)+)", makefile, flags=re.M)
-    if recipe is None:
-        raise RuntimeError("The Makefile has no `serve`.")
-    line = recipe[1].split("exec ", 1)[1].replace("\\\n", " ")
-    values = {"HOST": "127.0.0.1", **variables}
-    line = re.sub(r"\$\$\{(\w+):-([^}]*)\}", lambda match: values.get(match[1], match[2]), line)
-    words = line.replace("$(PORT)", str(port)).replace("$(BIN)", str(Path(sys.executable).parent)).split()
-    if any("$" in word for word in words):
-        raise RuntimeError(f"`make serve` has a variable the bench does not know: {' '.join(words)}")
-    return words
-
-
-def served_as(port: int, **given: str) -> list[str]:
-    """Return the command of this run, with the environment's `WEB_…`, or those given."""
-    variables = {name: value for name, value in os.environ.items() if name.startswith("WEB_")}
-    return serve_command((ROOT / "Makefile").read_text(encoding="utf-8"), port, **(variables | given))
+def served_as(port: int, workers: int | None = None) -> list[str]:
+    """Return the command of this run, with so many processes, or with the environment's `WEB_WORKERS`."""
+    return command_line(port, workers=workers or int(os.environ.get("WEB_WORKERS", 1)))
 
 
 @dataclass
@@ -106,10 +91,12 @@ def free_port() -> int:
 
 
 @contextmanager
-def site(server: Server, name: str, *, environ: dict[str, str] | None = None, **variables: str) -> Iterator[Site]:
-    """Run Jobsite on the database `name`, as `make serve` does with the environment's `WEB_…`, or `variables`."""
+def site(
+    server: Server, name: str, *, environ: dict[str, str] | None = None, workers: int | None = None
+) -> Iterator[Site]:
+    """Run Jobsite on the database `name`, as `make serve` does."""
     port = free_port()
-    command = served_as(port, **variables)
+    command = served_as(port, workers)
     LOGS.mkdir(parents=True, exist_ok=True)
     log_path = LOGS / "jobsite.log"
     with log_path.open("wb") as log:

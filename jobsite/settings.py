@@ -199,9 +199,9 @@ RATE_PER_ADDRESS = env.int("RATE_PER_ADDRESS", default=100)
 READ_SECONDS = env.int("READ_SECONDS", default=20)
 # Threads of each web process, and as many for bots' turns. Calls that wait for jobs hold none.
 WEB_THREADS = env.int("WEB_THREADS", default=320)
-
-# How many jobs may be pending in all before new ones are refused. 0: no such limit.
-MAX_PENDING = env.int("MAX_PENDING", default=10_000_000)
+HOST, PORT = env.str("HOST", default="127.0.0.1"), env.int("PORT", default=8000)  # Where the web server listens.
+WEB_WORKERS = env.int("WEB_WORKERS", default=1)
+MAX_PENDING = env.int("MAX_PENDING", default=10_000_000)  # Beyond so many pending jobs new ones are refused. 0: never.
 
 # --- Health and the sweep -------------------------------------------------------------------------------------
 

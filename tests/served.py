@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from bench.jobsite_server import serve_command
+from jobsite.serving.command_line import command_line
 from tests.cast import database_url
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -41,7 +41,7 @@ def served(threads: int = 4, **env: str) -> Iterator[Served]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     own = {"DATABASE_URL": database_url(), "DJANGO_SETTINGS_MODULE": "tests.settings", "LOG_LEVEL": "ERROR"}
-    command = serve_command((ROOT / "Makefile").read_text(encoding="utf-8"), port)
+    command = command_line(port)
     command[-1:-1] = ["--log-level", "error"]
     process = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"WEB_THREADS": str(threads)} | own | env)
     try:

@@ -100,7 +100,7 @@ def _one(bench: Bench, pair: Pair, fill: Callable[[Bench, str, int], None], jobs
     """Jobs per second, and processor time of web processes and database for each job, in microseconds."""
     with bench.server.database("bench_limits", jobsite_server.TEMPLATE) as name:
         fill(bench, name, jobs)
-        with jobsite_server.site(bench.server, name, WEB_WORKERS=str(pair.workers)) as site:
+        with jobsite_server.site(bench.server, name, workers=pair.workers) as site:
             done = bench.drive(site, name, bots=BOTS[pair.limit], limit=pair.limit, jobs=jobs)
         # The jobs of the kind that is measured, and no others.
         bench.server.run(name, f"SELECT 1 / (count(*) = {jobs})::integer FROM jobs_job WHERE kind_id = '{KIND}'")

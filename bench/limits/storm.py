@@ -58,7 +58,7 @@ def measure(bench: Bench, claims: int, seconds: float) -> dict[str, Any]:
         filling.gates(bench.server, name)
         tally = Tally()
         with (
-            jobsite_server.site(bench.server, name, environ=ENVIRONMENT, WEB_WORKERS="2") as site,
+            jobsite_server.site(bench.server, name, environ=ENVIRONMENT, workers=2) as site,
             _disturbed(bench, name) as lines,
         ):
             began = time.monotonic()

@@ -12,14 +12,13 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import FrameType
 
 from jobsite import layout
 from jobsite.dev import postgres
+from jobsite.serving.command_line import command_line
 
 RUN = layout.HOME / ".run"
-BIN = Path(sys.executable).parent
 #: The management commands. `-P`: a folder that is called as one of our packages is not meant.
 MANAGE = [sys.executable, "-P", "-m", "jobsite"] if layout.IS_WHEEL else [sys.executable, "manage.py"]
 #: Who may do everything, and who may only look.
@@ -154,14 +153,12 @@ def prepare(env: dict[str, str]) -> str:
 
 def programs(port: int, url: str) -> list[Program]:
     """Return the programs in the order in which they start; they stop in reverse."""
-    web = [str(BIN / "granian"), "--interface", "asgi", "--loop", "uvloop", "--http", "1", "--no-ws"]
-    web += ["--host", "127.0.0.1", "--port", str(port), "jobsite.asgi:application"]
     sweep = [*MANAGE, "sweep_stuck", "--loop", "5"]
     bots = []
     for name, flags in BOTS.items():
         bot = [sys.executable, str(layout.EXAMPLES / "demo_bot.py"), "--url", url, "--root", str(layout.PAPERS)]
         bots.append(Program(f"bot-{name}", [*bot, "--token-file", str(RUN / f"{name}.token"), *flags], restart=True))
-    return [Program("web", web), Program("sweep", sweep, restart=True), *bots]
+    return [Program("web", command_line(port)), Program("sweep", sweep, restart=True), *bots]
 
 
 def is_listening(port: int) -> bool:

@@ -3,9 +3,7 @@
 import json
 import re
 
-import pytest
-
-from bench import jobsite_server, load, peers_run
+from bench import load, peers_run
 from bench.places import HERE, ROOT
 
 REPORT = """\
@@ -44,22 +42,6 @@ def test_the_reports_of_all_bots_are_added_up():
 
 def test_a_bot_that_never_called_does_not_set_the_beginning():
     assert load.parse("bot 0.000000 0.000000 0 0 0\nbot 7.000000 9.000000 4 5 0\n").first == 7
-
-
-def test_the_server_is_started_as_make_serve_does():
-    command = jobsite_server.serve_command((ROOT / "Makefile").read_text(encoding="utf-8"), 1234)
-    assert command[0].endswith("/granian")
-    assert command[-1] == "jobsite.asgi:application"
-    assert command[command.index("--host") + 1] == "127.0.0.1"
-    assert command[command.index("--port") + 1] == "1234"
-    assert command[command.index("--workers") + 1] == "1"
-
-
-def test_a_variable_of_make_serve_can_be_set_and_an_unknown_one_is_refused():
-    makefile = "serve: .venv/.run ## The server.\n\t@true\n\t@exec $(BIN)/granian --workers $${WEB_WORKERS:-2} app\n"
-    assert jobsite_server.serve_command(makefile, 1, WEB_WORKERS="4")[1:] == ["--workers", "4", "app"]
-    with pytest.raises(RuntimeError, match=r"\$\(NEW\)"):
-        jobsite_server.serve_command(makefile.replace(" app", " $(NEW) app"), 1)
 
 
 def test_peers_are_pinned_and_are_no_dependency_of_ours():

@@ -13,8 +13,8 @@ import pytest
 import yaml
 from django.core.management import get_commands
 
-from bench.jobsite_server import serve_command
 from jobsite import probes
+from jobsite.serving.command_line import KILL_TIMEOUT
 from tests.docs.reading import ROOT, text_of
 
 HERE = ROOT / "deploy/docker"
@@ -56,8 +56,9 @@ def test_what_it_copies_is_there_and_is_not_ignored() -> None:
 
 def test_its_command_is_what_make_serve_runs() -> None:
     (command,) = of("CMD")
-    served = serve_command(text_of("Makefile"), 8000, HOST="0.0.0.0")
-    assert json.loads(command) == [Path(served[0]).name, *served[1:]]
+    assert json.loads(command) == ["python", "manage.py", "serve"]
+    assert "\t@exec $(BIN)/python manage.py serve\n" in text_of("Makefile")
+    assert "HOST=0.0.0.0" in " ".join(of("ENV"))
 
 
 def test_it_runs_as_nobody_special_and_without_what_built_it() -> None:
@@ -111,8 +112,7 @@ def test_our_services_are_given_settings_that_are_there_and_little_else() -> Non
         assert set(service["environment"]) <= listed_settings()
         assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
         assert "no-new-privileges:true" in service["security_opt"]
-        (kill,) = re.findall(r"--workers-kill-timeout (\d+)", text_of("Makefile"))
-        assert int(service["stop_grace_period"].removesuffix("s")) > int(kill)
+        assert int(service["stop_grace_period"].removesuffix("s")) > KILL_TIMEOUT
     (build,) = {json.dumps(service["build"]) for service in own}
     assert (HERE / json.loads(build)["context"]).resolve() == ROOT
     assert (ROOT / json.loads(build)["dockerfile"]).is_file()

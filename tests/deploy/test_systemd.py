@@ -6,8 +6,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from django.core.management import get_commands, load_command_class
 
-UNITS = sorted((Path(__file__).resolve().parents[2] / "deploy/systemd").iterdir())
+from jobsite.serving.command_line import KILL_TIMEOUT, command_line
+from tests.deploy.units import FOLDER, services, value_of
+
+UNITS = sorted(FOLDER.iterdir())
 SERVICES = [unit for unit in UNITS if unit.suffix == ".service"]
 ANALYZE = shutil.which("systemd-analyze")
 needs_systemd = pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is not installed")
@@ -54,11 +58,17 @@ def test_it_has_bounds(unit: Path) -> None:
 
 
 def test_the_server_has_time_to_end() -> None:
-    root = Path(__file__).resolve().parents[2]
-    unit = (root / "deploy/systemd/jobsite-web.service").read_text(encoding="utf-8")
-    makefile = (root / "Makefile").read_text(encoding="utf-8")
-    given, needed = re.search(r"TimeoutStopSec=(\d+)", unit), re.search(r"--workers-kill-timeout (\d+)", makefile)
-    assert given is not None
-    assert needed is not None
-    assert int(given[1]) > int(needed[1])
-    assert "--respawn-failed-workers" in makefile
+    assert int(value_of(FOLDER / "jobsite-web.service", "TimeoutStopSec")) > KILL_TIMEOUT
+    assert "--respawn-failed-workers" in command_line(8000)
+
+
+def test_each_starts_a_command_that_there_is_in_a_checkout_and_in_a_wheel() -> None:
+    started = {}
+    for service in services().values():
+        _, option, module, command, *arguments = service.command
+        assert (option, module) == ("-m", "jobsite")
+        app = get_commands()[command]
+        assert isinstance(app, str)
+        load_command_class(app, command).create_parser("jobsite", command).parse_args(arguments)
+        started[service.name] = command
+    assert started == {"alerts": "send_alerts", "sweep": "sweep_stuck", "web": "serve"}

@@ -52,7 +52,7 @@ def settings() -> str:
     return _page(
         "Settings",
         """Every setting of the environment, or of the file `.env`, by what it is about.
-        [Operations](../operations.md#settings) has what belongs to them, and the variables of `make serve`.""",
+        [Operations](../operations.md#settings) has what belongs to them.""",
         *(f"## {name}\n\n{_table(('variable', 'type', 'default', 'means'), rows)}" for name, rows in chapters.items()),
     )
 

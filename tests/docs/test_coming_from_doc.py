@@ -2,11 +2,14 @@
 
 import re
 import sys
+from io import BytesIO
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from jobs.enqueue import older_system
+from jobs.enqueue.csv_file import read_csv
 from jobsite_client import GiveUp
 from tests.docs.reading import text_of
 
@@ -35,3 +38,24 @@ def test_a_command_that_fails_fails_the_job_for_good(names: dict[str, Any]) -> N
     names["COMMANDS"] = command("import sys; sys.exit(3)")
     with pytest.raises(GiveUp, match="exit code 3"):
         names["run"](SimpleNamespace(kind="backup"))
+
+
+def test_the_statuses_and_columns_of_an_older_system_are_the_codes() -> None:
+    text = text_of("docs/coming-from.md").split("## An older system")[1]
+    for name in (
+        *older_system.STATUSES,
+        *older_system.DELETED,
+        "kind",
+        "payload",
+        "priority",
+        "run_at",
+        "max_attempts",
+    ):
+        assert f"`{name}`" in text, name
+    assert f"`{older_system.JOBS}`" in text
+
+
+def test_the_example_of_a_file_with_jobs_is_one(db: None) -> None:
+    (example,) = re.findall(r"```\n(kind,.*?)```", text_of("docs/coming-from.md"), flags=re.S)
+    (job,) = read_csv(BytesIO(example.encode()))
+    assert (job.kind, job.payload, job.key) == ("invoice", {"customer": 17}, "invoice-17")

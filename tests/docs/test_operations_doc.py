@@ -58,16 +58,6 @@ def test_defaults_are_those_of_the_code():
         assert shown == expected, name
 
 
-def test_variables_of_make_serve_are_listed():
-    makefile = text_of("Makefile")
-    real = dict(re.findall(r"\$\$\{(\w+):-([^}]*)\}", makefile)) | dict(
-        re.findall(r"^(PORT) \?= (.*)$", makefile, re.M)
-    )
-    text = text_of(DOC).split("`make serve` takes these too")[1]
-    listed = dict(re.findall(r"^\| `(\w+)` \| `([^`]*)` \|", text.split("\n\nPostgreSQL")[0], flags=re.M))
-    assert listed == real
-
-
 def test_health_table_is_the_codes(settings):
     for row in table(DOC, "signal", "limit", "default"):
         limit = JobKind._meta.get_field(word(row["limit"])).get_default() or settings.DEFAULT_RUN_WITHIN

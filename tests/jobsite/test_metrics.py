@@ -2,7 +2,6 @@
 
 import math
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -326,10 +325,3 @@ def test_processes_that_share_a_directory_are_one_and_a_dead_one_keeps_its_count
         found = samples(httpx.get(url).text)
         assert (found[count], found["jobsite_waiters", ()]) == (1, 0)
         assert found["jobsite_database_pool_limit", ()] == 40
-
-
-def test_make_serve_gives_its_processes_a_directory_that_is_empty_when_it_starts() -> None:
-    makefile = (Path(__file__).resolve().parents[2] / "Makefile").read_text(encoding="utf-8")
-    recipe = makefile.split("\nserve: $(VENV)/.run", 1)[1].split("\n\n", 1)[0]
-    assert re.search(r"^serve: export PROMETHEUS_MULTIPROC_DIR \?= ", makefile, flags=re.M)
-    assert recipe.index("rm -f") < recipe.index("granian")

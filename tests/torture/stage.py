@@ -15,10 +15,11 @@ from urllib.request import urlopen
 
 import psycopg
 
-from bench.jobsite_server import free_port, serve_command
+from bench.jobsite_server import free_port
+from jobsite.serving.command_line import command_line
 from tests.torture import rows
 from tests.torture.journal import Lost
-from tests.torture.processes import ROOT, Program
+from tests.torture.processes import Program
 from tests.torture.rows import Busy
 from tests.torture.wire import Wire
 from tests.torture.world import World
@@ -58,7 +59,7 @@ class Stage:
         ]
 
     def _serve(self) -> list[str]:
-        words = serve_command((ROOT / "Makefile").read_text(encoding="utf-8"), self.port, WEB_WORKERS=str(WORKERS))
+        words = command_line(self.port, workers=WORKERS)
         words[-1:-1] = ["--log-level", "error"]
         return words
 

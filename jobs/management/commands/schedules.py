@@ -14,6 +14,7 @@ from rich.text import Text
 
 from jobs.models import Schedule
 from jobs.schedules import changes, ledger
+from jobs.schedules.crontab import read_crontab
 from jobs.schedules.definition import NamedScheduleIn
 from jobsite.lib import outcomes
 from jobsite.lib.badges import exact
@@ -30,7 +31,8 @@ _file = TypeAdapter(list[NamedScheduleIn])
 class Command(BaseCommand):
     help = (
         "List schedules, or apply a file of them: a JSON array of objects with the fields of PUT /schedules/{name} and "
-        "the name. All or none. With --prune schedules that the same file made before, and has no more, are deleted."
+        "the name; or a crontab (--crontab). All or none. With --prune schedules that the same file made before, and "
+        "has no more, are deleted."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -41,12 +43,17 @@ class Command(BaseCommand):
         applying.add_argument("file", metavar="FILE", help="the file; its path as given here is the schedules' source")
         applying.add_argument("--prune", action="store_true", help="delete what this file made and has no more")
         applying.add_argument("--dry-run", action="store_true", help="say what would be done, and change nothing")
+        applying.add_argument("--crontab", action="store_true", help="the file is a crontab: a schedule for each line")
+        applying.add_argument("--user-field", action="store_true", help="a crontab with users, as /etc/crontab")
+        applying.add_argument("--time-zone", default="UTC", metavar="ZONE", help="of a crontab (default: UTC)")
+        applying.add_argument("--kind", default="", help="of all lines of a crontab (default: the program's name)")
 
     def handle(self, *, verb: str, **options: Any) -> None:
         if verb == "list":
             self._list(as_json=options["json"])
         else:
-            self._apply(options["file"], prune=options["prune"], dry_run=options["dry_run"])
+            given = _read_crontab(options) if options["crontab"] else _read(options["file"])
+            self._apply(options["file"], given, prune=options["prune"], dry_run=options["dry_run"])
 
     def _list(self, *, as_json: bool) -> None:
         schedules = list(Schedule.objects.order_by("name"))
@@ -64,8 +71,7 @@ class Command(BaseCommand):
             width = None if self.stdout.isatty() else WIDTH
             Console(file=self.stdout._out, width=width).print(table)  # type: ignore[arg-type]
 
-    def _apply(self, file: str, *, prune: bool, dry_run: bool) -> None:
-        given = _read(file)
+    def _apply(self, file: str, given: list[NamedScheduleIn], *, prune: bool, dry_run: bool) -> None:
         lines = []
         try:
             with transaction.atomic(), outcomes.before_commit():
@@ -104,10 +110,39 @@ def _read(file: str) -> list[NamedScheduleIn]:
     except ValidationError as error:
         faults = [_fault(content, e["loc"], e["msg"]) for e in error.errors(include_input=False, include_url=False)]
         raise CommandError(f"{file}: {'; '.join(faults)}. Nothing was changed.") from None
+    _require_different(file, items)
+    return items
+
+
+def _read_crontab(options: dict[str, Any]) -> list[NamedScheduleIn]:
+    """Read a crontab's lines as schedules. CommandError, which names each line that has a fault."""
+    file = options["file"]
+    try:
+        text = Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        fault = error.strerror if isinstance(error, OSError) else "It is not UTF-8"
+        raise CommandError(f"{file}: {fault}. Nothing was changed.") from None
+    items, faults = [], []
+    lines = read_crontab(text, time_zone=options["time_zone"], user_field=options["user_field"], kind=options["kind"])
+    for line in lines:
+        try:
+            if line.fault:
+                faults.append(f"line {line.number}: {line.fault}")
+            else:
+                items.append(NamedScheduleIn.model_validate(line.schedule))
+        except ValidationError as error:
+            for e in error.errors(include_input=False, include_url=False):
+                faults.append(f"line {line.number}: {'.'.join(map(str, e['loc']))}: {e['msg']}")
+    if faults:
+        raise CommandError("\n".join([*(one_line(fault)[:300] for fault in faults), f"{file}: Nothing was changed."]))
+    _require_different(file, items)
+    return items
+
+
+def _require_different(file: str, items: list[NamedScheduleIn]) -> None:
     names = [item.name for item in items]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise CommandError(f"{file}: {twice[0]} is there twice. Nothing was changed.")
-    return items
 
 
 def _fault(content: Any, place: tuple[int | str, ...], message: str) -> str:
