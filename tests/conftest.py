@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-pytest_plugins = ["tests.cast", "tests.far_side", "tests.entered", "tests.emptied"]
+pytest_plugins = ["tests.cast", "tests.far_side", "tests.entered", "tests.emptied", "tests.migrated"]
 
 
 def pytest_collection():

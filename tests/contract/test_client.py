@@ -55,23 +55,23 @@ class Recorder(Client):
         raise Sent(request)
 
 
-def request_of(name: str) -> Request[Any]:
+def request_of(client: Client, name: str) -> Request[Any]:
     """The request of this method with all its parameters given."""
-    with Recorder("http://127.0.0.1", "token", instance="a") as client:
-        method: Callable[..., Any] = getattr(client, name)
-        given = {}
-        for parameter in inspect.signature(method).parameters.values():
-            kind = str(parameter.annotation).partition(" ")[0].removeprefix("<class '").removesuffix("'>")
-            kind = getattr(parameter.annotation, "__name__", kind)
-            given[parameter.name] = VALUES[parameter.name] if parameter.name in VALUES else BY_TYPE[kind]
-        with pytest.raises(Sent) as sent:
-            for _ in method(**given):
-                pass
+    method: Callable[..., Any] = getattr(client, name)
+    given = {}
+    for parameter in inspect.signature(method).parameters.values():
+        kind = str(parameter.annotation).partition(" ")[0].removeprefix("<class '").removesuffix("'>")
+        kind = getattr(parameter.annotation, "__name__", kind)
+        given[parameter.name] = VALUES[parameter.name] if parameter.name in VALUES else BY_TYPE[kind]
+    with pytest.raises(Sent) as sent:
+        for _ in method(**given):
+            pass
     request: Request[Any] = sent.value.args[0]
     return request
 
 
-REQUESTS = {name: request_of(name) for name in CALLS}
+with Recorder("http://127.0.0.1", "token", instance="a") as recorder:
+    REQUESTS = {name: request_of(recorder, name) for name in CALLS}
 
 
 def is_of(request: Request[Any], method: str, path: str) -> bool:

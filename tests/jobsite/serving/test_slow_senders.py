@@ -6,6 +6,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import psutil
 import pytest
@@ -24,10 +25,24 @@ STRANGERS = 400
 LOGIN = ("POST", "/admin/login/", {"Content_Length": 40, "Content_Type": "application/x-www-form-urlencoded"})
 
 
-@pytest.fixture
-def patient(transactional_db: None) -> Iterator[Served]:
+@contextmanager
+def a_patient_server() -> Iterator[Served]:
     """A server that gives bodies more time than a test has."""
     with served(BODY_SECONDS="300") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def patient(django_db_setup: None, django_db_blocker: Any) -> Iterator[Served]:
+    """One for all tests that leave it as it was."""
+    with django_db_blocker.unblock(), a_patient_server() as server:
+        yield server
+
+
+@pytest.fixture
+def ending(transactional_db: None) -> Iterator[Served]:
+    """One that a test ends."""
+    with a_patient_server() as server:
         yield server
 
 
@@ -101,14 +116,14 @@ def test_a_body_that_does_not_come_in_time_is_refused(transactional_db: None, ad
     assert job.status == "pending"
 
 
-def test_the_server_ends_though_bodies_are_awaited(patient: Served, ada: Bot, ada_token: str) -> None:
-    assert raw.ask(patient.port, claim(ada_token)).status == 200
-    with slow(patient.port, 20, claim(ada_token, b"{", Content_Length=40)) as there:
+def test_the_server_ends_though_bodies_are_awaited(ending: Served, ada: Bot, ada_token: str) -> None:
+    assert raw.ask(ending.port, claim(ada_token)).status == 200
+    with slow(ending.port, 20, claim(ada_token, b"{", Content_Length=40)) as there:
         # All of them are being read once this is answered.
-        assert raw.ask(patient.port, raw.request("GET", "/livez")).status == 200
-        os.kill(patient.pid, signal.SIGTERM)
+        assert raw.ask(ending.port, raw.request("GET", "/livez")).status == 200
+        os.kill(ending.pid, signal.SIGTERM)
         said = [raw.answer(one) for one in there]
-        _, alive = psutil.wait_procs([psutil.Process(patient.pid)], raw.PATIENCE)
+        _, alive = psutil.wait_procs([psutil.Process(ending.pid)], raw.PATIENCE)
     assert {answer.status for answer in said if answer} == {503}
     assert alive == []
 
@@ -118,9 +133,9 @@ def stream(key: str, body: bytes, length: int, **headers: object) -> bytes:
     return raw.request("POST", f"{PREFIX}/jobs/bulk", body, **head | headers)
 
 
-def test_streams_of_jobs_do_not_hold_every_thread(patient: Served, ada: Bot, ada_token: str, olga_key: str) -> None:
+def test_streams_of_jobs_do_not_hold_every_thread(ending: Served, ada: Bot, ada_token: str, olga_key: str) -> None:
     line = b'{"kind":"other"}\n'
-    with raw.connected(patient.port) as first:
+    with raw.connected(ending.port) as first:
         first.sendall(stream(olga_key, b"", 1000, Expect="100-continue"))
         # It is being read from now on.
         begun = raw.answer(first)
@@ -128,9 +143,9 @@ def test_streams_of_jobs_do_not_hold_every_thread(patient: Served, ada: Bot, ada
         assert begun.status == 100
         first.sendall(line)
         # Of four threads one is for streams.
-        assert raw.ask(patient.port, stream(olga_key, line, len(line))).status == 503
-        others_are_answered(patient.port, ada_token)
-        os.kill(patient.pid, signal.SIGTERM)
+        assert raw.ask(ending.port, stream(olga_key, line, len(line))).status == 503
+        others_are_answered(ending.port, ada_token)
+        os.kill(ending.pid, signal.SIGTERM)
         last = raw.answer(first)
     assert last is not None
     assert (last.status, "shutting down" in last.json()["detail"]) == (503, True)
