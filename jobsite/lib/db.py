@@ -7,6 +7,7 @@ import psycopg
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections, transaction
 
 from jobsite.lib.connections.base import DatabaseWrapper
+from jobsite.lib.connections.connection import Connection
 from jobsite.lib.connections.places import current
 
 
@@ -21,18 +22,23 @@ def fetch(text: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
     if database.in_atomic_block:
         # What fails here must leave the caller's transaction as it was.
         with transaction.atomic(), database.wrap_database_errors:
-            return database.connection.fetch(text, params)
+            return _own(database).fetch(text, params)
     with database.wrap_database_errors:
         pool = database.pool if database.connection is None else None
         if pool is None:
             database.ensure_connection()
-            return database.connection.fetch(text, params)
+            return _own(database).fetch(text, params)
         pool.open()
         with pool.connection() as pooled:
             # What is raised here is rolled back by the pool.
             if not pooled.autocommit:
                 pooled.autocommit = True
             return pooled.fetch(text, params)
+
+
+def _own(database: DatabaseWrapper) -> Connection:
+    """The connection that Django has now."""
+    return cast(Connection, database.connection)
 
 
 def repeats_slow_call() -> bool:
