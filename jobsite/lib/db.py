@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import psycopg
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, transaction
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections, transaction
 
 from jobsite.lib.connections.base import DatabaseWrapper
+from jobsite.lib.connections.connection import Connection
 from jobsite.lib.connections.places import current
 
 
@@ -16,28 +17,28 @@ def fetch(text: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
     Outside a transaction a connection is taken from Django's pool for just this statement, and Django's own, with all
     that it does when it is opened and closed for a request, is left alone.
     """
-    database = cast(DatabaseWrapper, connection)
-    pool = None if connection.connection is not None else database.pool
-    if connection.in_atomic_block:
+    # The wrapper itself: each use of `connection` asks for it once more.
+    database = cast(DatabaseWrapper, connections[DEFAULT_DB_ALIAS])
+    if database.in_atomic_block:
         # What fails here must leave the caller's transaction as it was.
-        with transaction.atomic(), connection.wrap_database_errors:
-            return _fetch(connection.connection, text, params)
-    with connection.wrap_database_errors:
+        with transaction.atomic(), database.wrap_database_errors:
+            return _own(database).fetch(text, params)
+    with database.wrap_database_errors:
+        pool = database.pool if database.connection is None else None
         if pool is None:
-            connection.ensure_connection()
-            return _fetch(connection.connection, text, params)
+            database.ensure_connection()
+            return _own(database).fetch(text, params)
         pool.open()
         with pool.connection() as pooled:
             # What is raised here is rolled back by the pool.
             if not pooled.autocommit:
                 pooled.autocommit = True
-            return _fetch(pooled, text, params)
+            return pooled.fetch(text, params)
 
 
-def _fetch(raw: "psycopg.Connection[Any]", text: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
-    with psycopg.RawCursor(raw) as cursor:
-        cursor.execute(text, params)
-        return cursor.fetchall()
+def _own(database: DatabaseWrapper) -> Connection:
+    """The connection that Django has now."""
+    return cast(Connection, database.connection)
 
 
 def repeats_slow_call() -> bool:

@@ -10,11 +10,14 @@ IF locked.limited THEN
             ORDER BY t.id
         );
     END IF;
-    kinds := CASE
-        WHEN cardinality(locked.kinds) = 0 THEN asked
-        WHEN asked IS NULL THEN locked.kinds
-        ELSE ARRAY(SELECT unnest(locked.kinds) INTERSECT SELECT unnest(asked) ORDER BY 1)
-    END;
+    -- Not one expression: one that has a query in it is a query.
+    IF cardinality(locked.kinds) = 0 THEN
+        kinds := asked;
+    ELSIF asked IS NULL THEN
+        kinds := locked.kinds;
+    ELSE
+        kinds := ARRAY(SELECT unnest(locked.kinds) INTERSECT SELECT unnest(asked) ORDER BY 1);
+    END IF;
     IF cardinality(kinds) = 0 THEN
         wants := array_fill(0, ARRAY[cardinality(wants)]);
     END IF;
@@ -26,20 +29,24 @@ IF locked.limited THEN
         began := clock_timestamp();
         {jobs_picked}
         found_all := cardinality(picked);
-        took := EXTRACT(epoch FROM clock_timestamp() - began);
+        took := date_part('epoch', clock_timestamp() - began);
         at := statement_timestamp()::text;
-        IF cardinality(priorities) > 0 OR took > EXTRACT(epoch FROM slow) THEN
+        IF cardinality(priorities) > 0 OR took > date_part('epoch', slow) THEN
             SELECT j.priority, j.run_at::text, j.id INTO last_priority, last_run_at, last_id
             FROM jobs_job j WHERE j.id = picked[found_all];
         END IF;
         {jobs_gates}
     END IF;
     IF cardinality(picked) > 0 THEN
-        turn_of := CASE WHEN cardinality(wants) = 1 THEN array_fill(1, ARRAY[wanted_all]) ELSE ARRAY(
-            SELECT p.place
-            FROM unnest(wants) WITH ORDINALITY AS p(want, place) CROSS JOIN generate_series(1, p.want) AS slot
-            ORDER BY slot, p.place
-        ) END;
+        IF cardinality(wants) = 1 THEN
+            turn_of := array_fill(1, ARRAY[wanted_all]);
+        ELSE
+            turn_of := ARRAY(
+                SELECT p.place
+                FROM unnest(wants) WITH ORDINALITY AS p(want, place) CROSS JOIN generate_series(1, p.want) AS slot
+                ORDER BY slot, p.place
+            );
+        END IF;
         WITH claimed AS (
             UPDATE jobs_job j
             SET {opened}

@@ -58,6 +58,7 @@ SELECT array_agg(t.turn) FILTER (WHERE t.fine) AS turns, array_agg(t.id) FILTER 
                                + COALESCE(jsonb_array_length(s.sent->'start'), 0) AS renewals
                     FROM jsonb_array_elements(turns) WITH ORDINALITY AS s(sent, turn)
                 ) s
+                OFFSET 0 -- So each value is computed once, and not at each place that uses it.
             ) w
             CROSS JOIN LATERAL (
                 SELECT b.id, b.name, b.kinds::text[], b.stuck_job_id, b.instances_changed_at, b.instance, {paused} AS paused
@@ -69,4 +70,5 @@ SELECT array_agg(t.turn) FILTER (WHERE t.fine) AS turns, array_agg(t.id) FILTER 
             LEFT JOIN LATERAL ({instance}) i ON true
             ORDER BY b.id
         ) w
+        OFFSET 0
     ) t;

@@ -36,6 +36,11 @@ class Pool(ConnectionPool[Connection]):
         connection.caller = caller
         return connection
 
+    def _get_ready_connection(self, timeout: float | None) -> Connection | None:
+        """Take the one that was used last: its server process has its plans and the pages it needs at hand."""
+        self._pool.rotate()
+        return super()._get_ready_connection(timeout)
+
     def putconn(self, conn: Connection) -> None:
         """Return the connection and give the place back."""
         caller = conn.caller

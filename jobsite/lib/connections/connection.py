@@ -4,7 +4,7 @@ import contextlib
 import re
 import select
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any, Self, TypeVar
 
 import psycopg
@@ -61,6 +61,8 @@ class Connection(psycopg.Connection[Any]):
     caller: places.Caller | None = None
     _server: silence.Server | None = None
     _incoming: select.poll
+    #: The cursors of `fetch`, by their statements.
+    cursors: dict[str, "KeptCursor"]
 
     @classmethod
     def connect(cls, conninfo: str = "", **kwargs: Any) -> Self:
@@ -75,6 +77,7 @@ class Connection(psycopg.Connection[Any]):
             # PgBouncer takes no options, as each transaction may get another connection of the server.
             connection = super().connect(**params)
         connection._server = silence.server({name: value for name, value in params.items() if name in _ADDRESS})
+        connection.cursors = {}
         connection._incoming = select.poll()
         connection._incoming.register(connection.pgconn.socket, select.POLLIN)
         connection._detect_pooler()
@@ -90,6 +93,17 @@ class Connection(psycopg.Connection[Any]):
             if settings.DATABASE_PREPARE is None:
                 self.prepare_threshold = None
             self.cursor_factory = PooledCursor  # type: ignore[assignment]  # Django's is not typed
+
+    def fetch(self, text: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Run a statement with `$1`, `$2` … in it and return its rows. One of those that are run again and again."""
+        # A cursor that is kept knows how to write the parameters and read the columns, which takes as long as the rest.
+        cursor = self.cursors.pop(text, None) or KeptCursor(self)
+        cursor.execute(text, params)
+        rows = cursor.fetchall()
+        cursor.forget()
+        # Not after an error. A connection is used by one thread at a time.
+        self.cursors[text] = cursor
+        return rows
 
     def wait(self, gen: Generator[Any, Any, T], *args: Any, **kwargs: Any) -> T:
         """Wait for an answer, as psycopg does, and not for a server that gives none."""
@@ -143,6 +157,15 @@ class Connection(psycopg.Connection[Any]):
         if self.closed:
             return False
         return not self._incoming.poll(0)
+
+
+class KeptCursor(psycopg.RawCursor[Any]):
+    """A cursor that is used again for the same statement."""
+
+    def forget(self) -> None:
+        """Drop the rows, which may be long, and keep what was learned."""
+        self._reset()
+        self._tx.set_pgresult(None)
 
 
 class PooledCursor(Cursor):

@@ -27,6 +27,7 @@ DECLARE
     kinds text[] := '{}';
     given_kinds text[];
     given_groups text[];
+    counted boolean := false; -- Whether what is given is to be written to gates.
 BEGIN
     picked := shared;
     IF cardinality(of_kinds) > 0 THEN
@@ -56,6 +57,7 @@ BEGIN
         kinds := kinds || kind;
         chosen := jobs_next_of_kind(kind, want, at, asking);
         IF cardinality(chosen.ids) > 0 THEN
+            counted := counted OR chosen.counted;
             ids := ids || chosen.ids;
             priorities := priorities || chosen.priorities;
             run_ats := run_ats || chosen.run_ats;
@@ -72,7 +74,8 @@ BEGIN
             {gated_merged}
         END IF;
         claimed_at := clock_timestamp();
-        IF given_kinds IS NOT NULL THEN
+        -- Of kinds without rates and groups there is nothing to write.
+        IF counted AND given_kinds IS NOT NULL THEN
             PERFORM jobs_given(given_kinds, given_groups, claimed_at);
         END IF;
     END IF;

@@ -3,9 +3,10 @@
 --
 -- Groups take turns: the one that is in the earliest round goes first, and each job that it gets is a round. Jobs without
 -- a group are one of them. Within a group it goes by priority, then by age; with `fair` off, so it does in the kind.
+-- `counted`: what is given of them is to be written to gates.
 CREATE OR REPLACE FUNCTION jobs_next_of_kind(
     of_kind text, want integer, at timestamptz, asking bigint[],
-    OUT ids bigint[], OUT priorities integer[], OUT run_ats timestamptz[], OUT grps text[]
+    OUT ids bigint[], OUT priorities integer[], OUT run_ats timestamptz[], OUT grps text[], OUT counted boolean
 )
 LANGUAGE plpgsql VOLATILE
 AS $function$
@@ -15,6 +16,8 @@ DECLARE
     got record;
     room record;
     most integer := LEAST(want, 1000) + 400; -- Groups that are read at once.
+    open_groups integer;
+    groups integer; -- Those that may have a job that may go.
     share integer; -- How many jobs each group gets at first, if they are to get as many as are wanted together.
     quota integer;
     total integer := 0;
@@ -42,10 +45,17 @@ BEGIN
         RETURN;
     END IF;
     want := room.room;
-    share := (SELECT ceil(want::numeric / (1 + count(*))) FROM (
-        SELECT FROM jobs_gate g WHERE g.kind_id = of_kind AND g.open AND g.group_name <> ''
-        ORDER BY g.round_no, g.group_name LIMIT want) AS some_of_them);
-    {next_of_groups}
+    {groups_counted}
+    counted := groups > 0 OR policy.rate IS NOT NULL;
+    share := ceil(want::double precision / (1 + open_groups));
+    IF groups = 0 THEN
+        SELECT array_agg(j.id), array_agg(j.priority), array_agg(j.run_at), array_agg(''::text)
+        INTO ids, priorities, run_ats, grps
+        FROM jobs_of_group(of_kind, '', want, policy.fair, at, asking) j;
+        total := COALESCE(cardinality(ids), 0);
+    ELSE
+        {next_of_groups}
+    END IF;
     -- What the others had not, those that have more get in further rounds.
     WHILE policy.fair AND total < want AND 0 < ANY (rooms) LOOP
         share := ceil((want - total)::numeric / cardinality(names));
