@@ -13,6 +13,8 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 COOKIE = "unfinished"
 #: For how long, in seconds, and the most bytes: browsers keep no larger cookie.
 KEPT_FOR, MOST_BYTES = 3600, 3800
+#: The longest form that is read, in bytes.
+MOST_READ = 2**16
 #: What every page that asks for a confirmation sends.
 CONFIRMED = "confirmed"
 #: What an act in steps sends from its second step on.
@@ -21,8 +23,9 @@ NEXT_STEP = "seen"
 
 def keep_form(request: HttpRequest, response: HttpResponse) -> None:
     """Keep what this request asks for in a cookie of the response. Of a form that is no act: only that it was sent."""
-    # A file is not read for those who are not logged in.
-    form = request.POST if request.content_type == "application/x-www-form-urlencoded" else QueryDict()
+    # Neither a file nor much else is read for those who are not logged in.
+    short = int(request.META.get("CONTENT_LENGTH") or 0) <= MOST_READ
+    form = request.POST if short and request.content_type == "application/x-www-form-urlencoded" else QueryDict()
     is_act = CONFIRMED in form or ACTION_CHECKBOX_NAME in form
     fields = [(name, values) for name, values in form.lists() if name != "csrfmiddlewaretoken"]
     text = _signed(request, fields if is_act else [])
