@@ -95,7 +95,7 @@ class Connection(psycopg.Connection[Any]):
             self.cursor_factory = PooledCursor  # type: ignore[assignment]  # Django's is not typed
 
     def fetch(self, text: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """Run a statement with `$1`, `$2` … in it and return its rows. Meant for one that is run often."""
+        """Run a statement with `$1`, `$2` … in it and return its rows. For the few statements that are run often."""
         # A cursor that is kept knows how to write the parameters and read the columns, which takes as long as the rest.
         cursor = self.cursors.pop(text, None) or KeptCursor(self)
         cursor.execute(text, params)
