@@ -8,12 +8,15 @@ from jobs import lifecycle
 from jobs.lifecycle import By
 from jobs.schedules import changes
 from jobs.schedules.definition import ScheduleIn
+from tests import lasting
 from tests.alerts.passing import an_incident
 from tests.cast import enqueue_one, take_one
 from tests.jobs.error_groups.groups import an_error_group
 
+ada, olga = lasting.ada, lasting.olga
 
-@pytest.fixture
+
+@pytest.fixture(scope="module")
 def places(ada: Bot, olga: User) -> dict[str, dict[str, int | str]]:
     """The ids for a call's path, by the job that it is about: one that ada holds, that failed, or that is pending."""
     failed = take_one(ada)
