@@ -8,16 +8,14 @@ from jobs import lifecycle
 from jobs.lifecycle import By
 from jobs.schedules import changes
 from jobs.schedules.definition import ScheduleIn
-from tests import lasting
 from tests.alerts.passing import an_incident
 from tests.cast import enqueue_one, take_one
 from tests.jobs.error_groups.groups import an_error_group
 
-ada, olga = lasting.ada, lasting.olga
+Places = dict[str, dict[str, int | str]]
 
 
-@pytest.fixture(scope="module")
-def places(ada: Bot, olga: User) -> dict[str, dict[str, int | str]]:
+def places_of(ada: Bot, olga: User) -> Places:
     """The ids for a call's path, by the job that it is about: one that ada holds, that failed, or that is pending."""
     failed = take_one(ada)
     failed.fail(retry=False)
@@ -30,3 +28,9 @@ def places(ada: Bot, olga: User) -> dict[str, dict[str, int | str]]:
     ids = {name: row.pk for name, row in rows.items()} | {"name": schedule.name}
     jobs = {"held": held.id, "failed": failed.id, "pending": pending.pk}
     return {name: ids | {"job_id": pk} for name, pk in jobs.items()}
+
+
+@pytest.fixture(scope="module")
+def places(ada: Bot, olga: User) -> Places:
+    """Made once, where ada and olga are, too: see `tests.lasting`."""
+    return places_of(ada, olga)
