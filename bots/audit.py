@@ -30,11 +30,15 @@ TYPES = {"apikey": "key", "jobkind": "kind", "secondfactor": "second_factor"}
 
 @dataclass(frozen=True)
 class Who:
-    """Who acts: a user's name (empty for a command), how the act came in, and the visible prefix of the key used."""
+    """Who acts: a user's name (empty for a command), how the act came in, and the visible prefix of the key used.
+
+    `act`: the number of the act, where it is done in several steps.
+    """
 
     name: str = ""
     via: Via = Via.COMMAND
     key: str = ""
+    act: int | None = None
 
 
 #: Who acts where a command does.
@@ -81,7 +85,7 @@ def subject(
 
 
 def reserve() -> int:
-    """Return the id of an entry to come, so that what the act writes can refer to it."""
+    """Return the id of an entry to come, so that what the act writes can refer to it, or the number of an act."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT nextval(pg_get_serial_sequence('bots_auditentry', 'id'))")
         return int(cursor.fetchone()[0])
@@ -120,6 +124,7 @@ def _entry(verb: Act, one: Subject, by: Who, reason: str, pk: int | None) -> Aud
         pk=pk, by=by.name, via=by.via, key=by.key, verb=verb, object_type=one.type, object_id=str(one.id),
         object_name=one.name[: AuditEntry.LABEL_LENGTH], before=without_secrets(one.before),
         after=without_secrets(one.after), reason=reason, request_id=str(bound().get("request_id", ""))[:64],
+        act=by.act,
     )  # fmt: skip
 
 

@@ -250,6 +250,8 @@ class AuditEntry(models.Model):
     after = models.JSONField(default=dict, blank=True, encoder=DjangoJSONEncoder)
     reason = models.TextField(blank=True, default="", db_default="")
     request_id = models.CharField(max_length=64, blank=True, default="", db_default="")
+    #: The number that the entries of an act in several steps share. None: the entry is a whole act.
+    act = models.BigIntegerField(null=True)
 
     objects = AuditEntryQuerySet.as_manager()
 
@@ -265,6 +267,7 @@ class AuditEntry(models.Model):
         indexes = [
             models.Index(name="auditentry_of_object", fields=["object_type", "object_id", "-id"]),
             models.Index(name="auditentry_by", fields=["by", "-id"]),
+            models.Index(name="auditentry_of_act", fields=["act", "id"], condition=Q(act__isnull=False)),
         ]
 
     def __str__(self) -> str:

@@ -1,7 +1,7 @@
 """Operators' actions on jobs: the table of verbs, the confirmation page, and running them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.contrib import admin, messages
@@ -22,7 +22,7 @@ from jobs.models import Job, JobEvent
 from jobs.states import JobStatus, Verb
 from jobs.stats.counts import Count
 from jobs.transitions import OPERATIONS, Operation
-from jobsite.lib import outcomes
+from jobsite.lib import outcomes, unfinished
 from jobsite.lib.admin import count_of
 
 #: Jobs in one transaction, so that a large selection never holds locks for long.
@@ -154,14 +154,19 @@ def asked(request: HttpRequest, intervention: Intervention) -> tuple[dict[str, A
     return given, ""
 
 
-def act(request: HttpRequest, intervention: Intervention, ids: Sequence[int], given: dict[str, Any]) -> tuple[int, int]:
+def act(
+    request: HttpRequest, intervention: Intervention, ids: Sequence[int], given: dict[str, Any], number: int = 0
+) -> tuple[int, int]:
     """Run it on these jobs in batches, each with an entry in the audit log.
 
-    Returns how many were changed, and how many were left out since another job has their key.
+    `number`: that of the act that this is a step of. Returns how many were changed, and how many were left out since
+    another job has their key.
     """
     if not intervention.allowed(request.user):
         raise PermissionDenied
-    by = By.operator(audit.caller(request))
+    if len(ids) > BATCH_SIZE:
+        number = number or audit.reserve()
+    by = By.operator(replace(audit.caller(request), act=number or None))
     done = 0
     # The newest first, of which each takes its key from the others.
     ids = sorted(ids, reverse=intervention.takes_keys)
@@ -218,7 +223,7 @@ def confirmation(
         "fault": fault,
         "reason_length": REASON_LENGTH,
         "priority_limit": PRIORITY_LIMIT,
-        "given": request.POST if fault else {},
+        "given": unfinished.form(request) or request.POST,
         "selected": selected or request.POST.getlist(ACTION_CHECKBOX_NAME),
         "action": request.POST.get("action", ""),
         "across": request.POST.get("select_across", "0"),

@@ -50,8 +50,7 @@ class EditForm(forms.Form):
         """What the job gets that it does not have."""
         given = self.cleaned_data
         run_at = given["run_at"] if "run_at" in self.changed_data else None
-        changed = "payload" in self.fields and given["payload"] != self.job.payload
-        return Edited.to(run_at, *([given["payload"]] if changed else []))
+        return Edited.to(run_at, *([given["payload"]] if "payload" in self.changed_data else []))
 
 
 def able(user: Any, job: Job) -> bool:

@@ -43,6 +43,7 @@ STATUSES = {
 class ErrorGroupAdmin(GuardedActions):
     """Error groups. They are counted, and nothing of them is edited."""
 
+    refreshes = True
     paginator = CappedPaginator
     show_full_result_count = False
     show_facets = ShowFacets.NEVER

@@ -66,18 +66,21 @@ class JobEventAdmin(admin.ModelAdmin):
                 "opts": self.opts,
                 "asked": asked,
                 "given": {"since": request.GET.get("from", ""), "until": request.GET.get("to", "")},
-                "lines": [_line(request, line) for line in found.lines],
+                "lines": [_line(request, line, found.jobs_of_acts) for line in found.lines],
                 "searched": found.searched,
                 "older": f"?{urlencode(asked.params() | at)}" if older else "",
                 "newest": f"?{urlencode(asked.params())}" if asked.before_event or asked.before_entry else "",
-                "is_first": "before_event" not in request.GET,
+                "is_first": (is_first := "before_event" not in request.GET),
+                # Further back nothing is new, and one that reads many lines is not asked every few seconds.
+                "refreshes": is_first and asked.most == history.SEARCHED,
                 "verbs": sorted(history.VERBS.items()),
                 "actors": Actor.choices,
                 "sees_acts": sees_acts,
                 "audit_permission": label("bots.view_auditentry"),
             }
         )
-        return TemplateResponse(request, "admin/jobs/jobevent/history.html", context)
+        name = "look" if context["refreshes"] and request.htmx else "history"  # type: ignore[attr-defined]
+        return TemplateResponse(request, f"admin/jobs/jobevent/{name}.html", context)
 
     def get_urls(self) -> Any:
         view = self.admin_site.admin_view
@@ -109,14 +112,16 @@ class JobEventAdmin(admin.ModelAdmin):
         return False
 
 
-def _line(request: HttpRequest, line: JobEvent | AuditEntry) -> dict[str, Any]:
+def _line(request: HttpRequest, line: JobEvent | AuditEntry, jobs_of_acts: dict[int, int]) -> dict[str, Any]:
     """A line as the page has it: when, who, what, about what, why, and what opens."""
     if isinstance(line, AuditEntry):
         before = f"{audit.words(line.before)} → " if line.before else ""
+        name = f"{jobs_of_acts[line.pk]} jobs" if line.pk in jobs_of_acts and not line.object_id else line.object_name
         return {
             "at": line.at, "who": line.by or "a command", "verb": line.get_verb_display(), "look": _family(line.verb),
-            "about": about(line.object_type, line.object_id, line.object_name), "url": page_of(line),
+            "about": about(line.object_type, line.object_id, name), "url": page_of(line),
             "reason": line.reason, "change": f"{before}{audit.words(line.after)}", "entry": line.pk,
+            "key": f"act-{line.pk}",
         }  # fmt: skip
     (event,) = payloads.events_for(request.user, [line])
     who = {Actor.OPERATOR: event.by or "a command", Actor.SWEEP: "the sweep"}.get(Actor(event.actor), str(event.bot))
@@ -126,6 +131,7 @@ def _line(request: HttpRequest, line: JobEvent | AuditEntry) -> dict[str, Any]:
         "at": event.at, "who": who, "verb": event.get_verb_display(), "look": _family(event.verb),
         "about": f"{line.kind} {event.job_id}{under}", "job": event.job_id,  # type: ignore[attr-defined]
         "reason": event.reason, "change": f"attempt {event.attempt_number} {change}".strip(), "event": event.pk,
+        "key": f"event-{event.pk}",
     }  # fmt: skip
 
 

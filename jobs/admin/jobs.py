@@ -19,10 +19,11 @@ from bots.acts import Act
 from bots.audited_admin import AuditedAdmin
 from bots.models import AuditEntry
 from jobs import fingerprints, payloads
-from jobs.admin import all_matching, edit_job, job_contents, saved_searches, stuck, take_back
+from jobs.admin import all_matching, edit_job, job_contents, saved_searches, steps, stuck, take_back
 from jobs.admin import export as admin_export
 from jobs.admin import upload as admin_upload
 from jobs.admin.actions import INTERVENTIONS, Intervention, asked, carry_out, confirmation
+from jobs.admin.all_matching import Walk
 from jobs.admin.events import CappedPaginator
 from jobs.admin.job_columns import COLUMNS, JobColumns
 from jobs.admin.job_list import JobList, asked_filter, chosen_columns
@@ -35,6 +36,7 @@ from jobs.lists.audit import about_job
 from jobs.lists.job_list import JobFilter
 from jobs.models import ErrorGroup, Job, JobEvent
 from jobs.states import HELD, Added
+from jobsite.lib import unfinished
 
 #: The most events on a job's page.
 EVENTS_SHOWN = 300
@@ -124,6 +126,9 @@ class JobAdmin(JobColumns, AddsJobs, AuditedAdmin):
     # --- Interventions ---
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if unfinished.form(request):
+            # It was sent when the session had ended. Without its confirmation it asks for that again.
+            request.method, request.POST = "POST", unfinished.form(request)  # type: ignore[assignment]
         if request.method == "POST" and request.POST.get("select_across") == "1":
             # All matching jobs are meant, but the admin requires a selected one.
             form = request.POST.copy()
@@ -177,6 +182,8 @@ class JobAdmin(JobColumns, AddsJobs, AuditedAdmin):
             return None
         fault = fault if request.POST.get("confirmed") else ""
         matching = job_list.matching(job_filter, intervention.statuses) if across else None
+        if across and steps.number(request, "seen"):
+            return Walk.from_form(request).show(self, request, intervention, given, waits=True)
         if across:
             jobs = all_matching.newest(job_filter, intervention.statuses)
         return confirmation(self, request, intervention, jobs, request.get_full_path(), matching=matching, fault=fault)

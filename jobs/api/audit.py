@@ -34,7 +34,10 @@ CHOICES = {"verb": Act, "via": Via}
 
 
 class AuditEntryOut(BaseModel):
-    """One act. `by` is empty for a command; `object_id` for an act on several jobs, which `after` lists."""
+    """One act. `by` is empty for a command; `object_id` for an act on several jobs, which `after` lists.
+
+    `act`: the number that entries of the same act share, where it was done in several steps.
+    """
 
     id: int
     at: datetime
@@ -49,6 +52,7 @@ class AuditEntryOut(BaseModel):
     after: dict[str, Any]
     reason: str
     request_id: str
+    act: int | None
 
 
 class AuditOut(BaseModel):
@@ -57,10 +61,11 @@ class AuditOut(BaseModel):
 
 
 class TakenBackOut(BaseModel):
-    """`ids`: jobs that are as before. `left`: how many others the act was about."""
+    """`ids`: jobs that are as before. `left`: how many others this part of the act was about."""
 
     ids: list[int]
     left: int
+    next_cursor: str | None
 
 
 @router.get("/audit", response=AuditOut)
@@ -89,22 +94,27 @@ def audit(request: HttpRequest) -> Any:
 @router.post("/audit/{entry_id}/take_back", response=TakenBackOut, operation_id="takeBackAct")
 @refuses(NotTakenBack)
 def take_back(
-    request: HttpRequest, entry_id: str, data: schemas.ReasonIn = Body(default_factory=schemas.ReasonIn)
+    request: HttpRequest, entry_id: str, data: schemas.TakeBackIn = Body(default_factory=schemas.TakeBackIn)
 ) -> Any:
     """Undo an act on jobs, within 24 hours.
 
     That is a cancel of jobs that nobody held, or a change of priority. Jobs to which something was done since are left
-    alone.
+    alone. Of an act in several steps, which share an `act`, each call undoes one: repeat it with `next_cursor` as
+    `cursor` until that is null.
     """
     operation = OPERATIONS[Verb.TAKE_BACK]
     require(request, operation.permission, scope=Act.TAKE_BACK, kinds=())
-    entry = lifecycle.reversible(id_in(entry_id, "act"))
+    entries = lifecycle.entries_of(lifecycle.reversible(id_in(entry_id, "act")))
+    entry, *more = entries.filter(pk__gt=int(data.cursor or 0))[:2] or [None]
+    if entry is None:
+        return {"ids": [], "left": 0, "next_cursor": None}
     jobs = lifecycle.jobs_of(entry)
     if key_of(request).kinds:
         kinds = set(Job.objects.filter(pk__in=jobs).values_list("kind", flat=True))
         require(request, scope=Act.TAKE_BACK, kinds=kinds)
     changes = lifecycle.take_back(entry.pk, by=By.operator(audited(request)), reason=data.reason)
-    return {"ids": [change.id for change in changes], "left": len(jobs) - len(changes)}
+    next_cursor = str(entry.pk) if more else None
+    return {"ids": [change.id for change in changes], "left": len(jobs) - len(changes), "next_cursor": next_cursor}
 
 
 def _asked(request: HttpRequest) -> Q:

@@ -10,8 +10,8 @@ from bots.audit import caller as audited
 from jobs import deletion, payloads
 from jobs.api import schemas
 from jobs.api.auth import people_only, require
-from jobs.deletion import Selection
 from jobs.lifecycle import By
+from jobs.lists.filters import JobFilter
 from jobsite.lib.errors import Invalid
 
 router = Router(auth=people_only, tags=["Jobs"])
@@ -29,15 +29,15 @@ def delete_jobs(request: HttpRequest, data: schemas.DeleteIn) -> Any:
     if chosen.payload:
         # Whether a job matches tells what is in its payload.
         require(request, payloads.PERMISSION, scope=Act.DELETE, kinds=chosen.kind or None)
-    selection = Selection(
-        ids=tuple(chosen.ids), kinds=tuple(chosen.kind), statuses=tuple(map(str, chosen.status)),
-        keys=tuple(chosen.key), groups=tuple(chosen.group), payload=chosen.payload,
+    asked = JobFilter(
+        ids=tuple(chosen.ids), among=tuple(chosen.kind), in_statuses=tuple(map(str, chosen.status)),
+        keys=tuple(chosen.key), groups=tuple(chosen.group), contains=chosen.payload,
         created_before=chosen.created_before, finished_before=chosen.finished_before,
     )  # fmt: skip
-    if selection.is_empty:
+    if asked.is_empty:
         raise Invalid.about("filter", "name at least one condition: all jobs are never meant.")
     done = deletion.delete(
-        selection, by=By.operator(audited(request)), reason=data.reason, most=data.most,
+        asked, by=By.operator(audited(request)), reason=data.reason, most=data.most,
         after=int(data.cursor or 0), dry_run=data.dry_run,
     )  # fmt: skip
     next_cursor = None if done.after is None else str(done.after)

@@ -17,7 +17,18 @@ schedule_checks (`leases`). What deletes (`retention`): prune, prune_instances, 
 (`gates`): limits_changed, repair_gates, prune_gates; throttle and lift (`throttles`).
 """
 
-from jobs.lifecycle.changes_of_mind import REVERSIBLE, Edited, edit, jobs_of, retry_with, reversible, take_back
+from jobs.lifecycle.changes_of_mind import (
+    JOBS_OF_ENTRY,
+    REVERSIBLE,
+    Edited,
+    edit,
+    entries_of,
+    jobs_of,
+    number_of_jobs,
+    retry_with,
+    reversible,
+    take_back,
+)  # fmt: skip
 from jobs.lifecycle.gates import limits_changed, prune_gates, repair_gates
 from jobs.lifecycle.holders import Health, holding, lock_bots, mark_down, regrade, regrade_locked
 from jobs.lifecycle.late import refusals
@@ -33,12 +44,13 @@ from jobs.lifecycle.turn import TurnRequest, TurnRow, take_turn, take_turn_on_lo
 from jobs.lifecycle.values import SWEEP, By, Change, Claimed, ClaimRequest, Outcome, Refusal, Renewed, Report
 
 __all__ = [
-    "REVERSIBLE", "SWEEP", "By", "Change", "ClaimRequest", "Claimed", "Edited", "Health", "LeaseCheck", "Outcome",
-    "Refusal", "Renewed", "Report", "TurnRequest", "TurnRow", "accept", "attend", "cancel", "check_leases", "claim",
-    "clear_quarantine", "complete", "delete", "drop", "edit", "expire", "fail", "flag", "give_up", "goodbye",
-    "hand_back", "heartbeat", "hello", "holding", "jobs_of", "judged", "lift", "limits_changed", "lock_bots",
-    "lost_leases", "mark_down", "orders", "pause_instance", "prioritise", "prune", "prune_gates", "prune_instances",
-    "quarantine", "refusals", "regrade", "regrade_locked", "release", "release_content", "repair_gates", "replace",
-    "restart", "resume_instance", "retry", "retry_with", "reversible", "schedule_checks", "see", "start", "take_back",
-    "take_restart", "take_turn", "take_turn_on_loop", "throttle", "turn_request",
+    "JOBS_OF_ENTRY", "REVERSIBLE", "SWEEP", "By", "Change", "ClaimRequest", "Claimed", "Edited", "Health",
+    "LeaseCheck", "Outcome", "Refusal", "Renewed", "Report", "TurnRequest", "TurnRow", "accept", "attend", "cancel",
+    "check_leases", "claim", "clear_quarantine", "complete", "delete", "drop", "edit", "entries_of", "expire",
+    "fail", "flag", "give_up", "goodbye", "hand_back", "heartbeat", "hello", "holding", "jobs_of", "judged", "lift",
+    "limits_changed", "lock_bots", "lost_leases", "mark_down", "number_of_jobs", "orders", "pause_instance",
+    "prioritise", "prune", "prune_gates", "prune_instances", "quarantine", "refusals", "regrade", "regrade_locked",
+    "release", "release_content", "repair_gates", "replace", "restart", "resume_instance", "retry", "retry_with",
+    "reversible", "schedule_checks", "see", "start", "take_back", "take_restart", "take_turn", "take_turn_on_loop",
+    "throttle", "turn_request",
 ]  # fmt: skip

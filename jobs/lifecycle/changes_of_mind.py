@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models.functions import Now
+from django.db.models import F, Func, IntegerField, Q, QuerySet, Sum
+from django.db.models.functions import Coalesce, Now
 
 from bots.acts import Act
 from bots.models import AuditEntry
@@ -22,6 +23,8 @@ from jobsite.lib.errors import NotFound
 TAKEN_BACK_WITHIN = timedelta(hours=24)
 #: The acts that can be.
 REVERSIBLE = (Act.CANCEL, Act.PRIORITISE)
+#: How many jobs an entry is about.
+JOBS_OF_ENTRY = Coalesce(Func(F("after__jobs"), function="jsonb_array_length", output_field=IntegerField()), 1)
 
 
 @dataclass(frozen=True)
@@ -69,15 +72,26 @@ def reversible(entry_id: int) -> AuditEntry:
     return entry
 
 
+def entries_of(entry: AuditEntry) -> QuerySet[AuditEntry]:
+    """The entries of the act that this one is of, in their order: several where it was done in steps."""
+    one = Q(pk=entry.pk) if entry.act is None else Q(act=entry.act, by=entry.by, verb=entry.verb)
+    return AuditEntry.objects.filter(one).order_by("id")
+
+
+def number_of_jobs(entry: AuditEntry) -> int:
+    """How many jobs the act was about."""
+    return int(entries_of(entry).aggregate(n=Sum(JOBS_OF_ENTRY))["n"])
+
+
 def jobs_of(entry: AuditEntry) -> list[int]:
-    """The jobs that an act was about."""
+    """The jobs that this entry is about."""
     return [int(entry.object_id)] if entry.object_id else [int(pk) for pk in entry.after.get("jobs", [])]
 
 
 def take_back(entry_id: int, *, by: By, reason: str = "") -> list[Change]:
-    """Take back an act: a cancel of jobs that nobody held, or a change of priority. Returns what changed.
+    """Take back an entry: a cancel of jobs that nobody held, or a change of priority. Returns what changed.
 
-    Jobs to which something was done since are left alone.
+    Jobs to which something was done since are left alone. An act in several steps has several entries.
     """
     entry = reversible(entry_id)
     return move(Verb.TAKE_BACK, jobs_of(entry), by, reason, {"act": entry.pk, "of": entry.verb}, entry=entry.pk)

@@ -6,7 +6,8 @@ kinds and bots are found at any age; other conditions have no index, and are che
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -44,7 +45,8 @@ TEXT_LENGTH = 500
 class JobFilter:
     """The filter of a job list, as in the page's query string. `order` and `skip`: see `jobs.lists.job_list.ordered`.
 
-    `among`: only these kinds, if any. `sees_payloads`: whether words are looked for in what jobs carry.
+    `sees_payloads`: whether words are looked for in what jobs carry. The last eight are what the API and commands name:
+    of each that is not empty a job has one of the values; `contains` is what its payload contains, as JSON.
     """
 
     view: str = "all"
@@ -56,7 +58,14 @@ class JobFilter:
     order: str = ""
     skip: int = 0
     sees_payloads: bool = True
+    ids: tuple[int, ...] = ()
     among: tuple[str, ...] = ()
+    in_statuses: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    contains: Mapping[str, Any] = field(default_factory=dict)
+    created_before: datetime | None = None
+    finished_before: datetime | None = None
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> "JobFilter":
@@ -105,7 +114,7 @@ class JobFilter:
         views: dict[str, Sequence[str]] = {"stuck": HELD, "held": HELD, "failed": (JobStatus.FAILED,)}
         views |= {"pending": (JobStatus.PENDING,), "scheduled": (JobStatus.PENDING,)}
         able = set(views.get(self.view, JobStatus.values))
-        for wanted in ([self.status] if self.status else [], self.terms.status):
+        for wanted in ([self.status] if self.status else [], self.terms.status, self.in_statuses):
             able &= set(wanted or JobStatus.values)
         if self.terms.error_group:
             able &= {JobStatus.FAILED}
@@ -115,7 +124,9 @@ class JobFilter:
 
     def rest(self) -> Q:
         """The conditions without an index, checked on a bounded number of the base."""
-        found = Q(run_at__gt=Now()) if self.view == "scheduled" else Q()
+        found = self._exact()
+        if self.view == "scheduled":
+            found &= Q(run_at__gt=Now())
         for path, value in self.terms.payload:
             found &= has_value(path, value)
         for error in self.terms.error:
@@ -127,6 +138,14 @@ class JobFilter:
         for word in self.terms.words:
             found &= Q(pk__in=self._named_by.get(word, ())) | self._holds(word)
         return found
+
+    def _exact(self) -> Q:
+        """What the API and commands name, but for kinds and statuses."""
+        wanted = {
+            "pk__in": self.ids, "key__in": self.keys, "group_name__in": self.groups, "payload__contains": self.contains,
+            "created_at__lt": self.created_before, "finished_at__lt": self.finished_before,
+        }  # fmt: skip
+        return Q(**{lookup: value for lookup, value in wanted.items() if value})
 
     def _holds(self, word: str) -> Q:
         """Match jobs that have this word in their key, or in what they carry."""
@@ -142,12 +161,18 @@ class JobFilter:
         """Whether it has conditions without an index."""
         terms = self.terms
         unindexed = (terms.payload, terms.error, terms.group, terms.schedule, terms.words)
-        return any(unindexed) or self.view == "scheduled"
+        return any(unindexed) or self.view == "scheduled" or bool(self._exact())
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no condition: all jobs match."""
+        return self == JobFilter()
 
     @property
     def reads_much(self) -> bool:
         """Whether it reads what jobs carry, which may be large."""
-        return bool(self.terms.payload or self.terms.error or (self.terms.words and self.sees_payloads))
+        terms = self.terms
+        return bool(self.contains or terms.payload or terms.error or (terms.words and self.sees_payloads))
 
     # --- What is named ---
 
@@ -188,6 +213,17 @@ class JobFilter:
     def named_by_words(self) -> list[int]:
         """The ids of jobs that are named by one of the words, wherever they are."""
         return sorted({pk for ids in self._named_by.values() for pk in ids})
+
+    @property
+    def by_index(self) -> JobQuerySet | None:
+        """All matching jobs where the API or a command names them by number, key or group; None: it names none."""
+        if not (self.ids or self.keys or self.groups):
+            return None
+        if not self.keys:
+            return self.jobs()
+        # The indexes on keys begin with the kind.
+        kinds = self.among or JobKind.objects.order_by().values("name")
+        return self.jobs().filter(pk__in=list(Job.objects.with_keys(kinds, self.keys)))
 
     # --- All that match ---
 

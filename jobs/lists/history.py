@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from django.db import connection
-from django.db.models import F, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, Sum
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
 from bots.acts import Act
 from bots.models import AuditEntry
+from jobs import lifecycle
 from jobs.lists.audit import about_job
 from jobs.lists.index_merge import MOST_ID
 from jobs.models import JobEvent
@@ -119,6 +120,9 @@ class HistoryFilter:
             found &= Q(verb=self.verb)
         if self.words:
             found &= Q(reason__icontains=self.words)
+        if not self.job:
+            # One line for an act in several steps: the first. About a job there is the step that changed it.
+            found &= Q(act=None) | Q(~Exists(_same_act().filter(pk__lt=OuterRef("pk"))))
         return AuditEntry.objects.filter(found) if self.actor in ("", Actor.OPERATOR) else AuditEntry.objects.none()
 
     @cached_property
@@ -131,12 +135,14 @@ class HistoryFilter:
 class Log:
     """A page: events and entries, the newest first. `older`: the filter of the page after it.
 
-    `searched`: the page ends since so many rows were looked through, and there are more.
+    `searched`: the page ends since so many rows were looked through, and there are more. `jobs_of_acts`: of entries of
+    acts in several steps, by id, how many jobs the whole act was about.
     """
 
     lines: list[JobEvent | AuditEntry]
     older: HistoryFilter | None
     searched: int = 0
+    jobs_of_acts: dict[int, int] = field(default_factory=dict)
 
 
 def log(asked: HistoryFilter, *, sees_acts: bool) -> Log:
@@ -148,9 +154,23 @@ def log(asked: HistoryFilter, *, sees_acts: bool) -> Log:
     both = [line for line in (*entries.rows, *events.rows) if horizon is None or line.at >= horizon]
     lines = sorted(both, key=lambda line: line.at, reverse=True)[:PAGE]
     below: dict[str, Any] = {"before_event": events.next_before(lines), "before_entry": entries.next_before(lines)}
+    acts = {} if asked.job else _jobs_of_acts(lines)
     if set(below.values()) == {ENDED}:
-        return Log(lines, None)
-    return Log(lines, replace(asked, **below), 0 if len(lines) == PAGE else asked.most)
+        return Log(lines, None, 0, acts)
+    return Log(lines, replace(asked, **below), 0 if len(lines) == PAGE else asked.most, acts)
+
+
+def _same_act() -> QuerySet[AuditEntry]:
+    """For a subquery: the entries of the same act."""
+    return AuditEntry.objects.filter(act=OuterRef("act"), by=OuterRef("by"), verb=OuterRef("verb")).order_by()
+
+
+def _jobs_of_acts(lines: list[JobEvent | AuditEntry]) -> dict[int, int]:
+    ids = [line.pk for line in lines if isinstance(line, AuditEntry) and line.act is not None]
+    if not ids:
+        return {}
+    of_act = _same_act().values("act").annotate(n=Sum(lifecycle.JOBS_OF_ENTRY)).values("n")
+    return dict(AuditEntry.objects.filter(pk__in=ids).values_list("pk", Subquery(of_act)))
 
 
 #: No id is below this.

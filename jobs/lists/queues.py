@@ -24,7 +24,7 @@ COUNTED, COUNTED_OF_KIND = 100_000, 100
 
 @dataclass(frozen=True)
 class Queue:
-    """One kind with its figures. None: there is no such figure."""
+    """One kind with its figures. None: there is no such figure. While it is paused or throttled, nothing is due."""
 
     kind: JobKind
     pending: Count
@@ -50,6 +50,7 @@ COLUMNS: tuple[tuple[str, str, Any], ...] = (
     ("due", "Due", attrgetter("due.n")),
     ("held", "Held", attrgetter("held")),
     ("oldest", "Oldest due", attrgetter("waits")),
+    ("leases", "Leases a minute", attrgetter("recently.leases_a_minute")),
     ("ended", "Ends a minute", attrgetter("recently.a_minute")),
     ("failed", "Failed", attrgetter("recently.failure_share")),
     ("p50", "p50", attrgetter("recently.now.p50")),
@@ -66,7 +67,7 @@ def queues(kinds: Collection[JobKind], *, recently: bool = True) -> list[Queue]:
         return []
     most = max(COUNTED_OF_KIND, COUNTED // len(names))
     waiting = {row["kind"]: row for row in SQL.rows("queues", kinds=names, most=most)}
-    oldest = {row["kind"]: row for row in counts.oldest_pending()}
+    oldest = {row["kind"]: row for row in counts.oldest_pending() if not waiting.get(row["kind"], {}).get("closed")}
     ended = recent.recently(names) if recently else {}
     bots = takers.takers_of(names)
     return [

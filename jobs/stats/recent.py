@@ -49,6 +49,7 @@ class Recently:
     """How a kind has gone in the last hour. `bars`: ends, every `BAR` minutes; run times now and a week ago."""
 
     bars: Sequence[int] = ()
+    leases: int = 0
     failed: int = 0
     succeeded: int = 0
     now: Percentiles = Percentiles()
@@ -58,6 +59,11 @@ class Recently:
     def a_minute(self) -> float | None:
         """How many jobs ended a minute; None: none did."""
         return sum(self.bars) / MINUTES if self.bars else None
+
+    @property
+    def leases_a_minute(self) -> float | None:
+        """How many leases ended a minute, in whatever way; None: none did. Each was claimed once."""
+        return self.leases / MINUTES if self.bars else None
 
     @property
     def failure_share(self) -> float | None:
@@ -73,6 +79,7 @@ def recently(kinds: Collection[str]) -> dict[str, Recently]:
     return {
         kind: Recently(
             bars=rows[kind]["bars"] if kind in rows else (),
+            leases=rows[kind]["leases"] if kind in rows else 0,
             failed=rows[kind]["failed"] if kind in rows else 0,
             succeeded=rows[kind]["succeeded"] if kind in rows else 0,
             now=Percentiles.from_counts(times.get((kind, True), Counter())),

@@ -1,24 +1,27 @@
 """The admin's site: its name, the guard of every page, and the pages to log in."""
 
+from functools import wraps
 from typing import Any
 
 from django.conf import settings
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import path
+from django.urls import path, reverse
 from django.utils.decorators import method_decorator
 from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
+from django_htmx.http import HttpResponseClientRedirect
 
 from bots import audit
 from bots.acts import Act
 from jobsite.console import login as steps
 from jobsite.console import single_sign_on, your_login
+from jobsite.lib import unfinished
 from jobsite.lib.admin import GuardedActions
 from jobsite.lib.version import VERSION
 
@@ -42,6 +45,24 @@ class ConsoleSite(admin.AdminSite):
 
     def has_permission(self, request: HttpRequest) -> bool:
         return super().has_permission(request) and steps.strong_enough(request)
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        """Guard a page. What was asked of it when the session had ended is asked again after the login."""
+        guarded = super().admin_view(view, cacheable)
+
+        @wraps(guarded)
+        def page(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            if request.method == "POST" and not self.has_permission(request):
+                return _ask_to_log_in(request, guarded(request, *args, **kwargs))
+            again = request.method == "GET" and self.has_permission(request) and unfinished.take(request)
+            if again:
+                messages.warning(request, unfinished.words(request))
+            response = guarded(request, *args, **kwargs)
+            if again:
+                response.delete_cookie(unfinished.COOKIE, samesite="Lax")
+            return response
+
+        return page
 
     def get_urls(self) -> Any:
         own_pages = [
@@ -88,3 +109,14 @@ class ConsoleSite(admin.AdminSite):
 
     def _step(self, request: HttpRequest) -> dict[str, Any]:
         return self.each_context(request) | {"subtitle": None, "app_path": request.get_full_path()}
+
+
+def _ask_to_log_in(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """Keep the form through the login that this response leads to. A script's request takes the whole page there."""
+    to = response.get("Location", "")
+    if not to.startswith(reverse("admin:login")):
+        return response
+    if request.htmx:  # type: ignore[attr-defined]
+        response = HttpResponseClientRedirect(to)
+    unfinished.keep_form(request, response)
+    return response

@@ -57,6 +57,7 @@ def anything(most: int) -> list[Any]:
 
 
 YES_OR_NO = ["true", 1, 0, [], None]
+CURSOR = [5, "x", "", "-1", "9" * 19, "\0"]
 KIND = [names[0] for names in kind_names() if isinstance(names, list) and len(names) == 1]
 TIME = [
     5, True, [], "5", "tomorrow", "2026-01-01", "2026-01-01T00:00:00", "2026-13-01T00:00:00Z", "2026-02-30T00:00:00Z",
@@ -137,7 +138,7 @@ WRONG: dict[str, dict[str, list[Any]]] = {
         + [{"created_before": bad} for bad in TIME],
         "dry_run": YES_OR_NO,
         "most": whole(1, 10_000),
-        "cursor": [5, "x", "", "-1", "9" * 19, "\0"],
+        "cursor": CURSOR,
         **REASON,
     },
     "POST /bots": {
@@ -185,7 +186,7 @@ WRONG_TOO: dict[str, dict[str, list[Any]]] = {
     "POST /schedules/{name}/resume": {"reason": WHY},
     "POST /schedules/{name}/run": {"reason": WHY},
     "POST /schedules/{name}/skip": {"reason": WHY},
-    "POST /audit/{entry_id}/take_back": {"reason": WHY},
+    "POST /audit/{entry_id}/take_back": {"reason": WHY, "cursor": CURSOR},
     "PATCH /jobs/{job_id}": {"reason": WHY, "run_at": MOMENT, "payload": ["x" * site.MAX_PAYLOAD_BYTES]},
     "POST /jobs/{job_id}/release": {"to_another": YES_OR_NO},
     "POST /error-groups/{group_id}/resolve": {"reason": WHY},

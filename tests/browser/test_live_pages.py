@@ -5,8 +5,11 @@ from playwright.sync_api import expect
 
 from bots import roster
 from bots.models import Bot
+from jobs import lifecycle
+from jobs.lifecycle import By
+from jobs.lists import job_list
 from tests.browser.people import come_in
-from tests.cast import take_one
+from tests.cast import enqueue_one, take_one
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, serialized_rollback=False)]
 
@@ -47,16 +50,43 @@ def test_rows_get_their_figures_in_place_and_what_is_new_waits_to_be_shown(live,
     expect(page.locator(f'input[value="{third.id}"]')).to_be_visible()
 
 
-@pytest.mark.parametrize("address", ["/admin/bots/bot/", "/admin/jobs/jobkind/", "/admin/alerts/incident/"])
-def test_each_list_refreshes_and_typing_in_its_search_is_kept(live, ada, held_by, address):
+@pytest.mark.parametrize("name", ["bots/bot", "jobs/jobkind", "alerts/incident", "jobs/errorgroup", "jobs/jobevent"])
+def test_each_list_refreshes_and_typing_in_its_search_is_kept(live, ada, held_by, name):
     held_by(ada)
-    page = live(address)
+    page = live(f"/admin/{name}/")
     page.locator("#searchbar").fill("ad")
     with page.expect_response(lambda response: response.request.headers.get("hx-request") == "true") as looked:
         page.clock.fast_forward(REFRESH)
     assert looked.value.status == 200
     expect(page.locator("#searchbar")).to_have_value("ad")
     expect(page.locator("#updated")).to_contain_text("Updated")
+
+
+def test_the_history_counts_what_is_new_and_a_line_that_is_open_stays_open(live, ada, olga):
+    lease = take_one(ada)
+    lifecycle.release([lease.id], by=By.operator(olga), reason="ada hangs")
+    page = live("/admin/jobs/jobevent/")
+    line = page.locator("#result_list details").first
+    line.locator("summary").click()
+    lifecycle.cancel([lease.id], by=By.operator(olga), reason="not needed")
+    page.clock.fast_forward(REFRESH)
+    page.get_by_role("link", name="1 new, show").wait_for(timeout=15_000)
+    expect(line).to_have_attribute("open", "")
+    expect(page.locator("tr[data-gone]")).to_have_count(0)
+    page.get_by_role("link", name="1 new, show").click()
+    expect(page.locator("#result_list tbody tr").first).to_contain_text("not needed")
+
+
+def test_rows_that_new_ones_push_to_the_next_page_are_not_struck_out(live, monkeypatch):
+    monkeypatch.setattr(job_list, "PAGE", 3)
+    jobs = [enqueue_one().pk for _ in range(3)]
+    page = live("/admin/jobs/job/?view=all")
+    lifecycle.cancel(jobs[1:2], by=lifecycle.SWEEP)
+    enqueue_one()
+    page.clock.fast_forward(REFRESH)
+    page.get_by_role("link", name="1 new, show").wait_for(timeout=15_000)
+    expect(page.locator("tr[data-gone]")).to_have_count(0)
+    expect(page.locator("tr[data-pushed]")).to_have_count(1)
 
 
 def test_a_bot_is_seen_to_be_paused_and_the_form_below_keeps_what_is_typed(live, ada):

@@ -18,7 +18,7 @@ SENT = ("JobIn",)
 GENERATED = "Made from the OpenAPI document by `python -m tests.contract.surface`: do not change it by hand."
 PLAIN = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None", "object": "dict"}
 #: Fields that two classes must share, so that one is written as the other and more.
-SHARED = 4
+SHARED = 5
 
 
 class Answers:
@@ -52,7 +52,7 @@ class Answers:
         return {name: _tidied(text) for name, text in (files | {"__init__.py": _package(by_module)}).items()}
 
     def _module(self, module: str, names: list[str]) -> str:
-        classes = "".join(self._written(name) for name in sorted(names, key=self._is_class))
+        classes = "".join(self._written(name) for name in sorted(self._in_order(names), key=self._is_class))
         typing = [word for word in ("Any", "Literal", "TypedDict") if re.search(rf"\b{word}\b", classes)]
         lines = ["from datetime import datetime"] * bool(re.search(r"\bdatetime\b", classes))
         lines.append(f"from typing import {', '.join(typing)}")
@@ -62,6 +62,23 @@ class Answers:
         imports = "\n".join(lines)
         return f'"""The answers about {module}.\n\n{GENERATED}\n"""\n\n{imports}\n\n{classes}'
 
+    def _in_order(self, names: list[str]) -> list[str]:
+        """Each after what it refers to, and after the class that it is more than."""
+        ordered: dict[str, None] = {}
+
+        def add(name: str) -> None:
+            for other in (*_references(self.schemas[name]), self._base(name)[0]):
+                if other in names and other not in ordered:
+                    add(other)
+            ordered[name] = None
+
+        for name in names:
+            add(name)
+        return list(ordered)
+
+    def _fields(self, name: str) -> dict[str, str]:
+        return {field: self._type(one) for field, one in self.schemas[name].get("properties", {}).items()}
+
     def _is_class(self, name: str) -> bool:
         return "properties" in self.schemas[name]
 
@@ -70,8 +87,8 @@ class Answers:
         if "properties" not in schema:
             return f"{name} = {_choice(schema)}\n"
         required = set(schema.get("required", ()))
-        fields = {field: self._type(one) for field, one in schema["properties"].items()}
-        base, inherited = self._base(name, fields)
+        fields = self._fields(name)
+        base, inherited = self._base(name)
         always = {f: t for f, t in fields.items() if f in required and f not in inherited}
         perhaps = {f: t for f, t in fields.items() if f not in required and f not in inherited}
         about = schema.get("description", "").partition("\n\n")
@@ -81,14 +98,17 @@ class Answers:
         needed = _class(f"_{name}", base, always, "")
         return needed + "\n" + _class(name, f"_{name}, total=False", perhaps, doc)
 
-    def _base(self, name: str, fields: dict[str, str]) -> tuple[str, set[str]]:
+    def _base(self, name: str) -> tuple[str, set[str]]:
         """The class that has the most of its fields and no other, and these fields."""
-        known = list(self.modules)
+        fields, known = self._fields(name).items(), list(self.modules)
+        before = set(known[: known.index(name)])
         best: tuple[str, set[str]] = ("TypedDict", set())
-        for other in known[: known.index(name)]:
-            schema = self.schemas[other]
-            theirs = {field: self._type(one) for field, one in schema.get("properties", {}).items()}
-            same = theirs.items() <= fields.items() and set(schema.get("required", ())) == set(theirs)
+        for other in known:
+            # One of a module that comes later may import this one.
+            if other not in before and self.modules[other] != self.modules[name]:
+                continue
+            theirs = self._fields(other)
+            same = theirs.items() < fields and set(self.schemas[other].get("required", ())) == set(theirs)
             if same and len(theirs) >= max(SHARED, len(best[1]) + 1):
                 best = (other, set(theirs))
         return best

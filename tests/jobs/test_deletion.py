@@ -10,8 +10,8 @@ from django.db import connection
 
 from bots.models import AuditEntry, Bot
 from jobs import deletion, lifecycle
-from jobs.deletion import Selection
 from jobs.lifecycle import By
+from jobs.lists.filters import JobFilter
 from jobs.models import Job, JobEvent
 from tests.api.calls import refused, rows, send
 from tests.cast import enqueue_one, make_older, person_named, take_one
@@ -182,7 +182,7 @@ def test_it_needs_its_permission_and_that_for_payloads(api) -> None:
 def test_a_job_that_changed_meanwhile_is_left(db, olga) -> None:
     job = enqueue_one()
     lifecycle.cancel([job.pk], by=By.operator(olga))
-    jobs = Job.objects.filter(Selection(statuses=("pending",)).condition(), pk__in=[job.pk])
+    jobs = JobFilter(in_statuses=("pending",)).jobs().filter(pk__in=[job.pk])
     assert lifecycle.delete(jobs, by=By.operator(olga), reason="", selected={}) == 0
 
 

@@ -41,7 +41,9 @@ Act = Literal[
 
 
 class AuditEntryOut(TypedDict):
-    """One act. `by` is empty for a command; `object_id` for an act on several jobs, which `after` lists."""
+    """One act. `by` is empty for a command; `object_id` for an act on several jobs, which `after` lists. `act`: the
+    number that entries of the same act share, where it was done in several steps.
+    """
 
     id: int
     at: datetime
@@ -56,6 +58,7 @@ class AuditEntryOut(TypedDict):
     after: dict[str, Any]
     reason: str
     request_id: str
+    act: int | None
 
 
 class AuditOut(TypedDict):
@@ -64,7 +67,8 @@ class AuditOut(TypedDict):
 
 
 class TakenBackOut(TypedDict):
-    """`ids`: jobs that are as before. `left`: how many others the act was about."""
+    """`ids`: jobs that are as before. `left`: how many others this part of the act was about."""
 
     ids: list[int]
     left: int
+    next_cursor: str | None

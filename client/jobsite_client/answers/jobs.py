@@ -74,43 +74,6 @@ class DeletedOut(TypedDict):
     next_cursor: str | None
 
 
-class EnqueuedOut(TypedDict):
-    """The new job, or the one that has its key: `outcome` says which."""
-
-    id: int
-    kind: str
-    status: JobStatus
-    payload: Any
-    priority: int
-    run_at: datetime
-    key: str | None
-    unique: Unique
-    attempt: int
-    max_attempts: int
-    start_by: datetime | None
-    run_within: float | None
-    heartbeat_within: float | None
-    backoff: float | None
-    deferrals: int
-    claimed_by: int | None
-    bot: str | None
-    claimed_at: datetime | None
-    started_at: datetime | None
-    heartbeat_at: datetime | None
-    deadline_at: datetime | None
-    finished_at: datetime | None
-    created_at: datetime
-    progress: int | None
-    progress_note: str
-    result: Any
-    error: str | None
-    group: str | None
-    schedule: str
-    scheduled_for: datetime | None
-    hidden: list[str]
-    outcome: Added
-
-
 class JobOut(TypedDict):
     """One job as operators and producers see it. `bot` names who holds it. `schedule`: the one that made it, for its
     moment `scheduled_for`. Without the permission `jobs.view_payload` the fields that `hidden` names are null.
@@ -147,6 +110,12 @@ class JobOut(TypedDict):
     schedule: str
     scheduled_for: datetime | None
     hidden: list[str]
+
+
+class EnqueuedOut(JobOut):
+    """The new job, or the one that has its key: `outcome` says which."""
+
+    outcome: Added
 
 
 class JobsOut(TypedDict):

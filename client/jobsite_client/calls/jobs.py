@@ -197,9 +197,16 @@ class JobCalls:
         return Request("PATCH", at("jobs", job_id), answer_as(JobOut), body)
 
     @call
-    def take_back(self, entry_id: JobId, reason: str | None = None) -> Request[TakenBackOut]:
-        """Take back an act of the audit log: a cancel of jobs that nobody held, or a change of priority."""
-        return post(TakenBackOut, at("audit", entry_id, "take_back"), given(reason=reason), repeatable=False)
+    def take_back(
+        self, entry_id: JobId, reason: str | None = None, *, cursor: str | None = None
+    ) -> Request[TakenBackOut]:
+        """Take back an act of the audit log: a cancel of jobs that nobody held, or a change of priority.
+
+        Of an act in several steps a call undoes one. Repeat it with the answer's `next_cursor` as `cursor` until that
+        is None.
+        """
+        body = given(reason=reason, cursor=cursor)
+        return post(TakenBackOut, at("audit", entry_id, "take_back"), body, repeatable=False)
 
     @call
     def delete_jobs(

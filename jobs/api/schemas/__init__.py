@@ -47,6 +47,7 @@ from jobs.api.schemas.jobs import (
     JobsOut,
     ReasonIn,
     ReleaseIn,
+    TakeBackIn,
 )  # fmt: skip
 from jobs.api.schemas.leases import (
     ClaimIn,
@@ -82,12 +83,12 @@ from jobs.api.schemas.schedules import (
 __all__ = [
     "ERROR_LENGTH", "MAX_BULK", "MAX_KINDS", "Attempt", "BadLineOut", "BotChangeOut", "BotHeartbeatIn",
     "BotHeartbeatOut", "BotIn", "BotOut", "BotsOut", "BulkIn", "BulkOut", "ChangeOut", "ClaimIn", "ClaimOut",
-    "CompleteIn", "CompleteItem", "DeleteIn", "DeletedOut", "EditIn", "EnqueuedOut", "ErrorGroupOut", "ErrorGroupsOut",
-    "EventOut", "EventsOut", "EvidenceOut", "ExchangeClaimIn", "ExchangeIn", "ExchangeOut", "ExpectIn", "ExplainedOut",
-    "FailIn", "FailItem", "GoodbyeIn", "GoodbyeOut", "HeartbeatIn", "HeartbeatItem", "HelloIn", "HelloOut",
-    "InstanceIn", "InstanceOut", "JobId", "JobOut", "JobsOut", "LeaseIn", "LeaseOut", "NewBotOut", "OccurrenceOut",
-    "OccurrencesOut", "OneBotOut", "OrdersOut", "PauseIn", "PauseScheduleIn", "PreviewOut", "Problem", "ReasonIn",
-    "RejectedOut", "ReleaseIn", "ReleaseItem", "RenewedOut", "ReportOut", "RetriedOut", "RetryGroupIn", "ScaleOut",
-    "ScheduleChangeOut", "ScheduleOut", "SchedulesOut", "StuckJobOut", "StuckOut", "StuckSummary", "ThrottleIn",
-    "ThrottleOut", "WorkloadOut",
+    "CompleteIn", "CompleteItem", "DeleteIn", "DeletedOut", "EditIn", "EnqueuedOut", "ErrorGroupOut",
+    "ErrorGroupsOut", "EventOut", "EventsOut", "EvidenceOut", "ExchangeClaimIn", "ExchangeIn", "ExchangeOut",
+    "ExpectIn", "ExplainedOut", "FailIn", "FailItem", "GoodbyeIn", "GoodbyeOut", "HeartbeatIn", "HeartbeatItem",
+    "HelloIn", "HelloOut", "InstanceIn", "InstanceOut", "JobId", "JobOut", "JobsOut", "LeaseIn", "LeaseOut",
+    "NewBotOut", "OccurrenceOut", "OccurrencesOut", "OneBotOut", "OrdersOut", "PauseIn", "PauseScheduleIn",
+    "PreviewOut", "Problem", "ReasonIn", "RejectedOut", "ReleaseIn", "ReleaseItem", "RenewedOut", "ReportOut",
+    "RetriedOut", "RetryGroupIn", "ScaleOut", "ScheduleChangeOut", "ScheduleOut", "SchedulesOut", "StuckJobOut",
+    "StuckOut", "StuckSummary", "TakeBackIn", "ThrottleIn", "ThrottleOut", "WorkloadOut",
 ]  # fmt: skip

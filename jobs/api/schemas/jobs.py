@@ -37,6 +37,10 @@ class EditIn(Input):
     reason: str = Field("", max_length=REASON_LENGTH, description="Kept with the act.")
 
 
+#: Where a call goes on with what the one before began.
+Cursor = Annotated[str | None, Field(pattern="^[0-9]{1,18}$", description="`next_cursor` of the call before.")]
+
+
 class ReasonIn(Input):
     reason: str = Field(
         "", max_length=REASON_LENGTH, description="Kept with the act.", examples=["the mail server is down"]
@@ -79,11 +83,15 @@ class FilterIn(Input):
     finished_before: Moment | None = None
 
 
+class TakeBackIn(ReasonIn):
+    cursor: Cursor = None
+
+
 class DeleteIn(ReasonIn):
     filter: FilterIn
     dry_run: bool = Field(False, description="Delete nothing: only count.", examples=[True])
     most: int = Field(1000, ge=1, le=10_000, description="How many to delete at most.")
-    cursor: str | None = Field(None, pattern="^[0-9]{1,18}$", description="`next_cursor` of the call before.")
+    cursor: Cursor = None
 
 
 class DeletedOut(BaseModel):

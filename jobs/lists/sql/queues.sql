@@ -1,7 +1,14 @@
 -- Queues: of each of these kinds how many jobs are pending and due, counted up to a limit, and how many are held.
-SELECT k.name AS kind, p.pending, p.due, COALESCE(h.held, 0) AS held,
-       (SELECT (pending ->> k.name)::bigint FROM jobs_rollupstate) AS swept
-FROM unnest(%(kinds)s::text[]) AS k(name)
+-- Nothing is due that nobody gets: of a kind that is closed, since it is paused or throttled (as in scale.sql).
+SELECT k.name AS kind, c.closed, p.pending, CASE WHEN c.closed THEN 0 ELSE p.due END AS due,
+       COALESCE(h.held, 0) AS held, (SELECT (pending ->> k.name)::bigint FROM jobs_rollupstate) AS swept
+FROM jobs_jobkind k
+CROSS JOIN LATERAL (
+    SELECT k.paused OR EXISTS (
+        SELECT FROM jobs_gate g
+        WHERE g.kind_id = k.name AND g.group_name = '' AND g.shut_until > statement_timestamp()
+    ) AS closed
+) c
 CROSS JOIN LATERAL (
     SELECT count(*) AS pending, count(*) FILTER (WHERE run_at <= statement_timestamp()) AS due
     FROM (
@@ -15,4 +22,5 @@ CROSS JOIN LATERAL (
 ) p
 LEFT JOIN (
     SELECT kind_id, count(*) AS held FROM jobs_job WHERE claimed_by_id IS NOT NULL GROUP BY kind_id
-) h ON h.kind_id = k.name;
+) h ON h.kind_id = k.name
+WHERE k.name = ANY (%(kinds)s::text[]);

@@ -1,7 +1,6 @@
 """`manage.py delete_jobs`: delete jobs by a filter, with all that is stored about them."""
 
 from argparse import ArgumentParser
-from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -9,8 +8,9 @@ from django.core.management.base import BaseCommand, CommandError
 from bots.audit import COMMAND
 from jobs import deletion
 from jobs.bounds import REASON_LENGTH
-from jobs.deletion import BATCH_SIZE, Deleted, Selection
+from jobs.deletion import BATCH_SIZE, Deleted
 from jobs.lifecycle import By
+from jobs.lists.filters import JobFilter
 from jobs.states import JobStatus
 from jobsite.lib.errors import JobsiteError
 from jobsite.lib.loop import DATABASE_AWAY, error_line
@@ -38,8 +38,8 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="say how many there are, and change nothing")
 
     def handle(self, *, reason: str, dry_run: bool, **options: Any) -> None:
-        selection = _selection(options)
-        if selection.is_empty:
+        asked = _filter(options)
+        if asked.is_empty:
             raise CommandError("Give at least one condition: all jobs are never meant.")
         if len(reason) > REASON_LENGTH:
             raise CommandError(f"--reason: at most {REASON_LENGTH} characters.")
@@ -48,7 +48,7 @@ class Command(BaseCommand):
         try:
             while after is not None:
                 done: Deleted = deletion.delete(
-                    selection, by=By.operator(COMMAND), reason=reason, most=BATCH_SIZE, after=after, dry_run=dry_run
+                    asked, by=By.operator(COMMAND), reason=reason, most=BATCH_SIZE, after=after, dry_run=dry_run
                 )
                 jobs, held, after = jobs + done.jobs, held + done.held, done.after
         except DATABASE_AWAY as error:
@@ -58,22 +58,20 @@ class Command(BaseCommand):
         self.stdout.write(_summary(jobs, held, dry_run))
 
 
-def _selection(options: dict[str, Any]) -> Selection:
+def _filter(options: dict[str, Any]) -> JobFilter:
     try:
         payload = loads(options["payload"].encode("utf-8", "surrogateescape")) if options["payload"] else {}
         check_json(payload, "payload", 2**20)
         if not isinstance(payload, dict):
             raise CommandError('--payload: give an object, such as {"customer": 17}.')
-        times = {
-            name: moment_of(options[name], f"--{name.replace('_', '-')}")
-            for name in ("created_before", "finished_before")
-        }
+        created = moment_of(options["created_before"], "--created-before")
+        finished = moment_of(options["finished_before"], "--finished-before")
     except JobsiteError as error:
         raise CommandError(error.detail) from None
-    named: dict[str, datetime | None] = times
-    return Selection(
-        ids=tuple(options["id"]), kinds=tuple(options["kind"]), statuses=tuple(options["status"]),
-        keys=tuple(options["key"]), groups=tuple(options["group"]), payload=payload, **named,
+    return JobFilter(
+        ids=tuple(options["id"]), among=tuple(options["kind"]), in_statuses=tuple(options["status"]),
+        keys=tuple(options["key"]), groups=tuple(options["group"]), contains=payload,
+        created_before=created, finished_before=finished,
     )  # fmt: skip
 
 

@@ -20,7 +20,7 @@
     const now = Date.now() - ahead;
     // Only where the page is refreshed: elsewhere an age says how old a fact was when the page was read.
     if (failing) return;
-    for (const el of $$("[data-live] time[data-age], #result_list[data-fresh] tr:not([data-gone]) time[data-age]")) {
+    for (const el of $$("[data-live] time[data-age], #result_list[data-fresh] tr:not([data-gone], [data-pushed]) time[data-age]")) {
       const delta = now - Date.parse(el.dateTime);
       const text = delta >= 0 ? words(delta) : `in ${words(-delta)}`;
       if (el.textContent !== text) el.textContent = text;
@@ -43,18 +43,24 @@
 
   // --- Live lists: rows that are there get their new figures in place, so that ticks, focus and scroll stay. What is
   // new is counted, and shown when the user asks for it. ---
-  const rowKey = (row) => ($("input.action-select", row) || {}).value || ($("a", row) || {}).href || row.textContent;
+  const rowKey = (row) => row.dataset.key || ($("input.action-select", row) || {}).value || ($("a", row) || {}).href || row.textContent;
   const merge = (text) => {
     const next = new DOMParser().parseFromString(text, "text/html");
     const fresh = new Map($$("#result_list tbody tr", next).map((row) => [rowKey(row), row]));
-    for (const row of $$("#result_list tbody tr")) {
+    const old = $$("#result_list tbody tr");
+    // Rows at the end may be on the next page now, since new ones came in front of them.
+    const stays = (row) => fresh.has(rowKey(row));
+    const came = fresh.size - old.filter(stays).length, last = old.findLastIndex(stays);
+    const pushed = old.length - 1 - last <= came ? last : old.length;
+    for (const [n, row] of old.entries()) {
       const now = fresh.get(rowKey(row));
       fresh.delete(rowKey(row));
-      row.toggleAttribute("data-gone", !now);
+      row.toggleAttribute("data-gone", !now && n < pushed);
+      row.toggleAttribute("data-pushed", !now && n > pushed);
       if (!now || now.cells.length !== row.cells.length) continue;
       [...row.cells].forEach((cell, n) => {
         const same = cell.innerHTML === now.cells[n].innerHTML;
-        if (!same && !cell.classList.contains("action-checkbox") && !cell.contains(document.activeElement)) cell.replaceChildren(...now.cells[n].childNodes);
+        if (!same && !cell.classList.contains("action-checkbox") && !cell.contains(document.activeElement) && !$("details[open]", cell)) cell.replaceChildren(...now.cells[n].childNodes);
       });
     }
     const line = $("#new-rows"), link = $("a", line);

@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 
 from bots.models import AuditEntry
-from jobs.admin import all_matching
+from jobs.admin import all_matching, take_back
 from jobs.models import Job, JobEvent
 from jobs.states import JobStatus
 from tests.cast import enqueue_one, take_one
@@ -118,3 +118,66 @@ def test_odd_figures_in_the_form_break_nothing(asking, ada):
     take_one(ada)
     forged = form("release_jobs", select_across="1", confirmed="yes", here="x", until="-1", done="9" * 50)
     assert "Released 1 job." in asking.post(LIST, forged, follow=True).content.decode()
+
+
+# --- Take back ------------------------------------------------------------------------------------------------
+
+
+def walk(asking, url, sent):
+    """Press "Continue" until the act is over. Returns the pages."""
+    pages = [asking.post(url, sent, follow=True).content.decode()]
+    while 'id="walk"' in pages[-1]:
+        pages.append(asking.post(url, hidden(pages[-1]), follow=True).content.decode())
+    return pages
+
+
+def offer(html):
+    """Where "Take it back" leads."""
+    return re.search(r'<a href="([^"]+)">Take it back</a>', html)[1]
+
+
+def test_an_act_on_all_that_match_is_taken_back_as_one_step_by_step(asking, monkeypatch):
+    monkeypatch.setattr(all_matching, "STEP", 3)
+    monkeypatch.setattr(take_back, "ENTRIES", 2)
+    jobs = [enqueue_one() for _ in range(7)]
+    url = offer(walk(asking, LIST, form("cancel_jobs", select_across="1", confirmed="yes"))[-1])
+    assert AuditEntry.objects.filter(verb="cancel").values("act").distinct().count() == 1
+    assert "Take back what was done to 7 jobs?" in asking.get(url).content.decode()
+    # One of them is at work again, and stays so.
+    asking.post(LIST, form("retry_jobs", jobs[:1], confirmed="yes"))
+    pages = walk(asking, url, {"reason": "the wrong filter"})
+    assert "Processed 6 jobs of 7" in pages[0]
+    assert "6 jobs are as before. 1 had a bot, or had something done to it since." in pages[-1]
+    assert Job.objects.pending().count() == 7
+    assert set(JobEvent.objects.filter(verb="take_back").values_list("reason", flat=True)) == {"the wrong filter"}
+    assert AuditEntry.objects.filter(verb="take_back").values("act").distinct().count() == 1
+
+
+def test_what_was_done_until_it_was_stopped_is_taken_back(asking, monkeypatch):
+    monkeypatch.setattr(all_matching, "STEP", 2)
+    for _ in range(6):
+        enqueue_one(priority=1)
+    sent = form("prioritise_jobs", select_across="1", confirmed="yes", priority="9")
+    html = asking.post(LIST, sent).content.decode()
+    html = asking.post(LIST, hidden(html)).content.decode()
+    url = offer(asking.post(LIST, hidden(html) | {"stop": "Stop"}, follow=True).content.decode())
+    assert Job.objects.filter(priority=9).count() == 4
+    assert "4 jobs are as before." in walk(asking, url, {})[-1]
+    assert set(Job.objects.values_list("priority", flat=True)) == {1}
+
+
+def test_taking_back_is_stopped_between_two_steps(asking, monkeypatch):
+    monkeypatch.setattr(all_matching, "STEP", 2)
+    monkeypatch.setattr(take_back, "ENTRIES", 1)
+    for _ in range(4):
+        enqueue_one()
+    url = offer(walk(asking, LIST, form("cancel_jobs", select_across="1", confirmed="yes"))[-1])
+    html = asking.post(url, {}).content.decode()
+    html = asking.post(url, hidden(html) | {"stop": "Stop"}, follow=True).content.decode()
+    assert "Stopped. 2 jobs are as before. The rest is unchanged." in html
+    assert Job.objects.pending().count() == 2
+
+
+def test_what_cannot_be_taken_back_offers_nothing(asking, ada):
+    take_one(ada)
+    assert "Take it back" not in walk(asking, LIST, form("release_jobs", select_across="1", confirmed="yes"))[-1]

@@ -50,6 +50,13 @@ def test_what_is_not_changed_stays_to_the_microsecond(console: Client) -> None:
     assert Job.objects.get().run_at == job.run_at
 
 
+def test_true_is_another_payload_than_one(console: Client) -> None:
+    job = enqueue_one(payload={"urgent": 1})
+    form = {"run_at": "2036-11-05T09:00:00", "payload": '{"urgent": true}'}
+    console.post(reverse("admin:jobs_job_edit", args=[job.pk]), form)
+    assert Job.objects.get().payload["urgent"] is True
+
+
 def test_a_payload_that_is_no_json_is_named(console: Client) -> None:
     job = enqueue_one()
     form = {"run_at": "2036-11-05T09:00:00", "payload": "{"}

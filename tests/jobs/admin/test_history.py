@@ -18,7 +18,7 @@ from jobs.lifecycle import By
 from jobs.lists import history
 from jobs.models import JobEvent
 from jobsite.lib import site
-from tests.cast import person_named, take_one
+from tests.cast import enqueue_one, person_named, take_one
 
 pytestmark = pytest.mark.django_db
 HISTORY = reverse("admin:jobs_jobevent_changelist")
@@ -172,3 +172,33 @@ def test_a_period_begins_at_an_id_that_is_found_by_halving(ada: Bot) -> None:
 
     assert [since(minutes) for minutes in (100, 70, 40)] == ids
     assert since(0) > ids[-1]
+
+
+def test_an_act_in_several_steps_is_one_line_with_all_its_jobs(client: Client, olga: User) -> None:
+    by = By.operator(Who("olga", Via.CONSOLE, act=7))
+    jobs = [enqueue_one().pk for _ in range(5)]
+    for some in (jobs[:2], jobs[2:4], jobs[4:]):
+        lifecycle.cancel(some, by=by, reason="the wrong file")
+    client.force_login(olga)
+    page = log(client, "?verb=cancel")
+    assert (page.count('class="log-about"'), page.count("5 jobs")) == (1, 1)
+    assert log(client, f"?job={jobs[2]}").count('class="log-about"') == 1
+
+
+def look(client: Client, query: str = "") -> str:
+    """What a page of the history gets when it refreshes."""
+    return client.get(HISTORY + query, headers={"HX-Request": "true"}).content.decode()
+
+
+def test_its_newest_page_refreshes_unless_that_reads_many_lines(
+    client: Client, olga: User, night: dict[str, int]
+) -> None:
+    client.force_login(olga)
+    assert 'hx-trigger="every 5s"' in log(client, "?bot=bob")
+    assert 'hx-trigger="every 5s"' not in log(client, "?words=hangs")
+    assert 'hx-trigger="every 5s"' not in log(client, "?before_event=5&before_entry=5")
+    rows = look(client)
+    assert "<html" not in rows
+    assert jobs_in(rows) == jobs_in(log(client))
+    keys = re.findall(r'data-key="([^"]+)"', rows)
+    assert len(keys) == len(set(keys)) == 6

@@ -161,3 +161,17 @@ def test_only_some_acts_are_taken_back_and_only_for_a_day(ada: Bot, by: By, monk
         lifecycle.take_back(act("cancel"), by=by)
     with pytest.raises(NotFound):
         lifecycle.take_back(10**9, by=by)
+
+
+def test_an_act_in_several_steps_is_one_and_nobody_elses_is_of_it(by: By, olga: Any, vera: Any) -> None:
+    jobs = [enqueue_one(priority=n).pk for n in range(4)]
+    ours, theirs = (By.operator(Who(name, Via.CONSOLE, act=7)) for name in ("olga", "vera"))
+    lifecycle.cancel(jobs[:2], by=ours)
+    lifecycle.cancel(jobs[2:3], by=ours)
+    lifecycle.cancel(jobs[3:], by=theirs)
+    entry = AuditEntry.objects.filter(by="olga").latest("pk")
+    assert lifecycle.number_of_jobs(entry) == 3
+    assert [lifecycle.jobs_of(one) for one in lifecycle.entries_of(entry)] == [jobs[:2], jobs[2:3]]
+    lifecycle.cancel([enqueue_one().pk], by=by)
+    alone = AuditEntry.objects.latest("pk")
+    assert (lifecycle.number_of_jobs(alone), list(lifecycle.entries_of(alone))) == (1, [alone])

@@ -7,9 +7,11 @@ from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils import timezone
 
+from jobs import lifecycle
+from jobs.lifecycle import By
 from jobs.lists import queues
 from jobs.models import Job, JobKind, JobRollup
-from jobs.stats import recent, rollup
+from jobs.stats import counts, recent, rollup
 from tests.cast import bot_named, enqueue_one, make_older, take_one
 
 pytestmark = pytest.mark.django_db
@@ -48,6 +50,29 @@ def test_what_is_pending_due_and_held_is_counted(sums, ada):
     queue = sums()
     assert (queue.pending.n, queue.due.n, queue.held, queue.oldest_id) == (3, 2, 1, old.pk)
     assert (queue.ready, queue.bots) == (1, 1)
+
+
+def test_of_a_kind_that_is_paused_or_throttled_nothing_is_due_as_for_an_autoscaler(sums):
+    make_older(enqueue_one(), 30)
+    JobKind.objects.update(paused=True)
+    queue = sums()
+    assert (queue.pending.n, queue.due.n, queue.oldest, counts.workloads(["sum"])[0].due) == (1, 0, None, 0)
+    JobKind.objects.update(paused=False)
+    assert (sums().due.n, counts.workloads(["sum"])[0].due) == (1, 1)
+    lifecycle.throttle("sum", "", 60, by=lifecycle.SWEEP)
+    queue = sums()
+    assert (queue.pending.n, queue.due.n, queue.oldest, counts.workloads(["sum"])[0].due) == (1, 0, None, 0)
+
+
+def test_a_claim_is_counted_when_its_lease_ends_in_whatever_way(sums, ada, olga):
+    ran(ada, 1)
+    take_one(ada).fail(retry=True)
+    held = take_one(ada)
+    lifecycle.release([take_one(ada).id], by=By.operator(olga))
+    counted()
+    assert held.job.status == "processing"
+    lately = sums().recently
+    assert (lately.leases, lately.leases_a_minute, sum(lately.bars)) == (3, pytest.approx(3 / 60), 1)
 
 
 def test_beyond_a_bound_the_sweep_has_the_count(sums, monkeypatch):
