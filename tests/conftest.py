@@ -1,11 +1,21 @@
 """What every test may use. The named people and bots are in `cast.py`."""
 
+import functools
+import gc
 import os
 import socket
+import ssl
 
 import pytest
 
-pytest_plugins = ["tests.cast", "tests.far_side", "tests.entered", "tests.emptied", "tests.migrated"]
+pytest_plugins = [
+    "tests.cast",
+    "tests.far_side",
+    "tests.entered",
+    "tests.emptied",
+    "tests.migrated",
+    "tests.compiled",
+]
 
 
 def pytest_collection():
@@ -19,14 +29,20 @@ def pytest_collection_modifyitems(items):
     """What takes long is for `make test-all`. Files with a test that opens a browser come last.
 
     Playwright leaves its loop running in the thread of the tests: none after that could run one of its own. A process
-    gets a file whole, so a test in it that opens none would bring the others forward.
+    gets a file whole, so a test in it that opens none would bring the others forward. The longest of them come first:
+    no process is to work on one when the others have ended.
     """
     with_browser = {item.path for item in items if "browser" in item.fixturenames}
-    items.sort(key=lambda item: item.path in with_browser)
+    items.sort(key=lambda item: item.path in with_browser and 2 - item.path.name.startswith("test_pages_of_"))
     if not os.environ.get("TEST_ALL"):
         for item in items:
             if item.get_closest_marker("long"):
                 item.add_marker(pytest.mark.skip(reason="for make test-all"))
+
+
+def pytest_collection_finish():
+    """What was imported and collected is there until the end: no collection of garbage looks at it again."""
+    gc.freeze()
 
 
 def pytest_sessionfinish(session, exitstatus):
@@ -38,6 +54,14 @@ def pytest_sessionfinish(session, exitstatus):
     if skipped:
         reporter.write_line(f"\n{len(skipped)} browser tests were skipped, and REQUIRE_BROWSER is set.", red=True)
         session.exitstatus = 1
+
+
+@pytest.fixture(scope="session", autouse=True)
+def certificates_are_read_once():
+    """An HTTP client reads all certificates that it trusts, which takes longer than most tests, and calls by HTTP."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ssl, "create_default_context", functools.cache(ssl.create_default_context))
+        yield
 
 
 @pytest.fixture

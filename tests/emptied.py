@@ -19,7 +19,7 @@ KEPT = {"django_content_type", "auth_permission"}
 #: A bot or kind that a job needs cannot be deleted before that.
 FIRST = ["jobs_job"]
 #: How long a test's own transactions may take to end. Those that are idle do not end.
-PATIENCE = "20s"
+PATIENCE = "40s"
 #: Bytes up to which rows are deleted. A larger table is truncated, so that no later test reads what is left of it.
 SMALL = 256 * 1024
 

@@ -12,7 +12,7 @@ from django.db import connection, connections, transaction
 T = TypeVar("T")
 
 #: Seconds after which a test fails that waits for something.
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 _BLOCKED = """
     SELECT count(*) FROM pg_stat_activity

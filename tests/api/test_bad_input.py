@@ -13,21 +13,18 @@ from django.test import Client
 from psycopg_pool import PoolTimeout
 
 from alerts.incidents.acknowledge import REMARK_LENGTH
-from bots.audit import Who
-from bots.models import MAX_CLAIM, NAME_LENGTH, AuditEntry, Bot
+from bots.models import MAX_CLAIM, NAME_LENGTH, Bot
 from jobs import lifecycle
 from jobs.api.schemas import ERROR_LENGTH, MAX_BULK, MAX_KINDS
 from jobs.api.v1 import api
 from jobs.bounds import GROUP_LENGTH, KEY_LENGTH, MAX_ATTEMPTS_LIMIT, NOTE_LENGTH, PRIORITY_LIMIT, REASON_LENGTH
 from jobs.error_groups.acts import MOST_RETRIED
-from jobs.lifecycle import By
 from jobs.models import Job
 from jobsite.lib.strict_json import MAX_DEPTH
-from tests.alerts.passing import an_incident
+from tests import lasting
+from tests.api import places as of_calls
 from tests.api.calls import BOT, BY_NAME, CALLS, PREFIX, Call, refused, rows, send
-from tests.cast import Lease, enqueue_one, take_one
-from tests.jobs.error_groups.groups import an_error_group
-from tests.jobs.schedules.rules import a_schedule
+from tests.cast import Lease, take_one
 
 POSTS = [call for call in CALLS if call.method == "POST"]
 REQUIRED = [call for call in POSTS if call.body]
@@ -215,23 +212,26 @@ FIELDS = [(name, field) for name, fields in WRONG.items() for field in fields]
 Send = Callable[..., HttpResponse]
 
 
+lasting_rows, ada, olga, olga_key, places = (
+    lasting.lasting_rows,
+    lasting.ada,
+    lasting.olga,
+    lasting.olga_key,
+    of_calls.places,
+)
+
+
 @pytest.fixture
-def lease(ada: Bot) -> Lease:
+def lease(ada: Bot, db: None) -> Lease:
     return take_one(ada)
 
 
 @pytest.fixture
-def post(client: Client, lease: Lease, ada_token: str, olga_key: str) -> Send:
+def post(client: Client, places: dict, ada_token: str, olga_key: str, db: None) -> Send:
     """`post(call, body)`: by somebody who may, to a job that ada holds."""
-    incident = an_incident()
-    a_schedule()
-    group = an_error_group()
-    lifecycle.prioritise([enqueue_one().pk], priority=1, by=By.operator(Who("olga")))
-    act = AuditEntry.objects.get(verb="prioritise")
 
     def to(call: Call, body: Any, **headers: str) -> HttpResponse:
-        ids = {"job_id": lease.id, "bot_id": lease.bot.pk, "incident_id": incident.pk, "group_id": group.pk}
-        path = call.path.format(name="nightly", entry_id=act.pk, **ids)
+        path = call.path.format(**places["held"])
         return send(client, ada_token if call.for_bots else olga_key, call.method, path, body, **headers)
 
     return to

@@ -7,10 +7,13 @@ from django.test import Client
 from bots import roster
 from bots.acts import READ, SCOPES
 from jobs.models import Job
+from tests import lasting
+from tests.api import places as of_calls
 from tests.api.calls import CALLS, Call, refused, rows, send
 from tests.cast import enqueue_one
 
 pytestmark = pytest.mark.django_db
+lasting_rows, ada, olga, places = lasting.lasting_rows, lasting.ada, lasting.olga, of_calls.places
 
 PEOPLES = [call for call in CALLS if call.needs]
 #: The scope of each call that changes something, by the end of its path.

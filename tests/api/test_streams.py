@@ -18,6 +18,7 @@ from bots import roster
 from bots.models import ApiKey
 from jobs.api import auth
 from jobs.models import Job, JobKind
+from tests.race import until
 from tests.served import Served, served
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -174,8 +175,7 @@ def test_a_key_that_was_revoked_while_the_body_came_stores_nothing(
     def body() -> Iterator[bytes]:
         yield whole[:10]
         # The server has the call, and recognised its key, when it has written its last use.
-        while not ApiKey.objects.exclude(last_used_at=None).exists():
-            time.sleep(0.01)
+        until(ApiKey.objects.exclude(last_used_at=None).exists)
         time.sleep(auth.RECHECK_AFTER)
         roster.revoke_keys(ApiKey.objects.all())
         yield whole[10:]
@@ -192,8 +192,7 @@ def test_a_key_that_lost_its_right_while_the_stream_came_stores_nothing(
 ) -> None:
     def body() -> Iterator[bytes]:
         yield GOOD % 1
-        while not ApiKey.objects.exclude(last_used_at=None).exists():
-            time.sleep(0.01)
+        until(ApiKey.objects.exclude(last_used_at=None).exists)
         if change == "expired":
             ApiKey.objects.update(expires_at=Now())
         elif change == "inactive":

@@ -9,7 +9,7 @@ from django.test import modify_settings
 from pytest_django.live_server_helper import LiveServer
 
 from tests.browser.filled import fill
-from tests.browser.pages import SCREENS, Visitor
+from tests.browser.pages import Visitor
 from tests.browser.people import come_in
 from tests.cast import person_named
 from tests.emptied import empty_tables
@@ -78,16 +78,13 @@ def filled_site(browser, django_db_setup, django_db_blocker):
             empty_tables()
 
 
-@pytest.fixture(scope="module", params=SCREENS, ids=lambda screen: f"{screen[0]}-{screen[1]}")
-def visit(browser, filled_site, request):
-    """`visit(address)`: olga loads this page of the filled site, on one of the screens, and all of it is checked."""
+@pytest.fixture(scope="module")
+def visit(browser, filled_site):
+    """`visit(address)`: olga loads this page of the filled site, and all of it is checked, on each screen."""
     server, olga, rows = filled_site
-    width, scheme = request.param
-    context = browser.new_context(
-        base_url=server.url, viewport={"width": width, "height": 844}, color_scheme=scheme, reduced_motion="reduce"
-    )
+    context = browser.new_context(base_url=server.url, reduced_motion="reduce")
     come_in(context, server, olga)
-    visitor = Visitor(context.new_page(), [], width, scheme)
+    visitor = Visitor(context.new_page(), [])
     visitor.page.on("console", lambda told: visitor.complaints.append(told.text) if told.type == "error" else None)
     visitor.page.on("pageerror", lambda error: visitor.complaints.append(str(error)))
     yield lambda address: visitor.check(address.format(**rows))

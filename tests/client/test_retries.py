@@ -35,7 +35,8 @@ def test_a_report_that_times_out_is_repeated(server: FakeServer) -> None:
     with Patient(server.url, "t", timeout=0.5) as client:
         assert client.complete(1, 1)["status"] == "ok"
     too_late.set()
-    assert len(server.of("jobs/1/complete")) == 2
+    # On a busy machine the answer to the second may be late as well.
+    assert len(server.of("jobs/1/complete")) >= 2
 
 
 @pytest.mark.parametrize("status", [400, 404, 409, 422, 500])

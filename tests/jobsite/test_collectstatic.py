@@ -41,19 +41,19 @@ def test_two_at_once_write_the_files_once(monkeypatch: pytest.MonkeyPatch, setti
     def handle(self: Any, **options: Any) -> Any:
         running.append(threading.get_ident())
         begun.set()
-        assert free.wait(10)
+        assert free.wait(60)
         return own(self, **options)
 
     monkeypatch.setattr(collectstatic.Command, "handle", handle)
     both = [threading.Thread(target=collect) for _ in range(2)]
     both[0].start()
-    assert begun.wait(10)
+    assert begun.wait(60)
     both[1].start()
     # The other may not come further than the lock before the first is done.
     assert len(running) == 1
     free.set()
     for thread in both:
-        thread.join(10)
+        thread.join(60)
     assert len(running) == 1
     assert collected(settings) == "a {}"
 

@@ -1,5 +1,6 @@
 """What a message says: what, since when, why, and where to press Release."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -130,7 +131,7 @@ def test_each_moment_has_its_word_and_says_how_long_it_lasts() -> None:
     message = told(incident, Moment.WORSE)
     assert messages.subject(message, Moment.WORSE).startswith("WORSE, warning: ")
     assert messages.subject(message, Moment.AGAIN).startswith("AGAIN, warning: ")
-    assert ", for 12 m now" in messages.text(message, Moment.AGAIN, "1")
+    assert re.search(r", for 12 m( \d+ s)? now", messages.text(message, Moment.AGAIN, "1"))
     message = told(resolved(incident), Moment.RESOLVED)
     assert messages.subject(message, Moment.RESOLVED).startswith("RESOLVED: ")
     assert "Resolved " in messages.text(message, Moment.RESOLVED, "1")

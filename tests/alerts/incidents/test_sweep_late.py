@@ -1,6 +1,7 @@
 """The sweep itself has not run: whoever is asked says so, and somebody opens an incident."""
 
 import json
+import re
 from datetime import timedelta
 from io import StringIO
 
@@ -39,7 +40,7 @@ def command():
 def test_a_sweep_that_ran_just_now_is_not_late(ada):
     last_sweep(4)
     assert not sweep_late.status().overdue
-    assert str(sweep_late.status()).endswith(", 4 m ago")
+    assert re.search(r", 4 m( \d+ s)? ago$", str(sweep_late.status()))
 
 
 def test_a_sweep_that_has_not_finished_for_too_long_is_late(settings):
@@ -129,7 +130,7 @@ def test_readyz_stays_200_and_names_the_last_sweep(client):
     first, second = answer.content.decode().split("\n")
     assert first == "ok"
     assert second.startswith("sweep late: last finished 20")
-    assert second.endswith(" UTC, 6 m ago")
+    assert re.search(r" UTC, 6 m( \d+ s)? ago$", second)
 
 
 def test_a_monitor_that_asks_strictly_gets_503(client):

@@ -57,7 +57,7 @@ def test_a_job_that_must_be_begun_says_until_when():
     job = enqueue_one(start_by=timezone.now() + timedelta(hours=2))
     assert says(job, "to be begun")[0].startswith("at the latest in 1 h 59 m (")
     Job.objects.update(start_by=timezone.now() - timedelta(minutes=5))
-    assert says(job, "to be begun")[0].startswith("5 m ago (")
+    assert says(job, "to be begun")[0].startswith("5 m")
 
 
 def test_a_job_of_a_schedule_says_which_and_for_when():
@@ -206,7 +206,8 @@ def test_a_held_job_says_by_whom_and_what_the_sweep_will_do_when(ada):
 def test_a_held_job_past_a_limit_says_so_with_the_figures(ada):
     lease = take_one(ada)
     make_older(lease, 3)
-    assert f"It is potentially stuck: silent for 3 m on sum job {lease.id}, limit 2 m." in why(lease)
+    stuck = rf"It is potentially stuck: silent for 3 m( x s)? on sum job {lease.id}, limit 2 m\."
+    assert re.search(stuck, why(lease))
     make_older(lease, 4)
     assert "At its next run the sweep expires the lease, and the attempt counts." in why(lease)
 

@@ -85,7 +85,7 @@ def test_one_that_waits_for_a_job_is_looked_at_again(fires: None) -> None:
 
 def test_it_drops_a_job_that_was_not_begun_in_time_and_frees_its_key(fires: None) -> None:
     now = database_now()
-    job = enqueue_one(key="nightly", unique="unfinished", start_by=now + 0.3 * SECONDS)
+    job = enqueue_one(key="nightly", unique="unfinished", start_by=now + 2 * SECONDS)
     until = time.monotonic() + PATIENCE
     while not (dropped := JobEvent.objects.filter(job=job, verb="drop")) and time.monotonic() < until:
         time.sleep(0.02)

@@ -22,7 +22,9 @@ def lease(ada: Bot) -> Lease:
     lease = take_one(ada)
     make_older(lease, 3)
     run.sweep()
-    assert health(ada) == (HealthStatus.POTENTIALLY_STUCK, f"silent for 3 m on sum job {lease.id}, limit 2 m")
+    status, reason = health(ada)
+    assert status == HealthStatus.POTENTIALLY_STUCK
+    assert re.fullmatch(rf"silent for 3 m( \d+ s)? on sum job {lease.id}, limit 2 m", reason)
     return lease
 
 
@@ -55,12 +57,13 @@ def test_nothing_is_written_while_nothing_changes(ada: Bot, lease: Lease) -> Non
 
 
 def test_the_figures_are_written_again_when_the_job_is_a_ninth_older(ada: Bot, lease: Lease) -> None:
+    before = health(ada)
     time_passes(lease, 0.2)
     swept_with(ada)
-    assert "silent for 3 m on" in health(ada)[1]
+    assert health(ada) == before
     time_passes(lease, 0.3)
     assert len(swept_with(ada)) == 1
-    assert "silent for 3 m 3" in health(ada)[1]
+    assert re.search(r"silent for 3 m [345]\d s", health(ada)[1])
 
 
 @pytest.mark.parametrize(

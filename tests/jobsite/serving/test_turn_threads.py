@@ -15,7 +15,7 @@ TOKEN = "t" * 40
 
 def used(port: int) -> float:
     """How many connections of the server's pool are in use, as its metrics say."""
-    text = httpx.get(f"http://127.0.0.1:{port}/metrics", headers={"Authorization": f"Bearer {TOKEN}"}, timeout=20).text
+    text = httpx.get(f"http://127.0.0.1:{port}/metrics", headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60).text
     start = 'jobsite_database_pool_connections{state="used"} '
     return sum(float(line.removeprefix(start)) for line in text.splitlines() if line.startswith(start))
 
@@ -28,10 +28,10 @@ def test_a_turn_whose_bot_is_graded_gives_its_connection_back(ada: Bot, ada_toke
         url = f"http://127.0.0.1:{server.port}/api/v1/exchange"
         before = used(server.port)
         Bot.objects.update(health_status=HealthStatus.POTENTIALLY_STUCK, stuck_job=lease.id, health_reason="silent")
-        answer = httpx.post(url, headers=headers, json=reports, timeout=20)
+        answer = httpx.post(url, headers=headers, json=reports, timeout=60)
         assert (answer.status_code, answer.json()["accepted"]) == (200, [lease.id])
         assert Bot.objects.get().health_status == HealthStatus.NORMAL
-        until(lambda: used(server.port) == before)
+        until(lambda: used(server.port) <= before)
 
 
 def test_a_turn_that_is_refused_gives_back_the_connection_that_found_its_name(ada: Bot, ada_token: str) -> None:
@@ -39,10 +39,10 @@ def test_a_turn_that_is_refused_gives_back_the_connection_that_found_its_name(ad
     with served(METRICS_TOKEN=TOKEN, LOG_LEVEL="WARNING") as server:
         url = f"http://127.0.0.1:{server.port}/api/v1"
         for name in ("first", "second"):
-            assert httpx.post(f"{url}/hello", headers=headers, json={"instance": name}, timeout=20).status_code == 200
+            assert httpx.post(f"{url}/hello", headers=headers, json={"instance": name}, timeout=60).status_code == 200
             headers["Bot-Instance"] = name
         before = used(server.port)
         headers["Bot-Instance"] = "first"
-        answer = httpx.post(f"{url}/claim", headers=headers, json={}, timeout=20)
+        answer = httpx.post(f"{url}/claim", headers=headers, json={}, timeout=60)
         assert (answer.status_code, answer.json()["code"]) == (409, "instance_replaced")
-        until(lambda: used(server.port) == before)
+        until(lambda: used(server.port) <= before)

@@ -37,8 +37,15 @@ def passing() -> Iterator[Relay]:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def doubtful(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It asks soon whether the server is there."""
     monkeypatch.setattr(silence, "DOUBT_AFTER", 0.2)
+    monkeypatch.setattr(silence, "ANSWER_WITHIN", int(PATIENCE))
+
+
+@pytest.fixture
+def impatient(doubtful: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not wait long for the answer either."""
     monkeypatch.setattr(silence, "ANSWER_WITHIN", 2)
 
 
@@ -73,7 +80,7 @@ def http(passing: Relay, transactional_db: None) -> Iterator[httpx.Client]:
     env = {"DJANGO_SETTINGS_MODULE": "tests.impatient", "DATABASE_POOL_TIMEOUT": "2"}
     with served(16, DATABASE_URL=passing.url(connect_timeout="1"), **env) as server:
         base = f"http://127.0.0.1:{server.port}"
-        with httpx.Client(base_url=base, timeout=NOTICED_WITHIN) as http:
+        with httpx.Client(base_url=base, timeout=PATIENCE) as http:
             yield http
 
 
@@ -121,13 +128,13 @@ def test_connecting_to_a_silent_server_ends(passing: Relay) -> None:
         Connection.connect(passing.url(connect_timeout="1"))
 
 
-def test_a_slow_statement_is_waited_for(passing: Relay, impatient: None) -> None:
+def test_a_slow_statement_is_waited_for(passing: Relay, doubtful: None) -> None:
     with Connection.connect(passing.url(), autocommit=True) as calling:
         assert calling.execute("SELECT 1 FROM pg_sleep(0.8)").fetchone() == (1,)
 
 
 def test_a_server_that_takes_no_more_connections_is_not_silent(
-    passing: Relay, impatient: None, monkeypatch: pytest.MonkeyPatch
+    passing: Relay, doubtful: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Connection.connect(passing.url(), autocommit=True) as calling:
         # What it answers to the inquiry: there is no such role.

@@ -1,0 +1,41 @@
+"""What all tests of a file have in common, made once: they are within one transaction, which is undone after the last.
+
+Each test of such a file undoes what it changed with a transaction of its own within. The file takes these fixtures in
+place of those of `tests.cast`.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from bots import roster
+from bots.models import Bot
+from tests.cast import bot_named, person_named
+
+
+@pytest.fixture(scope="module")
+def lasting_rows(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """What is made from here on is there until the last test of the file has ended."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
+@pytest.fixture(scope="module")
+def ada(lasting_rows: None) -> Bot:
+    """In place of the ada that each test makes."""
+    return bot_named("ada")
+
+
+@pytest.fixture(scope="module")
+def olga(lasting_rows: None) -> User:
+    """In place of the olga that each test makes."""
+    return person_named("olga")
+
+
+@pytest.fixture(scope="module")
+def olga_key(olga: User) -> str:
+    return roster.create_key(olga)[1]
