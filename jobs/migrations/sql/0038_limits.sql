@@ -439,9 +439,10 @@ $function$;
 --
 -- Groups take turns: the one that is in the earliest round goes first, and each job that it gets is a round. Jobs without
 -- a group are one of them. Within a group it goes by priority, then by age; with `fair` off, so it does in the kind.
+-- `counted`: what is given of them is to be written to gates.
 CREATE OR REPLACE FUNCTION jobs_next_of_kind(
     of_kind text, want integer, at timestamptz, asking bigint[],
-    OUT ids bigint[], OUT priorities integer[], OUT run_ats timestamptz[], OUT grps text[]
+    OUT ids bigint[], OUT priorities integer[], OUT run_ats timestamptz[], OUT grps text[], OUT counted boolean
 )
 LANGUAGE plpgsql VOLATILE
 AS $function$
@@ -451,6 +452,8 @@ DECLARE
     got record;
     room record;
     most integer := LEAST(want, 1000) + 400; -- Groups that are read at once.
+    open_groups integer;
+    groups integer; -- Those that may have a job that may go.
     share integer; -- How many jobs each group gets at first, if they are to get as many as are wanted together.
     quota integer;
     total integer := 0;
@@ -478,10 +481,24 @@ BEGIN
         RETURN;
     END IF;
     want := room.room;
-    share := (SELECT ceil(want::numeric / (1 + count(*))) FROM (
-        SELECT FROM jobs_gate g WHERE g.kind_id = of_kind AND g.open AND g.group_name <> ''
-        ORDER BY g.round_no, g.group_name LIMIT want) AS some_of_them);
-    FOR grp IN
+    SELECT count(*) FILTER (WHERE g.open), count(*) INTO open_groups, groups
+    FROM (
+        (SELECT g.open FROM jobs_gate g WHERE g.kind_id = of_kind AND g.open AND g.group_name <> ''
+         ORDER BY g.round_no, g.group_name LIMIT want)
+        UNION ALL
+        (SELECT g.open FROM jobs_gate g
+         WHERE g.kind_id = of_kind AND NOT g.open AND g.group_name <> '' AND g.due_at <= at
+         ORDER BY g.due_at LIMIT 1)
+    ) g;
+    counted := groups > 0 OR policy.rate IS NOT NULL;
+    share := ceil(want::double precision / (1 + open_groups));
+    IF groups = 0 THEN
+        SELECT array_agg(j.id), array_agg(j.priority), array_agg(j.run_at), array_agg(''::text)
+        INTO ids, priorities, run_ats, grps
+        FROM jobs_of_group(of_kind, '', want, policy.fair, at, asking) j;
+        total := COALESCE(cardinality(ids), 0);
+    ELSE
+        FOR grp IN
         SELECT o.*, CASE WHEN o.open AND o.group_name <> '' THEN o.round_no ELSE jobs_round(of_kind, o.round_no) END AS place
         FROM (
             (SELECT g.* FROM jobs_gate g WHERE g.kind_id = of_kind AND g.open AND g.group_name <> ''
@@ -534,6 +551,7 @@ BEGIN
         END IF;
         EXIT WHEN passed > 200 AND total > 0;
     END LOOP;
+    END IF;
     -- What the others had not, those that have more get in further rounds.
     WHILE policy.fair AND total < want AND 0 < ANY (rooms) LOOP
         share := ceil((want - total)::numeric / cardinality(names));
@@ -659,6 +677,7 @@ DECLARE
     kinds text[] := '{}';
     given_kinds text[];
     given_groups text[];
+    counted boolean := false; -- Whether what is given is to be written to gates.
 BEGIN
     picked := shared;
     IF cardinality(of_kinds) > 0 THEN
@@ -743,6 +762,7 @@ BEGIN
         kinds := kinds || kind;
         chosen := jobs_next_of_kind(kind, want, at, asking);
         IF cardinality(chosen.ids) > 0 THEN
+            counted := counted OR chosen.counted;
             ids := ids || chosen.ids;
             priorities := priorities || chosen.priorities;
             run_ats := run_ats || chosen.run_ats;
@@ -776,7 +796,8 @@ BEGIN
     WHERE o.n <= want;
         END IF;
         claimed_at := clock_timestamp();
-        IF given_kinds IS NOT NULL THEN
+        -- Of kinds without rates and groups there is nothing to write.
+        IF counted AND given_kinds IS NOT NULL THEN
             PERFORM jobs_given(given_kinds, given_groups, claimed_at);
         END IF;
     END IF;
@@ -990,6 +1011,7 @@ BEGIN
                                + COALESCE(jsonb_array_length(s.sent->'start'), 0) AS renewals
                     FROM jsonb_array_elements(turns) WITH ORDINALITY AS s(sent, turn)
                 ) s
+                OFFSET 0 -- So each value is computed once, and not at each place that uses it.
             ) w
             CROSS JOIN LATERAL (
                 SELECT b.id, b.name, b.kinds::text[], b.stuck_job_id, b.instances_changed_at, b.instance, (b.paused AND COALESCE(b.paused_until > statement_timestamp(), true)) AS paused
@@ -1006,6 +1028,7 @@ BEGIN
                 ORDER BY i.name DESC LIMIT 1) i ON true
             ORDER BY b.id
         ) w
+        OFFSET 0
     ) t;
     IF known.others IS NOT NULL THEN
         RETURN QUERY SELECT o.turn, o.outcome, o.bot, o.name, o.instance, o.takes, NULL::text[], false, o.paused,
@@ -1160,11 +1183,14 @@ BEGIN
             ORDER BY t.id
         );
     END IF;
-    kinds := CASE
-        WHEN cardinality(locked.kinds) = 0 THEN asked
-        WHEN asked IS NULL THEN locked.kinds
-        ELSE ARRAY(SELECT unnest(locked.kinds) INTERSECT SELECT unnest(asked) ORDER BY 1)
-    END;
+    -- Not one expression: one that has a query in it is a query.
+    IF cardinality(locked.kinds) = 0 THEN
+        kinds := asked;
+    ELSIF asked IS NULL THEN
+        kinds := locked.kinds;
+    ELSE
+        kinds := ARRAY(SELECT unnest(locked.kinds) INTERSECT SELECT unnest(asked) ORDER BY 1);
+    END IF;
     IF cardinality(kinds) = 0 THEN
         wants := array_fill(0, ARRAY[cardinality(wants)]);
     END IF;
@@ -1259,9 +1285,9 @@ BEGIN
         EXIT WHEN cardinality(picked) >= wanted_all;
     END LOOP;
         found_all := cardinality(picked);
-        took := EXTRACT(epoch FROM clock_timestamp() - began);
+        took := date_part('epoch', clock_timestamp() - began);
         at := statement_timestamp()::text;
-        IF cardinality(priorities) > 0 OR took > EXTRACT(epoch FROM slow) THEN
+        IF cardinality(priorities) > 0 OR took > date_part('epoch', slow) THEN
             SELECT j.priority, j.run_at::text, j.id INTO last_priority, last_run_at, last_id
             FROM jobs_job j WHERE j.id = picked[found_all];
         END IF;
@@ -1286,11 +1312,15 @@ BEGIN
     END IF;
     END IF;
     IF cardinality(picked) > 0 THEN
-        turn_of := CASE WHEN cardinality(wants) = 1 THEN array_fill(1, ARRAY[wanted_all]) ELSE ARRAY(
-            SELECT p.place
-            FROM unnest(wants) WITH ORDINALITY AS p(want, place) CROSS JOIN generate_series(1, p.want) AS slot
-            ORDER BY slot, p.place
-        ) END;
+        IF cardinality(wants) = 1 THEN
+            turn_of := array_fill(1, ARRAY[wanted_all]);
+        ELSE
+            turn_of := ARRAY(
+                SELECT p.place
+                FROM unnest(wants) WITH ORDINALITY AS p(want, place) CROSS JOIN generate_series(1, p.want) AS slot
+                ORDER BY slot, p.place
+            );
+        END IF;
         WITH claimed AS (
             UPDATE jobs_job j
             SET status = l.status,
