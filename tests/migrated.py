@@ -65,6 +65,8 @@ def django_db_modify_db_settings(
     with django_db_blocker.unblock(), _users(path) as users:
         if not users:
             _create(template)
+            # Its pool leads to the database that has been there before, whatever name the settings have from now on.
+            switch_to(connection.settings_dict["NAME"])
         users.append(worker_id)
     connection.settings_dict["TEST"]["TEMPLATE"] = template
     yield
