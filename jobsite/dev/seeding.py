@@ -104,7 +104,7 @@ def write_past(
     high = [share / whole for share in accumulate(kind.share for kind in kinds.values())]
     params: dict[str, Any] = {
         "rows": rows, "until": until, "past": past, "days": past.days, "bots": bots,
-        "tag": f"{until:%Y%m%d%H%M%S}", "kinds": list(kinds), "low": [0.0, *high[:-1]], "high": [*high[:-1], 1.0],
+        "tag": f"{until:%Y%m%d%H%M%S%f}", "kinds": list(kinds), "low": [0.0, *high[:-1]], "high": [*high[:-1], 1.0],
     }  # fmt: skip
     params |= {name: [getattr(kind, name) for kind in kinds.values()] for name in ("median", "spread", "failing")}
     for first in range(1, rows + 1, BATCH):

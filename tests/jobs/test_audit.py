@@ -93,7 +93,7 @@ def test_the_log_is_read_newest_first_in_pages_by_filters(client: Client, ada: B
         "id": 0, "at": "", "by": "olga", "via": "console", "key": "", "verb": "pause", "object": "bot",
         "object_id": str(ada.pk), "object_name": "ada", "before": {"paused": False, "pause_reason": ""},
         "after": {"paused": True, "pause_reason": "too hot"},
-        "reason": "too hot", "request_id": "",
+        "reason": "too hot", "request_id": "", "act": None,
     }  # fmt: skip
 
 
