@@ -11,13 +11,13 @@ By bots: take_turn (`turn`), and as turns with one report (`reports`): claim, st
 hand_back. Of a bot's instances (`processes`): hello, goodbye, attend, see, lost_leases, take_restart. What operators
 want of these (`orders`): restart, pause_instance, resume_instance. By operators and the sweep (`moves`): release,
 cancel, retry, accept, prioritise, drop, expire, give_up, flag; and by producers: replace. By operators
-(`changes_of_mind`): edit, retry_with, take_back. Of bots (`holders`): regrade,
+(`corrections`): edit, retry_with, take_back. Of bots (`holders`): regrade,
 mark_down. Of suspicion (`quarantines`): quarantine, clear_quarantine, judged. Of the sweep: check_leases,
 schedule_checks (`leases`). What deletes (`retention`): prune, prune_instances, and delete by operators. Of limits
 (`gates`): limits_changed, repair_gates, prune_gates; throttle and lift (`throttles`).
 """
 
-from jobs.lifecycle.changes_of_mind import (
+from jobs.lifecycle.corrections import (
     JOBS_OF_ENTRY,
     REVERSIBLE,
     Edited,

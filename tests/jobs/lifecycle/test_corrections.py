@@ -10,7 +10,7 @@ from bots.audit import Via, Who
 from bots.models import AuditEntry, Bot
 from jobs import lifecycle
 from jobs.errors import NotTakenBack
-from jobs.lifecycle import By, Edited, changes_of_mind
+from jobs.lifecycle import By, Edited, corrections
 from jobs.models import Job, JobEvent
 from jobs.states import JobStatus, Verb
 from jobsite.lib.errors import NotFound
@@ -156,7 +156,7 @@ def test_only_some_acts_are_taken_back_and_only_for_a_day(ada: Bot, by: By, monk
     with pytest.raises(NotTakenBack, match="only cancel and prioritise"):
         lifecycle.take_back(act("release"), by=by)
     lifecycle.cancel([lease.id], by=by)
-    monkeypatch.setattr(changes_of_mind, "TAKEN_BACK_WITHIN", timedelta(0))
+    monkeypatch.setattr(corrections, "TAKEN_BACK_WITHIN", timedelta(0))
     with pytest.raises(NotTakenBack, match="24 hours"):
         lifecycle.take_back(act("cancel"), by=by)
     with pytest.raises(NotFound):
