@@ -22,6 +22,7 @@ from jobs.schedules.models import OUTCOME_LENGTH
 from jobs.states import Fate
 from jobsite.lib.clock import database_now
 from jobsite.lib.errors import Invalid, NotFound
+from jobsite.lib.strict_json import is_same
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def _create(name: str, values: Mapping[str, Any], by: Who) -> Schedule:
 
 
 def _change(schedule: Schedule, values: Mapping[str, Any], by: Who) -> tuple[str, ...]:
-    before = {name: getattr(schedule, name) for name, value in values.items() if getattr(schedule, name) != value}
+    before = _different(schedule, values)
     if not before:
         return ()
     firing.settle(schedule)
@@ -78,6 +79,12 @@ def _change(schedule: Schedule, values: Mapping[str, Any], by: Who) -> tuple[str
     after = {name: values[name] for name in before}
     audit.record(Act.CHANGE, [audit.subject(schedule, _shown(before), _shown(after))], by=by)
     return tuple(before)
+
+
+def _different(schedule: Schedule, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What the schedule has in place of those of these values that it does not have."""
+    now = {name: getattr(schedule, name) for name in values}
+    return {name: now[name] for name, value in values.items() if not is_same(now[name], value)}
 
 
 def _shown(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,7 +177,7 @@ def _locked(name: str) -> Iterator[Schedule]:
 
 def _set(schedule: Schedule, verb: Act, by: Who, reason: str, **values: Any) -> None:
     """Set these columns, and record what changed. What is so already is no act."""
-    before = {name: getattr(schedule, name) for name, value in values.items() if getattr(schedule, name) != value}
+    before = _different(schedule, values)
     if not before:
         return
     for name in before:

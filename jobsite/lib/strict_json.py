@@ -152,6 +152,17 @@ def is_small_and_plain(value: Any, max_bytes: int) -> bool:
     )
 
 
+def is_same(one: Any, other: Any) -> bool:
+    """Whether two values are the same JSON. Python's `==` says that true is 1, and false 0, at any depth."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(is_same(one[name], other[name]) for name in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(is_same, one, other))
+    return bool(one == other)
+
+
 def unkeepable(text: str) -> str:
     if "\0" in text:
         return "it holds a NUL character, which PostgreSQL cannot keep"

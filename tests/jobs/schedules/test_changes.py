@@ -49,6 +49,14 @@ def test_an_edit_of_the_payload_moves_nothing() -> None:
     }
 
 
+@pytest.mark.parametrize(("before", "after"), [({"a": 1}, {"a": True}), ({"a": [0]}, {"a": [False]}), (1, True)])
+def test_true_is_another_payload_than_one(before: Any, after: Any) -> None:
+    a_schedule(payload=before)
+    assert edited(payload=after).changed == ("payload",)
+    assert type(Schedule.objects.get().payload) is type(after)
+    assert edited(payload=after).changed == ()
+
+
 def test_an_edit_of_the_timing_computes_the_next_moment_and_forgets_a_skip() -> None:
     a_schedule(cron="0 3 1 1 *")
     changes.skip("nightly")
