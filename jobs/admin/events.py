@@ -79,7 +79,7 @@ class JobEventAdmin(admin.ModelAdmin):
                 "audit_permission": label("bots.view_auditentry"),
             }
         )
-        name = "look" if context["refreshes"] and request.htmx else "history"  # type: ignore[attr-defined]
+        name = "refreshed" if context["refreshes"] and request.htmx else "history"  # type: ignore[attr-defined]
         return TemplateResponse(request, f"admin/jobs/jobevent/{name}.html", context)
 
     def get_urls(self) -> Any:

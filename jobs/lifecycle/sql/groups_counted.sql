@@ -1,5 +1,5 @@
-/* Groups counted: how many groups of a kind are open, as far as that matters, and whether there is any that may have a
-job that may go. */
+/* Groups counted: how many groups of a kind are open, up to as many as jobs are wanted; and with them one that opens
+now. */
 SELECT count(*) FILTER (WHERE g.open), count(*) INTO open_groups, groups
     FROM (
         (SELECT g.open FROM jobs_gate g WHERE g.kind_id = of_kind AND g.open AND g.group_name <> ''
