@@ -67,7 +67,8 @@ def reversible(entry_id: int) -> AuditEntry:
         raise NotFound(f"There is no act {entry_id} on jobs.")
     if entry.verb not in REVERSIBLE:
         raise NotTakenBack(f"Act {entry_id} was {entry.verb}: only {' and '.join(REVERSIBLE)} are taken back.")
-    if not AuditEntry.objects.filter(pk=entry_id, at__gte=Now() - TAKEN_BACK_WITHIN).exists():
+    # Since its last step: one in several steps is undone as a whole, or not at all.
+    if not entries_of(entry).filter(at__gte=Now() - TAKEN_BACK_WITHIN).exists():
         raise NotTakenBack(f"Act {entry_id} is older than 24 hours.")
     return entry
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from bots.audit import Via, Who
@@ -175,3 +176,21 @@ def test_an_act_in_several_steps_is_one_and_nobody_elses_is_of_it(by: By, olga: 
     lifecycle.cancel([enqueue_one().pk], by=by)
     alone = AuditEntry.objects.latest("pk")
     assert (lifecycle.number_of_jobs(alone), list(lifecycle.entries_of(alone))) == (1, [alone])
+
+
+def a_day_ago(entry: AuditEntry) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE bots_auditentry SET at = at - interval '25 hours' WHERE id = %s", [entry.pk])
+
+
+def test_an_act_can_be_undone_whole_for_a_day_after_its_last_step(by: By) -> None:
+    ours = By.operator(Who("olga", Via.CONSOLE, act=7))
+    jobs = [enqueue_one().pk for _ in range(2)]
+    for pk in jobs:
+        lifecycle.cancel([pk], by=ours)
+    first, last = AuditEntry.objects.filter(act=7).order_by("pk")
+    a_day_ago(first)
+    assert [lifecycle.take_back(entry.pk, by=by)[0].id for entry in (first, last)] == jobs
+    a_day_ago(last)
+    with pytest.raises(NotTakenBack, match="24 hours"):
+        lifecycle.reversible(last.pk)
