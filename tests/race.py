@@ -14,9 +14,11 @@ T = TypeVar("T")
 #: Seconds after which a test fails that waits for something.
 PATIENCE = 60.0
 
+# A commit with NOTIFY waits a moment for the commits of all other databases, for a lock of type `object`.
 _BLOCKED = """
     SELECT count(*) FROM pg_stat_activity
-    WHERE datname = current_database() AND pid <> pg_backend_pid() AND cardinality(pg_blocking_pids(pid)) > 0
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+        AND wait_event_type = 'Lock' AND wait_event <> 'object'
 """
 
 
