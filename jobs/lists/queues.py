@@ -91,12 +91,12 @@ def _counted(n: int, most: int, swept: int) -> Count:
     return Count(n) if n <= most else Count(max(n - 1, swept), about=True)
 
 
-def backlog(kind: str, hours: int = 24, most: int = 20_000) -> list[int]:
+def came_due(kind: str, hours: int = 24, most: int = 20_000) -> list[int]:
     """How many of a kind's due jobs became due in each of the last hours, the oldest hour first.
 
     The first hour has all that became due before. At most `most` of the kind's pending jobs are looked at.
     """
-    found = {row["ago"]: row["n"] for row in SQL.rows("backlog", kind=kind, hours=hours, most=most)}
+    found = {row["ago"]: row["n"] for row in SQL.rows("came_due", kind=kind, hours=hours, most=most)}
     return [found.get(ago, 0) for ago in reversed(range(hours))]
 
 

@@ -58,13 +58,14 @@ def refresh(labels: list[str], since: datetime, now: datetime) -> None:
 
 
 def _count_pending(labels: list[str], now: datetime) -> None:
-    """Count all pending jobs by kind, when the last count is old enough for what it cost."""
+    """Count all pending jobs by kind, for /metrics and charts, when the last count is old enough for what it cost."""
     state = RollupState.objects.get()
     pause = max(COUNT_EVERY, timedelta(seconds=state.pending_took * COUNT_SHARE))
     if state.pending_at is not None and now - state.pending_at < pause:
         return
     began = monotonic()
-    pending = {row["kind"]: row["n"] for row in run("count_pending", labels=labels, other=OTHER)}
+    rows = run("count_pending", labels=labels, other=OTHER, now=now, zone=settings.TIME_ZONE)
+    pending = {row["kind"]: row["n"] for row in rows}
     RollupState.objects.update(pending=pending, pending_at=now, pending_took=monotonic() - began)
 
 

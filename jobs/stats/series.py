@@ -1,4 +1,4 @@
-"""The figures of the charts: what ended in each stretch of an hour, day or week, and how long jobs of a kind ran."""
+"""The figures of the charts: what ended and waited in each stretch of an hour, day or week, and how long jobs ran."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ WINDOWS = {"hour": (Span.MINUTE, 60), "day": (Span.QUARTER, 96), "week": (Span.H
 
 @dataclass(frozen=True)
 class Bar:
-    """What ended in one stretch of time. Waits and run times are means in seconds; None when there are none."""
+    """What ended in one stretch of time, and waited. Waits and run times are means in seconds; None: there are none."""
 
     start: datetime
     succeeded: int = 0
@@ -29,6 +29,9 @@ class Bar:
     cancelled: int = 0
     wait: float | None = None
     run: float | None = None
+    #: The most jobs that were pending, and due, at one count; None when there was no count.
+    pending: int | None = None
+    due: int | None = None
     #: Until when all is counted; None when nothing is yet.
     until: datetime | None = None
 
