@@ -67,7 +67,7 @@ def queues(kinds: Collection[JobKind], *, recently: bool = True) -> list[Queue]:
         return []
     most = max(COUNTED_OF_KIND, COUNTED // len(names))
     waiting = {row["kind"]: row for row in SQL.rows("queues", kinds=names, most=most)}
-    oldest = {row["kind"]: row for row in counts.oldest_pending() if not waiting.get(row["kind"], {}).get("closed")}
+    oldest = {row["kind"]: row for row in counts.oldest_pending() if not row["closed"]}
     ended = recent.recently(names) if recently else {}
     bots = takers.takers_of(names)
     return [

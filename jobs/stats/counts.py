@@ -150,5 +150,5 @@ def by_status() -> tuple[dict[str, Count], Count]:
 
 
 def oldest_pending() -> list[dict[str, Any]]:
-    """For each kind with a due job: `{kind, id, due_since, age, paused}` of the one due for longest, longest first."""
+    """For each kind with a due job the one due for longest: `{kind, id, due_since, age, paused, closed}`, by age."""
     return sorted(run("oldest", steps=PRIORITIES), key=lambda row: row["due_since"])

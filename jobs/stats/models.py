@@ -1,6 +1,6 @@
-"""The models of statistics: what ended and waited, until when it is added up, what is learned of a kind, and the last sweep.
+"""The models of statistics: what ended and waited, until when it is added up, what is learned of a kind.
 
-Also who was refused new jobs, which the incident about it names.
+Also the last sweep, and who was refused new jobs, which the incident about it names.
 """
 
 from django.contrib.postgres.fields import ArrayField

@@ -1,5 +1,5 @@
--- Count pending: how many jobs of each kind are pending, and due, all of them, from the indexes of claims alone. Nothing
--- is due that nobody gets: of a kind that is paused or throttled (as in scale.sql). The rollup keeps the most of each
+-- Count pending: how many jobs of each kind are pending, and due, all of them, from indexes alone. Nothing is due that
+-- nobody gets: of a kind that is paused or throttled, or too late (as in scale.sql). The rollup keeps the most of each
 -- minute, quarter and hour; a kind has no row for none. Returns the pending ones by the labels of /metrics.
 WITH closed AS (
     SELECT name AS kind FROM jobs_jobkind WHERE paused
@@ -14,6 +14,10 @@ WITH closed AS (
         UNION ALL
         SELECT kind_id, count(*), count(*) FILTER (WHERE run_at <= statement_timestamp())
         FROM jobs_job WHERE status = 'pending' AND gated GROUP BY kind_id
+        UNION ALL
+        SELECT kind_id, 0, -count(*) FROM jobs_job
+        WHERE status = 'pending' AND start_by <= statement_timestamp() AND run_at <= statement_timestamp()
+        GROUP BY kind_id
     ) AS by_lane
     GROUP BY kind
 ), kept AS (
