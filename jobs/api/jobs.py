@@ -38,7 +38,7 @@ from jobs.transitions import OPERATIONS
 from jobsite.lib.cursor_page import CursorPage
 from jobsite.lib.declared import refuses
 from jobsite.lib.errors import Invalid, NotFound
-from jobsite.lib.params import job_id_in, takes, text_in
+from jobsite.lib.params import job_id_in, number_in, takes, text_in
 
 router = Router(auth=people_only, tags=["Jobs"])
 shared = Router(auth=either, tags=["Jobs"])
@@ -115,8 +115,9 @@ def jobs(request: HttpRequest) -> Any:
             raise Invalid.about("status", f"one of {', '.join(JobStatus.values)}.")
         statuses = [status]
     if bot := text_in(request, "bot", NAME_LENGTH):
-        by_id = bot.isascii() and bot.isdigit() and len(bot) <= 18
-        found = found.filter(claimed_by=Bot.objects.filter(**({"pk": bot} if by_id else {"name": bot})).first())
+        number = number_in(bot)
+        one = Bot.objects.filter(name=bot) if number is None else Bot.objects.filter(pk=number)
+        found = found.filter(claimed_by=one.first())
         statuses = [status for status in statuses if status in HELD]
     page = CursorPage.from_request(request)
     if text := text_in(request, "q", TEXT_LENGTH):
