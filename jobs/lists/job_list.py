@@ -90,7 +90,7 @@ class SearchResult:
 
 def search(job_filter: JobFilter, most: int) -> SearchResult:
     """Return the ids of the newest `most` matching jobs, as far as one page searches."""
-    if job_filter.named is not None:
+    if job_filter.by_index is not None:
         ids = job_filter.newest(most + 1, before=job_filter.before)
         return SearchResult(ids[:most], ids[most - 1] if len(ids) > most else None)
     base, searched_to, _ = _searched(job_filter)
