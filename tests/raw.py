@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-#: Seconds after which something is wrong.
-PATIENCE = 30.0
+#: Seconds after which something is wrong. A server has 30 after SIGTERM, and then is killed by its first process.
+PATIENCE = 60.0
 
 
 class Said(NamedTuple):
