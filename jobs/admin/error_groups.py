@@ -22,7 +22,7 @@ from jobs.lists.rows import rows
 from jobs.models import ErrorGroup, Job
 from jobs.states import ErrorStatus
 from jobs.stats import counts
-from jobsite.lib import charts
+from jobsite.lib import charts, replica
 from jobsite.lib.admin import GuardedActions, count_of
 from jobsite.lib.badges import age, badge
 from jobsite.lib.clock import database_now
@@ -83,6 +83,7 @@ class ErrorGroupAdmin(GuardedActions):
     def first(self, group: ErrorGroup) -> str:
         return age(group.first_at)
 
+    @replica.for_figures
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         self.now = database_now()
         return super().changelist_view(request, {"title": "Error groups"} | (extra_context or {}))

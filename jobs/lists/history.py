@@ -11,7 +11,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from django.db import connection
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, Sum
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
@@ -22,6 +21,7 @@ from jobs import lifecycle
 from jobs.lists.audit import about_job
 from jobs.models import JobEvent
 from jobs.states import Actor, Verb
+from jobsite.lib import source
 from jobsite.lib.clock import is_usable
 from jobsite.lib.params import MAX_ID, number_in
 from jobsite.lib.sql import Statements
@@ -209,7 +209,7 @@ def _newest(rows: QuerySet[Any], asked: HistoryFilter, before: int) -> Part:
 
 def first_id_since(table: str, moment: datetime) -> int:
     """The id of the first row of a history that is not before a moment; above all ids where there is none."""
-    with connection.cursor() as cursor:
+    with source.connection().cursor() as cursor:
         cursor.execute(SQL.text("first_id_since", table=table), {"moment": moment})
         return int(cursor.fetchone()[0])
 

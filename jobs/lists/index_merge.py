@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from django.db import connection
 from django.db.models import BooleanField, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
 from jobs.models import Job, JobQuerySet
 from jobs.states import AT_REST, HELD, JobStatus
+from jobsite.lib import source
 from jobsite.lib.params import MAX_ID
 from jobsite.lib.sql import Statements
 
@@ -108,7 +108,7 @@ def _first(selection: Selection, limit: int, *, newest: bool = True) -> list[tup
         return []
     # One statement, which sees each job in one status: between two of them it could be claimed, and be in neither.
     text = parts[0] if len(parts) == 1 else " UNION ALL ".join(f"({part})" for part in parts)
-    with connection.cursor() as cursor:
+    with source.connection().cursor() as cursor:
         cursor.execute(text, params)
         return sorted(cursor.fetchall(), reverse=newest)[:limit]
 
@@ -121,7 +121,7 @@ def _plain(selection: Selection) -> JobQuerySet:
 
 def _text(jobs: QuerySet[Any]) -> str:
     """The query with its values in it, as a part of a statement that has parameters of its own."""
-    operations: Any = connection.ops
+    operations: Any = source.connection().ops
     text: str = operations.compose_sql(*jobs.query.sql_with_params())
     return text.replace("%", "%%")
 
