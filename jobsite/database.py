@@ -5,6 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
+from environ import Env
+
+from jobsite.lib.source import REPLICA
+
+#: Seconds in which a standby gives a connection.
+STANDBY_ANSWERS = 2
 
 
 def configured(database: dict[str, Any], *, prepare: bool | None, pool: dict[str, Any]) -> dict[str, Any]:
@@ -22,6 +28,16 @@ def configured(database: dict[str, Any], *, prepare: bool | None, pool: dict[str
     # Behind PgBouncer in transaction mode a cursor does not outlive its transaction.
     database["DISABLE_SERVER_SIDE_CURSORS"] = True
     return database
+
+
+def with_replica(database: dict[str, Any], url: str, *, prepare: bool | None, pool: dict[str, Any]) -> dict[str, Any]:
+    """Return `DATABASES`: the primary, and the standby at `url` unless that is empty."""
+    databases = {"default": configured(database, prepare=prepare, pool=pool)}
+    if url:
+        # A page does not wait long for one that is away, and it needs none before the first page.
+        own = pool | {"min_size": 0, "timeout": STANDBY_ANSWERS}
+        databases[REPLICA] = configured(Env.db_url_config(url), prepare=prepare, pool=own)
+    return databases
 
 
 def embedded(directory: Path, options: Mapping[str, str] | None = None) -> str:

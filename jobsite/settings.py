@@ -94,17 +94,17 @@ TEMPLATES = [
 
 # Prepare the statements of bots' calls on the server. Empty: on direct connections, and not through a pooler.
 DATABASE_PREPARE: bool | None = env.bool("DATABASE_PREPARE", default=None)
-DATABASES = {
-    "default": database.configured(
-        env.db_url_config(env.str("DATABASE_URL", default="") or database.embedded(BASE_DIR / ".postgres")),
-        prepare=DATABASE_PREPARE,
-        pool={
-            "min_size": env.int("DATABASE_POOL_MIN", default=1),
-            "max_size": env.int("DATABASE_POOL_MAX", default=16),
-            "timeout": env.int("DATABASE_POOL_TIMEOUT", default=5),
-        },
-    )
-}
+DATABASES = database.with_replica(
+    env.db_url_config(env.str("DATABASE_URL", default="") or database.embedded(BASE_DIR / ".postgres")),
+    env.str("REPLICA_URL", default=""),
+    prepare=DATABASE_PREPARE,
+    pool={
+        "min_size": env.int("DATABASE_POOL_MIN", default=1),
+        "max_size": env.int("DATABASE_POOL_MAX", default=16),
+        "timeout": env.int("DATABASE_POOL_TIMEOUT", default=5),
+    },
+)
+DATABASE_ROUTERS = ["jobsite.lib.source.Router"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Time and language ----------------------------------------------------------------------------------------

@@ -112,7 +112,7 @@ INTERVENTIONS = {
             "was not failed or cancelled and was left alone", "were not failed or cancelled and were left alone",
             "Each job goes back to pending with all its attempts before it. Of several that take the same key again "
             "only the newest does, and none whose key another job has.",
-            ("The cause is mended", "It failed by chance", "A new version is deployed"),
+            ("The cause is fixed", "It failed by chance", "A new version is deployed"),
         ),
         Intervention(
             OPERATIONS[Verb.CANCEL], lifecycle.cancel,

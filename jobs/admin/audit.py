@@ -15,6 +15,7 @@ from bots.acts import about
 from bots.models import AuditEntry
 from jobs.admin.audit_pages import page_of
 from jobs.admin.events import CappedPaginator
+from jobsite.lib import replica
 from jobsite.lib.admin import GuardedActions
 from jobsite.lib.badges import age, exact
 
@@ -131,6 +132,7 @@ class AuditEntryAdmin(GuardedActions):
     def shown_after(self, entry: AuditEntry) -> str:
         return audit.words(entry.after)
 
+    @replica.for_figures
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         return super().changelist_view(request, {"title": "Audit log"} | (extra_context or {}))
 

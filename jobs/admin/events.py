@@ -21,6 +21,7 @@ from jobs.lists import history
 from jobs.lists.history import HistoryFilter
 from jobs.models import JobEvent
 from jobs.states import Actor
+from jobsite.lib import replica
 from jobsite.lib.permissions import label
 
 
@@ -49,6 +50,7 @@ class JobEventAdmin(admin.ModelAdmin):
     def shown_attempt(self, event: JobEvent) -> int:
         return event.attempt_number
 
+    @replica.for_figures
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """The log, with a form that asks it."""
         if not self.has_view_permission(request):
@@ -90,10 +92,12 @@ class JobEventAdmin(admin.ModelAdmin):
         ]
         return [*own_pages, *super().get_urls()]
 
+    @replica.for_figures
     def patterns(self, request: HttpRequest) -> HttpResponse:
         """The page of release patterns."""
         return release_patterns.page(self, request)
 
+    @replica.for_figures
     def patterns_csv(self, request: HttpRequest, table: str) -> Any:
         """One of its tables as CSV."""
         return release_patterns.export(self, request, table)

@@ -5,6 +5,7 @@ import io
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from django.contrib import admin
@@ -17,6 +18,7 @@ from jobs.admin.job_list import asked_filter
 from jobs.admin.upload import BATCH_SIZE
 from jobs.lists.job_list import JobFilter
 from jobs.models import Job
+from jobsite.lib import replica
 from jobsite.lib.plain_text import in_cell
 from jobsite.lib.reads import bounded
 
@@ -52,12 +54,16 @@ def _rows(job_filter: JobFilter, columns: Sequence[str]) -> Iterator[dict[str, A
     while True:
         # Page by id: behind a pooler no cursor outlives its transaction.
         with bounded():
-            batch = list(Job.objects.filter(pk__in=job_filter.newest(BATCH_SIZE, before=last)).order_by("-id"))
+            batch = replica.read(partial(_batch, job_filter, last))
         for job in batch:
             yield {name: getattr(job, ATTRIBUTES.get(name, name)) for name in columns}
         if len(batch) < BATCH_SIZE:
             return
         last = batch[-1].pk
+
+
+def _batch(job_filter: JobFilter, before: int | None, behind: float | None) -> list[Job]:
+    return list(Job.objects.filter(pk__in=job_filter.newest(BATCH_SIZE, before=before)).order_by("-id"))
 
 
 def _ndjson(rows: Iterator[dict[str, Any]]) -> Iterator[str]:

@@ -36,7 +36,7 @@ from jobs.lists.audit import about_job
 from jobs.lists.job_list import JobFilter
 from jobs.models import ErrorGroup, Job, JobEvent
 from jobs.states import HELD, Added
-from jobsite.lib import unfinished
+from jobsite.lib import replica, unfinished
 
 #: The most events on a job's page.
 EVENTS_SHOWN = 300
@@ -134,6 +134,10 @@ class JobAdmin(JobColumns, AddsJobs, AuditedAdmin):
             form = request.POST.copy()
             form.setdefault(ACTION_CHECKBOX_NAME, "0")
             request.POST = form  # type: ignore[assignment]
+        return self._list(request, extra_context)
+
+    @replica.for_figures
+    def _list(self, request: HttpRequest, extra_context: dict[str, Any] | None) -> HttpResponse:
         return super().changelist_view(request, extra_context)
 
     def has_release_permission(self, request: HttpRequest) -> bool:

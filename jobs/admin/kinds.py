@@ -22,6 +22,7 @@ from jobs.limits import Gate
 from jobs.lists import queues
 from jobs.models import JobKind
 from jobs.stats import learned, series
+from jobsite.lib import replica
 from jobsite.lib.admin import count_of
 
 
@@ -72,6 +73,10 @@ class JobKindAdmin(AuditedAdmin):
         # Show what each field means in words beside it.
         kwargs["help_texts"] = (policy.policy(obj) if obj is not None else {}) | kwargs.get("help_texts", {})
         return super().get_form(request, obj, change, **kwargs)
+
+    @replica.for_figures
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(request, extra_context)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

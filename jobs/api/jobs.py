@@ -38,7 +38,7 @@ from jobs.transitions import OPERATIONS
 from jobsite.lib.cursor_page import CursorPage
 from jobsite.lib.declared import refuses
 from jobsite.lib.errors import Invalid, NotFound
-from jobsite.lib.params import job_id_in, takes, text_in
+from jobsite.lib.params import job_id_in, number_in, takes, text_in
 
 router = Router(auth=people_only, tags=["Jobs"])
 shared = Router(auth=either, tags=["Jobs"])
@@ -140,9 +140,9 @@ def _holders(bot: str) -> tuple[int, ...]:
     """The bot of this id or name, for a filter; empty for none. No bot has the id 0."""
     if not bot:
         return ()
-    by_id = bot.isascii() and bot.isdigit() and len(bot) <= 18
-    found = Bot.objects.filter(**({"pk": bot} if by_id else {"name": bot})).values_list("pk", flat=True).first()
-    return (found or 0,)
+    number = number_in(bot)
+    found = Bot.objects.filter(name=bot) if number is None else Bot.objects.filter(pk=number)
+    return (found.values_list("pk", flat=True).first() or 0,)
 
 
 def _find_for(request: HttpRequest, job_id: str) -> Job:

@@ -18,10 +18,11 @@ from django.db.models.lookups import IContains
 from bots.models import Bot
 from jobs.error_groups import acts
 from jobs.lists import index_merge
-from jobs.lists.index_merge import MOST_ID, Selection
+from jobs.lists.index_merge import Selection
 from jobs.lists.search import Terms, has_value, parse
 from jobs.models import ErrorGroup, Job, JobKind, JobQuerySet
 from jobs.states import HELD, JobStatus
+from jobsite.lib.params import number_in
 
 #: The saved views in display order: `{name: (title, text if empty)}`.
 VIEWS = {
@@ -251,8 +252,7 @@ class JobFilter:
 
 
 def _number(value: Any) -> int | None:
-    text = str(value or "")
-    return min(int(text), MOST_ID) if text.isascii() and text.isdigit() and len(text) <= 19 else None
+    return number_in(str(value or ""))
 
 
 def _of_bot(name: str) -> list[int]:

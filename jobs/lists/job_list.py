@@ -13,12 +13,13 @@ from pathlib import Path
 from jobs.lists import index_merge
 from jobs.lists.filters import VIEWS as VIEWS
 from jobs.lists.filters import JobFilter as JobFilter
-from jobs.lists.index_merge import MOST_ID, Selection
+from jobs.lists.index_merge import Selection
 from jobs.lists.rows import ORDERS, rows
 from jobs.models import Job
 from jobs.stats import counts as job_counts
 from jobs.stats import statements
 from jobs.stats.counts import Count
+from jobsite.lib.params import MAX_ID
 from jobsite.lib.planner import any_of
 from jobsite.lib.sql import Statements
 
@@ -202,7 +203,7 @@ def in_statuses(
     statuses: Sequence[str],
     *,
     after: int | None = None,
-    until: int = MOST_ID - 1,
+    until: int = MAX_ID - 1,
     most: int = SAMPLE,
 ) -> list[int]:
     """Return ids of the list's jobs in these statuses, without its search.
@@ -216,7 +217,7 @@ def in_statuses(
 
 
 def count_to_process(
-    job_filter: JobFilter, statuses: Sequence[str], *, after: int | None = None, until: int = MOST_ID - 1
+    job_filter: JobFilter, statuses: Sequence[str], *, after: int | None = None, until: int = MAX_ID - 1
 ) -> Count:
     """Count the jobs that an action on all matching goes through: those of the list in these statuses.
 

@@ -21,19 +21,21 @@ def bounded() -> Iterator[None]:
         yield
         return
 
-    def watched(execute: Callable[..., Any], *args: Any) -> Any:
-        try:
-            return execute(*args)
-        except OperationalError as error:
-            if not isinstance(error.__cause__, QueryCanceled) or not limits.read_is_over():
-                raise
-            raise TooSlow(
-                f"The database looked for {seconds} s and was stopped. Ask for less: choose a kind, a bot or a state, "
-                "a shorter time, or a longer word to search for."
-            ) from None
-
-    with limits.read_within(seconds), connection.execute_wrapper(watched):
+    with limits.read_within(seconds), connection.execute_wrapper(named):
         yield
+
+
+def named(execute: Callable[..., Any], *args: Any) -> Any:
+    """Run a statement of a read, and raise TooSlow where it was stopped for that. For `execute_wrapper`."""
+    try:
+        return execute(*args)
+    except OperationalError as error:
+        if not isinstance(error.__cause__, QueryCanceled) or not limits.read_is_over():
+            raise
+        raise TooSlow(
+            f"The database looked for {settings.READ_SECONDS} s and was stopped. Ask for less: choose a kind, a bot or "
+            "a state, a shorter time, or a longer word to search for."
+        ) from None
 
 
 class ReadsMiddleware:

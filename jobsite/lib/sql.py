@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from django.db import connection
+from jobsite.lib import source
 
 #: Blanks that are parameters of the statement, unless they are filled with something else.
 PARAMETERS = ("run_within",)
@@ -52,7 +52,7 @@ class Statements:
         """Run a statement and return one dict for each row. A parameter `rows` is passed as JSON."""
         if "rows" in params:
             params["rows"] = json.dumps(params["rows"], allow_nan=False)
-        with connection.cursor() as cursor:
+        with source.connection().cursor() as cursor:
             cursor.execute(self.text(name), params)
             if cursor.description is None:
                 return []

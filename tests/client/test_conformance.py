@@ -48,6 +48,16 @@ def test_the_bot_in_sh_breaks_no_rule() -> None:
     check("client/examples/bot.sh")
 
 
+@pytest.mark.long
+@pytest.mark.skipif(not shutil.which("go"), reason="go is not here")
+def test_the_bot_in_go_breaks_no_rule(tmp_path: Path) -> None:
+    environment = os.environ | {"GOCACHE": str(tmp_path / "cache"), "GO111MODULE": "off", "CGO_ENABLED": "0"}
+    command = ["go", "build", "-o", str(tmp_path / "bot"), str(REPO / "client/examples/bot.go")]
+    built = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    check(str(tmp_path / "bot"))
+
+
 #: How a bot is careless, the scenario that shows it, and the rule that it breaks.
 FAULTS = [
     ("no hello", "work", "hello-first"),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -22,6 +23,12 @@ _STARTER = ThreadPoolExecutor(1)
 
 class EndedByItself(Exception):
     """A program ended that should go on."""
+
+
+def started(command: Sequence[str], **options: Any) -> "subprocess.Popen[bytes]":
+    """Start a program that outlives the thread that asks for it, and not the tests."""
+    process: subprocess.Popen[bytes] = _STARTER.submit(programs.start, command, **options).result()
+    return process
 
 
 def can_be_wrong() -> bool:
@@ -51,8 +58,7 @@ class Program:
         if self.process is None:
             env = os.environ | self._env | wrong_clock(self.off)
             with self._log.open("ab") as log:
-                started = _STARTER.submit(programs.start, self.command, env=env, cwd=ROOT, stdout=log, stderr=log)
-                self.process = started.result()
+                self.process = started(self.command, env=env, cwd=ROOT, stdout=log, stderr=log)
 
     def signal(self, number: int) -> None:
         """Send a signal to it and what it started, if it runs."""

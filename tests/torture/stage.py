@@ -40,13 +40,13 @@ class Stage:
         self.changing = threading.Lock()
         self.port = free_port()
         self.to_database = Wire(world.socket, random.Random(rng.random()))
-        self.to_server = Wire(lambda: _connected(self.port), random.Random(rng.random()))
+        self.to_server = Wire(self.reached, random.Random(rng.random()))
         wired = f"postgres://postgres@127.0.0.1:{self.to_database.port}/{name}?sslmode=disable&gssencmode=disable"
         self.environment = world.environment(wired) | {"PROMETHEUS_MULTIPROC_DIR": str(directory / "metrics")}
         (directory / "metrics").mkdir(parents=True)
         self.wanted = directory / "wanted"
         self.wanted.write_text("0")
-        self.web = self._program("web", self._serve())
+        self.web = self._program("web", serve(self.port))
         self.sweeps = [self.sweep("sweep")]
         self.sender = self._program("sender", [sys.executable, "manage.py", "send_alerts", "--loop", "1"])
         self.bots = [self._bot(n, most) for n in range(bots)]
@@ -58,10 +58,9 @@ class Stage:
             self._python("person", "person", port, key, self._log("person"), "person", self._seed()),
         ]
 
-    def _serve(self) -> list[str]:
-        words = command_line(self.port, workers=WORKERS)
-        words[-1:-1] = ["--log-level", "error"]
-        return words
+    def reached(self) -> socket.socket:
+        """A connection to the server, for a wire."""
+        return connected(self.port)
 
     def sweep(self, name: str) -> Program:
         """A sweep that runs each second."""
@@ -184,7 +183,15 @@ def watched(stage: Stage, pending: int) -> Iterator[list[Busy]]:
         thread.join()
 
 
-def _connected(port: int) -> socket.socket:
+def serve(port: int) -> list[str]:
+    """The command line of a web server."""
+    words = command_line(port, workers=WORKERS)
+    words[-1:-1] = ["--log-level", "error"]
+    return words
+
+
+def connected(port: int) -> socket.socket:
+    """A connection to a port of this machine."""
     far = socket.create_connection(("127.0.0.1", port), 5)
     far.settimeout(None)
     return far

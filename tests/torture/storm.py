@@ -56,7 +56,7 @@ class Plan:
     pause: float = 0.3
 
 
-def run(world: World, faults: Sequence[Fault], seed: str, plan: Plan) -> Result:
+def run(world: World, faults: Sequence[Fault], seed: str, plan: Plan, set_up: Callable[..., Stage] = Stage) -> Result:
     """One stage. The seed decides on the faults' moments and sizes, and on what callers do."""
     # A text gives the same numbers in each process.
     rng = random.Random(f"{seed} {[fault.name for fault in faults]}")
@@ -64,7 +64,7 @@ def run(world: World, faults: Sequence[Fault], seed: str, plan: Plan) -> Result:
     directory = new_directory(WORK)
     began = time.monotonic()
     with world.database() as name:
-        stage = Stage(world, name, directory, rng, bots=plan.bots, most=plan.most)
+        stage = set_up(world, name, directory, rng, bots=plan.bots, most=plan.most)
         try:
             stage.start()
             with watched(stage, plan.pending) as busy, _struck(stage, faults, rng, result, plan.pause):

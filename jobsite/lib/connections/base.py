@@ -8,7 +8,7 @@ from django.db.backends.postgresql import base
 from psycopg import IsolationLevel
 from psycopg_pool import ConnectionPool
 
-from jobsite.lib import site
+from jobsite.lib import site, source
 from jobsite.lib.connections.connection import Connection
 from jobsite.lib.connections.places import Places, current
 
@@ -82,5 +82,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def _configure_connection(self, connection: Connection) -> bool:
         """Do what is done once with each new connection, before anybody has it."""
         configured = bool(super()._configure_connection(connection))  # type: ignore[misc]
-        site.compare(connection)
+        # A standby follows the primary, and cannot be written to.
+        if self.alias != source.REPLICA:
+            site.compare(connection)
         return configured
