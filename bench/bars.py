@@ -97,6 +97,7 @@ BARS = [
     ),
     Bar("99th percentile of 8 claiming bots during it, against before", "sweep", 2, _slowdown, most=True),
     Bar("The slowest page or list call", "console", 200, lambda r: r["slowest"] * 1000, "ms", most=True),
+    Bar("The most that a page or list call asks", "console", 15, lambda r: r.get("queries"), "queries", most=True),
     Bar("100 schedules at the same moment, 99th percentile", "schedules", 1, _on_time(100), "s", most=True),
     Bar("1 000 schedules at the same moment, 99th percentile", "schedules", 5, _on_time(1000), "s", most=True),
     Bar("Jobs of kinds without limits, against without any gate", "limits", 0.97, _limited("beside")),

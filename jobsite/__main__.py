@@ -4,12 +4,15 @@
 is a management command.
 """
 
+import gc
 import os
 import sys
 
 
 def main() -> None:
     """Run what the command line names."""
+    # What a start imports is there until the end: collections of garbage among it are a tenth of the time, for nothing.
+    gc.set_threshold(100_000)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "jobsite.settings")
     from jobsite.lib.version import VERSION
 

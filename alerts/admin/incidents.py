@@ -129,14 +129,15 @@ class IncidentAdmin(AuditedAdmin):
         extra = extra_context or {}
         if incident is not None:
             members = incident.bots.filter(until=None)
+            lines = bot_lines(members, BOTS_SHOWN)
             now_stuck = home.needs_of(incident.kinds or [incident.kind]) if self._is_stuck(incident) else None
             extra |= {
                 "needs": now_stuck,
                 # As Home has it, whose lines these are.
                 "home": {"may_release": request.user.has_perm("jobs.release_job")},
                 "title": incident.title,
-                "bots": bot_lines(members, BOTS_SHOWN),
-                "more_bots": max(0, members.count() - BOTS_SHOWN),
+                "bots": lines,
+                "more_bots": members.count() - BOTS_SHOWN if len(lines) == BOTS_SHOWN else 0,
                 "left": list(incident.bots.exclude(until=None).order_by("-until")[:BOTS_SHOWN]),
                 "timeline": list(incident.notes.order_by("-pk")[:NOTES_SHOWN]),
                 "deliveries": list(incident.deliveries.select_related("channel").order_by("-pk")[:BOTS_SHOWN]),

@@ -26,6 +26,7 @@ from jobsite.lib import charts, replica
 from jobsite.lib.admin import GuardedActions, count_of
 from jobsite.lib.badges import age, badge
 from jobsite.lib.clock import database_now
+from jobsite.lib.params import number_in
 
 #: Failed jobs, bots and versions on a group's page, and how far its failed jobs are counted.
 JOBS_SHOWN, NAMES_SHOWN = 20, 12
@@ -149,9 +150,7 @@ class ErrorGroupAdmin(GuardedActions):
     def _retry(self, request: HttpRequest, group: ErrorGroup) -> None:
         if not INTERVENTIONS["retry"].allowed(request.user):
             raise PermissionDenied
-        text = request.POST.get("most", "")
-        most = int(text) if text.isascii() and text.isdigit() and len(text) <= 4 else 0
-        if not 1 <= most <= MOST_RETRIED:
+        if not (most := number_in(request.POST.get("most", ""), MOST_RETRIED)):
             self.message_user(
                 request, f"Give a number from 1 to {MOST_RETRIED}. Nothing was changed.", messages.WARNING
             )

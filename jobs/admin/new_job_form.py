@@ -18,6 +18,7 @@ from jobs.models import Job
 from jobs.states import Unique
 from jobsite.lib.clock import check_usable
 from jobsite.lib.errors import JobsiteError
+from jobsite.lib.params import number_in
 from jobsite.lib.strict_json import check_json, loads
 
 
@@ -115,9 +116,9 @@ def first_values(request: HttpRequest) -> dict[str, Any]:
     """The values that a new job's form begins with: of the job in `copy`, or of the last one of the kind in `kind`."""
     if not payloads.may_see(request.user):
         return {"kind": ""}
-    kind, copied = request.GET.get("kind", "").replace("\0", ""), request.GET.get("copy", "")
-    if copied.isascii() and copied.isdigit() and len(copied) <= 18:
-        one = Job.objects.filter(pk=int(copied)).first()
+    kind, copied = request.GET.get("kind", "").replace("\0", ""), number_in(request.GET.get("copy", ""))
+    if copied is not None:
+        one = Job.objects.filter(pk=copied).first()
         fields = ("payload", "priority", "group_name", "max_attempts")
         return {} if one is None else {"kind": one.kind_id} | {name: getattr(one, name) for name in fields}
     last = Job.objects.filter(pk__in=index_merge.ids(index_merge.select(kinds=[kind]), 1)).first() if kind else None

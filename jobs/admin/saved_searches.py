@@ -16,6 +16,7 @@ from jobs.admin.job_list import query_string
 from jobs.lists.job_list import JobFilter
 from jobs.models import SavedSearch
 from jobsite.lib.names import fault
+from jobsite.lib.params import number_in
 
 PERMISSION = "jobs.add_savedsearch"
 #: How many there may be: all are in one menu.
@@ -51,8 +52,7 @@ def _save(request: HttpRequest, address: str) -> tuple[str, bool]:
 
 @transaction.atomic
 def _forget(request: HttpRequest, number: str) -> tuple[str, bool]:
-    able = number.isascii() and number.isdigit() and len(number) <= 18
-    one = SavedSearch.objects.filter(pk=int(number)).first() if able else None
+    one = SavedSearch.objects.filter(pk=number_in(number) or 0).first()
     if one is None:
         return "There is no such saved search.", False
     audit.record(Act.DELETE, [audit.subject(one, before={"address": one.address})], by=audit.caller(request))

@@ -14,12 +14,12 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from jobs.stats.counts import Count
 from jobsite.lib.admin import count_of
+from jobsite.lib.params import number_in
 
 
 def number(request: HttpRequest, name: str) -> int:
     """A number of the progress, from the form. 0: it has none."""
-    text = request.POST.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
+    return number_in(request.POST.get(name, "")) or 0
 
 
 def progress(

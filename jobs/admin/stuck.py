@@ -10,7 +10,7 @@ from django.urls import reverse
 from jobs.admin.actions import INTERVENTIONS, asked, carry_out, confirmation
 from jobs.lists import stuck
 from jobs.models import Job
-from jobsite.lib.params import MAX_ID
+from jobsite.lib.params import number_in
 
 
 def release(page: admin.ModelAdmin, request: HttpRequest) -> HttpResponse:
@@ -33,4 +33,4 @@ def release(page: admin.ModelAdmin, request: HttpRequest) -> HttpResponse:
 
 def _chosen(request: HttpRequest) -> list[int]:
     texts = request.POST.getlist(ACTION_CHECKBOX_NAME)[: stuck.RELEASED]
-    return [number for text in texts if text.isascii() and text.isdigit() and (number := int(text[:20])) <= MAX_ID]
+    return [number for text in texts if (number := number_in(text))]

@@ -1,6 +1,6 @@
 """Calls of producers and operators about jobs, and release, which bots share with them."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -30,15 +30,15 @@ from jobs.errors import (
 )
 from jobs.explain import why
 from jobs.lifecycle import By, Change, Edited, Report
-from jobs.lists import index_merge, job_list
+from jobs.lists import job_list
 from jobs.lists.filters import TEXT_LENGTH, JobFilter
-from jobs.models import Job, JobEvent, JobQuerySet
-from jobs.states import HELD, Added, JobStatus, Verb
+from jobs.models import Job, JobEvent
+from jobs.states import Added, JobStatus, Verb
 from jobs.transitions import OPERATIONS
 from jobsite.lib.cursor_page import CursorPage
 from jobsite.lib.declared import refuses
 from jobsite.lib.errors import Invalid, NotFound
-from jobsite.lib.params import job_id_in, takes, text_in
+from jobsite.lib.params import job_id_in, number_in, takes, text_in
 
 router = Router(auth=people_only, tags=["Jobs"])
 shared = Router(auth=either, tags=["Jobs"])
@@ -109,62 +109,40 @@ def jobs(request: HttpRequest) -> Any:
     kind = text_in(request, "kind", NAME_LENGTH)
     kinds = [kind] if kind else key_of(request).kinds
     user = require(request, "jobs.view_job", kinds=kinds)
-    found, statuses = Job.objects.all(), JobStatus.values
-    if status := request.GET.get("status"):
-        if status not in JobStatus.values:
-            raise Invalid.about("status", f"one of {', '.join(JobStatus.values)}.")
-        statuses = [status]
-    if bot := text_in(request, "bot", NAME_LENGTH):
-        by_id = bot.isascii() and bot.isdigit() and len(bot) <= 18
-        found = found.filter(claimed_by=Bot.objects.filter(**({"pk": bot} if by_id else {"name": bot})).first())
-        statuses = [status for status in statuses if status in HELD]
+    status = request.GET.get("status", "")
+    if status and status not in JobStatus.values:
+        raise Invalid.about("status", f"one of {', '.join(JobStatus.values)}.")
+    holders = _holders(text_in(request, "bot", NAME_LENGTH))
     page = CursorPage.from_request(request)
-    if text := text_in(request, "q", TEXT_LENGTH):
-        return _searched(request, user, text, kinds, page)
-    group = text_in(request, "group", GROUP_LENGTH)
-    if group:
-        found = found.filter(group_name=group)
-    if key := text_in(request, "key", KEY_LENGTH):
-        if not kind:
-            raise Invalid.about("key", "name its kind as well; another kind may have a job with the same key.")
-        # The indexes of keys find them; with the status or an order PostgreSQL might take another.
-        named = found.filter(status__in=statuses, pk__in=list(Job.objects.with_keys([kind], [key])))
-        named = page.newest_first(named).select_related("claimed_by").order_by("-id")
-        rows, next_cursor = page.cut(named[: page.reads])
-        return {"jobs": [job_out(job, user) for job in rows], "next_cursor": next_cursor}
-    if group:
-        ids = _of_group(found.filter(status__in=statuses), kinds, page)
-    else:
-        selection = index_merge.select(found, statuses=statuses, kinds=kinds).between(before=page.cursor)
-        ids = index_merge.ids(selection, page.reads)
-    rows, next_cursor = page.cut(Job.objects.select_related("claimed_by").filter(pk__in=ids).order_by("-id"))
-    return {"jobs": [job_out(job, user) for job in rows], "next_cursor": next_cursor}
-
-
-def _searched(request: HttpRequest, user: User, text: str, kinds: Collection[str], page: CursorPage) -> dict[str, Any]:
-    """A page of what a search finds. Like a page of the console it looks only so far; `next_cursor` looks further."""
-    others = [name for name in ("key", "group", "bot") if request.GET.get(name)]
+    text = text_in(request, "q", TEXT_LENGTH)
+    others = [name for name in ("key", "group", "bot") if text and request.GET.get(name)]
     if others:
         raise Invalid.about(others[0], "write it into `q`: a search has its own fields.")
+    group, key = text_in(request, "group", GROUP_LENGTH), text_in(request, "key", KEY_LENGTH)
+    if key and not kind:
+        raise Invalid.about("key", "name its kind as well; another kind may have a job with the same key.")
     asked = JobFilter(
-        status=request.GET.get("status", ""), text=text, before=page.cursor, among=tuple(kinds),
-        sees_payloads=payloads.may_see(user),
+        status=status, text=text, before=page.cursor, among=tuple(kinds), sees_payloads=payloads.may_see(user),
+        keys=(key,) if key else (), groups=(group,) if group else (), holders=holders,
     )  # fmt: skip
     if asked.terms.notes:
         raise Invalid.about("q", " ".join(asked.terms.notes))
     if asked.terms.reads_payloads:
         require(request, payloads.PERMISSION, kinds=kinds)
+    # Like a page of the console a search looks only so far; `next_cursor` looks further.
     found = job_list.search(asked, page.limit)
     rows = Job.objects.select_related("claimed_by").filter(pk__in=found.ids).order_by("-id")
     next_cursor = None if found.goes_on_at is None else str(found.goes_on_at)
     return {"jobs": [job_out(job, user) for job in rows], "next_cursor": next_cursor}
 
 
-def _of_group(among: JobQuerySet, kinds: Collection[str], page: CursorPage) -> list[int]:
-    """The ids of the newest of these jobs, which are of one group."""
-    jobs = among.filter(kind__in=kinds) if kinds else among
-    jobs = jobs.filter(pk__lt=page.cursor) if page.cursor else jobs
-    return list(jobs.order_by("-id").values_list("pk", flat=True)[: page.reads])
+def _holders(bot: str) -> tuple[int, ...]:
+    """The bot of this id or name, for a filter; empty for none. No bot has the id 0."""
+    if not bot:
+        return ()
+    number = number_in(bot)
+    found = Bot.objects.filter(name=bot) if number is None else Bot.objects.filter(pk=number)
+    return (found.values_list("pk", flat=True).first() or 0,)
 
 
 def _find_for(request: HttpRequest, job_id: str) -> Job:

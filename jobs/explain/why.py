@@ -29,6 +29,8 @@ from jobsite.lib.durations import words
 
 #: The most of a job's last events that are read.
 EVENTS_READ = 10
+#: With so many successes of its kind, at least, a run time is compared.
+COMPARED = 10
 
 
 def explain(job: Job, user: AbstractBaseUser | AnonymousUser | None = None) -> Explained:
@@ -240,8 +242,9 @@ def _ran(job: Job) -> Evidence:
     if known.usual is None:
         return Evidence("ran", says, {"seconds": ran.total_seconds()})
     quicker = known.within(ran.total_seconds())
-    usual = health.compared(known.usual, job.kind_id)
-    says = f"{says}, longer than {quicker} of the last {known.jobs} of its kind; {usual}"
+    if known.jobs >= COMPARED:
+        longer = f", longer than {quicker} of the last {known.jobs} of its kind" if quicker else ""
+        says = f"{says}{longer}; {health.compared(known.usual, job.kind_id)}"
     return Evidence("ran", says, {"seconds": ran.total_seconds(), "quicker": quicker, "of": known.jobs})
 
 

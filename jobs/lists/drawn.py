@@ -58,6 +58,7 @@ def throughput(window: str, kind: str = "") -> dict[str, Any]:
         "failed": failed,
         "throughput": charts.stacked(ended, _ends(moments), label, tips=tips),
         "times": charts.lines(times, _ends(moments), label_of_times),
+        "backlog": _backlog(kind, window, bars, moments) if kind else "",
     }
 
 
@@ -65,6 +66,21 @@ def _tip(at: str, bar: series.Bar) -> str:
     counts = {"ok": bar.succeeded, "failed": bar.failed, "cancelled": bar.cancelled}
     ended = ", ".join(f"{n} {word}" for word, n in counts.items() if n)
     return f"{at}: {ended}; run {charts.seconds(bar.run)}, wait {charts.seconds(bar.wait)}"
+
+
+def _backlog(kind: str, window: str, bars: Sequence[series.Bar], moments: Sequence[str]) -> SafeString:
+    """How many jobs of a kind were pending, and due, over time, as a chart; a gap where they were not counted."""
+    rows = [
+        charts.Line("work", "pending", [bar.pending for bar in bars]),
+        charts.Line("warn", "due", [bar.due for bar in bars]),
+    ]
+    tips = [
+        "" if bar.pending is None else f"{at}: {bar.pending} pending, {bar.due} due"
+        for at, bar in zip(moments, bars, strict=True)
+    ]
+    most = max(bar.pending or 0 for bar in bars)
+    label = f"Pending and due jobs of {kind} in the last {window}: at most {most} pending. Numbers: see the table."
+    return charts.lines(rows, _ends(moments), label, tips if len(tips) <= MOST_TIPS else [], numbers=True)
 
 
 def percentiles(kind: str, window: str) -> dict[str, Any]:
@@ -112,9 +128,9 @@ def of_bot(parts: Sequence[tuple[datetime, Record]], range_name: str) -> SafeStr
     return charts.stacked(rows, [moments[0], moments[-1]], label, tips=tips)
 
 
-def backlog(kind: str) -> dict[str, Any]:
+def came_due(kind: str) -> dict[str, Any]:
     """The due jobs of a kind by the hour in which they became due, as a chart."""
-    hours = queues.backlog(kind)
+    hours = queues.came_due(kind)
     tips = [
         f"{waiting} became due {len(hours) - n - 1} to {len(hours) - n} h ago" if waiting else ""
         for n, waiting in enumerate(hours)

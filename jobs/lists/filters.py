@@ -6,7 +6,7 @@ kinds and bots are found at any age; other conditions have no index, and are che
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -18,10 +18,11 @@ from django.db.models.lookups import IContains
 from bots.models import Bot
 from jobs.error_groups import acts
 from jobs.lists import index_merge
-from jobs.lists.index_merge import MOST_ID, Selection
+from jobs.lists.index_merge import Selection
 from jobs.lists.search import Terms, has_value, parse
 from jobs.models import ErrorGroup, Job, JobKind, JobQuerySet
 from jobs.states import HELD, JobStatus
+from jobsite.lib.params import number_in
 
 #: The saved views in display order: `{name: (title, text if empty)}`.
 VIEWS = {
@@ -45,8 +46,9 @@ TEXT_LENGTH = 500
 class JobFilter:
     """The filter of a job list, as in the page's query string. `order` and `skip`: see `jobs.lists.job_list.ordered`.
 
-    `sees_payloads`: whether words are looked for in what jobs carry. The last eight are what the API and commands name:
-    of each that is not empty a job has one of the values; `contains` is what its payload contains, as JSON.
+    `sees_payloads`: whether words are looked for in what jobs carry. The last nine are what the API and commands name:
+    of each that is not empty a job has one of the values; `contains` is what its payload contains, as JSON, and
+    `holders` are bots that hold it.
     """
 
     view: str = "all"
@@ -66,6 +68,7 @@ class JobFilter:
     contains: Mapping[str, Any] = field(default_factory=dict)
     created_before: datetime | None = None
     finished_before: datetime | None = None
+    holders: tuple[int, ...] = ()
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> "JobFilter":
@@ -97,6 +100,7 @@ class JobFilter:
 
     def _jobs(self) -> JobQuerySet:
         jobs = Job.objects.stuck() if self.view == "stuck" else Job.objects.all()
+        jobs = jobs.filter(claimed_by__in=self.holders) if self.holders else jobs
         return acts.failed(self._groups, jobs) if self.terms.error_group else jobs
 
     @cached_property
@@ -118,6 +122,8 @@ class JobFilter:
             able &= set(wanted or JobStatus.values)
         if self.terms.error_group:
             able &= {JobStatus.FAILED}
+        if self.holders:
+            able &= set(HELD)
         return [str(status) for status in among if status in able]
 
     # --- What is checked on a part of that ---
@@ -214,16 +220,16 @@ class JobFilter:
         """The ids of jobs that are named by one of the words, wherever they are."""
         return sorted({pk for ids in self._named_by.values() for pk in ids})
 
-    @property
+    @cached_property
     def by_index(self) -> JobQuerySet | None:
-        """All matching jobs where the API or a command names them by number, key or group; None: it names none."""
-        if not (self.ids or self.keys or self.groups):
+        """All matching jobs where they are named by number, key, group or bot; None: they are not."""
+        if self.named is None and not (self.ids or self.keys or self.groups):
             return None
         if not self.keys:
             return self.jobs()
         # The indexes on keys begin with the kind.
         kinds = self.among or JobKind.objects.order_by().values("name")
-        return self.jobs().filter(pk__in=list(Job.objects.with_keys(kinds, self.keys)))
+        return replace(self, keys=()).jobs().filter(pk__in=list(Job.objects.with_keys(kinds, self.keys)))
 
     # --- All that match ---
 
@@ -239,15 +245,14 @@ class JobFilter:
 
     def newest(self, most: int, *, before: int | None = None) -> list[int]:
         """Ids of the newest `most` matching jobs, however far the search must go."""
-        if self.named is not None:
-            jobs = self.jobs() if before is None else self.jobs().filter(pk__lt=before)
+        if (named := self.by_index) is not None:
+            jobs = named if before is None else named.filter(pk__lt=before)
             return list(jobs.order_by("-id").values_list("pk", flat=True)[:most])
         return index_merge.ids(self.base().between(before=before).where(self.rest()), most)
 
 
 def _number(value: Any) -> int | None:
-    text = str(value or "")
-    return min(int(text), MOST_ID) if text.isascii() and text.isdigit() and len(text) <= 19 else None
+    return number_in(str(value or ""))
 
 
 def _of_bot(name: str) -> list[int]:

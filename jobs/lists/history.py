@@ -19,11 +19,11 @@ from bots.acts import Act
 from bots.models import AuditEntry
 from jobs import lifecycle
 from jobs.lists.audit import about_job
-from jobs.lists.index_merge import MOST_ID
 from jobs.models import JobEvent
 from jobs.states import Actor, Verb
 from jobsite.lib import source
 from jobsite.lib.clock import is_usable
+from jobsite.lib.params import MAX_ID, number_in
 from jobsite.lib.sql import Statements
 
 SQL = Statements(Path(__file__).parent / "sql")
@@ -47,8 +47,8 @@ class HistoryFilter:
     words: str = ""
     since: datetime | None = None
     until: datetime | None = None
-    before_event: int = MOST_ID
-    before_entry: int = MOST_ID
+    before_event: int = MAX_ID
+    before_entry: int = MAX_ID
     notes: tuple[str, ...] = field(default=(), compare=False)
 
     @classmethod
@@ -65,7 +65,7 @@ class HistoryFilter:
             if params.get(of) and moments[name] is None:
                 notes.append(f"{of.capitalize()}: write a day or a time, such as 2026-11-05 or 2026-11-05T09:00.")
         befores: dict[str, Any] = {
-            name: _number(str(params.get(name) or "")) or MOST_ID for name in ("before_event", "before_entry")
+            name: _number(str(params.get(name) or "")) or MAX_ID for name in ("before_event", "before_entry")
         }
         return cls(**texts, **moments, **befores, notes=tuple(notes))
 
@@ -215,8 +215,7 @@ def first_id_since(table: str, moment: datetime) -> int:
 
 
 def _number(text: str) -> int | None:
-    text = text.removeprefix("#")
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 and int(text) else None
+    return number_in(text.removeprefix("#")) or None
 
 
 def _moment(text: str) -> datetime | None:

@@ -16,13 +16,12 @@ from django.db.models.expressions import RawSQL
 from jobs.models import Job, JobQuerySet
 from jobs.states import AT_REST, HELD, JobStatus
 from jobsite.lib import source
+from jobsite.lib.params import MAX_ID
 from jobsite.lib.sql import Statements
 
 #: The condition of `job_at_rest`: PostgreSQL uses the index where it stands.
 _AT_REST = "status IN ({})".format(", ".join(f"'{status}'" for status in AT_REST))
 SQL = Statements(Path(__file__).parent / "sql", at_rest=f"j.{_AT_REST}")
-#: Ids are below this.
-MOST_ID = 2**63 - 1
 #: The first stretch of ids that is read has as many as rows are wanted, and at least this number.
 WIDTH = 100
 #: Which jobs of a stretch are read (by_kind.sql).
@@ -43,7 +42,7 @@ class Selection:
     statuses: tuple[str, ...]
     kinds: tuple[str, ...]
     after: int = 0
-    before: int = MOST_ID
+    before: int = MAX_ID
     own_order: bool = False
 
     def in_own_order(self) -> "Selection":
@@ -116,7 +115,7 @@ def _first(selection: Selection, limit: int, *, newest: bool = True) -> list[tup
 
 def _plain(selection: Selection) -> JobQuerySet:
     bounds = {"pk__gt": selection.after} if selection.after > 0 else {}
-    bounds |= {"pk__lt": selection.before} if selection.before < MOST_ID else {}
+    bounds |= {"pk__lt": selection.before} if selection.before < MAX_ID else {}
     return selection.jobs.filter(**bounds)
 
 

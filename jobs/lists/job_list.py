@@ -13,12 +13,13 @@ from pathlib import Path
 from jobs.lists import index_merge
 from jobs.lists.filters import VIEWS as VIEWS
 from jobs.lists.filters import JobFilter as JobFilter
-from jobs.lists.index_merge import MOST_ID, Selection
+from jobs.lists.index_merge import Selection
 from jobs.lists.rows import ORDERS, rows
 from jobs.models import Job
 from jobs.stats import counts as job_counts
 from jobs.stats import statements
 from jobs.stats.counts import Count
+from jobsite.lib.params import MAX_ID
 from jobsite.lib.planner import any_of
 from jobsite.lib.sql import Statements
 
@@ -89,7 +90,7 @@ class SearchResult:
 
 def search(job_filter: JobFilter, most: int) -> SearchResult:
     """Return the ids of the newest `most` matching jobs, as far as one page searches."""
-    if job_filter.named is not None:
+    if job_filter.by_index is not None:
         ids = job_filter.newest(most + 1, before=job_filter.before)
         return SearchResult(ids[:most], ids[most - 1] if len(ids) > most else None)
     base, searched_to, _ = _searched(job_filter)
@@ -199,7 +200,7 @@ def in_statuses(
     statuses: Sequence[str],
     *,
     after: int | None = None,
-    until: int = MOST_ID - 1,
+    until: int = MAX_ID - 1,
     most: int = SAMPLE,
 ) -> list[int]:
     """Return ids of the list's jobs in these statuses, without its search.
@@ -213,7 +214,7 @@ def in_statuses(
 
 
 def count_to_process(
-    job_filter: JobFilter, statuses: Sequence[str], *, after: int | None = None, until: int = MOST_ID - 1
+    job_filter: JobFilter, statuses: Sequence[str], *, after: int | None = None, until: int = MAX_ID - 1
 ) -> Count:
     """Count the jobs that an action on all matching goes through: those of the list in these statuses.
 

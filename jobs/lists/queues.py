@@ -67,7 +67,7 @@ def queues(kinds: Collection[JobKind], *, recently: bool = True) -> list[Queue]:
         return []
     most = max(COUNTED_OF_KIND, COUNTED // len(names))
     waiting = {row["kind"]: row for row in SQL.rows("queues", kinds=names, most=most)}
-    oldest = {row["kind"]: row for row in counts.oldest_pending() if not waiting.get(row["kind"], {}).get("closed")}
+    oldest = {row["kind"]: row for row in counts.oldest_pending() if not row["closed"]}
     ended = recent.recently(names) if recently else {}
     bots = takers.takers_of(names)
     return [
@@ -91,12 +91,12 @@ def _counted(n: int, most: int, swept: int) -> Count:
     return Count(n) if n <= most else Count(max(n - 1, swept), about=True)
 
 
-def backlog(kind: str, hours: int = 24, most: int = 20_000) -> list[int]:
+def came_due(kind: str, hours: int = 24, most: int = 20_000) -> list[int]:
     """How many of a kind's due jobs became due in each of the last hours, the oldest hour first.
 
     The first hour has all that became due before. At most `most` of the kind's pending jobs are looked at.
     """
-    found = {row["ago"]: row["n"] for row in SQL.rows("backlog", kind=kind, hours=hours, most=most)}
+    found = {row["ago"]: row["n"] for row in SQL.rows("came_due", kind=kind, hours=hours, most=most)}
     return [found.get(ago, 0) for ago in reversed(range(hours))]
 
 

@@ -11,6 +11,7 @@ from django.db.models import Q
 
 from jobs.states import JobStatus
 from jobsite.lib.errors import BadRequest, Invalid
+from jobsite.lib.params import number_in
 from jobsite.lib.strict_json import loads
 
 #: The fields of a search, each with an example and what it finds.
@@ -110,11 +111,10 @@ def _add_field(terms: Terms, name: str, value: str) -> None:
         terms.notes.append(f"There is no status “{value}”: write status: and one of {', '.join(JobStatus.values)}.")
         terms.status.append(value)
     elif name == "error_group":
-        if value.isascii() and value.isdigit() and len(value) <= 18:
-            terms.error_group.append(int(value))
-        else:
+        number = number_in(value)
+        terms.error_group.append(number or 0)
+        if number is None:
             terms.notes.append(f"An error group has a number: write {example} for {what}.")
-            terms.error_group.append(0)
     else:
         getattr(terms, name).append(value)
 

@@ -101,7 +101,8 @@ class ReportParams:
         days = RANGES[self.range or "7d"][1]
         if not days:
             # Whole hours of the site. In UTC: in one local zone Python subtracts clocks, not moments.
-            hour = timezone.localtime(counted_until).replace(minute=0, second=0, microsecond=0).astimezone(UTC)
+            last = timezone.localtime(counted_until - timedelta(seconds=1))
+            hour = last.replace(minute=0, second=0, microsecond=0).astimezone(UTC)
             return hour - timedelta(hours=23), counted_until
         return midnight(
             timezone.localdate(counted_until - timedelta(seconds=1)) - timedelta(days=days - 1)

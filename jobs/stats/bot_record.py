@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import F, QuerySet, Sum
-from django.db.models.functions import Now
 from django.utils import timezone
 
 from bots.models import Bot
 from jobs.models import Job, JobQuerySet, JobRollup
 from jobs.states import Span
+from jobs.stats import rollup
 
 #: What a record may be of: `{name: (span of a bot's rows, length of each, how many of them)}`.
 RANGES = {
@@ -94,8 +94,9 @@ def of_last_day(bots: Collection[int]) -> dict[int, Record]:
 
 
 def _rows(rows: QuerySet[JobRollup], by: str, past: timedelta) -> list[tuple[Any, datetime, Record]]:
-    """What began within so much of the past, added up by a column: its value, the database's time, and the record."""
-    columns = rows.filter(start__gt=Now() - past).order_by().values(by).annotate(now=Now(), **_SUMS)
+    """What began within so much of the past, added up by a column: its value, the last minute, and the record."""
+    last = rollup.last_counted()
+    columns = rows.filter(start__gt=last - past).order_by().values(by).annotate(now=last, **_SUMS)
     return [(key, now, Record(*sums)) for key, now, *sums in columns.values_list(by, "now", *_SUMS)]
 
 

@@ -58,13 +58,14 @@ def refresh(labels: list[str], since: datetime, now: datetime) -> None:
 
 
 def _count_pending(labels: list[str], now: datetime) -> None:
-    """Count all pending jobs by kind, when the last count is old enough for what it cost."""
+    """Count all pending jobs by kind, for /metrics and charts, when the last count is old enough for what it cost."""
     state = RollupState.objects.get()
     pause = max(COUNT_EVERY, timedelta(seconds=state.pending_took * COUNT_SHARE))
     if state.pending_at is not None and now - state.pending_at < pause:
         return
     began = monotonic()
-    pending = {row["kind"]: row["n"] for row in run("count_pending", labels=labels, other=OTHER)}
+    rows = run("count_pending", labels=labels, other=OTHER, now=now, zone=settings.TIME_ZONE)
+    pending = {row["kind"]: row["n"] for row in rows}
     RollupState.objects.update(pending=pending, pending_at=now, pending_took=monotonic() - began)
 
 
@@ -149,5 +150,5 @@ def by_status() -> tuple[dict[str, Count], Count]:
 
 
 def oldest_pending() -> list[dict[str, Any]]:
-    """For each kind with a due job: `{kind, id, due_since, age, paused}` of the one due for longest, longest first."""
+    """For each kind with a due job the one due for longest: `{kind, id, due_since, age, paused, closed}`, by age."""
     return sorted(run("oldest", steps=PRIORITIES), key=lambda row: row["due_since"])

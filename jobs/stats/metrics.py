@@ -72,7 +72,7 @@ def _live(own: list[str]) -> Iterator[Metric]:
     yield gauge("jobsite_jobs", "Jobs that have not ended.", ["kind", "status"], jobs)
     ages = dict.fromkeys([*own, OTHER], 0.0)
     for row in counts.oldest_pending():
-        if not row["paused"]:
+        if not row["closed"]:
             kind = row["kind"] if row["kind"] in ages else OTHER
             ages[kind] = max(ages[kind], row["age"])
     yield gauge(

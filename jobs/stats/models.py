@@ -1,6 +1,6 @@
-"""The models of statistics: what ended, until when it is added up, what is learned of a kind, and the last sweep.
+"""The models of statistics: what ended and waited, until when it is added up, what is learned of a kind.
 
-Also who was refused new jobs, which the incident about it names.
+Also the last sweep, and who was refused new jobs, which the incident about it names.
 """
 
 from django.contrib.postgres.fields import ArrayField
@@ -22,7 +22,7 @@ def _times() -> models.JSONField:
 
 
 class JobRollup(models.Model):
-    """What ended in a stretch of time: of one kind or of all (`kind` empty), or of one kind and bot.
+    """What ended and waited in a stretch of time: of one kind or of all (`kind` empty), or of one kind and bot.
 
     `jobs.stats.rollup` adds each closed minute once, so that no page has to count jobs. Names and numbers in place of
     foreign keys: figures outlive what they count. `Span` says what `start` is, and what has which kind and bot.
@@ -55,6 +55,10 @@ class JobRollup(models.Model):
     # In the hours and totals of kinds only.
     wait_times = _times()
     run_times = _times()
+    # The most jobs that were pending, and due, at one count of the sweep; of bots and in totals there is none. The row
+    # of all kinds says whether there was a count: a kind without a figure beside it had none pending.
+    pending = models.BigIntegerField(null=True, blank=True)
+    due = models.BigIntegerField(null=True, blank=True)
 
     class Meta:
         verbose_name = "rollup of jobs"

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db.models import Q
-from django.db.models.functions import Now
 from django.utils import timezone
 
 from jobs.models import JobRollup
 from jobs.states import Span
+from jobs.stats import rollup
 from jobs.stats.statements import run
 from jobs.stats.times import FINE, HOME
 from jobsite.lib import histogram
@@ -92,11 +92,12 @@ def recently(kinds: Collection[str]) -> dict[str, Recently]:
 def _run_times(kinds: Collection[str]) -> dict[tuple[str, bool], Counter[int]]:
     """Run times by kind, and whether they are of now or of a week ago."""
     hours = timedelta(hours=HOURS)
-    now = Q(start__gt=Now() - hours - timedelta(hours=1))
-    before = Q(start__gt=Now() - WEEK - hours - timedelta(hours=1), start__lte=Now() - WEEK + hours)
+    last = rollup.last_counted()
+    now = Q(start__gt=last - hours - timedelta(hours=1))
+    before = Q(start__gt=last - WEEK - hours - timedelta(hours=1), start__lte=last - WEEK + hours)
     rows = JobRollup.objects.filter(now | before, span=Span.HOUR, kind__in=kinds)
     found: dict[tuple[str, bool], Counter[int]] = {}
-    for kind, start, counted, at in rows.values_list("kind", "start", "run_times", Now()):
+    for kind, start, counted, at in rows.values_list("kind", "start", "run_times", last):
         found.setdefault((kind, start > at - WEEK / 2), Counter()).update(histogram.from_json(counted))
     return found
 
@@ -112,7 +113,7 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Times:
-    """Run and wait times of a kind, hour by hour, from a bit more than a week ago to now."""
+    """Run and wait times of a kind, hour by hour, from a bit more than a week ago to what is counted last."""
 
     hours: Sequence[tuple[datetime, Counter[int], Counter[int]]]
 
@@ -155,11 +156,12 @@ class Times:
 def of_kind(kind: str) -> Times:
     """Read the times of one kind. One query."""
     hour = timedelta(hours=1)
-    since = Now() - WEEK - (HOURS + 1) * hour
+    counted = rollup.last_counted()
+    since = counted - WEEK - (HOURS + 1) * hour
     rows = list(
         JobRollup.objects.filter(span=Span.HOUR, kind=kind, start__gt=since)
         .order_by()
-        .values_list("start", "run_times", "wait_times", Now())
+        .values_list("start", "run_times", "wait_times", counted)
     )
     now = timezone.localtime(rows[0][3] if rows else None)
     last = now.replace(minute=0, second=0, microsecond=0)

@@ -13,6 +13,8 @@ from typing import Any
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Min, OuterRef, Subquery
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Coalesce, Now
 from django.utils.dateparse import parse_datetime
 
 from jobs.models import Job, JobEvent, JobKind, JobRollup, RollupState
@@ -101,6 +103,15 @@ def add_closed_minutes(now: datetime | None = None) -> int:
 def added_until() -> datetime | None:
     """Until when all is added up; None when nothing is yet."""
     return RollupState.objects.values_list("added_until", flat=True).first()
+
+
+def last_counted() -> Combinable:
+    """The last minute that is counted, with which the figures of an hour, day or week end: for a query.
+
+    Now, where none is counted.
+    """
+    until = Subquery(RollupState.objects.values("added_until")[:1])
+    return Coalesce(until - WIDTH[Span.MINUTE], Now())
 
 
 def complete_until() -> datetime | None:

@@ -229,9 +229,9 @@ def percentiles(kind: str, window: str) -> dict[str, Any]:
 
 
 @register.simple_tag
-def backlog(kind: str) -> dict[str, Any]:
+def came_due(kind: str) -> dict[str, Any]:
     """The due jobs of a kind by the hour in which they became due."""
-    return drawn.backlog(kind)
+    return drawn.came_due(kind)
 
 
 @register.filter

@@ -79,6 +79,7 @@ def seed(rows: int, advance: Callable[[int], None]) -> int:
     JobKind.objects.filter(name="search.index").update(paused=True)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE jobs_job")
+    seeding.write_backlog(HISTORY)
     run.sweep()
     reconcile.reconcile()
     return len(fleet)

@@ -12,6 +12,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -24,8 +25,9 @@ from jobs.models import Job, JobKind
 from jobs.states import JobStatus, Policy
 from jobs.stats import rollup
 from jobs.sweep import run
+from jobsite.lib.sql import Statements
 
-SQL = (Path(__file__).parent / "sql" / "seed.sql").read_text(encoding="utf-8")
+SQL = Statements(Path(__file__).parent / "sql")
 
 
 class Kind(NamedTuple):
@@ -67,6 +69,7 @@ def seed(rows: int, bots: int, advance: Callable[[int], None]) -> None:
     with counted_late(HISTORY):
         write_past(rows, KINDS, [bot.pk for bot in fleet], HISTORY, advance)
     _present(fleet)
+    write_backlog(HISTORY)
 
 
 def make_kinds(kinds: dict[str, Kind]) -> None:
@@ -111,8 +114,15 @@ def write_past(
         last = min(first + BATCH - 1, rows)
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SET LOCAL synchronous_commit = off")
-            cursor.execute(SQL, params | {"first": first, "last": last})
+            cursor.execute(SQL.text("seed"), params | {"first": first, "last": last})
         advance(last - first + 1)
+
+
+def write_backlog(past: timedelta) -> None:
+    """Write the backlog of so much of the past, as the sweep would have counted it."""
+    until = timezone.now().replace(second=0, microsecond=0)
+    keep = {f"keep_{span}": rollup.KEEP[span] for span in rollup.WIDTH}
+    SQL.rows("backlog", since=until - past, until=until, zone=settings.TIME_ZONE, **keep)
 
 
 def _present(fleet: list[Bot]) -> None:

@@ -120,6 +120,16 @@ class GuardedActions(GuardedLookups):
             return redirect(back)
         return response
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """The object of a page, read once for a page that only shows it: by ours, and by Django for its form."""
+        if request.method != "GET":
+            return super().get_object(request, object_id, from_field)
+        read: dict[Any, Any] = request.__dict__.setdefault("objects_read", {})
+        key = self.model, str(object_id), from_field
+        if key not in read:
+            read[key] = super().get_object(request, object_id, from_field)
+        return read[key]
+
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """The first values of a new form, from its address. Django shows a moment that is still text as a failure."""
         given = super().get_changeform_initial_data(request)

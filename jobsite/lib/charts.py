@@ -89,9 +89,15 @@ def stacked(
     return _drawn([*parts, _tips(tips, wide)], (figure(most), middle, figure(0)), ends, label, wide)
 
 
-def lines(rows: Sequence[Line], ends: Sequence[str], label: str, tips: Sequence[str] = ()) -> SafeString:
-    """Draw lines over time, with values in seconds and a dot where a value has no neighbour; the rest as `stacked`."""
-    most = nice_time(max((v for row in rows for v in row.values if v is not None), default=0))
+def lines(
+    rows: Sequence[Line], ends: Sequence[str], label: str, tips: Sequence[str] = (), *, numbers: bool = False
+) -> SafeString:
+    """Draw lines over time, with a dot where a value has no neighbour; the rest as `stacked`.
+
+    Values are seconds, or `numbers`.
+    """
+    round_up, written = (nice, figure) if numbers else (nice_time, seconds)
+    most = round_up(max((v for row in rows for v in row.values if v is not None), default=0))
     count = len(rows[0].values)
     step = (WIDTH - LEFT) / count
     parts = []
@@ -109,7 +115,7 @@ def lines(rows: Sequence[Line], ends: Sequence[str], label: str, tips: Sequence[
                 dots.append(f'<circle class="d-{row.colour}" cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>')
             gap = False
         parts.append(f'<path class="l-{row.colour}" d="{"".join(path)}"/>{"".join(dots)}')
-    scale = (seconds(most), seconds(most / 2), "0")
+    scale = (written(most), "" if numbers and most < 2 else written(most / 2), "0")
     return _drawn([*parts, _tips(tips, WIDTH)], scale, ends, label, WIDTH)
 
 

@@ -34,11 +34,19 @@ class Input(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
+def number_in(text: str, most: int = MAX_ID) -> int | None:
+    """Read a whole number from 0 to `most`, in ASCII digits. None: the text is none."""
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(MAX_ID))):
+        return None
+    number = int(text)
+    return number if number <= most else None
+
+
 def id_in(text: str, what: str) -> int:
     """Read an id from a path. NotFound, which names `what` it is, if the text cannot be one."""
-    if not (text.isascii() and text.isdigit() and len(text) <= 19 and 0 < int(text) <= MAX_ID):
+    if not (number := number_in(text)):
         raise NotFound(f"There is no {what} {text[:50]!r}.")
-    return int(text)
+    return number
 
 
 def job_id_in(text: str) -> int:
@@ -140,6 +148,6 @@ def integer(request: HttpRequest, name: str, default: int, most: int) -> int:
     text = request.GET.get(name)
     if text is None or text == "":
         return default
-    if not (text.isascii() and text.isdigit() and len(text) <= 19 and 1 <= int(text) <= most):
+    if not (number := number_in(text, most)):
         raise Invalid.about(name, f"a whole number from 1 to {most}.")
-    return int(text)
+    return number

@@ -6,28 +6,53 @@ from typing import Any
 from axe_playwright_python.sync_playwright import Axe
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-#: Width, and the colour scheme in which colours alone are checked; all is checked in the other one.
-SCREENS = [(1280, "light"), (390, "dark")]
-OTHER = {"light": "dark", "dark": "light"}
-
-#: The rules of these that read colours. All others find the same in both schemes.
+#: The rules of these that read colours, for as long as all others. Those find the same in both colour schemes.
 COLOURS = ["color-contrast", "link-in-text-block"]
+#: Width, and the colour scheme in which all rules are checked; in the other one those that read colours.
+SCREENS = [(1280, "dark"), (390, "light")]
+OTHER = {"light": "dark", "dark": "light"}
 
 # Only what is wrong is sent here, and without a selector of each node: that took as long as half of the rules.
 _RUN = """
-async (only) => {
-  const {violations} = await axe.run({runOnly: only, resultTypes: ["violations"], selectors: false});
+async ([where, options]) => {
+  if (where && !where.length) return [];
+  const {violations} = await axe.run(where ?? document, {...options, resultTypes: ["violations"], selectors: false});
   return violations.map(({id, help, nodes}) => [id, help, ...nodes.slice(0, 3).map(node => node.html.slice(0, 160))]);
 }
 """
 
+# The elements whose colours, or what decides how they are judged, are not those of the first screen in this scheme.
+# Null on the first screen: all of them. What is within one of them is checked with it.
+_RECOLOURED = """
+(scheme) => {
+  const READ = ["color", "backgroundColor", "backgroundImage", "opacity", "visibility", "textShadow",
+    "textDecorationLine", "borderBottomStyle", "fontStyle", "fontWeight"];
+  // Less contrast is enough for text of this size, in pixels.
+  const isLarge = style => parseFloat(style.fontSize) >= (style.fontWeight >= 700 ? 18.6 : 24);
+  const all = [...document.querySelectorAll("body, body *")], firsts = window.firstColours ??= {};
+  const colours = new Map(all.map(element => {
+    const style = getComputedStyle(element);
+    return [element, [style.display === "none", isLarge(style), ...READ.map(name => style[name])].join()];
+  }));
+  if (!(scheme in firsts)) {
+    firsts[scheme] = colours;
+    return null;
+  }
+  const other = new Set(all.filter(element => firsts[scheme].get(element) !== colours.get(element)));
+  return [...other].filter(element => !other.has(element.parentElement));
+}
+"""
 
-def violations(page, *, colours_alone=False):
+
+def violations(page):
     """What axe finds wrong with the page."""
+    return _violations(page, {"runOnly": {"type": "tag", "values": RULES}})
+
+
+def _violations(page, options, where=None):
     if not page.evaluate("'axe' in window"):
         page.evaluate(Axe().axe_script)
-    only = {"type": "rule", "values": COLOURS} if colours_alone else {"type": "tag", "values": RULES}
-    return [": ".join(violation) for violation in page.evaluate(_RUN, only)]
+    return [": ".join(violation) for violation in page.evaluate(_RUN, [where, options])]
 
 
 @dataclass(frozen=True)
@@ -53,10 +78,10 @@ class Visitor:
         # Before axe looks: it writes styles of its own into the page, which the policy refuses.
         found += self.complaints
         for width, scheme in SCREENS:
-            self.see(width, OTHER[scheme])
-            found += [f"{width} px, {OTHER[scheme]}: {what}" for what in violations(self.page)]
-            self.see(width, scheme)
-            found += [f"{width} px, {scheme}: {what}" for what in violations(self.page, colours_alone=True)]
+            for either in (scheme, OTHER[scheme]):
+                self.see(width, either)
+                wrong = self.wrong_colours(either) + (self.wrong_otherwise() if either == scheme else [])
+                found += [f"{width} px, {either}: {what}" for what in wrong]
         assert not found, "\n".join(found)
 
     def see(self, width, scheme):
@@ -67,3 +92,13 @@ class Visitor:
     def too_wide(self, width):
         wide = self.page.evaluate("document.documentElement.scrollWidth")
         return [f"{wide} px wide on {width} px"] if wide > width else []
+
+    def wrong_otherwise(self):
+        """What is wrong with the page but for its colours."""
+        rules = {name: {"enabled": False} for name in COLOURS}
+        return _violations(self.page, {"runOnly": {"type": "tag", "values": RULES}, "rules": rules})
+
+    def wrong_colours(self, scheme):
+        """What is wrong with colours that were not checked yet in this scheme, on another screen."""
+        recoloured = self.page.evaluate_handle(_RECOLOURED, scheme)
+        return _violations(self.page, {"runOnly": {"type": "rule", "values": COLOURS}}, recoloured)

@@ -21,6 +21,7 @@ from jobs.lifecycle import ClaimRequest
 from jobs.models import Job, JobKind
 from jobs.sweep import run
 from tests.cast import bot_named, take_one
+from tests.lasting import lasting_rows as lasting_rows  # the fixture
 
 pytestmark = pytest.mark.django_db
 
@@ -73,9 +74,9 @@ FILL = """
 LARGE = ("jobs_job", "jobs_jobevent", "jobs_gate")
 
 
-@pytest.fixture
-def large() -> None:
-    """Many kinds and bots, and statistics of many jobs."""
+@pytest.fixture(scope="module")
+def large(lasting_rows: None) -> None:
+    """Many kinds and bots, and statistics of many jobs: filled once, and each test is undone by itself."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
         if not cursor.fetchone()[0]:
@@ -93,6 +94,9 @@ def planned(large: None) -> Iterator[Planned]:
     """A function that runs another, and returns all plans that PostgreSQL made for it, in functions too."""
     made: list[str] = []
     raw: Any = connection.connection
+    with connection.cursor() as cursor:
+        # Those of the test before would be used again.
+        cursor.execute("DISCARD PLANS")
 
     def take(notice: Any) -> None:
         made.append(f"{notice.message_primary}\n{notice.message_detail}")

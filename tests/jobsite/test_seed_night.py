@@ -10,6 +10,7 @@ from alerts.models import Incident
 from bots.models import Bot
 from jobs.models import Job, JobRollup
 from jobs.stats import rollup
+from jobs.stats.series import series
 from jobsite.dev import seeding
 
 pytestmark = pytest.mark.django_db
@@ -33,6 +34,9 @@ def test_a_bad_night_has_the_size_of_a_real_one(settings):
     # Bots whose jobs went back to the queue, and that were not seen since.
     assert Bot.objects.stuck().filter(stuck_job=None).exists()
     assert ended() > 900
+    # The charts of backlogs show how it grew.
+    (*_, before, now) = [bar.due for bar in series("day", "crawl")][:-1]
+    assert 5000 < before <= now
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,6 +1,8 @@
 -- Queues: of each of these kinds how many jobs are pending and due, counted up to a limit, and how many are held.
--- Nothing is due that nobody gets: of a kind that is closed, since it is paused or throttled (as in scale.sql).
-SELECT k.name AS kind, c.closed, p.pending, CASE WHEN c.closed THEN 0 ELSE p.due END AS due,
+-- Nothing is due that nobody gets: of a kind that is closed, since it is paused or throttled, or too late (as in
+-- scale.sql). What is too late is dropped within seconds; its own index has it, so that the others' need not.
+SELECT k.name AS kind, p.pending,
+       CASE WHEN c.closed THEN 0 ELSE GREATEST(p.due - COALESCE(l.n, 0), 0) END AS due,
        COALESCE(h.held, 0) AS held, (SELECT (pending ->> k.name)::bigint FROM jobs_rollupstate) AS swept
 FROM jobs_jobkind k
 CROSS JOIN LATERAL (
@@ -23,4 +25,9 @@ CROSS JOIN LATERAL (
 LEFT JOIN (
     SELECT kind_id, count(*) AS held FROM jobs_job WHERE claimed_by_id IS NOT NULL GROUP BY kind_id
 ) h ON h.kind_id = k.name
+LEFT JOIN (
+    SELECT kind_id, count(*) AS n FROM jobs_job
+    WHERE status = 'pending' AND start_by <= statement_timestamp() AND run_at <= statement_timestamp()
+    GROUP BY kind_id
+) l ON l.kind_id = k.name
 WHERE k.name = ANY (%(kinds)s::text[]);

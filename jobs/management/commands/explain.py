@@ -10,13 +10,14 @@ from django.core.serializers.json import DjangoJSONEncoder
 from jobs.explain.evidence import Explained
 from jobs.explain.why import explain
 from jobs.models import Job
+from jobsite.lib.params import number_in
 from jobsite.lib.plain_text import one_line
 
 
 def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**63):
+    if not (number := number_in(text)):
         raise ArgumentTypeError(f"{text!r} is not the number of a job")
-    return int(text)
+    return number
 
 
 class Command(BaseCommand):

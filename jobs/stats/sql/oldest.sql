@@ -1,5 +1,6 @@
 -- Oldest: for each kind the pending job that has been due for longest, since `run_at` or since it was enqueued.
--- Steps from priority to priority in the indexes of both lanes, where jobs stand by `run_at`.
+-- Steps from priority to priority in the indexes of both lanes, where jobs stand by `run_at`. `closed`: nobody gets it,
+-- since its kind is paused or throttled.
 WITH RECURSIVE step AS (
     SELECT k.name AS kind, k.paused, j.priority, j.run_at, j.id, j.created_at, 1 AS n
     FROM jobs_jobkind k
@@ -36,7 +37,11 @@ WITH RECURSIVE step AS (
     WHERE s.n < %(steps)s
 )
 SELECT DISTINCT ON (kind) kind, id, GREATEST(run_at, created_at) AS due_since,
-       EXTRACT(epoch FROM statement_timestamp() - GREATEST(run_at, created_at))::double precision AS age, paused
+       EXTRACT(epoch FROM statement_timestamp() - GREATEST(run_at, created_at))::double precision AS age, paused,
+       paused OR EXISTS (
+           SELECT FROM jobs_gate g
+           WHERE g.kind_id = kind AND g.group_name = '' AND g.shut_until > statement_timestamp()
+       ) AS closed
 FROM step
 WHERE run_at <= statement_timestamp()
 ORDER BY kind, GREATEST(run_at, created_at), id;

@@ -9,7 +9,8 @@ WITH clock AS (
     FROM clock c
     JOIN jobs_jobrollup r ON r.span = 'minute' AND r.start >= c.until - %(minutes)s * interval '1 minute'
                          AND r.start < c.until AND r.bot = 0
-    WHERE r.kind = ANY (%(kinds)s::text[])
+    -- A row may have the backlog alone.
+    WHERE r.kind = ANY (%(kinds)s::text[]) AND r.leases_ended + r.succeeded + r.failed + r.cancelled > 0
 )
 SELECT e.kind, sum(e.succeeded)::bigint AS succeeded, sum(e.failed)::bigint AS failed, sum(e.leases)::bigint AS leases,
        array_agg(e.n ORDER BY e.ago DESC) AS bars

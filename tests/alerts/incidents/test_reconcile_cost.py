@@ -11,7 +11,9 @@ from alerts.incidents import sweep_late
 from alerts.models import Incident, IncidentBot
 from bots.models import Bot
 from tests.alerts.passing import look, minutes_pass
-from tests.jobs.test_plans import fleet, history  # noqa: F401  the fixtures
+from tests.jobs.test_plans_of_sweeps import fleet, history  # noqa: F401  the fixtures
+from tests.lasting import check_now
+from tests.lasting import lasting_rows as lasting_rows
 
 pytestmark = pytest.mark.django_db
 
@@ -30,14 +32,15 @@ STUCK = """
 """
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def house(fleet: None) -> None:  # noqa: F811
-    """10 000 bots and 22 000 jobs, in order."""
+    """10 000 bots and 22 000 jobs, in order; for all tests of this file."""
     Bot.objects.update(last_seen_at=Now(), health_status="normal", token_digest=None)
     with connection.cursor() as cursor:
         cursor.execute("UPDATE bots_bot SET token_digest = sha256(name::bytea)")
         cursor.execute("UPDATE jobs_job SET run_at = now() - interval '1 minute' WHERE status = 'pending'")
         cursor.execute("ANALYZE bots_bot, jobs_job")
+    check_now()
 
 
 def asked() -> list[str]:

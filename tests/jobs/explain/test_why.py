@@ -13,7 +13,7 @@ from jobs import lifecycle
 from jobs.explain import why as explain_why
 from jobs.lifecycle import By
 from jobs.lists import takers
-from jobs.models import Job, JobKind
+from jobs.models import Job, JobKind, Learned
 from jobs.states import Actor
 from jobs.stats import learned
 from jobs.stats.times import FINE
@@ -290,6 +290,12 @@ def test_a_completed_job_says_how_long_it_ran_against_the_usual(ada):
     make_older(lease, 0.5)
     lease.complete(1)
     assert says(lease, "ran") == ["for 3x s"]
+    # One other is nothing to compare with.
+    learned.learn([("sum", FINE.bucket(50), 1)])
+    assert says(lease, "ran") == ["for 3x s"]
+    learned.learn([("sum", FINE.bucket(50), 9)])
+    assert says(lease, "ran") == ["for 3x s; 10 of the last 10 sum jobs took under 1 m"]
+    Learned.objects.all().delete()
     learned.learn([("sum", FINE.bucket(2), 45), ("sum", FINE.bucket(50), 5)])
     assert says(lease, "ran") == [
         "for 3x s, longer than 45 of the last 50 of its kind; 45 of the last 50 sum jobs took under x s"

@@ -75,6 +75,13 @@ def test_a_claim_is_counted_when_its_lease_ends_in_whatever_way(sums, ada, olga)
     assert (lately.leases, lately.leases_a_minute, sum(lately.bars)) == (3, pytest.approx(3 / 60), 1)
 
 
+def test_of_a_kind_that_only_has_pending_jobs_no_rates_are_given(sums):
+    enqueue_one()
+    counted()
+    assert JobRollup.objects.filter(span="minute", kind="sum", pending=1).exists()
+    assert (sums().recently.leases_a_minute, sums().recently.a_minute) == (None, None)
+
+
 def test_beyond_a_bound_the_sweep_has_the_count(sums, monkeypatch):
     for _ in range(7):
         enqueue_one()
@@ -178,6 +185,7 @@ def test_a_kinds_page_has_its_queue_percentiles_and_backlog_and_each_figure_once
     ran(ada, 30)
     take_one(ada).fail(retry=False)
     make_older(enqueue_one(), 90)
+    rollup.add_closed_minutes()
     counted()
     client.force_login(olga)
     answer = client.get(reverse("admin:jobs_jobkind_change", args=["sum"])).content.decode()
@@ -185,14 +193,17 @@ def test_a_kinds_page_has_its_queue_percentiles_and_backlog_and_each_figure_once
     assert "How long they took, last day" in answer
     assert "run p50 3" in answer
     assert "1 became due 1 to 2 h ago" in answer
+    assert "Pending and due jobs of sum in the last day: at most 1 pending." in answer
+    assert ": 1 pending, 1 due</title>" in answer
+    assert '<td class="num">1</td><td class="num">1</td></tr>' in answer
     # What ended is counted in one place.
     assert answer.count("1 succeeded, 1 failed. Counted until") == 1
     assert "<dt>Succeeded</dt>" not in answer
 
 
-def test_the_backlog_is_the_due_jobs_by_the_hour(ada):
+def test_due_jobs_are_counted_by_the_hour_in_which_they_became_due(ada):
     for minutes in (10, 20, 70, 60 * 40):
         make_older(enqueue_one(), minutes)
     enqueue_one(run_at=timezone.now() + timedelta(hours=1))
-    hours = queues.backlog("sum", hours=3)
+    hours = queues.came_due("sum", hours=3)
     assert hours == [1, 1, 2]

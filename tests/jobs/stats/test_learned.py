@@ -173,9 +173,9 @@ def test_nothing_is_learned_twice_and_nothing_old_is_read_again(ada, now, enough
     with CaptureQueriesContext(connection) as queries:
         rollup.add_closed_minutes(now + timedelta(minutes=1))
     assert Learned.objects.get().jobs == 6
-    # The jobs of the closed minute are read once, for the rollup and for this.
+    # The jobs of the closed minute are read once, for the rollup and for this; those that are pending are counted.
     reading = [query["sql"].split(":")[0] for query in queries if "FROM jobs_job\n" in query["sql"]]
-    assert reading == ["-- Add minutes", "-- Count claims"]
+    assert reading == ["-- Add minutes", "-- Count claims", "-- Count pending"]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -10,7 +10,7 @@ from django.utils import timezone
 from jobs.models import JobRollup, RollupState
 from jobs.states import Span
 from jobs.stats import rollup
-from jobs.stats.series import series, spreads
+from jobs.stats.series import series
 from jobs.stats.times import FINE, HOME
 from jobsite.lib import histogram
 from tests.cast import take_one
@@ -120,16 +120,18 @@ def test_a_series_has_a_bar_for_every_stretch_also_where_nothing_ended(ada, now)
     assert [bar.succeeded for bar in bars if bar.ended] == [1]
     (bar,) = [bar for bar in bars if bar.ended]
     assert (bar.run, bar.wait) == (2, 1)
-    assert len(series("day", now=now)) == 96
     assert len(series("week", now=now)) == 168
 
 
 @pytest.mark.django_db
-def test_a_kinds_spread_has_its_failures_and_where_its_run_times_lie(ada, now):
-    for seconds in (1, 1, 1, 9):
-        ended(ada, now - timedelta(minutes=5), seconds=seconds)
-    ended(ada, now - timedelta(minutes=5), fail=True)
-    rollup.add_closed_minutes(now)
-    spread = spreads()["sum"]
-    assert (spread.succeeded, spread.failed, spread.failure_share, spread.mean) == (4, 1, 0.2, 3)
-    assert (spread.within(0.5), spread.within(1)) == (1.6, 12.8)
+def test_a_day_is_24_hours_of_the_clock_with_the_present_one(ada):
+    for minutes, bars in ((0, 93), (14, 93), (15, 94), (44, 95), (59, 96)):
+        day = series("day", now=NOON + timedelta(minutes=minutes))
+        assert (len(day), day[0].start) == (bars, NOON - timedelta(hours=23))
+
+
+@pytest.mark.django_db
+def test_an_hour_is_the_last_that_is_counted(ada, now):
+    rollup.add_closed_minutes(now - timedelta(minutes=20))
+    assert series("hour")[-1].start == rollup.added_until() - timedelta(minutes=1)
+    assert series("week")[-1].start == series("hour")[-1].start.replace(minute=0)

@@ -41,6 +41,13 @@ def test_a_line_has_gaps_where_there_is_nothing_and_a_dot_where_a_value_is_alone
     assert drawn.count("<circle") == 1
 
 
+def test_lines_of_numbers_have_a_scale_of_numbers():
+    drawn = charts.lines([Line("work", "pending", [30, 4000])], ("from", "to"), "Pending", numbers=True)
+    assert re.findall(r'text-anchor="end">([^<]+)<', drawn)[:3] == ["5 k", "2.5 k", "0"]
+    drawn = charts.lines([Line("work", "pending", [1])], ("from", "to"), "Pending", numbers=True)
+    assert re.findall(r'text-anchor="end">([^<]+)<', drawn)[:2] == ["1", "0"]
+
+
 def test_what_stands_in_a_chart_is_escaped():
     assert "<script>" not in charts.stacked([Line("good", "a", [1])], ("<script>", "x"), "<script>")
 

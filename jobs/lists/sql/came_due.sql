@@ -1,4 +1,4 @@
--- Backlog: when the pending jobs of a kind that are due now became due, by the hour, of the first so many of its queue.
+-- Came due: when the pending jobs of a kind that are due now became due, by the hour, of the first so many of its queue.
 -- What became due before the first hour counts to it.
 SELECT LEAST(GREATEST(EXTRACT(epoch FROM statement_timestamp() - run_at)::integer / 3600, 0), %(hours)s - 1) AS ago,
        count(*) AS n
