@@ -99,7 +99,9 @@ def test_figures_of_incidents_are_the_codes(settings):
     assert f"at least {failure_rate.MIN_ENDED} ended and {failure_rate.MIN_FAILED} failed" in text
     assert f"at least {failure_rate.MIN_PAST} ended on the day before" in text and failure_rate.MIN_FACTOR == 2
     assert f"grown by {failure_rate.MIN_GROWTH * 100:.0f} points" in text
-    assert f"at {failure_rate.OPEN_CONFIDENCE} standard deviations" in text and failure_rate.STAY_OPEN_CONFIDENCE == 2
+    decision = " ".join(text_of("docs/decisions/0013-incidents.md").split())
+    assert f"above zero at {failure_rate.OPEN_CONFIDENCE} standard deviations. At 2 it stays open." in decision
+    assert failure_rate.STAY_OPEN_CONFIDENCE == 2
     assert f"The last {durations.words(detectors.RECENT).replace(' m', ' minutes')}" in text
     assert detectors.BASELINE.days == 1
     assert detectors.CRITICAL_SHARE == 0.5 and health.UNHEALTHY_AT == 3
