@@ -139,8 +139,11 @@ def _ordered(job_filter: JobFilter) -> Page:
     if job_filter.named is not None:
         ids, searched_to, searched = job_filter.newest(SORTED), None, 0
     else:
-        base, searched_to, searched = _searched(replace(job_filter, before=None, after=None))
-        ids = sorted({*index_merge.ids(base, SORTED), *_further_back(replace(job_filter, before=None), ())})
+        # The filter itself remembers what its words name, and is asked for that again.
+        at_start = job_filter.before is job_filter.after is None
+        whole = job_filter if at_start else replace(job_filter, before=None, after=None)
+        base, searched_to, searched = _searched(whole)
+        ids = sorted({*index_merge.ids(base, SORTED), *_further_back(whole, ())})
     jobs = rows(ids, order=job_filter.order, start=min(job_filter.skip, SORTED), most=PAGE + 1)
     note = f"Only the newest {SORTED:,} are sorted.".replace(",", "\u202f") if len(ids) >= SORTED else ""
     following = job_filter.skip + PAGE if len(jobs) > PAGE else None
