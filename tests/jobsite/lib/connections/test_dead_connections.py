@@ -89,7 +89,7 @@ def test_two_farewells_in_place_of_an_answer_are_a_lost_connection(pool: Pool) -
 @pytest.mark.usefixtures("direct")
 def test_after_all_have_ended_no_call_fails(base: str, ada: Bot, ada_token: str, olga_key: str) -> None:
     bot, producer = {"Authorization": f"Bearer {ada_token}"}, {"Authorization": f"Bearer {olga_key}"}
-    with ThreadPoolExecutor(16) as threads, httpx.Client() as http:
+    with ThreadPoolExecutor(16) as threads, httpx.Client(timeout=PATIENCE) as http:
         # Fill the pool.
         assert {a.status_code for a in threads.map(lambda _: http.get(f"{base}/readyz"), range(32))} == {200}
         for _ in range(2):
