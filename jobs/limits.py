@@ -15,6 +15,11 @@ from jobs.states import JobStatus
 #: The limits of a kind. One that is empty does not hold.
 LIMITS = ("max_held", "max_held_per_group", "rate", "rate_per_group")
 
+#: Names of kinds, in SQL: nobody gets a job of these, since they are paused or throttled, and so none of them is due.
+CLOSED_SQL = """SELECT name FROM jobs_jobkind WHERE paused
+        UNION ALL
+        SELECT kind_id FROM jobs_gate WHERE group_name = '' AND shut_until > statement_timestamp()"""
+
 
 def _limit(most: int, help_text: str) -> models.PositiveIntegerField:
     validators = [MinValueValidator(1), MaxValueValidator(most)]

@@ -10,6 +10,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+from jobs.limits import CLOSED_SQL
 from jobs.lists import takers
 from jobs.models import JobKind
 from jobs.stats import counts, recent
@@ -17,7 +18,7 @@ from jobs.stats.counts import Count
 from jobs.stats.recent import Recently
 from jobsite.lib.sql import Statements
 
-SQL = Statements(Path(__file__).parent / "sql")
+SQL = Statements(Path(__file__).parent / "sql", closed=CLOSED_SQL)
 #: How many pending jobs are counted one by one for one look at all kinds, and at least of each.
 COUNTED, COUNTED_OF_KIND = 100_000, 100
 

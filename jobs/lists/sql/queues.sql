@@ -1,16 +1,10 @@
 -- Queues: of each of these kinds how many jobs are pending and due, counted up to a limit, and how many are held.
--- Nothing is due that nobody gets: of a kind that is closed, since it is paused or throttled, or too late (as in
--- scale.sql). What is too late is dropped within seconds; its own index has it, so that the others' need not.
+-- Nothing is due that nobody gets: of a closed kind, or too late (as in scale.sql). What is too late is dropped within
+-- seconds; its own index has it, so that the others' need not.
 SELECT k.name AS kind, p.pending,
-       CASE WHEN c.closed THEN 0 ELSE GREATEST(p.due - COALESCE(l.n, 0), 0) END AS due,
+       CASE WHEN k.name IN ({closed}) THEN 0 ELSE GREATEST(p.due - COALESCE(l.n, 0), 0) END AS due,
        COALESCE(h.held, 0) AS held, (SELECT (pending ->> k.name)::bigint FROM jobs_rollupstate) AS swept
 FROM jobs_jobkind k
-CROSS JOIN LATERAL (
-    SELECT k.paused OR EXISTS (
-        SELECT FROM jobs_gate g
-        WHERE g.kind_id = k.name AND g.group_name = '' AND g.shut_until > statement_timestamp()
-    ) AS closed
-) c
 CROSS JOIN LATERAL (
     SELECT count(*) AS pending, count(*) FILTER (WHERE run_at <= statement_timestamp()) AS due
     FROM (

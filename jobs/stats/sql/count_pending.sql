@@ -1,13 +1,9 @@
 -- Count pending: how many jobs of each kind are pending, and due, all of them, from indexes alone. Nothing is due that
 -- nobody gets: of a kind that is paused or throttled, or too late (as in scale.sql). The rollup keeps the most of each
 -- minute, quarter and hour; a kind has no row for none. Returns the pending ones by the labels of /metrics.
-WITH closed AS (
-    SELECT name AS kind FROM jobs_jobkind WHERE paused
-    UNION
-    SELECT kind_id FROM jobs_gate WHERE group_name = '' AND shut_until > statement_timestamp()
-), counted AS MATERIALIZED (
+WITH counted AS MATERIALIZED (
     SELECT kind, sum(pending)::bigint AS pending,
-           CASE WHEN kind IN (SELECT kind FROM closed) THEN 0 ELSE sum(due)::bigint END AS due
+           CASE WHEN kind IN ({closed}) THEN 0 ELSE sum(due)::bigint END AS due
     FROM (
         SELECT kind_id AS kind, count(*) AS pending, count(*) FILTER (WHERE run_at <= statement_timestamp()) AS due
         FROM jobs_job WHERE status = 'pending' AND NOT gated GROUP BY kind_id

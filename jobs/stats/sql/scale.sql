@@ -2,10 +2,7 @@
 -- Steps from priority to priority in the indexes of both lanes, where jobs stand by `run_at`, as `oldest.sql` does: jobs
 -- that are not due yet are not read. Nothing is due that nobody gets: of a kind that is paused or throttled, or too late.
 WITH RECURSIVE asked AS (
-    SELECT k.name AS kind, k.max_held, k.paused OR EXISTS (
-        SELECT FROM jobs_gate g
-        WHERE g.kind_id = k.name AND g.group_name = '' AND g.shut_until > statement_timestamp()
-    ) AS closed
+    SELECT k.name AS kind, k.max_held, k.name IN ({closed}) AS closed
     FROM jobs_jobkind k
     WHERE k.name = ANY (%(kinds)s::text[])
 ), step AS (
