@@ -10,7 +10,7 @@ IF locked.limited THEN
             ORDER BY t.id
         );
     END IF;
-    -- An expression with a subquery runs as a query, even where it takes another branch.
+    -- Not one expression: one that has a query in it is a query.
     IF cardinality(locked.kinds) = 0 THEN
         kinds := asked;
     ELSIF asked IS NULL THEN

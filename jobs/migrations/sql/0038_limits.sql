@@ -453,7 +453,7 @@ DECLARE
     room record;
     most integer := LEAST(want, 1000) + 400; -- Groups that are read at once.
     open_groups integer;
-    groups integer; -- Those that are open, or open now.
+    groups integer; -- Those that may have a job that may go.
     share integer; -- How many jobs each group gets at first, if they are to get as many as are wanted together.
     quota integer;
     total integer := 0;
@@ -677,7 +677,7 @@ DECLARE
     kinds text[] := '{}';
     given_kinds text[];
     given_groups text[];
-    counted boolean := false; -- Whether gates must record what is given.
+    counted boolean := false; -- Whether what is given is to be written to gates.
 BEGIN
     picked := shared;
     IF cardinality(of_kinds) > 0 THEN
@@ -1183,7 +1183,7 @@ BEGIN
             ORDER BY t.id
         );
     END IF;
-    -- An expression with a subquery runs as a query, even where it takes another branch.
+    -- Not one expression: one that has a query in it is a query.
     IF cardinality(locked.kinds) = 0 THEN
         kinds := asked;
     ELSIF asked IS NULL THEN

@@ -27,7 +27,7 @@ DECLARE
     kinds text[] := '{}';
     given_kinds text[];
     given_groups text[];
-    counted boolean := false; -- Whether gates must record what is given.
+    counted boolean := false; -- Whether what is given is to be written to gates.
 BEGIN
     picked := shared;
     IF cardinality(of_kinds) > 0 THEN

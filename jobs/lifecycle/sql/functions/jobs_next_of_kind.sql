@@ -17,7 +17,7 @@ DECLARE
     room record;
     most integer := LEAST(want, 1000) + 400; -- Groups that are read at once.
     open_groups integer;
-    groups integer; -- Those that are open, or open now.
+    groups integer; -- Those that may have a job that may go.
     share integer; -- How many jobs each group gets at first, if they are to get as many as are wanted together.
     quota integer;
     total integer := 0;
