@@ -17,7 +17,7 @@ PATIENCE = 60.0
 # A commit with NOTIFY waits a moment for the commits of all other databases, for a lock of type `object`.
 _BLOCKED = """
     SELECT count(*) FROM pg_stat_activity
-    WHERE datname = current_database() AND pid <> pg_backend_pid()
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
         AND wait_event_type = 'Lock' AND wait_event <> 'object'
 """
 
