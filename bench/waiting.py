@@ -90,6 +90,7 @@ async def watch(
 ) -> Arrivals:
     """Run a waiting bot for each token; call `idle`, then enqueue `jobs` one by one with `pause` between.
 
+    `idle` is called at once: it waits itself until all bots have called.
     Wrong when a call fails, or when enqueueing is not answered because the long polls use every thread.
     """
     arrivals = Arrivals()
@@ -97,7 +98,6 @@ async def watch(
     bots = [asyncio.create_task(_bot(caller, wait, arrivals)) for caller in callers]
     producer = Caller(port, key)
     try:
-        await asyncio.sleep(2)
         await idle()
         for number in range(jobs):
             sent = time.monotonic()

@@ -12,6 +12,10 @@ from bench.figures import figure, percentile, size
 from bench.jobsite_server import Site
 from bench.tables import Table
 
+#: How many bots have called.
+_SEEN = "SELECT count(*) FROM bots_bot WHERE last_seen_at IS NOT NULL"
+#: Seconds from the last one's call until the server is at rest.
+SETTLED = 2
 #: How often /readyz is asked while the bots wait.
 PROBES = 100
 ABOUT = "from the enqueueing of a job to its arrival at one of 1 000 waiting bots"
@@ -36,7 +40,10 @@ def run(bench: Bench, options: Namespace) -> dict[str, Any]:
         figures: dict[str, Any] = {}
 
         async def idle() -> None:
-            """Measure memory, connections and CPU while all bots wait."""
+            """Measure memory, connections and CPU while all bots wait: not before each of them has called."""
+            while bench.server.ask(name, _SEEN) < len(tokens):
+                await asyncio.sleep(SETTLED)
+            await asyncio.sleep(SETTLED)
             figures["memory"] = site.memory()
             figures["connections"] = bench.server.ask(
                 name,
