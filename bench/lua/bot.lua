@@ -1,6 +1,6 @@
 -- What the bots of the bench share. One thread of wrk is one connection is one bot with a token of its own.
--- A bot calls again as soon as it is answered, until it has found nothing to do for some calls in a row. What it did
--- is counted from the answers; the harness counts the rows in the database as well.
+-- A bot calls again as soon as it is answered, or after a pause, until it has found nothing to do for some calls in a
+-- row. What it did is counted from the answers; the harness counts the rows in the database as well.
 
 local ffi = require("ffi")
 ffi.cdef("typedef struct { long seconds; long nanoseconds; } bench_time; int clock_gettime(int clock, bench_time *time);")
@@ -10,6 +10,13 @@ local moment = ffi.new("bench_time")
 function now()
   ffi.C.clock_gettime(1, moment)
   return tonumber(moment.seconds) + tonumber(moment.nanoseconds) / 1e9
+end
+
+-- Where it is there, wrk asks it before each call.
+local pause = tonumber(os.getenv("BENCH_PAUSE"))
+if pause > 0 then
+  --- Milliseconds until the next call, half as many to one and a half times as many: bots do not call in step.
+  function delay() return pause * (0.5 + math.random()) end
 end
 
 local threads = {}

@@ -1,4 +1,4 @@
-"""Measure what grows with time: bots work at full speed for half an hour, while the sweep prunes what is minutes old.
+"""Measure what grows with time: bots work for half an hour, while the sweep prunes what is minutes old.
 
 Each minute has a line: throughput, latency of a bot beside the load, memory of every process, size of the database. At
 the end stand the size and density of each table and index, after the first minutes and at the end.
@@ -23,7 +23,7 @@ from bench.figures import figure, percentile, ratio, size
 from bench.places import LOGS, ROOT
 from bench.tables import Table
 
-ABOUT = "half an hour under load with pruning: throughput, latency, memory, every index, minute by minute"
+ABOUT = "half an hour at half load with pruning: throughput, latency, memory, every index, minute by minute"
 #: Jobs are deleted when they ended this long ago, by a sweep each so many seconds.
 KEEP_FOR, SWEEP_EVERY = "2 minutes", 10
 #: The relations are measured after so many minutes for the first time: by then as much is deleted as is added.
@@ -44,6 +44,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--minutes", type=int, default=30, help="(default: %(default)s; with --quick: 1)")
     parser.add_argument("--bots", type=int, default=50, help="how many bots (default: %(default)s)")
     parser.add_argument("--limit", type=int, default=5, help="jobs in a call (default: %(default)s)")
+    parser.add_argument("--pause", type=int, default=90, help="ms between calls of a bot (default: %(default)s)")
     parser.add_argument("--pending", type=int, default=2000, help="jobs kept pending (default: %(default)s)")
 
 
@@ -93,7 +94,10 @@ def _until_the_end(work: Callable[[threading.Event], None]) -> Iterator[list[Exc
 
 def _drive(bench: Bench, site: jobsite_server.Site, options: Namespace, minutes: int, ended: threading.Event) -> None:
     tokens = bench.fleet.tokens[: options.bots]
-    load.drive(site.url, "exchange", tokens, limit=options.limit, seconds=60 * minutes + 600, until=ended)
+    load.drive(
+        site.url, "exchange", tokens,
+        limit=options.limit, seconds=60 * minutes + 600, until=ended, pause=options.pause,
+    )  # fmt: skip
 
 
 def _fill(bench: Bench, name: str, pending: int, ended: threading.Event) -> None:
