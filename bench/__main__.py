@@ -22,7 +22,7 @@ from jobsite.dev.postgres import CannotStart
 #: In the order of a full run; each is a module in bench/scenarios.
 SCENARIOS = (
     "lifecycle", "snapshot", "size", "enqueue", "pickup", "sweep", "growth", "client", "console", "soak",
-    "terminated", "schedules", "limits",
+    "terminated", "lost", "schedules", "limits",
 )  # fmt: skip
 
 

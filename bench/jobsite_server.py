@@ -109,6 +109,20 @@ def site(
         programs.stop(process)
 
 
+@contextmanager
+def sweeping(server: Server, name: str, every: float) -> Iterator[psutil.Process]:
+    """Run a sweep of the database `name` every so many seconds. Each deletes all that is old."""
+    command = [sys.executable, "manage.py", "sweep_stuck", "--loop", str(every)]
+    LOGS.mkdir(parents=True, exist_ok=True)
+    with (LOGS / "sweeps.log").open("wb") as log:
+        own = environment(server.url(name)) | {"PRUNE_MOST": "1000000"}
+        process = programs.start(command, env=own, cwd=ROOT, stdout=log, stderr=log)
+        try:
+            yield psutil.Process(process.pid)
+        finally:
+            programs.stop(process)
+
+
 def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     until = time.monotonic() + 30
     while True:

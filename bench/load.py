@@ -104,10 +104,12 @@ def drive(
     trace: bool = False,
     until: threading.Event | None = None,
     pause: int = 0,
+    lose: int = 0,
 ) -> Load:
     """Run a bot for each token until nothing is left, or they did `jobs`, or for `seconds`, or until `until`.
 
-    Each waits for `pause` milliseconds between two calls, half as many to one and a half times as many.
+    Each waits for `pause` milliseconds between two calls, half as many to one and a half times as many. With `lose`
+    they never report one job in so many.
     With `trace` the result has the time and duration of every call. Wrong when any call failed.
     """
     bots = str(len(tokens))
@@ -119,6 +121,7 @@ def drive(
         "BENCH_JOBS": str(-(-jobs // len(tokens)) if jobs else 10**12),
         "BENCH_TRACE": "1" if trace else "",
         "BENCH_PAUSE": str(pause),
+        "BENCH_LOSE": str(lose),
         "BENCH_LUA": str(LUA),
     }
     command = [need("wrk", "wrk"), "-t", bots, "-c", bots, "-d", "3600s", "--timeout", "60s", "-s"]

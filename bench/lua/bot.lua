@@ -12,6 +12,9 @@ function now()
   return tonumber(moment.seconds) + tonumber(moment.nanoseconds) / 1e9
 end
 
+-- One job in so many is lost: never reported. 0: none is.
+lose = tonumber(os.getenv("BENCH_LOSE"))
+
 -- Where it is there, wrk asks it before each call.
 local pause = tonumber(os.getenv("BENCH_PAUSE"))
 if pause > 0 then

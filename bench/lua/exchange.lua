@@ -19,6 +19,7 @@ function response(status, _, body)
   if enough() then return finish() end
   local start = body:find('"jobs":', 1, true)
   claimed(leases(body, start, function(id, attempt)
+    if lose > 0 and math.random(lose) == 1 then return end
     reports[#reports + 1] = '{"id":' .. id .. ',"attempt":' .. attempt .. "}"
   end))
 end

@@ -6,7 +6,6 @@ the end stand the size and density of each table and index, after the first minu
 
 import http.client
 import json
-import sys
 import threading
 import time
 from argparse import ArgumentParser, Namespace
@@ -17,10 +16,9 @@ from typing import Any
 import psutil
 import psycopg
 
-from bench import jobsite_server, load, programs
+from bench import jobsite_server, load
 from bench.contenders import Bench
 from bench.figures import figure, percentile, ratio, size
-from bench.places import LOGS, ROOT
 from bench.tables import Table
 
 ABOUT = "half an hour at half load with pruning: throughput, latency, memory, every index, minute by minute"
@@ -56,7 +54,7 @@ def run(bench: Bench, options: Namespace) -> dict[str, Any]:
         bench.fill(name, options.pending)
         with (
             jobsite_server.site(bench.server, name) as site,
-            _sweep(jobsite_server.environment(bench.server.url(name))) as sweep,
+            jobsite_server.sweeping(bench.server, name, SWEEP_EVERY) as sweep,
             _until_the_end(lambda ended: _fill(bench, name, options.pending, ended)) as filling,
             _Probe(site, bench.fleet.tokens[options.bots]) as probe,
             _until_the_end(lambda ended: _drive(bench, site, options, minutes, ended)) as driving,
@@ -110,19 +108,6 @@ def _fill(bench: Bench, name: str, pending: int, ended: threading.Event) -> None
                 "(%s - count(*)) * 3 / 2 FROM (SELECT FROM jobs_job WHERE status = 'pending' LIMIT %s) AS there))",
                 [pending, pending],
             )
-
-
-@contextmanager
-def _sweep(environ: dict[str, str]) -> Iterator[psutil.Process]:
-    command = [sys.executable, "manage.py", "sweep_stuck", "--loop", str(SWEEP_EVERY)]
-    with (LOGS / "soak-sweep.log").open("wb") as log:
-        process = programs.start(
-            command, env=environ | {"PRUNE_MOST": "1000000"}, cwd=ROOT, stdout=log, stderr=log
-        )  # fmt: skip
-        try:
-            yield psutil.Process(process.pid)
-        finally:
-            programs.stop(process)
 
 
 class _Probe:

@@ -10,6 +10,7 @@ import pytest
 from django.db import connection
 
 from bots.models import Bot
+from jobs.enqueue import pending
 from tests.api.calls import send
 from tests.cast import enqueue_one, take_one
 from tests.entered import EnteringClient
@@ -41,6 +42,12 @@ def _exchange(bot: Bot) -> tuple[str, dict[str, Any]]:
     return "/exchange", {"completed": [{"id": lease.id, "attempt": lease.attempt}], "claim": {}}
 
 
+def _exchange_while_stuck(bot: Bot) -> tuple[str, dict[str, Any]]:
+    stuck = take_one(bot)
+    Bot.objects.filter(pk=bot.pk).update(stuck_job=stuck.id, health_status="unhealthy", health_reason="it is silent")
+    return _exchange(bot)
+
+
 def _report(verb: str) -> Callable[[Bot], tuple[str, dict[str, Any]]]:
     def build(bot: Bot) -> tuple[str, dict[str, Any]]:
         lease = take_one(bot)
@@ -49,9 +56,8 @@ def _report(verb: str) -> Callable[[Bot], tuple[str, dict[str, Any]]]:
     return build
 
 
-CALLS = {"claim": (_claim, 1), "exchange": (_exchange, 1)} | {
-    verb: (_report(verb), 2) for verb in ("start", "heartbeat", "complete")
-}
+EXCHANGES = {"exchange": (_exchange, 1), "exchange of a bot that is stuck on another job": (_exchange_while_stuck, 1)}
+CALLS = {"claim": (_claim, 1), **EXCHANGES} | {verb: (_report(verb), 2) for verb in ("start", "heartbeat", "complete")}
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -70,10 +76,12 @@ def test_a_bots_call_sends_no_more_statements_than_its_work_needs(
 
 
 def test_a_producers_call_sends_its_key_what_the_user_may_do_the_job_and_the_notification(
-    ada: Bot, olga_key: str, tmp_path: Path
+    ada: Bot, olga_key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     enqueue_one()
-    # The first call of a minute writes when the key was used.
+    # The first call counts what is pending, and would again when that took a hundredth of the time since.
+    monkeypatch.setattr(pending, "SHARE", 10**9)
+    # It also writes when the key was used, once a minute.
     for _ in range(2):
         with statements(tmp_path / "wire") as count:
             answer = send(EnteringClient(), olga_key, "POST", "/jobs", {"kind": "sum", "payload": {}})

@@ -38,7 +38,7 @@ SELECT array_agg(t.turn) FILTER (WHERE t.fine) AS turns, array_agg(t.id) FILTER 
                    END AS unseen,
                    CASE
                        WHEN (w.want > 0 OR NOT w.reports) AND {newer} IS NOT NULL THEN 'replaced'
-                       WHEN w.reports AND b.stuck_job_id IS NOT NULL AND NOT w.grades THEN 'stuck'
+                       WHEN {about_stuck} AND NOT w.grades THEN 'stuck'
                        WHEN b.kinds <> bot_kinds AND jsonb_array_length(turns) > 1 THEN 'other_kinds'
                        ELSE 'done'
                    END AS outcome

@@ -246,6 +246,21 @@ def test_a_bot_that_was_stuck_is_well_again_with_its_report(turn: Turn, ada: Bot
     assert (bot.status, bot.health_status, bot.health_reason, bot.stuck_job) == ("idle", "normal", "", None)
 
 
+@pytest.mark.parametrize("verb", ["completed", "failed", "released", "heartbeats"])
+def test_a_report_on_another_job_leaves_the_bot_stuck_and_its_row_as_it_is(turn: Turn, ada: Bot, verb: str) -> None:
+    stuck, other = take_one(ada), take_one(ada)
+    make_older(stuck, 3)
+    run.sweep()
+    before = Bot.objects.values().get(pk=ada.pk)
+    assert (before["health_status"], before["stuck_job_id"]) == (HealthStatus.POTENTIALLY_STUCK, stuck.id)
+    report = said(other) | ({"error": "it broke"} if verb == "failed" else {})
+    assert turn(ada, **{verb: [report]}).json()["accepted"] == [other.id]
+    assert Bot.objects.values().get(pk=ada.pk) == before
+    assert turn(ada, heartbeats=[said(stuck)]).json()["accepted"] == [stuck.id]
+    after = Bot.objects.values().get(pk=ada.pk)
+    assert (after["health_status"], after["stuck_job_id"]) == (HealthStatus.NORMAL, None)
+
+
 def test_a_bot_is_busy_while_it_holds_something_and_idle_when_not(turn: Turn, ada: Bot) -> None:
     enqueue_one()
     (job,) = turn(ada, claim={}).json()["jobs"]

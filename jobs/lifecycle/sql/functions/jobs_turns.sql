@@ -3,8 +3,8 @@
 -- `turns` is a JSON list, each turn as `known_turns.sql` reads it. Several are turns of different bots that came at
 -- the same time and ask for the same kinds; `bot_kinds` are those that the caller expects them to take. `outcome` is
 -- `done`, or why nothing of a turn was done: `replaced` (a newer instance has come in its place, or it called goodbye),
--- `other_kinds` (the bot takes other kinds than expected: send it alone), `stuck` (send it with `grades`, and grade the
--- bot in the same transaction).
+-- `other_kinds` (the bot takes other kinds than expected: send it alone), `stuck` (it reports on the job that the bot is
+-- stuck on: send it with `grades`, and grade the bot in the same transaction).
 -- Each statement in a VOLATILE function sees what was committed before *it* began: so the jobs that a bot holds can be
 -- counted under the bot's lock.
 CREATE OR REPLACE FUNCTION jobs_turns(
