@@ -1,6 +1,7 @@
 """What programs and people outside rely on, as text: `python -m tests.contract.surface` writes it to `snapshots/`."""
 
 import argparse
+import hashlib
 import json
 import os
 import re
@@ -69,8 +70,16 @@ def settings() -> str:
     return "\n".join(sorted(f"{name} {kind} {default or '-'}" for kind, name, default in calls)) + "\n"
 
 
+def migrations() -> str:
+    """`<digest> <path>` of every migration and of the SQL that it runs: one that has landed is never written anew."""
+    paths = sorted(path for pattern in ("0*.py", "sql/*.sql") for path in ROOT.glob(f"*/migrations/{pattern}"))
+    digests = ((hashlib.sha256(path.read_bytes()).hexdigest()[:16], path.relative_to(ROOT)) for path in paths)
+    return "\n".join(f"{digest} {path}" for digest, path in digests) + "\n"
+
+
 SURFACES: dict[str, Callable[[], str]] = {
     "openapi.json": openapi, "urls.txt": urls, "commands.txt": commands, "settings.txt": settings,
+    "migrations.txt": migrations,
 }  # fmt: skip
 
 
