@@ -24,6 +24,8 @@ from tests.jobs.error_groups.groups import an_error_group
 
 #: A day near this one. An example that is to stay as it is names one far from it.
 DAY = r"(?!203\d)\d{4}-\d\d-\d\d"
+#: A moment of the schedule.
+NIGHT = rf"{DAY}T0[12]:00:00Z"
 #: What differs from one run to the next, and what the document has in its place.
 CHANGING = {
     rf"{DAY}T\d\d:\d\d:\d\d\.\d+(Z|\+00:00)": r"2026-11-05T09:00:00.000000\1",
@@ -105,6 +107,9 @@ def _settled(text: str) -> Any:
     text = re.sub(r"\b(\d+) m [3-5]\d s\b", lambda found: f"{int(found[1]) + 1} m", text)
     for pattern, instead in CHANGING.items():
         text = re.sub(pattern, instead, text)
+    # The next nights, in their order. The hour is that of winter.
+    for number, moment in enumerate(sorted(set(re.findall(NIGHT, text)))):
+        text = text.replace(moment, f"2026-11-{6 + number:02}T02:00:00Z")
     return json.loads(text)
 
 
