@@ -3,10 +3,11 @@
 import functools
 import gc
 import os
-import socket
 import ssl
 
 import pytest
+
+from tests import ports
 
 pytest_plugins = [
     "tests.cast",
@@ -75,10 +76,9 @@ def certificates_are_read_once():
 
 @pytest.fixture
 def unused_port():
-    """A port on this machine that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port on this machine that nobody listens on until the test does."""
+    with ports.reserved() as port:
+        yield port
 
 
 @pytest.fixture
@@ -93,10 +93,14 @@ def direct(db):
 
 @pytest.fixture(autouse=True)
 def nothing_is_known_of_what_is_pending(monkeypatch):
-    """Each test counts for itself: the jobs of the last one are gone."""
+    """Each test counts for itself: the jobs of the last one are gone. It counts again before anything is refused.
+
+    Otherwise it would not where the first count was slow, as on a busy machine.
+    """
     from jobs.enqueue import pending
 
     monkeypatch.setattr(pending, "figures", pending.Figures())
+    monkeypatch.setattr(pending, "QUICK", 60)
 
 
 @pytest.fixture(autouse=True)

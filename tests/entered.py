@@ -1,4 +1,7 @@
-"""Let test clients and test servers use the entry of the site, as the web server does and Django's do not."""
+"""Let test clients and test servers use the entry of the site, as the web server does and Django's do not.
+
+A pytest plugin.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,6 +12,7 @@ from django.http import HttpResponse
 from django.test import Client, testcases
 from django.test.client import MULTIPART_CONTENT, ClientHandler
 from django.utils.http import urlencode
+from whitenoise.base import WhiteNoise
 
 from jobsite.entry import Entry
 
@@ -67,4 +71,22 @@ def servers_are_entered() -> Iterator[None]:
     """What `live_server` serves."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(testcases, "WSGIHandler", lambda: Entry(WSGIHandler()))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def static_files_are_listed_once() -> Iterator[None]:
+    """Each test client would list all that `collectstatic` has made, which takes longer than most of its requests."""
+    known: dict[tuple[str, str], dict[str, Any]] = {}
+    lists = WhiteNoise.update_files_dictionary
+
+    def update(self: WhiteNoise, root: str, prefix: str) -> None:
+        if (root, prefix) not in known:
+            before, self.files = self.files, {}
+            lists(self, root, prefix)
+            known[root, prefix], self.files = self.files, before
+        self.files.update(known[root, prefix])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WhiteNoise, "update_files_dictionary", update)
         yield

@@ -15,7 +15,7 @@ from jobsite.dev.embedded_server import system_binaries, wheel_binaries
 from jobsite.lib import site
 from jobsite.lib.site import Epoch
 from jobsite.models import Site
-from tests.jobsite.empty_database import switch_to
+from tests.jobsite.empty_database import copied, switch_to
 
 
 def restored() -> Epoch:
@@ -38,27 +38,10 @@ def short_gap(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
 @contextmanager
 def own_database() -> Iterator[str]:
     """Django's default connection leads to a copy of the tests' database, which may be restored; then it is dropped."""
-    before = connection.settings_dict["NAME"]
-    name = f"{before}_restored"
-    try:
-        switch_to("postgres")
-        with connection.cursor() as cursor:
-            # A database with sessions in it is not copied, and a listener of an earlier test may be in this one.
-            cursor.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", [before])
-        _execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', f'CREATE DATABASE "{name}" TEMPLATE "{before}"')
-        switch_to(name)
-        # A copy is noticed, too. Here it is where the story begins.
+    name = f"{connection.settings_dict['NAME']}_restored"
+    with copied(connection.settings_dict["NAME"], name):
         site.compare_now()
-        # A connection that the pool has opened beside it may notice the copy as well, and later.
-        switch_to(name)
-        Site.objects.update(epoch=0, began_at=None, alerts_held_since=None)
         yield name
-    finally:
-        try:
-            switch_to("postgres")
-            _execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-        finally:
-            switch_to(before)
 
 
 @contextmanager

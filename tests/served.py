@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from jobsite.serving.command_line import command_line
+from tests import ports
 from tests.cast import database_url
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,22 +38,25 @@ class Served:
 @contextlib.contextmanager
 def served(threads: int = 4, **env: str) -> Iterator[Served]:
     """What `make serve` starts, with so many threads."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     own = {"DATABASE_URL": database_url(), "DJANGO_SETTINGS_MODULE": "tests.settings", "LOG_LEVEL": "ERROR"}
-    command = command_line(port)
-    command[-1:-1] = ["--log-level", "error"]
-    process = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"WEB_THREADS": str(threads)} | own | env)
-    try:
-        until = time.monotonic() + 60
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
-            assert process.poll() is None, "the server ended"
-            assert time.monotonic() < until, "the server did not start"
-            time.sleep(0.02)
-        yield Served(port, process.pid)
-    finally:
-        process.terminate()
-        process.wait(40)
+    environ = os.environ | {"WEB_THREADS": str(threads)} | own | env
+    with ports.reserved() as port:
+        command = command_line(port)
+        command[-1:-1] = ["--log-level", "error"]
+        process = subprocess.Popen(command, cwd=ROOT, env=environ)
+        try:
+            _wait_until_it_listens(process, port)
+            yield Served(port, process.pid)
+        finally:
+            process.terminate()
+            process.wait(40)
+
+
+def _wait_until_it_listens(process: "subprocess.Popen[bytes]", port: int) -> None:
+    until = time.monotonic() + 60
+    while True:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        assert process.poll() is None, "the server ended"
+        assert time.monotonic() < until, "the server did not start"
+        time.sleep(0.02)

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.test import Client
 
@@ -100,6 +101,14 @@ CALLS = [
 ]
 BY_NAME = {str(call): call for call in CALLS}
 
+_OF_JOBS = (Job, JobEvent, JobKind, Schedule, ScheduleOccurrence, ErrorGroup)
+_TABLES = [m._meta.db_table for m in (*_OF_JOBS, Bot, Instance, ApiKey, Incident, IncidentNote, AuditEntry)]
+_SEEN = "'{last_seen_at,last_used_at,last_used_from}'::text[]"
+#: One statement: in as many as there are tables it would take longer than the calls.
+_ROWS = (
+    " UNION ALL ".join(f"SELECT '{t}', (to_jsonb(t) - {_SEEN})::text FROM {t} AS t" for t in _TABLES) + " ORDER BY 1, 2"
+)
+
 
 def send(client: Client, token: str | None, method: str, path: str, body: Any = None, **headers: str) -> HttpResponse:
     """One request. `body` is bytes as they are, or anything that JSON can say."""
@@ -135,9 +144,8 @@ def documented(request: HttpRequest) -> set[str] | None:
     return {code for content in contents for code in content["application/problem+json"]["examples"]}
 
 
-def rows() -> list[list[dict[str, Any]]]:
-    """All that a call might change, but for the moments at which somebody was last seen."""
-    seen = {"last_seen_at", "last_used_at", "last_used_from"}
-    of_jobs = (Job, JobEvent, JobKind, Schedule, ScheduleOccurrence, ErrorGroup)
-    models = (*of_jobs, Bot, Instance, ApiKey, Incident, IncidentNote, AuditEntry)
-    return [[{k: v for k, v in r.items() if k not in seen} for r in m.objects.order_by("pk").values()] for m in models]
+def rows() -> list[tuple[str, str]]:
+    """All that a call might change, by table, but for the moments at which somebody was last seen."""
+    with connection.cursor() as cursor:
+        cursor.execute(_ROWS)
+        return list(cursor.fetchall())

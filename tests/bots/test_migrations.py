@@ -7,6 +7,8 @@ import pytest
 from django.db import IntegrityError, connection
 from django.db.migrations.executor import MigrationExecutor
 
+from tests.jobsite.empty_database import copied, switch_to
+
 pytestmark = pytest.mark.django_db(transaction=True)
 
 TWO = [("bots", "0001_initial")]
@@ -42,16 +44,24 @@ def grades() -> dict[str, str]:
     return dict(ask("SELECT name, health_status FROM bots_bot"))
 
 
+@pytest.fixture(scope="module")
+def two(django_db_setup: None, django_db_blocker: Any) -> Iterator[str]:
+    """The name of a database at `bots.0001`, with its jobs in place and rows of both grades; made once."""
+    own = connection.settings_dict["NAME"]
+    with django_db_blocker.unblock(), copied(own, f"{own}_two"):
+        old = migrate(TWO)
+        bot = old.get_model("bots", "Bot")
+        bot.objects.create(name="ada", health_status="normal")
+        bot.objects.create(name="bob", health_status="potentially_stuck", health_reason="silent for 3 m")
+        switch_to(own)
+        yield f"{own}_two"
+
+
 @pytest.fixture
-def at_two() -> Iterator[None]:
-    """A database at `bots.0001`, with its jobs in place and rows of both grades. Afterwards it is whole again."""
-    old = migrate(TWO)
-    bot = old.get_model("bots", "Bot")
-    bot.objects.create(name="ada", health_status="normal")
-    bot.objects.create(name="bob", health_status="potentially_stuck", health_reason="silent for 3 m")
-    yield
-    executor = MigrationExecutor(connection)
-    executor.migrate(executor.loader.graph.leaf_nodes())
+def at_two(two: str, transactional_db: None) -> Iterator[None]:
+    """A copy of it, which may be changed."""
+    with copied(two, f"{two}_now"):
+        yield
 
 
 def test_at_first_postgresql_refuses_unhealthy(at_two: None) -> None:
@@ -119,5 +129,9 @@ def test_going_back_with_an_unhealthy_bot_is_refused_and_changes_nothing(at_two:
     assert "unhealthy" in definition
     assert len(index()) == 1
     assert ask("SELECT count(*) FROM django_migrations WHERE app = 'bots' AND name = '0002_unhealthy'") == [(1,)]
-    # So that the database can be made whole again.
-    ask("UPDATE bots_bot SET health_status = 'normal' RETURNING id")
+
+
+def test_it_goes_up_to_the_last_migrations_of_all(at_two: None) -> None:
+    executor = MigrationExecutor(connection)
+    executor.migrate(executor.loader.graph.leaf_nodes())
+    assert grades() == {"ada": "normal", "bob": "potentially_stuck"}

@@ -26,6 +26,14 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+#: Features that are turned off: those that Playwright turns off, whose list this one replaces, and the pop-ups of the
+#: address bar. These are pages of Chromium's own, made for each window, and take longer than most pages of the site.
+WITHOUT = [
+    "AimEnabled", "AvoidCorsURLLoaderRestartOnRedirect", "AvoidUnnecessaryBeforeUnloadCheckSync",
+    "DestroyProfileOnBrowserClose", "HttpsFirstBalancedModeAutoEnable", "HttpsUpgrades", "LensOverlay", "MediaRouter",
+    "NetworkTimeServiceQuerying", "OptimizationHints", "PaintHolding", "PreconnectToSearch",
+    "ThirdPartyStoragePartitioning", "WebUIOmniboxAimPopup", "WebUIOmniboxPopup",
+]  # fmt: skip
 
 #: Milliseconds in which a page must show what a test expects. Playwright's 5 s is short when every core is busy.
 EXPECT_WITHIN = 30_000
@@ -47,7 +55,8 @@ def browser():
 
     expect.set_options(timeout=EXPECT_WITHIN)
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        off = f"--disable-features={','.join(WITHOUT)}"
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS, off])
         yield chromium
         chromium.close()
 

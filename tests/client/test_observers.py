@@ -73,7 +73,7 @@ def test_hooks_hear_of_each_handler(server: FakeServer, run_bot: RunBot) -> None
     assert {kind: (how.outcome, type(how.error).__name__) for kind, how in ended.items()} == {
         kind: (outcome, error) for kind, (_, outcome, error) in ENDS.items()
     }
-    assert ended["slow"].seconds > ended["fine"].seconds >= 0
+    assert ended["slow"].seconds > 0.09 and ended["fine"].seconds >= 0
     by_kind = {kind: [what for name, what in heard if name == kind] for kind in ENDS}
     assert by_kind["fine"] == by_kind["later"] == ["start", "end"]
     assert by_kind["broken"] == ["start", "RuntimeError", "end"]

@@ -1,6 +1,5 @@
 """What the client repeats, when, and what it does not."""
 
-import socket
 import threading
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -79,18 +78,16 @@ def test_a_claim_of_which_the_server_does_not_know_is_not_repeated(server: FakeS
     assert len(server.of("jobs/1/complete")) == 2
 
 
-def test_a_claim_is_repeated_while_nothing_listens() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+def test_a_claim_is_repeated_while_nothing_listens(unused_port: int) -> None:
     server: list[FakeServer] = []
 
     class ServerComesUp(Patient):
         def _sleep(self, seconds: float) -> None:
             super()._sleep(seconds)
             if len(self.waits) == 2:
-                server.append(FakeServer(port))
+                server.append(FakeServer(unused_port))
 
-    with ServerComesUp(f"http://127.0.0.1:{port}", "t") as client:
+    with ServerComesUp(f"http://127.0.0.1:{unused_port}", "t") as client:
         assert client.claim().jobs == []
     server[0].stop()
     assert len(client.waits) == 2

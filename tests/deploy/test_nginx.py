@@ -14,7 +14,7 @@ import pytest
 
 from bots.models import Bot
 from jobs.models import Job
-from tests import raw
+from tests import ports, raw
 from tests.api.calls import PREFIX, rows
 from tests.cast import enqueue_one
 from tests.served import Served, served
@@ -36,11 +36,14 @@ class Proxied:
     port: int
 
 
-@pytest.fixture
-def site(transactional_db: None, tmp_path: Path, unused_port: int) -> Iterator[Proxied]:
-    with served(BEHIND_PROXY="1", MAX_STREAM_BYTES="50000000") as server, ExitStack() as stack:
+@pytest.fixture(scope="module")
+def site(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
+    tmp_path = tmp_path_factory.mktemp("nginx")
+    with ExitStack() as stack:
+        port = stack.enter_context(ports.reserved())
+        server = stack.enter_context(served(BEHIND_PROXY="1", MAX_STREAM_BYTES="50000000"))
         conf = CONF.read_text(encoding="utf-8").replace("127.0.0.1:8000", f"127.0.0.1:{server.port}")
-        conf = conf.replace("listen 80;", f"listen 127.0.0.1:{unused_port};")
+        conf = conf.replace("listen 80;", f"listen 127.0.0.1:{port};")
         folders = [
             f"{kind}_temp_path {tmp_path}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         ]
@@ -54,10 +57,10 @@ def site(transactional_db: None, tmp_path: Path, unused_port: int) -> Iterator[P
         stack.callback(nginx.terminate)
         until = time.monotonic() + raw.PATIENCE
         while time.monotonic() < until:
-            with suppress(OSError), raw.connected(unused_port):
+            with suppress(OSError), raw.connected(port):
                 break
             assert nginx.poll() is None, (tmp_path / "error.log").read_text()
-        yield Proxied(server, unused_port)
+        yield Proxied(server, port)
 
 
 def claim(token: str, body: bytes = b"{}", **headers: object) -> bytes:

@@ -26,7 +26,7 @@ from jobs.stats import counts, rollup
 from tests.alerts.passing import an_incident
 from tests.cast import bot_named
 from tests.jobs.test_plans import FILL, fill
-from tests.lasting import check_now
+from tests.lasting import check_and_analyze
 
 pytestmark = pytest.mark.django_db
 
@@ -105,7 +105,7 @@ def history(django_db_setup: None, django_db_blocker: Any) -> Iterator[Bot]:
         SweepRun.objects.create(started_at=Now(), finished_at=Now(), took=0)
         for n in range(20):
             an_incident(about=f"kind {n}", acknowledged_at=Now() if n % 2 else None)
-        check_now()
+        check_and_analyze()
         yield ada
         transaction.set_rollback(True)
 

@@ -15,7 +15,7 @@ from jobs.models import Job
 from jobs.sweep import run, suspects
 from tests.cast import bot_named
 from tests.jobs.test_plans import explain, fill
-from tests.lasting import check_now
+from tests.lasting import check_and_analyze
 from tests.lasting import lasting_rows as lasting_rows  # the fixture
 
 pytestmark = pytest.mark.django_db
@@ -55,7 +55,7 @@ def history(lasting_rows: None) -> Bot:
     """The bot that holds the jobs. All is filled once: each test is undone by itself, and this after the last one."""
     ada = bot_named("ada")
     fill(ada)
-    check_now()
+    check_and_analyze()
     return ada
 
 
@@ -66,7 +66,7 @@ def fleet(history: Bot) -> None:
         cursor.execute(BOTS)
         cursor.execute(EVENTS)
         cursor.execute("ANALYZE bots_bot, jobs_jobevent")
-    check_now()
+    check_and_analyze()
 
 
 def make_due(jobs: int, *, analyze: bool = True) -> None:

@@ -1,5 +1,6 @@
 """How many calls one token, and one address without a valid token, may make in a second."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -7,7 +8,7 @@ import pytest
 from django.test import Client
 
 from bots.models import Bot
-from jobsite import entry
+from jobsite import entry, rates
 from jobsite.lib import bodies, errors
 from jobsite.lib.buckets import Buckets
 from jobsite.rates import BURST_SECONDS, Rates
@@ -41,9 +42,10 @@ def test_names_that_somebody_invents_take_no_memory() -> None:
 
 @pytest.fixture
 def limited(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """`limited(per_token, per_address)`: from now on."""
+    """`limited(per_token, per_address)`: from now on, within one moment. On a busy machine a second may pass."""
 
     def limit(per_token: int, per_address: int) -> None:
+        monkeypatch.setattr(rates, "time", SimpleNamespace(monotonic=lambda: 1000.0))
         monkeypatch.setattr(entry, "rates", Rates(per_token, per_address))
 
     return limit

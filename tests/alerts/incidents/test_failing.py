@@ -22,23 +22,23 @@ def floor(moment, width):
 
 
 def tally(kind="sum", *, lately=(0, 0), past=(0, 0)):
-    """So many jobs `(succeeded, failed)` ended five minutes ago, and in the past day."""
+    """So many jobs `(succeeded, failed)` ended five minutes ago, and in the past day, and no others."""
     now = timezone.now()
+    # Those of an earlier call may be of another minute.
+    JobRollup.objects.filter(kind=kind).delete()
     minute = floor(now, timedelta(minutes=1))
     RollupState.objects.update_or_create(pk=RollupState.ONLY, defaults={"added_until": minute})
-    JobRollup.objects.update_or_create(
-        span=Span.MINUTE,
-        kind=kind,
-        start=minute - timedelta(minutes=5),
-        defaults={"succeeded": lately[0], "failed": lately[1]},
+    JobRollup.objects.create(
+        span=Span.MINUTE, kind=kind, start=minute - timedelta(minutes=5), succeeded=lately[0], failed=lately[1]
     )
     quarter = floor(now, timedelta(minutes=15))
     for n in range(4, 14):
-        JobRollup.objects.update_or_create(
+        JobRollup.objects.create(
             span=Span.QUARTER,
             kind=kind,
             start=quarter - n * timedelta(minutes=15),
-            defaults={"succeeded": past[0] // 10, "failed": past[1] // 10},
+            succeeded=past[0] // 10,
+            failed=past[1] // 10,
         )
 
 

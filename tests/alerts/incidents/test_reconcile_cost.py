@@ -12,7 +12,7 @@ from alerts.models import Incident, IncidentBot
 from bots.models import Bot
 from tests.alerts.passing import look, minutes_pass
 from tests.jobs.test_plans_of_sweeps import fleet, history  # noqa: F401  the fixtures
-from tests.lasting import check_now
+from tests.lasting import check_and_analyze
 from tests.lasting import lasting_rows as lasting_rows
 
 pytestmark = pytest.mark.django_db
@@ -40,7 +40,7 @@ def house(fleet: None) -> None:  # noqa: F811
         cursor.execute("UPDATE bots_bot SET token_digest = sha256(name::bytea)")
         cursor.execute("UPDATE jobs_job SET run_at = now() - interval '1 minute' WHERE status = 'pending'")
         cursor.execute("ANALYZE bots_bot, jobs_job")
-    check_now()
+    check_and_analyze()
 
 
 def asked() -> list[str]:

@@ -21,7 +21,9 @@ def kind() -> JobKind:
     return JobKind.objects.create(name="sum", max_attempts=7)
 
 
-def test_it_is_one_statement_that_returns_all_of_it() -> None:
+def test_it_is_one_statement_that_returns_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A busy machine may take so long between the two that what is pending would be counted again.
+    monkeypatch.setattr(pending, "SHARE", 1e9)
     insert.enqueue_one(NewJob("sum", {}))
     with CaptureQueriesContext(connection) as queries:
         job, created = insert.enqueue_one(NewJob("sum", {"n": [1, None]}, key="k", priority=3))

@@ -18,6 +18,7 @@ from jobs import lifecycle
 from jobs.enqueue import insert, pending
 from jobs.enqueue.copy import Rows
 from jobs.enqueue.new_job import NewJob
+from jobs.enqueue.pending import QUICK
 from jobs.enqueue.statements import SQL
 from jobs.errors import TooManyPending
 from jobs.models import Job, JobKind, Refusal
@@ -217,8 +218,10 @@ class Counting(pending.Figures):
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The moment that the figures are told. What counts as quick is not as in other tests."""
     now = [1000.0]
     monkeypatch.setattr(pending, "monotonic", lambda: now[0])
+    monkeypatch.setattr(pending, "QUICK", QUICK)
     return now
 
 

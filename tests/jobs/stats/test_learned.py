@@ -1,6 +1,7 @@
 """How long a job may run is learned from its kind's own recent successes, and follows them."""
 
 import random
+import re
 from collections import Counter
 from datetime import timedelta
 
@@ -13,7 +14,7 @@ from django.utils import timezone
 from bots.health import Usual
 from jobs import lifecycle
 from jobs.explain import policy, why
-from jobs.models import Job, JobKind, Learned
+from jobs.models import Job, JobKind, Learned, RollupState
 from jobs.stats import learned, rollup
 from jobs.stats.learned import BLOCK, ENOUGH, LEAST, TIMES, Recent
 from jobs.stats.times import ERROR, FINE, LEARNED
@@ -170,6 +171,8 @@ def test_nothing_is_learned_twice_and_nothing_old_is_read_again(ada, now, enough
     rollup.add_closed_minutes(now)
     assert Learned.objects.get().jobs == 4
     succeeded(ada, 2, 100, now - timedelta(seconds=10))
+    # A count that a busy machine made slow would not be paid for in a minute.
+    RollupState.objects.update(pending_took=0)
     with CaptureQueriesContext(connection) as queries:
         rollup.add_closed_minutes(now + timedelta(minutes=1))
     assert Learned.objects.get().jobs == 6
@@ -248,8 +251,9 @@ def test_a_bots_reason_says_what_is_usual(ada):
     make_older(lease, 3)
     sweep()
     ada.refresh_from_db()
-    assert ada.health_reason == (
-        f"silent for 3 m on sum job {lease.id}, limit 2 m; 41 of the last 50 sum jobs took under 3 s"
+    assert re.fullmatch(
+        rf"silent for 3 m( \d+ s)? on sum job {lease.id}, limit 2 m; 41 of the last 50 sum jobs took under 3 s",
+        ada.health_reason,
     )
 
 

@@ -12,7 +12,7 @@ from jobs.sweep import retention
 from tests.cast import enqueue_one
 from tests.jobs.sweep.test_retention import keep
 from tests.jobs.test_plans import explain
-from tests.lasting import check_now
+from tests.lasting import check_and_analyze
 from tests.lasting import lasting_rows as lasting_rows  # the fixture
 
 pytestmark = pytest.mark.django_db
@@ -40,7 +40,7 @@ def history(lasting_rows: None) -> None:
     with connection.cursor() as cursor:
         cursor.execute(FILL)
         cursor.execute("ANALYZE jobs_job")
-    check_now()
+    check_and_analyze()
 
 
 _READ = """

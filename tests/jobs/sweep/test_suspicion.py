@@ -134,10 +134,11 @@ def test_probes_come_ever_later_and_once_an_hour_at_last(left_out):
         time_passes(3601)
         (lease,) = claim(left_out)
         left = left_out.instances.annotate(wait=F("probe_at") - Now()).get().wait
-        waits.append(round(left.total_seconds()))
+        waits.append(left.total_seconds())
         lease.hand_back()
-    assert waits[:4] == [20, 40, 80, 160]
-    assert waits[-1] == 3600
+    # A busy machine may take a while from the claim to the look.
+    assert waits[:4] == pytest.approx([20, 40, 80, 160], abs=5)
+    assert waits[-1] == pytest.approx(3600, abs=5)
 
 
 def test_a_probe_that_succeeds_ends_the_quarantine(left_out):

@@ -25,6 +25,8 @@ def sleep(seconds: float) -> None:
 
 @pytest.fixture
 def short(settings: Any) -> None:
+    # To connect may take longer on a busy machine.
+    connection.ensure_connection()
     settings.READ_SECONDS = 0.3
 
 

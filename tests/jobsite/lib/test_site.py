@@ -1,6 +1,7 @@
 """A connection to another database begins a new epoch, once, and holds alerts back."""
 
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -86,8 +87,17 @@ def test_what_is_not_known_is_filled_in_and_not_compared(field: str, unknown: An
 
 def test_two_processes_at_once_begin_one_epoch(transactional_db: None) -> None:
     site.compare_now()
-    Site.objects.update(timeline=7)
+    both = threading.Barrier(2)
+
+    def connects() -> None:
+        connection.ensure_connection()
+        both.wait(PATIENCE)
+
     with racers() as run:
+        # A connection that is made later would compare, too, and wait before anybody has it.
+        for one in [run.go(connects) for _ in range(2)]:
+            one.result(PATIENCE)
+        Site.objects.update(timeline=7)
         with transaction.atomic():
             Site.objects.select_for_update().get()
             pair = [run.go_and_block(site.compare_now) for _ in range(2)]

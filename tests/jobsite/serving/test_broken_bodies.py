@@ -43,8 +43,8 @@ def calls() -> list[tuple[str, str]]:
     ]
 
 
-@pytest.fixture
-def server(transactional_db: None) -> Iterator[Served]:
+@pytest.fixture(scope="module")
+def server(django_db_setup: None) -> Iterator[Served]:
     with served() as server:
         yield server
 

@@ -18,8 +18,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 JOBS = 4000
 
 
-@pytest.fixture
-def server(transactional_db: None) -> Iterator[Served]:
+@pytest.fixture(scope="module")
+def server(django_db_setup: None) -> Iterator[Served]:
     with served() as server:
         yield server
 
