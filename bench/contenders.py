@@ -2,13 +2,14 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from bench import ceiling, jobsite_server, load, peers_run
 from bench.database import Server
-from bench.figures import rate
+from bench.figures import rate, ratio
 from bench.jobsite_server import Fleet, Site
 
 
@@ -46,7 +47,7 @@ class Bench:
         """
         count = "SELECT count(*) FROM jobs_job WHERE status = 'succeeded'"
         before = self.server.ask(name, count)
-        began, cpu_site, cpu_database = time.monotonic(), site.cpu(), self.server.cpu()
+        began, cpu_site, cpu_database, wal = time.monotonic(), site.cpu(), self.server.cpu(), self.server.wal()
         done = load.drive(site.url, script, self.fleet.tokens[:bots], limit=limit, jobs=jobs, seconds=seconds)
         took, cpu_after = time.monotonic() - began, self.server.cpu()
         there = self.server.ask(name, count) - before
@@ -69,6 +70,7 @@ class Bench:
                 "database": (cpu_after - cpu_database) / took if cpu_after and cpu_database else None,
             },
             "memory": site.memory(),
+            "wal": ratio(self.server.wal() - wal, there),
         }
 
     def jobsite(
@@ -92,9 +94,19 @@ class Bench:
         """Do the same from psycopg alone."""
         with self.server.database("bench_ceiling", jobsite_server.TEMPLATE) as name:
             self.fill(name, jobs)
-            return {"rate": ceiling.drive(self.server, name, self.fleet.tokens, limit=limit), "jobs": jobs}
+            wal = self.server.wal()
+            done = ceiling.drive(self.server, name, self.fleet.tokens, limit=limit)
+            return {"rate": done, "jobs": jobs, "wal": (self.server.wal() - wal) / jobs}
 
     def peer(self, peer: peers_run.Peer, jobs: int, options: dict[str, Any]) -> dict[str, Any]:
         """Measure a peer with these options."""
-        jobs = max(1, int(jobs * peer.share))
-        return {"rate": rate(jobs, peers_run.measure(self.server, peer, jobs, options)), "jobs": jobs}
+        jobs, wal = max(1, int(jobs * peer.share)), list[int]()
+
+        @contextmanager
+        def watched(name: str) -> Iterator[None]:
+            wal.append(self.server.wal())
+            yield
+            wal.append(self.server.wal())
+
+        took = peers_run.measure(self.server, peer, jobs, options, around=watched)
+        return {"rate": rate(jobs, took), "jobs": jobs, "wal": (wal[1] - wal[0]) / jobs}

@@ -73,6 +73,10 @@ class Server:
         """Drop a database, if it exists."""
         self.run("postgres", f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
+    def wal(self) -> int:
+        """Return how many bytes of WAL the server has written."""
+        return int(self.ask("postgres", "SELECT pg_current_wal_lsn() - '0/0'"))
+
     def settle(self, name: str) -> None:
         """Update statistics and write everything out, before each measurement of every contender."""
         self.run(name, "VACUUM ANALYZE", "CHECKPOINT")

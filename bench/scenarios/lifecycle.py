@@ -125,7 +125,16 @@ def tables(result: dict[str, Any]) -> list[Table]:
     for kind, title in (("single", "One job at a time"), ("batch", "In batches")):
         rows = sorted((row for row in result["rows"] if row["kind"] == kind), key=lambda row: -row["rate"])
         if rows:
-            columns = ["contender", "how", "jobs/s", "spread", "call p50", "call p99", "CPU load / server / database"]
+            columns = [
+                "contender",
+                "how",
+                "jobs/s",
+                "spread",
+                "call p50",
+                "call p99",
+                "WAL a job",
+                "CPU load / server / database",
+            ]
             result_tables.append(
                 Table(
                     f"{title}: claim and complete, jobs per second",
@@ -146,5 +155,6 @@ def _shown(row: dict[str, Any]) -> list[str]:
         f"{spread(row['rates']):.0%}",
         f"{row['call_p50'] * 1000:.1f} ms" if row.get("call_p50") else "",
         f"{row['call_p99'] * 1000:.1f} ms" if row.get("call_p99") else "",
+        f"{row['wal'] / 1000:.1f} kB" if row.get("wal") else "",
         " / ".join(figure(cpu[who], 2) for who in ("load", "server", "database")) if cpu else "",
     ]

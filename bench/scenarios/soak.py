@@ -149,12 +149,12 @@ class _Probe:
 def _minute(bench: Bench, name: str, site: jobsite_server.Site, sweep: psutil.Process, probe: _Probe) -> dict[str, Any]:
     ended = "SELECT count(*) FROM jobs_job WHERE kind_id = 'noop' AND status = 'succeeded' AND finished_at > %s"
     since = bench.server.ask(name, "SELECT clock_timestamp()")
-    wal = bench.server.ask(name, "SELECT pg_current_wal_lsn()::text")
+    wal = bench.server.wal()
     probe.take()
     time.sleep(60)
     done = bench.server.ask(name, ended, [since])
     took = probe.take()
-    written = int(bench.server.ask(name, "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), %s::pg_lsn)", [wal]))
+    written = bench.server.wal() - wal
     return {
         "rate": done / 60,
         "p50": percentile(took, 50) if took else None,
