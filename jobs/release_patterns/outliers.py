@@ -5,7 +5,7 @@ the others *within the same strata* (a bot's strata are the kinds it works on), 
 kind. docs/decisions/0011-release-patterns.md explains each method.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, exp, floor, inf, lgamma, log, log1p
 from statistics import NormalDist
@@ -32,6 +32,8 @@ DEVIATIONS = NormalDist().inv_cdf(0.975)
 #: `(returned leases, ended leases)`.
 LeaseCounts = tuple[int, int]
 Key = TypeVar("Key")
+#: A value's `(returned leases, ended leases)` in one stratum, and those of all values in it.
+OwnCounts = tuple[int, int, list[int]]
 
 
 def total(counts: Iterable[LeaseCounts]) -> LeaseCounts:
@@ -104,13 +106,21 @@ class Comparison:
     value: str
     given: int
     leases: int
-    low: float
-    high: float
     others_given: int
     others_leases: int
     expected: float
     chance: float = 1.0
     apart: bool = True
+
+    @property
+    def low(self) -> float:
+        """The lower end of the interval of its share."""
+        return wilson(self.given, self.leases, DEVIATIONS)[0]
+
+    @property
+    def high(self) -> float:
+        """The upper end."""
+        return wilson(self.given, self.leases, DEVIATIONS)[1]
 
     @property
     def share(self) -> float:
@@ -150,52 +160,70 @@ def compare(
     report: the chance of a false alarm is that of the whole report, divided equally among the sorts and, within each,
     among its values (Bonferroni's inequality: `chance` is a value's own, times how many values and sorts there are).
     """
-    by_value: dict[str, dict[str, LeaseCounts]] = {}
-    for (value, stratum), counts in cells.items():
-        if counts[1]:
-            by_value.setdefault(value, {})[stratum] = counts
-    strata = total_by(pair for own in by_value.values() for pair in own.items())
+    strata: dict[str, list[int]] = {}
+    by_value: dict[str, list[OwnCounts]] = {}
+    # Plain loops, here and below: of ten thousand bots there are twenty thousand pairs and more.
+    for (value, stratum), (given, leases) in cells.items():
+        if not leases:
+            continue
+        sums = strata.get(stratum)
+        if sums is None:
+            sums = strata[stratum] = [0, 0]
+        sums[0] += given
+        sums[1] += leases
+        by_value.setdefault(value, []).append((given, leases, sums))
+    everything = [sum(column) for column in zip(*strata.values(), strict=True)]
     found = [
-        _compare_one(value, own, strata, (bunched or {}).get(value, 1.0), sorts * len(by_value))
+        _compare_one(value, own, everything, (bunched or {}).get(value, 1.0), sorts * len(by_value))
         for value, own in by_value.items()
     ]
     return sorted(found, key=lambda one: (-one.given, -one.share, one.value))
 
 
-def _compare_one(
-    value: str,
-    own: Mapping[str, LeaseCounts],
-    strata: Mapping[str, LeaseCounts],
-    bunched: float,
-    tests: int,
-) -> Comparison:
-    (given, leases), everything = total(own.values()), total(strata.values())
-    # The strata with enough others to compare with.
-    shared = [
-        (counts, strata[stratum])
-        for stratum, counts in own.items()
-        if strata[stratum][1] - counts[1] >= min(MIN_OTHERS, max(1, counts[1]))
-    ]
-    apart = sum(n for (_, n), _ in shared) >= MIN_SHARED * leases
+@dataclass
+class _Shared:
+    """Sums over strata with others: the value's own counts, and what to expect of it."""
+
+    given: int = 0
+    leases: int = 0
+    #: At the others' shares; at all shares, its own included; and the most that could have been returned.
+    expected: float = 0.0
+    mean: float = 0.0
+    tries: int = 0
+
+    def add(self, given: int, leases: int, all_given: int, all_leases: int) -> None:
+        """Add one stratum."""
+        self.given += given
+        self.leases += leases
+        if all_leases > leases:
+            self.expected += leases * (all_given - given) / (all_leases - leases)
+        self.mean += leases * all_given / all_leases
+        self.tries += min(leases, all_given)
+
+
+def _compare_one(value: str, own: list[OwnCounts], everything: Sequence[int], bunched: float, tests: int) -> Comparison:
+    given = leases = 0
+    shared = _Shared()
+    for k, n, (all_given, all_leases) in own:
+        given += k
+        leases += n
+        # The strata with enough others to compare with.
+        if all_leases - n >= min(MIN_OTHERS, n):
+            shared.add(k, n, all_given, all_leases)
+    apart = shared.leases >= MIN_SHARED * leases
     if not apart:
-        shared = [((given, leases), everything)]
+        shared = _Shared()
+        shared.add(given, leases, *everything)
     p = _chance(shared, bunched) if given >= MIN_RETURNED else 1.0
-    # The number expected at the others' share, in each stratum with others.
-    compared_given, compared_expected = 0, 0.0
-    for (k, n), (all_given, all_leases) in shared:
-        compared_given += k
-        if all_leases > n:
-            compared_expected += n * (all_given - k) / (all_leases - n)
     # In strata without others, assume the same factor.
-    times = compared_given / compared_expected if compared_expected else inf
-    expected = 0.0 if times == inf else (given / times if times else compared_expected)
+    times = shared.given / shared.expected if shared.expected else inf
+    expected = 0.0 if times == inf else (given / times if times else shared.expected)
     return Comparison(
-        value, given, leases, *wilson(given, leases, DEVIATIONS), everything[0] - given, everything[1] - leases,
-        expected, min(1.0, p * tests), apart,
-    )  # fmt: skip
+        value, given, leases, everything[0] - given, everything[1] - leases, expected, min(1.0, p * tests), apart
+    )
 
 
-def _chance(shared: list[tuple[LeaseCounts, LeaseCounts]], bunched: float) -> float:
+def _chance(shared: _Shared, bunched: float) -> float:
     """Return an upper bound of the p-value: the chance of as many returned if the value behaved like its strata.
 
     Given what all gave back in a stratum, and how many leases the value had there, its part is hypergeometric, and
@@ -205,10 +233,7 @@ def _chance(shared: list[tuple[LeaseCounts, LeaseCounts]], bunched: float) -> fl
     mean the binomial has the heaviest tail, from one above the mean on (Hoeffding, Annals of Mathematical Statistics 27
     (1956), 713-721). So the binomial's tail bounds the exact one, strata and all, at no cost.
     """
-    given = sum(k for (k, _), _ in shared)
-    mean = sum(n * all_given / all_leases for (_, n), (all_given, all_leases) in shared)
-    tries = sum(min(n, all_given) for (_, n), (all_given, _) in shared)
-    k, mean, tries = floor(given / bunched), mean / bunched, ceil(tries / bunched)
+    k, mean, tries = floor(shared.given / bunched), shared.mean / bunched, ceil(shared.tries / bunched)
     if tries == 0 or k < mean + 1:
         return 1.0
     return at_least(k, tries, mean / tries)
