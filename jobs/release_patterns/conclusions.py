@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from math import floor, log10
 
-from jobs.release_patterns.outliers import MIN_RETURNED, Comparison, LeaseCounts, compare, total, total_by
+from jobs.release_patterns.outliers import MIN_FACTOR, MIN_RETURNED, Comparison, LeaseCounts, compare, total
 
 #: Sorts of values compared: bots, kinds, hours and weekdays.
 SORTS = 4
@@ -67,13 +67,13 @@ def conclude(figures: ComparedCounts) -> Conclusions:
     bots = compare(figures.bots, bunched=figures.bunched.get("bot"), sorts=SORTS)
     culprits = frozenset(one.value for one in bots if one.out and one.apart)
     by_kind = {(kind, bot): counts for (bot, kind), counts in figures.bots.items()}
-    rest = {pair: counts for pair, counts in by_kind.items() if pair[1] not in culprits}
+    rest = {pair: counts for pair, counts in by_kind.items() if pair[1] not in culprits} if culprits else by_kind
     kinds = _judged("kind", by_kind, rest, figures)
     hours = _timed("hour", figures.hours, culprits, figures)
     weekdays = _timed("weekday", figures.weekdays, culprits, figures)
     everything = [("bot", bots), ("kind", kinds), ("hour", hours), ("weekday", weekdays)]
-    every = [(sort, one) for sort, ones in everything for one in ones]
-    worst = sorted(every, key=lambda pair: pair[1].expected - pair[1].given)
+    notable = [(sort, one) for sort, ones in everything for one in ones if one.out or one.hint]
+    worst = sorted(notable, key=lambda pair: pair[1].expected - pair[1].given)
     excused = _excused("bot", figures.bots, bots, figures)
     # Kinds stand out without regard to bots only if some bot does.
     excused += _excused("kind", by_kind, kinds, figures) if culprits else []
@@ -89,7 +89,7 @@ def _judged(sort: str, full: Cells, rest: Cells, figures: ComparedCounts) -> lis
     """Compare all leases, with chances computed from `rest`."""
     bunched = figures.bunched.get(sort)
     shown = compare(full, bunched=bunched, sorts=SORTS)
-    if rest == full:
+    if rest is full or rest == full:
         return shown
     judged = {one.value: one for one in compare(rest, bunched=bunched, sorts=SORTS)}
     return [_by(one, judged.get(one.value)) for one in shown]
@@ -131,9 +131,16 @@ def _excused(
     sort: str, cells: Cells, compared: list[Comparison], figures: ComparedCounts
 ) -> list[tuple[str, Comparison]]:
     """Values that stand out only without regard to their strata."""
-    crude = total_by(((value, ""), counts) for (value, _), counts in cells.items())
+    crude = {(one.value, ""): (one.given, one.leases) for one in compared}
+    given, leases = total(crude.values())
+    # Those that may stand out. Without a part of a thousandth, since `times` may be rounded.
+    likely = {
+        one.value
+        for one in compared
+        if one.given * (leases - one.leases) >= 0.999 * MIN_FACTOR * one.leases * (given - one.given)
+    }
+    ones = compare(crude, bunched=figures.bunched.get(sort), sorts=SORTS, only=likely)
     sure = {one.value for one in compared if one.out or one.hint}
-    ones = compare(crude, bunched=figures.bunched.get(sort), sorts=SORTS)
     return [(sort, one) for one in ones if one.out and one.value not in sure]
 
 

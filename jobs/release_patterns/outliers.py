@@ -5,7 +5,7 @@ the others *within the same strata* (a bot's strata are the kinds it works on), 
 kind. docs/decisions/0011-release-patterns.md explains each method.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from math import ceil, exp, floor, inf, lgamma, log, log1p
 from statistics import NormalDist
@@ -152,9 +152,15 @@ class Comparison:
 
 
 def compare(
-    cells: Mapping[tuple[str, str], LeaseCounts], *, bunched: Mapping[str, float] | None = None, sorts: int = 1
+    cells: Mapping[tuple[str, str], LeaseCounts],
+    *,
+    bunched: Mapping[str, float] | None = None,
+    sorts: int = 1,
+    only: Collection[str] | None = None,
 ) -> list[Comparison]:
     """Compare each value with the others, the most returned first. `cells`: counts by `(value, stratum)`.
+
+    `only`: return the comparisons of these values alone. None: of all.
 
     `bunched`: the `dispersion` of values (default 1). `sorts`: the number of sorts of values compared in one
     report: the chance of a false alarm is that of the whole report, divided equally among the sorts and, within each,
@@ -176,44 +182,49 @@ def compare(
     found = [
         _compare_one(value, own, everything, (bunched or {}).get(value, 1.0), sorts * len(by_value))
         for value, own in by_value.items()
+        if only is None or value in only
     ]
     return sorted(found, key=lambda one: (-one.given, -one.share, one.value))
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Shared:
-    """Sums over strata with others: the value's own counts, and what to expect of it."""
+    """Sums over strata with others: the value's own leases, and what to expect of it.
 
-    given: int = 0
-    leases: int = 0
-    #: At the others' shares; at all shares, its own included; and the most that could have been returned.
-    expected: float = 0.0
-    mean: float = 0.0
-    tries: int = 0
+    `expected`: of the returned ones at the others' shares; `mean`: at all shares, its own included. `tries`: the most
+    that could have been returned.
+    """
 
-    def add(self, given: int, leases: int, all_given: int, all_leases: int) -> None:
-        """Add one stratum."""
-        self.given += given
-        self.leases += leases
-        if all_leases > leases:
-            self.expected += leases * (all_given - given) / (all_leases - leases)
-        self.mean += leases * all_given / all_leases
-        self.tries += min(leases, all_given)
+    given: int
+    leases: int
+    expected: float
+    mean: float
+    tries: int
 
 
-def _compare_one(value: str, own: list[OwnCounts], everything: Sequence[int], bunched: float, tests: int) -> Comparison:
-    given = leases = 0
-    shared = _Shared()
+def _sums(own: list[OwnCounts], *, all_are_shared: bool) -> _Shared:
+    given = leases = tries = 0
+    expected = mean = 0.0
     for k, n, (all_given, all_leases) in own:
+        others = all_leases - n
+        # A stratum with enough others to compare with.
+        if not (all_are_shared or others >= (n if n < MIN_OTHERS else MIN_OTHERS)):
+            continue
         given += k
         leases += n
-        # The strata with enough others to compare with.
-        if all_leases - n >= min(MIN_OTHERS, n):
-            shared.add(k, n, all_given, all_leases)
+        if others:
+            expected += n * (all_given - k) / others
+        mean += n * all_given / all_leases
+        tries += n if n < all_given else all_given
+    return _Shared(given, leases, expected, mean, tries)
+
+
+def _compare_one(value: str, own: list[OwnCounts], everything: list[int], bunched: float, tests: int) -> Comparison:
+    given, leases = sum([k for k, _, _ in own]), sum([n for _, n, _ in own])
+    shared = _sums(own, all_are_shared=False)
     apart = shared.leases >= MIN_SHARED * leases
     if not apart:
-        shared = _Shared()
-        shared.add(given, leases, *everything)
+        shared = _sums([(given, leases, everything)], all_are_shared=True)
     p = _chance(shared, bunched) if given >= MIN_RETURNED else 1.0
     # In strata without others, assume the same factor.
     times = shared.given / shared.expected if shared.expected else inf

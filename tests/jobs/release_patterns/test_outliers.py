@@ -181,3 +181,8 @@ def test_each_of_many_values_is_compared_as_the_decision_defines_it():
             assert one.apart is apart
             seen.add((apart, one.out, one.given == 0))
     assert len(seen) > 4
+
+
+def test_some_values_are_compared_as_among_all():
+    cells = {("a", "sum"): (9, 200), ("b", "sum"): (1, 300), ("c", "sum"): (2, 400)}
+    assert compare(cells, sorts=4, only={"a", "c"}) == [one for one in compare(cells, sorts=4) if one.value != "b"]
