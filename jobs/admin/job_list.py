@@ -215,6 +215,8 @@ class JobList(ChangeList):
             return self.counts.matching if self.counts else Count(0)
         if not (self.page.older or self.page.newer or self.page.searched_to or self.job_filter.before):
             return Count(len(self.page.jobs))
+        if self.page.matches is not None:
+            return self.page.matches
         return job_list.matching(self.job_filter, self.job_filter.statuses(JobStatus.values))
 
     @property
