@@ -7,8 +7,7 @@ from django.db import connection
 
 from jobs import lifecycle
 from jobs.lifecycle import By
-from jobs.models import RollupState
-from jobs.models import JobRollup
+from jobs.models import JobRollup, RollupState
 from jobs.release_patterns import samples
 from jobs.release_patterns.params import COUNTED, ReportParams, midnight
 from jobs.release_patterns.report import build
