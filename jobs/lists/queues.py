@@ -15,7 +15,7 @@ from jobs.lists import takers
 from jobs.models import JobKind
 from jobs.stats import counts, recent
 from jobs.stats.counts import Count
-from jobs.stats.recent import Recently
+from jobs.stats.recent import Recently, RunTimes
 from jobsite.lib.sql import Statements
 
 SQL = Statements(Path(__file__).parent / "sql", closed=CLOSED_SQL)
@@ -37,6 +37,7 @@ class Queue:
     ready: int = 0
     bots: int = 0
     recently: Recently = field(default_factory=Recently)
+    ran: RunTimes = field(default_factory=RunTimes)
 
     @property
     def waits(self) -> float:
@@ -45,7 +46,7 @@ class Queue:
 
 
 #: What the figures of queues are read from.
-SOURCES = ("waiting", "oldest", "takers", "recently")
+SOURCES = ("waiting", "oldest", "takers", "recently", "ran")
 #: What a list of queues can be sorted by: `(name, heading, value, its source)`.
 COLUMNS: tuple[tuple[str, str, Any, str], ...] = (
     ("kind", "Kind", attrgetter("kind.name"), ""),
@@ -56,8 +57,8 @@ COLUMNS: tuple[tuple[str, str, Any, str], ...] = (
     ("leases", "Leases a minute", attrgetter("recently.leases_a_minute"), "recently"),
     ("ended", "Ends a minute", attrgetter("recently.a_minute"), "recently"),
     ("failed", "Failed", attrgetter("recently.failure_share"), "recently"),
-    ("p50", "p50", attrgetter("recently.now.p50"), "recently"),
-    ("p95", "p95", attrgetter("recently.now.p95"), "recently"),
+    ("p50", "p50", attrgetter("ran.now.p50"), "ran"),
+    ("p95", "p95", attrgetter("ran.now.p95"), "ran"),
     ("bots", "Bots", attrgetter("ready"), "takers"),
 )
 SORTS = {name: (value, source) for name, _, value, source in COLUMNS}
@@ -101,7 +102,12 @@ def _recently(names: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
         yield name, {"recently": recently}
 
 
-_READ = {"waiting": _waiting, "oldest": _oldest, "takers": _takers, "recently": _recently}
+def _ran(names: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, ran in recent.run_times(names).items():
+        yield name, {"ran": ran}
+
+
+_READ = {"waiting": _waiting, "oldest": _oldest, "takers": _takers, "recently": _recently, "ran": _ran}
 
 
 def _counted(n: int, most: int, swept: int) -> Count:
