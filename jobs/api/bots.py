@@ -209,7 +209,7 @@ def stuck(request: HttpRequest) -> Any:
     # Only of these the bots are read.
     first = Job.objects.filter(pk__in=jobs.values("pk")[:MAX_STUCK])
     listed = list(first.select_related("claimed_by").order_by("heartbeat_at"))
-    checks = lifecycle.check_leases(Job.objects.filter(any_of("pk", [job.pk for job in listed])))
+    checks = lifecycle.check_leases(Job.objects.filter(any_of("pk", [job.pk for job in listed])), instances=False)
     # Without those that ended or were heard of just now.
     reasons = {check.lease.job_id: check.grade.reason for check in checks if check.grade.signal}
     not_healthy = Bot.objects.stuck() | Bot.objects.filter(status=BotStatus.DOWN)

@@ -5,6 +5,7 @@ the others *within the same strata* (a bot's strata are the kinds it works on), 
 kind. docs/decisions/0011-release-patterns.md explains each method.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from math import ceil, exp, floor, inf, lgamma, log, log1p
@@ -166,18 +167,15 @@ def compare(
     report: the chance of a false alarm is that of the whole report, divided equally among the sorts and, within each,
     among its values (Bonferroni's inequality: `chance` is a value's own, times how many values and sorts there are).
     """
-    strata: dict[str, list[int]] = {}
-    by_value: dict[str, list[OwnCounts]] = {}
+    strata: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
+    by_value: defaultdict[str, list[OwnCounts]] = defaultdict(list)
     # Plain loops, here and below: of ten thousand bots there are twenty thousand pairs and more.
     for (value, stratum), (given, leases) in cells.items():
-        if not leases:
-            continue
-        sums = strata.get(stratum)
-        if sums is None:
-            sums = strata[stratum] = [0, 0]
-        sums[0] += given
-        sums[1] += leases
-        by_value.setdefault(value, []).append((given, leases, sums))
+        if leases:
+            sums = strata[stratum]
+            sums[0] += given
+            sums[1] += leases
+            by_value[value].append((given, leases, sums))
     everything = [sum(column) for column in zip(*strata.values(), strict=True)]
     found = [
         _compare_one(value, own, everything, (bunched or {}).get(value, 1.0), sorts * len(by_value))
