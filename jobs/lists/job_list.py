@@ -72,7 +72,7 @@ def page(job_filter: JobFilter) -> Page:
         return Page([found[row["id"]] for row in soonest if row["id"] in found], note=note)
     if job_filter.after is not None:
         return _newer(job_filter, job_filter.after)
-    looking = _Search.of(job_filter)
+    looking = _Search.along(job_filter)
     ids, matches = looking.page()
     searched_to = looking.ended_at
     older = ids[PAGE - 1] if len(ids) > PAGE else None
@@ -97,7 +97,7 @@ def search(job_filter: JobFilter, most: int) -> SearchResult:
     if job_filter.by_index is not None:
         ids = job_filter.newest(most + 1, before=job_filter.before)
         return SearchResult(ids[:most], ids[most - 1] if len(ids) > most else None)
-    looking = _Search.of(job_filter)
+    looking = _Search.along(job_filter)
     ids = looking.newest(most + 1)
     if len(ids) > most:
         return SearchResult(ids[:most], ids[most - 1])
@@ -120,7 +120,7 @@ class _Search:
     more: bool = False
 
     @classmethod
-    def of(cls, job_filter: JobFilter) -> "_Search":
+    def along(cls, job_filter: JobFilter) -> "_Search":
         """Find how far this filter's search goes."""
         base = job_filter.base().between(before=job_filter.before)
         if not job_filter.narrow:
@@ -184,7 +184,7 @@ def _ordered(job_filter: JobFilter) -> Page:
         # The filter itself remembers what its words name, and is asked for that again.
         at_start = job_filter.before is job_filter.after is None
         whole = job_filter if at_start else replace(job_filter, before=None, after=None)
-        looking = _Search.of(whole)
+        looking = _Search.along(whole)
         searched_to, searched = looking.ended_at, looking.searched
         ids = sorted({*looking.newest(SORTED), *_further_back(whole, ())})
     jobs = rows(ids, order=job_filter.order, start=min(job_filter.skip, SORTED), most=PAGE + 1)

@@ -115,8 +115,8 @@ def _by_start(
 ) -> list[sums.Stretch]:
     """The leases of a bot, by hour or day; else by hour those of a kind, or of all, which have rows of their own."""
     if bot is None:
-        return sums.by_start(sums.of(Span.HOUR, since, until).filter(kind=params.kind), params.ways)
-    rows = sums.of(Span.BOT_HOUR if hourly else Span.BOT_DAY, since, until).filter(bot=bot)
+        return sums.by_start(sums.beginning(Span.HOUR, since, until).filter(kind=params.kind), params.ways)
+    rows = sums.beginning(Span.BOT_HOUR if hourly else Span.BOT_DAY, since, until).filter(bot=bot)
     return sums.by_start(rows.filter(kind=params.kind) if params.kind else rows, params.ways)
 
 

@@ -42,7 +42,7 @@ SETTINGS = "SELECT set_config('work_mem', '64MB', true), set_config('enable_seqs
 Stretch = tuple[datetime, int, int]
 
 
-def of(span: Span, since: datetime, until: datetime) -> QuerySet[JobRollup]:
+def beginning(span: Span, since: datetime, until: datetime) -> QuerySet[JobRollup]:
     """The rows that begin in this range."""
     return JobRollup.objects.filter(span=span, start__gte=since, start__lt=until)
 
