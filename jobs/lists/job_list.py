@@ -57,8 +57,11 @@ class Page:
     matches: Count | None = None
 
 
-def page(job_filter: JobFilter) -> Page:
-    """Return a page: newest first, or soonest first in the scheduled view, or in the order that is asked for."""
+def page(job_filter: JobFilter, counted: "ListCounts | None" = None) -> Page:
+    """Return a page: newest first, or soonest first in the scheduled view, or in the order that is asked for.
+
+    `counted`: the counts of the same list, which begin with the jobs of its first page.
+    """
     if job_filter.order.lstrip("-") in ORDERS:
         return _ordered(job_filter)
     named = job_filter.named
@@ -73,7 +76,7 @@ def page(job_filter: JobFilter) -> Page:
     if job_filter.after is not None:
         return _newer(job_filter, job_filter.after)
     looking = _Search.along(job_filter)
-    ids, matches = looking.page()
+    ids, matches = looking.page(counted.newest if counted else ())
     searched_to = looking.ended_at
     older = ids[PAGE - 1] if len(ids) > PAGE else None
     jobs = rows([*ids[:PAGE], *_further_back(job_filter, ids[:PAGE])])
@@ -148,10 +151,13 @@ class _Search:
         found = self.job_filter.jobs().filter(any_of("pk", self.among)).order_by("-id")
         return list(found.values_list("pk", flat=True)[:most])
 
-    def page(self) -> tuple[list[int], Count | None]:
-        """The ids of a page and one more, and how many match where that is known with them."""
+    def page(self, known: Sequence[int]) -> tuple[Sequence[int], Count | None]:
+        """The ids of a page and one more, and how many match where that is known with them.
+
+        `known`: the ids of the newest jobs of the list, if they are.
+        """
         if self.among is None:
-            return self.newest(PAGE + 1), None
+            return known[: PAGE + 1] or self.newest(PAGE + 1), None
         # All that match, and not the first: to find them takes longest, and a page says how many there are.
         found = self.newest(len(self.among))
         return found[: PAGE + 1], Count(len(found), at_least=self.more) if self.whole else None
@@ -206,6 +212,8 @@ class ListCounts:
     kinds: list[tuple[str, str]] = field(default_factory=list)
     #: How many jobs match, as far as known without reading them all.
     matching: Count = field(default_factory=lambda: Count(0))
+    #: The ids of the newest jobs, of a list that is the whole view, from its beginning.
+    newest: Sequence[int] = ()
 
 
 def counts(job_filter: JobFilter) -> ListCounts:
@@ -227,10 +235,10 @@ def counts(job_filter: JobFilter) -> ListCounts:
     of_view = replace(job_filter, kind="", text="")
     total_count = statuses[job_filter.status] if job_filter.status else views[job_filter.view]
     if job_filter.view == "scheduled":
-        newest = [row["kind"] for row in soonest]
+        newest = [(row["id"], row["kind"]) for row in soonest]
     else:
-        newest = index_merge.kinds(of_view.base(), SAMPLE)
-    shares = Counter(newest)
+        newest = index_merge.ids_and_kinds(of_view.base(), SAMPLE)
+    shares = Counter(kind for _, kind in newest)
     sampled = len(newest) == SAMPLE
     kinds = [(kind, f"{n * 100 / SAMPLE:.0f} %" if sampled else str(n)) for kind, n in shares.most_common(100)]
     matching = total_count
@@ -238,7 +246,8 @@ def counts(job_filter: JobFilter) -> ListCounts:
         matching = job_counts.counted(job_counts.COUNTED + 1, total_count.n * shares[job_filter.kind] // SAMPLE)
     elif job_filter.kind:
         matching = Count(shares[job_filter.kind])
-    return ListCounts(views, statuses, kinds, matching)
+    whole = of_view == job_filter and job_filter.before is job_filter.after is None
+    return ListCounts(views, statuses, kinds, matching, [pk for pk, _ in newest] if whole else ())
 
 
 def in_statuses(
