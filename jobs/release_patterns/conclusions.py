@@ -74,9 +74,9 @@ def conclude(figures: ComparedCounts) -> Conclusions:
     everything = [("bot", bots), ("kind", kinds), ("hour", hours), ("weekday", weekdays)]
     notable = [(sort, one) for sort, ones in everything for one in ones if one.out or one.hint]
     worst = sorted(notable, key=lambda pair: pair[1].expected - pair[1].given)
-    excused = _excused("bot", figures.bots, bots, figures)
+    excused = _excused("bot", bots, figures)
     # Kinds stand out without regard to bots only if some bot does.
-    excused += _excused("kind", by_kind, kinds, figures) if culprits else []
+    excused += _excused("kind", kinds, figures) if culprits else []
     return Conclusions(
         bots, kinds, hours, weekdays, *total(figures.bots.values()),
         blamed=_once([(sort, one) for sort, one in worst if one.out], figures.bots),
@@ -127,18 +127,19 @@ def workers(cells: Cells, kind: str) -> set[str]:
     return {bot for (bot, of), (_, leases) in cells.items() if of == kind and leases}
 
 
-def _excused(
-    sort: str, cells: Cells, compared: list[Comparison], figures: ComparedCounts
-) -> list[tuple[str, Comparison]]:
+def _excused(sort: str, compared: list[Comparison], figures: ComparedCounts) -> list[tuple[str, Comparison]]:
     """Values that stand out only without regard to their strata."""
-    crude = {(one.value, ""): (one.given, one.leases) for one in compared}
-    given, leases = total(crude.values())
+    given, leases = total((one.given, one.leases) for one in compared)
     # Those that may stand out. Without a part of a thousandth, since `times` may be rounded.
     likely = {
         one.value
         for one in compared
-        if one.given * (leases - one.leases) >= 0.999 * MIN_FACTOR * one.leases * (given - one.given)
+        if one.given >= MIN_RETURNED
+        and one.given * (leases - one.leases) >= 0.999 * MIN_FACTOR * one.leases * (given - one.given)
     }
+    if not likely:
+        return []
+    crude = {(one.value, ""): (one.given, one.leases) for one in compared}
     ones = compare(crude, bunched=figures.bunched.get(sort), sorts=SORTS, only=likely)
     sure = {one.value for one in compared if one.out or one.hint}
     return [(sort, one) for one in ones if one.out and one.value not in sure]
