@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from math import floor, log10
 
-from jobs.release_patterns.outliers import MIN_FACTOR, MIN_RETURNED, Comparison, LeaseCounts, compare, total
+from jobs.release_patterns.outliers import MIN_FACTOR, MIN_RETURNED, Comparison, LeaseCounts, compare, total, total_by
 
 #: Sorts of values compared: bots, kinds, hours and weekdays.
 SORTS = 4
@@ -85,6 +85,19 @@ def conclude(figures: ComparedCounts) -> Conclusions:
     )  # fmt: skip
 
 
+def conclude_on(bot: str, figures: ComparedCounts) -> Conclusions:
+    """Compare one bot with the others, and nothing else: what stands out of it depends on no other comparison."""
+    own = compare(figures.bots, bunched=figures.bunched.get("bot"), sorts=SORTS, only={bot})
+    crude = total_by(((value, ""), counts) for (value, _), counts in figures.bots.items())
+    ones = compare(crude, bunched=figures.bunched.get("bot"), sorts=SORTS, only={bot})
+    return Conclusions(
+        own, [], [], [], *total((one.given, one.leases) for one in own),
+        blamed=[("bot", one) for one in own if one.out],
+        hints=[("bot", one) for one in own if one.hint],
+        excused=[("bot", one) for one in ones if one.out and not any(it.out or it.hint for it in own)],
+    )  # fmt: skip
+
+
 def _judged(sort: str, full: Cells, rest: Cells, figures: ComparedCounts) -> list[Comparison]:
     """Compare all leases, with chances computed from `rest`."""
     bunched = figures.bunched.get(sort)
@@ -147,16 +160,9 @@ def _excused(sort: str, compared: list[Comparison], figures: ComparedCounts) -> 
 
 def of_one(bot: str, conclusions: Conclusions, cells: Cells, names: Mapping[str, str]) -> tuple[Conclusions, list[str]]:
     """Return the conclusions on one bot, with its kinds compared with each other, and the sentences."""
-
-    def about_it(pairs: list[tuple[str, Comparison]]) -> list[tuple[str, Comparison]]:
-        return [(sort, one) for sort, one in pairs if (sort, one.value) == ("bot", bot)]
-
-    own = [one for one in conclusions.bots if one.value == bot]
+    own = conclusions.bots
     kinds = compare({(kind, ""): counts for (of, kind), counts in cells.items() if of == bot}, sorts=SORTS)
-    found = Conclusions(
-        own, kinds, [], [], *total((one.given, one.leases) for one in own),
-        blamed=about_it(conclusions.blamed), hints=about_it(conclusions.hints), excused=about_it(conclusions.excused),
-    )  # fmt: skip
+    found = replace(conclusions, kinds=kinds)
     if not own:
         return found, [f"No lease of {value_name('bot', bot, names)} ended in this range."]
     it, one = value_name("bot", bot, names), own[0]

@@ -15,7 +15,15 @@ from django.utils import timezone
 
 from bots.models import Bot
 from jobs.release_patterns import samples, sums
-from jobs.release_patterns.conclusions import Cells, ComparedCounts, Conclusions, conclude, of_one, sentences
+from jobs.release_patterns.conclusions import (
+    Cells,
+    ComparedCounts,
+    Conclusions,
+    conclude,
+    conclude_on,
+    of_one,
+    sentences,
+)
 from jobs.release_patterns.outliers import LeaseCounts, dispersion, total_by
 from jobs.release_patterns.params import ReportParams, midnight
 from jobs.release_patterns.samples import ReturnedLease, Samples
@@ -89,7 +97,8 @@ def build(params: ReportParams, now: datetime | None = None) -> Report:
     times = [] if unknown else _by_start(since, until, params, pk, hourly)
     bars = [] if unknown else _bars(since, until, times, hourly)
     hours = [] if bot else times
-    conclusions = conclude(_compared_counts(cells, hours, params, read, bars, until))
+    figures = _compared_counts(cells, hours, params, read, bars, until)
+    conclusions = conclude_on(str(pk), figures) if bot else conclude(figures)
     names = _names(conclusions, read, bot)
     if bot is None:
         lines = sentences(conclusions, names, cells)
