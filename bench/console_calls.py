@@ -5,6 +5,7 @@ For each: the seconds of each time, and the number of queries.
 Runs as a program with Jobsite's settings, in one process without a web server: what is measured is the answer.
 """
 
+import gc
 import json
 import logging
 import sys
@@ -99,6 +100,9 @@ def main(rounds: int) -> None:
     from jobs.lists import job_list
     from jobs.lists.job_list import JobFilter
 
+    # As the web server does when it has started.
+    gc.collect()
+    gc.freeze()
     user = User.objects.get(username="producer")
     client, key, values = Client(), roster.create_key(user)[1], _values()
     client.force_login(user)

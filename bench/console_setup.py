@@ -56,7 +56,8 @@ _AFTER = """
            jsonb_build_object('claimed_at', claimed_at)
     FROM jobs_job WHERE status = 'failed' OR (status = 'succeeded' AND id % 11 = 0)
 """
-#: What the sweep would have added up, but for chance: by the kinds' shares, without reading the jobs again.
+#: What the sweep would have added up, but for chance: by the kinds' shares, without reading the jobs again. Rows are
+#: written in the order of time, as the sweep does.
 _ROLLUP = """
     INSERT INTO jobs_jobrollup (span, start, kind, bot, succeeded, expired, released, handed_back, leases_ended, waits,
                                 waited, ran, pending, due, run_times)
@@ -96,7 +97,8 @@ _ROLLUP = """
            CASE WHEN bot = 0 THEN n END,
            CASE WHEN span = 'hour' THEN jsonb_build_object('40', n, '45', n / 2 + 1, '50', n / 4 + 1, '60', 1, '70', 1)
                 ELSE '{{}}' END
-    FROM all_of_them;
+    FROM all_of_them
+    ORDER BY start, span, kind, bot;
     INSERT INTO jobs_rollupstate (id, added_until) VALUES (1, date_trunc('minute', now()))
     ON CONFLICT (id) DO UPDATE SET added_until = EXCLUDED.added_until
 """

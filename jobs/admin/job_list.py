@@ -68,10 +68,10 @@ class JobList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         # An action needs only the selected jobs, not a page of the list.
         is_action = request.method == "POST" and ACTION_CHECKBOX_NAME in request.POST
-        self.page = job_list.Page([]) if is_action else job_list.page(self.job_filter)
         # Nor does one that is only to refresh the rows need counts.
         refreshing = bool(request.htmx)  # type: ignore[attr-defined]
         self.counts = None if is_action or refreshing else job_list.counts(self.job_filter)
+        self.page = job_list.Page([]) if is_action else job_list.page(self.job_filter, self.counts)
         self.result_list = self._with_groups(self.page.jobs)
         self.result_count = len(self.page.jobs)
         self.full_result_count = None
@@ -215,6 +215,8 @@ class JobList(ChangeList):
             return self.counts.matching if self.counts else Count(0)
         if not (self.page.older or self.page.newer or self.page.searched_to or self.job_filter.before):
             return Count(len(self.page.jobs))
+        if self.page.matches is not None:
+            return self.page.matches
         return job_list.matching(self.job_filter, self.job_filter.statuses(JobStatus.values))
 
     @property

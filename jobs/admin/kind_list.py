@@ -14,7 +14,7 @@ from jobs.lists import queues
 MOST = 1000
 SORT = "sort"
 #: Columns of which the largest come first when they are chosen.
-FALLING = tuple(name for name, _, _ in queues.COLUMNS if name != "kind")
+FALLING = tuple(name for name, *_ in queues.COLUMNS if name != "kind")
 
 
 class KindList(ChangeList):
@@ -28,12 +28,13 @@ class KindList(ChangeList):
         is_action = request.method == "POST" and ACTION_CHECKBOX_NAME in request.POST
         kinds = [] if is_action else list(self.queryset.order_by("name")[: MOST + 1])
         self.left_out = len(kinds) > MOST
-        rows = queues.ordered(queues.queues(kinds[:MOST]), self.sort)
+        rows = queues.ordered(kinds[:MOST], self.sort)
         paginator: Any = Paginator(rows, self.list_per_page)
         try:
-            self.result_list = [] if is_action else paginator.page(self.page_num).object_list
+            shown = [] if is_action else paginator.page(self.page_num).object_list
         except InvalidPage:
             raise IncorrectLookupParameters from None
+        self.result_list = queues.completed(shown, self.sort)
         self.paginator, self.result_count = paginator, len(rows)
         self.full_result_count, self.show_full_result_count = None, False
         self.show_admin_actions, self.can_show_all = True, False
@@ -43,7 +44,7 @@ class KindList(ChangeList):
     def columns(self) -> list[dict[str, Any]]:
         """The headings, each with the address of the list sorted by it."""
         columns = []
-        for name, heading, _ in queues.COLUMNS:
+        for name, heading, *_ in queues.COLUMNS:
             first, other = (f"-{name}", name) if name in FALLING else (name, f"-{name}")
             url = self.get_query_string({SORT: other if self.sort == first else first}, ["p"])
             order = {name: "ascending", f"-{name}": "descending"}.get(self.sort, "")

@@ -86,7 +86,7 @@ class JobKindAdmin(AuditedAdmin):
         if kind is not None:
             window = request.GET.get("span", "day")
             extra |= {
-                "queue": queues.queues([kind], recently=False)[0],
+                "queue": queues.queues([kind], ("waiting", "oldest", "takers"))[0],
                 "recent": learned.recent_of(kind.name),
                 "run_limit": policy.run_limit(kind),
                 "teaching": {

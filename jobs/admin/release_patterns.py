@@ -153,9 +153,9 @@ def _charts(report: Report) -> dict[str, Any]:
         "reasons": _metered(samples.reasons(rows)),
         "who": _metered(samples.actors(rows)),
         "ways": _metered(report.ways),
-        "repeated_jobs": samples.repeated_jobs(rows, report.names)[:SHOWN],
+        "repeated_jobs": samples.repeated_jobs(rows, report.names, SHOWN),
         "repeated_bots": [
-            (report.names.get(str(one.id), f"bot {one.id}"), one) for one in samples.repeated_bots(rows)[:SHOWN]
+            (report.names.get(str(one.id), f"bot {one.id}"), one) for one in samples.repeated_bots(rows, SHOWN)
         ],
     }  # fmt: skip
 
@@ -172,16 +172,15 @@ def _sorts(report: Report) -> list[dict[str, Any]]:
         "Weekdays are compared in ranges of two weeks and longer: in a shorter one, one bad day would be a bad weekday."
     )
     named, query = _named(report), report.params.query
-    bots = [
+
+    def of_bot(name: str, one: Comparison) -> str:
         # A deleted bot has no name to select it by.
-        (name, one, query(bot=name) if one.value != "0" and one.value in report.names else "")
-        for name, one in _first(named["bots"])
-    ]
-    kinds = [(name, one, query(kind=name)) for name, one in _first(named["kinds"])]
-    hours, weekdays = ([(name, one, "") for name, one in named[sort]] for sort in ("hours", "weekdays"))
+        return query(bot=name) if one.value != "0" and one.value in report.names else ""
+
+    bots, kinds, hours, weekdays = _first(named["bots"]), _first(named["kinds"]), named["hours"], named["weekdays"]
     return [
-        _sort("bots", "By bot", "Bot", bots, "No lease was returned."),
-        _sort("kinds", "By kind", "Kind", kinds, "No lease was returned."),
+        _sort("bots", "By bot", "Bot", bots, "No lease was returned.", of_bot),
+        _sort("kinds", "By kind", "Kind", kinds, "No lease was returned.", lambda name, _: query(kind=name)),
         _sort("hours", "By hour of the day", "Hour", hours, one_bot if report.bot else "No lease ended."),
         _sort("weekdays", "By weekday", "Weekday", weekdays, one_bot if report.bot else too_short),
     ]
@@ -192,21 +191,28 @@ def _first(pairs: list[tuple[str, Comparison]]) -> list[tuple[str, Comparison]]:
     return sorted((pair for pair in pairs if pair[1].given), key=lambda pair: (not pair[1].out, not pair[1].hint))
 
 
-def _sort(name: str, title: str, head: str, rows: list[tuple[str, Comparison, str]], none: str) -> dict[str, Any]:
+def _sort(
+    name: str,
+    title: str,
+    head: str,
+    rows: list[tuple[str, Comparison]],
+    none: str,
+    query_of: Callable[[str, Comparison], str] = lambda name, one: "",
+) -> dict[str, Any]:
     # Hours and weekdays are few and in their order: all are shown.
     first = rows if name in ("hours", "weekdays") else rows[:SHOWN]
-    most = max((one.high for _, one, _ in first), default=0.0)
+    most = max((one.high for _, one in first), default=0.0)
     return {
         "name": name, "title": title, "head": head, "none": none, "more": len(rows) - len(first),
         "rows": [
             {
-                "name": value, "one": one, "query": query,
+                "name": value, "one": one, "query": query_of(value, one),
                 "meter": charts.meter(one.share, one.low, one.high, most, "bad" if one.out else "work"),
                 "share": per_cent(one.share), "low": per_cent(one.low).removesuffix(" %"),
                 "high": per_cent(one.high).removesuffix(" %"),
                 "others": None if one.others_share is None else per_cent(one.others_share),
             }
-            for value, one, query in first
+            for value, one in first
         ],
     }  # fmt: skip
 

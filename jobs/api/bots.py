@@ -26,6 +26,7 @@ from jobsite.lib.cursor_page import CursorPage
 from jobsite.lib.declared import refuses
 from jobsite.lib.errors import Invalid, NotFound
 from jobsite.lib.params import bot_id_in, takes
+from jobsite.lib.planner import any_of
 
 router = Router(auth=people_only, tags=["Fleet"])
 
@@ -204,9 +205,11 @@ def stuck(request: HttpRequest) -> Any:
     Leases past a limit, and bots that are not healthy or down. At most 1000 of each; `summary` counts all.
     """
     user = require(request, "jobs.view_job", "bots.view_bot")
-    jobs = Job.objects.stuck().select_related("claimed_by").order_by("heartbeat_at")
-    listed = list(jobs[:MAX_STUCK])
-    checks = lifecycle.check_leases(Job.objects.filter(pk__in=[job.pk for job in listed]))
+    jobs = Job.objects.stuck().order_by("heartbeat_at")
+    # Only of these the bots are read.
+    first = Job.objects.filter(pk__in=jobs.values("pk")[:MAX_STUCK])
+    listed = list(first.select_related("claimed_by").order_by("heartbeat_at"))
+    checks = lifecycle.check_leases(Job.objects.filter(any_of("pk", [job.pk for job in listed])), instances=False)
     # Without those that ended or were heard of just now.
     reasons = {check.lease.job_id: check.grade.reason for check in checks if check.grade.signal}
     not_healthy = Bot.objects.stuck() | Bot.objects.filter(status=BotStatus.DOWN)

@@ -17,6 +17,7 @@ from jobs.lists.stuck import READ, Stuck
 from jobs.models import JobEvent
 from jobs.states import Actor
 from jobs.transitions import ENDING
+from jobsite.lib.planner import any_of
 
 #: The most bots of a sort, and shut gates, on Home. The lists have them all.
 MAX_SHOWN = 8
@@ -33,7 +34,7 @@ class Needs:
     """What needs an operator now: stuck leases, and bots that are ill for another reason, the worst first."""
 
     stuck: Stuck
-    #: The names of the bots that hold what is stuck.
+    #: The names of the bots that hold those that are shown.
     names: dict[int, str]
     #: Bots whose stuck job went back to the queue, and that have not called since, with `ended_at`.
     lost: Sequence[Bot]
@@ -47,11 +48,11 @@ class Needs:
 def needs_now() -> Needs:
     """Return stuck leases in groups, and bots that need an operator for another reason."""
     found = stuck.stuck()
-    holders = found.bot_ids
-    # One query for the bots of these jobs, and for those that are ill for another reason.
-    rows = Bot.objects.filter(was_stuck() | Q(in_quarantine()) | Q(pk__in=holders)).order_by("name")
+    holders, shown = found.bot_ids, stuck.holders_shown(found.shown)
+    # One query for the bots of the jobs that are shown, and for those that are ill for another reason.
+    rows = Bot.objects.filter(was_stuck() | Q(in_quarantine()) | Q(pk__in=shown)).order_by("name")
     rows = rows.annotate(ended_at=Case(When(was_stuck(), then=last_expiry())), suspect=in_quarantine())
-    bots = list(rows.defer("kinds", "token_digest")[:READ])
+    bots = list(rows.only("name", "health_reason")[:READ])
     quarantined = [bot for bot in bots if bot.suspect and bot.pk not in holders]
     if quarantined:
         prefetch_related_objects(quarantined, quarantines())
@@ -63,7 +64,8 @@ def needs_of(kinds: Collection[str]) -> Needs:
     """Return the stuck leases of these kinds alone."""
     found = stuck.stuck()
     found = replace(found, groups=[group for group in found.groups if group.kind in kinds])
-    names = dict(Bot.objects.filter(pk__in=found.bot_ids).values_list("pk", "name"))
+    shown = Bot.objects.filter(any_of("pk", stuck.holders_shown(found.groups)))
+    names = dict(shown.values_list("pk", "name"))
     return Needs(found, names, [], [])
 
 

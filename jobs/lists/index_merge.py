@@ -75,9 +75,9 @@ def ids(selection: Selection, limit: int, *, newest: bool = True) -> list[int]:
     return [row[0] for row in _first(selection, limit, newest=newest)]
 
 
-def kinds(selection: Selection, limit: int) -> list[str]:
-    """Return the kinds of the newest `limit` jobs."""
-    return [row[1] for row in _first(selection, limit)]
+def ids_and_kinds(selection: Selection, limit: int) -> list[tuple[int, str]]:
+    """Return the ids of the newest `limit` jobs with their kinds."""
+    return _first(selection, limit)
 
 
 def nth(selection: Selection, n: int, *, newest: bool = True) -> int | None:

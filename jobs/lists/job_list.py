@@ -44,6 +44,7 @@ class Page:
     """The jobs of a page, and where adjacent pages begin.
 
     `searched_to`: the search ended at this id, after `searched` jobs. `next_skip`: where an ordered page goes on.
+    `matches`: how many jobs match, where finding the page has counted them.
     """
 
     jobs: list[Job]
@@ -53,10 +54,14 @@ class Page:
     searched: int = 0
     next_skip: int | None = None
     note: str = ""
+    matches: Count | None = None
 
 
-def page(job_filter: JobFilter) -> Page:
-    """Return a page: newest first, or soonest first in the scheduled view, or in the order that is asked for."""
+def page(job_filter: JobFilter, counted: "ListCounts | None" = None) -> Page:
+    """Return a page: newest first, or soonest first in the scheduled view, or in the order that is asked for.
+
+    `counted`: the counts of the same list, which begin with the jobs of its first page.
+    """
     if job_filter.order.lstrip("-") in ORDERS:
         return _ordered(job_filter)
     named = job_filter.named
@@ -70,14 +75,16 @@ def page(job_filter: JobFilter) -> Page:
         return Page([found[row["id"]] for row in soonest if row["id"] in found], note=note)
     if job_filter.after is not None:
         return _newer(job_filter, job_filter.after)
-    base, searched_to, searched = _searched(job_filter)
-    ids = index_merge.ids(base, PAGE + 1)
+    looking = _Search.along(job_filter)
+    ids, matches = looking.page(counted.newest if counted else ())
+    searched_to = looking.ended_at
     older = ids[PAGE - 1] if len(ids) > PAGE else None
     jobs = rows([*ids[:PAGE], *_further_back(job_filter, ids[:PAGE])])
     first_id = ids[0] if ids else job_filter.before
     if older is not None:
         searched_to = None
-    return Page(jobs, first_id if job_filter.before else None, older, searched_to, searched)
+    newer = first_id if job_filter.before else None
+    return Page(jobs, newer, older, searched_to, looking.searched, matches=matches)
 
 
 @dataclass(frozen=True)
@@ -93,26 +100,67 @@ def search(job_filter: JobFilter, most: int) -> SearchResult:
     if job_filter.by_index is not None:
         ids = job_filter.newest(most + 1, before=job_filter.before)
         return SearchResult(ids[:most], ids[most - 1] if len(ids) > most else None)
-    base, searched_to, _ = _searched(job_filter)
-    ids = index_merge.ids(base, most + 1)
+    looking = _Search.along(job_filter)
+    ids = looking.newest(most + 1)
     if len(ids) > most:
         return SearchResult(ids[:most], ids[most - 1])
-    return SearchResult([*ids, *_further_back(job_filter, ids)], searched_to)
+    return SearchResult([*ids, *_further_back(job_filter, ids)], looking.ended_at)
 
 
-def _searched(job_filter: JobFilter) -> tuple[Selection, int | None, int]:
-    """The jobs to look through, the id at which the search ends before the base does, and their number."""
-    base = job_filter.base().between(before=job_filter.before)
-    if not job_filter.narrow:
-        return base, None, 0
-    ids = index_merge.ids(base, SEARCHED)
-    ended = len(ids) < SEARCHED
-    if job_filter.reads_much and ids:
-        (edge,) = SQL.rows("bytes_edge", ids=ids, most=SEARCHED_BYTES)
-        ended = ended and edge["id"] <= ids[-1]
-        ids = [pk for pk in ids if pk >= edge["id"]]
-    base = base.between(after=ids[-1] - 1 if ids else 0).where(job_filter.rest())
-    return base, None if ended else ids[-1], len(ids)
+@dataclass(frozen=True)
+class _Search:
+    """One look for jobs. `among`: those whose conditions without an index are checked; None: it has none of these.
+
+    `ended_at`: the id at which it ends before the list does. `whole`: it begins with the newest job, and no limit but
+    `SEARCHED` ends it; `more`: the list has jobs beyond that.
+    """
+
+    job_filter: JobFilter
+    base: Selection
+    among: Sequence[int] | None = None
+    ended_at: int | None = None
+    whole: bool = False
+    more: bool = False
+
+    @classmethod
+    def along(cls, job_filter: JobFilter) -> "_Search":
+        """Find how far this filter's search goes."""
+        base = job_filter.base().between(before=job_filter.before)
+        if not job_filter.narrow:
+            return cls(job_filter, base)
+        newest = index_merge.ids(base, SEARCHED + 1)
+        ids = newest[:SEARCHED]
+        ended = len(ids) < SEARCHED
+        whole = job_filter.before is None
+        if job_filter.reads_much and ids:
+            (edge,) = SQL.rows("bytes_edge", ids=ids, most=SEARCHED_BYTES)
+            whole = whole and edge["id"] <= ids[-1]
+            ended = ended and edge["id"] <= ids[-1]
+            ids = [pk for pk in ids if pk >= edge["id"]]
+        return cls(job_filter, base, ids, None if ended else ids[-1], whole, len(newest) > SEARCHED)
+
+    @property
+    def searched(self) -> int:
+        """How many jobs it checks one by one."""
+        return len(self.among or ())
+
+    def newest(self, most: int) -> list[int]:
+        """The ids of the newest `most` that match."""
+        if self.among is None:
+            return index_merge.ids(self.base, most)
+        found = self.job_filter.jobs().filter(any_of("pk", self.among)).order_by("-id")
+        return list(found.values_list("pk", flat=True)[:most])
+
+    def page(self, known: Sequence[int]) -> tuple[Sequence[int], Count | None]:
+        """The ids of a page and one more, and how many match where that is known with them.
+
+        `known`: the ids of the newest jobs of the list, if they are.
+        """
+        if self.among is None:
+            return known[: PAGE + 1] or self.newest(PAGE + 1), None
+        # All that match, and not the first: to find them takes longest, and a page says how many there are.
+        found = self.newest(len(self.among))
+        return found[: PAGE + 1], Count(len(found), at_least=self.more) if self.whole else None
 
 
 def _further_back(job_filter: JobFilter, shown: Sequence[int]) -> list[int]:
@@ -142,8 +190,9 @@ def _ordered(job_filter: JobFilter) -> Page:
         # The filter itself remembers what its words name, and is asked for that again.
         at_start = job_filter.before is job_filter.after is None
         whole = job_filter if at_start else replace(job_filter, before=None, after=None)
-        base, searched_to, searched = _searched(whole)
-        ids = sorted({*index_merge.ids(base, SORTED), *_further_back(whole, ())})
+        looking = _Search.along(whole)
+        searched_to, searched = looking.ended_at, looking.searched
+        ids = sorted({*looking.newest(SORTED), *_further_back(whole, ())})
     jobs = rows(ids, order=job_filter.order, start=min(job_filter.skip, SORTED), most=PAGE + 1)
     note = f"Only the newest {SORTED:,} are sorted.".replace(",", "\u202f") if len(ids) >= SORTED else ""
     following = job_filter.skip + PAGE if len(jobs) > PAGE else None
@@ -163,6 +212,8 @@ class ListCounts:
     kinds: list[tuple[str, str]] = field(default_factory=list)
     #: How many jobs match, as far as known without reading them all.
     matching: Count = field(default_factory=lambda: Count(0))
+    #: The ids of the newest jobs, of a list that is the whole view, from its beginning.
+    newest: Sequence[int] = ()
 
 
 def counts(job_filter: JobFilter) -> ListCounts:
@@ -184,10 +235,10 @@ def counts(job_filter: JobFilter) -> ListCounts:
     of_view = replace(job_filter, kind="", text="")
     total_count = statuses[job_filter.status] if job_filter.status else views[job_filter.view]
     if job_filter.view == "scheduled":
-        newest = [row["kind"] for row in soonest]
+        newest = [(row["id"], row["kind"]) for row in soonest]
     else:
-        newest = index_merge.kinds(of_view.base(), SAMPLE)
-    shares = Counter(newest)
+        newest = index_merge.ids_and_kinds(of_view.base(), SAMPLE)
+    shares = Counter(kind for _, kind in newest)
     sampled = len(newest) == SAMPLE
     kinds = [(kind, f"{n * 100 / SAMPLE:.0f} %" if sampled else str(n)) for kind, n in shares.most_common(100)]
     matching = total_count
@@ -195,7 +246,8 @@ def counts(job_filter: JobFilter) -> ListCounts:
         matching = job_counts.counted(job_counts.COUNTED + 1, total_count.n * shares[job_filter.kind] // SAMPLE)
     elif job_filter.kind:
         matching = Count(shares[job_filter.kind])
-    return ListCounts(views, statuses, kinds, matching)
+    whole = of_view == job_filter and job_filter.before is job_filter.after is None
+    return ListCounts(views, statuses, kinds, matching, [pk for pk, _ in newest] if whole else ())
 
 
 def in_statuses(

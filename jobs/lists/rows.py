@@ -36,15 +36,25 @@ def rows(ids: Iterable[int], *, order: str = "", start: int = 0, most: int | Non
 
     With `most` so many of them, from `start` on.
     """
-    jobs = _annotated(Job.objects.filter(pk__in=list(ids))).order_by("-id")
-    if by := ORDERS.get(order.lstrip("-")):
-        jobs = jobs.order_by(by.desc(nulls_last=True) if order.startswith("-") else by.asc(nulls_last=True), "-id")
-    return list(jobs if most is None else jobs[start : start + most])
+    by = ORDERS.get(order.lstrip("-"))
+    if by is None:
+        found = list(_annotated(Job.objects.filter(pk__in=list(ids))).order_by("-id"))
+        return found if most is None else found[start : start + most]
+    # What is shown of a job is read of those that are, and not of all that are sorted.
+    jobs = Job.objects.filter(pk__in=list(ids)).alias(last_bot=_last("bot__name"))
+    jobs = jobs.order_by(by.desc(nulls_last=True) if order.startswith("-") else by.asc(nulls_last=True), "-id")
+    shown = list(jobs.values_list("pk", flat=True)[start : None if most is None else start + most])
+    of_id = {job.pk: job for job in _annotated(Job.objects.filter(pk__in=shown))}
+    return [of_id[pk] for pk in shown if pk in of_id]
+
+
+def _last(of_event: str) -> Subquery:
+    """Who had a job last, where nobody has it: an attempt that did not end well is in the history alone."""
+    events = JobEvent.objects.filter(job=OuterRef("pk"), bot__isnull=False).order_by("-id")
+    return Subquery(events.values(of_event)[:1])
 
 
 def _annotated(jobs: JobQuerySet) -> JobQuerySet:
-    # Who had it last, where nobody has it: an attempt that did not end well is in the history alone.
-    last = JobEvent.objects.filter(job=OuterRef("pk"), bot__isnull=False).order_by("-id")
     size = RawSQL("pg_column_size(jobs_job.payload)", [])
     start = Case(
         When(payload_size__lte=PAYLOAD_READ, then=Left(Cast("payload", TextField()), PAYLOAD_START)),
@@ -54,8 +64,8 @@ def _annotated(jobs: JobQuerySet) -> JobQuerySet:
     return (
         jobs.alias(payload_size=size)
         .annotate(
-            last_bot=Subquery(last.values("bot__name")[:1]),
-            last_bot_id=Subquery(last.values("bot")[:1]),
+            last_bot=_last("bot__name"),
+            last_bot_id=_last("bot"),
             payload_start=start,
             error_end=Right("error", ERROR_END),
             fingerprint=alike,

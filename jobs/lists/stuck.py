@@ -1,6 +1,6 @@
 """Stuck leases in groups: those of one kind that are past the same limit, the worst group first."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bots import health
@@ -84,6 +84,11 @@ class Stuck:
     @property
     def bot_ids(self) -> set[int]:
         return {check.bot_id for group in self.groups for check in group.jobs}
+
+
+def holders_shown(groups: Iterable[Group]) -> set[int]:
+    """The bots that hold the jobs which a page shows of these groups."""
+    return {check.bot_id for group in groups for check in group.shown}
 
 
 def stuck(kind: str = "", signal: str = "") -> Stuck:

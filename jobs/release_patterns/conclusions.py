@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from math import floor, log10
 
-from jobs.release_patterns.outliers import MIN_RETURNED, Comparison, LeaseCounts, compare, total, total_by
+from jobs.release_patterns.outliers import MIN_FACTOR, MIN_RETURNED, Comparison, LeaseCounts, compare, total, total_by
 
 #: Sorts of values compared: bots, kinds, hours and weekdays.
 SORTS = 4
@@ -67,16 +67,16 @@ def conclude(figures: ComparedCounts) -> Conclusions:
     bots = compare(figures.bots, bunched=figures.bunched.get("bot"), sorts=SORTS)
     culprits = frozenset(one.value for one in bots if one.out and one.apart)
     by_kind = {(kind, bot): counts for (bot, kind), counts in figures.bots.items()}
-    rest = {pair: counts for pair, counts in by_kind.items() if pair[1] not in culprits}
+    rest = {pair: counts for pair, counts in by_kind.items() if pair[1] not in culprits} if culprits else by_kind
     kinds = _judged("kind", by_kind, rest, figures)
     hours = _timed("hour", figures.hours, culprits, figures)
     weekdays = _timed("weekday", figures.weekdays, culprits, figures)
     everything = [("bot", bots), ("kind", kinds), ("hour", hours), ("weekday", weekdays)]
-    every = [(sort, one) for sort, ones in everything for one in ones]
-    worst = sorted(every, key=lambda pair: pair[1].expected - pair[1].given)
-    excused = _excused("bot", figures.bots, bots, figures)
+    notable = [(sort, one) for sort, ones in everything for one in ones if one.out or one.hint]
+    worst = sorted(notable, key=lambda pair: pair[1].expected - pair[1].given)
+    excused = _excused("bot", bots, figures)
     # Kinds stand out without regard to bots only if some bot does.
-    excused += _excused("kind", by_kind, kinds, figures) if culprits else []
+    excused += _excused("kind", kinds, figures) if culprits else []
     return Conclusions(
         bots, kinds, hours, weekdays, *total(figures.bots.values()),
         blamed=_once([(sort, one) for sort, one in worst if one.out], figures.bots),
@@ -85,11 +85,24 @@ def conclude(figures: ComparedCounts) -> Conclusions:
     )  # fmt: skip
 
 
+def conclude_on(bot: str, figures: ComparedCounts) -> Conclusions:
+    """Compare one bot with the others, and nothing else: what stands out of it depends on no other comparison."""
+    own = compare(figures.bots, bunched=figures.bunched.get("bot"), sorts=SORTS, only={bot})
+    crude = total_by(((value, ""), counts) for (value, _), counts in figures.bots.items())
+    ones = compare(crude, bunched=figures.bunched.get("bot"), sorts=SORTS, only={bot})
+    return Conclusions(
+        own, [], [], [], *total((one.given, one.leases) for one in own),
+        blamed=[("bot", one) for one in own if one.out],
+        hints=[("bot", one) for one in own if one.hint],
+        excused=[("bot", one) for one in ones if one.out and not any(it.out or it.hint for it in own)],
+    )  # fmt: skip
+
+
 def _judged(sort: str, full: Cells, rest: Cells, figures: ComparedCounts) -> list[Comparison]:
     """Compare all leases, with chances computed from `rest`."""
     bunched = figures.bunched.get(sort)
     shown = compare(full, bunched=bunched, sorts=SORTS)
-    if rest == full:
+    if rest is full or rest == full:
         return shown
     judged = {one.value: one for one in compare(rest, bunched=bunched, sorts=SORTS)}
     return [_by(one, judged.get(one.value)) for one in shown]
@@ -127,28 +140,29 @@ def workers(cells: Cells, kind: str) -> set[str]:
     return {bot for (bot, of), (_, leases) in cells.items() if of == kind and leases}
 
 
-def _excused(
-    sort: str, cells: Cells, compared: list[Comparison], figures: ComparedCounts
-) -> list[tuple[str, Comparison]]:
+def _excused(sort: str, compared: list[Comparison], figures: ComparedCounts) -> list[tuple[str, Comparison]]:
     """Values that stand out only without regard to their strata."""
-    crude = total_by(((value, ""), counts) for (value, _), counts in cells.items())
+    given, leases = total((one.given, one.leases) for one in compared)
+    # Those that may stand out. Without a part of a thousandth, since `times` may be rounded.
+    likely = {
+        one.value
+        for one in compared
+        if one.given >= MIN_RETURNED
+        and one.given * (leases - one.leases) >= 0.999 * MIN_FACTOR * one.leases * (given - one.given)
+    }
+    if not likely:
+        return []
+    crude = {(one.value, ""): (one.given, one.leases) for one in compared}
+    ones = compare(crude, bunched=figures.bunched.get(sort), sorts=SORTS, only=likely)
     sure = {one.value for one in compared if one.out or one.hint}
-    ones = compare(crude, bunched=figures.bunched.get(sort), sorts=SORTS)
     return [(sort, one) for one in ones if one.out and one.value not in sure]
 
 
 def of_one(bot: str, conclusions: Conclusions, cells: Cells, names: Mapping[str, str]) -> tuple[Conclusions, list[str]]:
     """Return the conclusions on one bot, with its kinds compared with each other, and the sentences."""
-
-    def about_it(pairs: list[tuple[str, Comparison]]) -> list[tuple[str, Comparison]]:
-        return [(sort, one) for sort, one in pairs if (sort, one.value) == ("bot", bot)]
-
-    own = [one for one in conclusions.bots if one.value == bot]
+    own = conclusions.bots
     kinds = compare({(kind, ""): counts for (of, kind), counts in cells.items() if of == bot}, sorts=SORTS)
-    found = Conclusions(
-        own, kinds, [], [], *total((one.given, one.leases) for one in own),
-        blamed=about_it(conclusions.blamed), hints=about_it(conclusions.hints), excused=about_it(conclusions.excused),
-    )  # fmt: skip
+    found = replace(conclusions, kinds=kinds)
     if not own:
         return found, [f"No lease of {value_name('bot', bot, names)} ended in this range."]
     it, one = value_name("bot", bot, names), own[0]

@@ -5,7 +5,8 @@ the others *within the same strata* (a bot's strata are the kinds it works on), 
 kind. docs/decisions/0011-release-patterns.md explains each method.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from math import ceil, exp, floor, inf, lgamma, log, log1p
 from statistics import NormalDist
@@ -32,6 +33,8 @@ DEVIATIONS = NormalDist().inv_cdf(0.975)
 #: `(returned leases, ended leases)`.
 LeaseCounts = tuple[int, int]
 Key = TypeVar("Key")
+#: A value's `(returned leases, ended leases)` in one stratum, and those of all values in it.
+OwnCounts = tuple[int, int, list[int]]
 
 
 def total(counts: Iterable[LeaseCounts]) -> LeaseCounts:
@@ -104,13 +107,21 @@ class Comparison:
     value: str
     given: int
     leases: int
-    low: float
-    high: float
     others_given: int
     others_leases: int
     expected: float
     chance: float = 1.0
     apart: bool = True
+
+    @property
+    def low(self) -> float:
+        """The lower end of the interval of its share."""
+        return wilson(self.given, self.leases, DEVIATIONS)[0]
+
+    @property
+    def high(self) -> float:
+        """The upper end."""
+        return wilson(self.given, self.leases, DEVIATIONS)[1]
 
     @property
     def share(self) -> float:
@@ -142,60 +153,86 @@ class Comparison:
 
 
 def compare(
-    cells: Mapping[tuple[str, str], LeaseCounts], *, bunched: Mapping[str, float] | None = None, sorts: int = 1
+    cells: Mapping[tuple[str, str], LeaseCounts],
+    *,
+    bunched: Mapping[str, float] | None = None,
+    sorts: int = 1,
+    only: Collection[str] | None = None,
 ) -> list[Comparison]:
     """Compare each value with the others, the most returned first. `cells`: counts by `(value, stratum)`.
+
+    `only`: return the comparisons of these values alone. None: of all.
 
     `bunched`: the `dispersion` of values (default 1). `sorts`: the number of sorts of values compared in one
     report: the chance of a false alarm is that of the whole report, divided equally among the sorts and, within each,
     among its values (Bonferroni's inequality: `chance` is a value's own, times how many values and sorts there are).
     """
-    by_value: dict[str, dict[str, LeaseCounts]] = {}
-    for (value, stratum), counts in cells.items():
-        if counts[1]:
-            by_value.setdefault(value, {})[stratum] = counts
-    strata = total_by(pair for own in by_value.values() for pair in own.items())
+    strata: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
+    by_value: defaultdict[str, list[OwnCounts]] = defaultdict(list)
+    # Plain loops, here and below: of ten thousand bots there are twenty thousand pairs and more.
+    for (value, stratum), (given, leases) in cells.items():
+        if leases:
+            sums = strata[stratum]
+            sums[0] += given
+            sums[1] += leases
+            by_value[value].append((given, leases, sums))
+    everything = [sum(column) for column in zip(*strata.values(), strict=True)]
     found = [
-        _compare_one(value, own, strata, (bunched or {}).get(value, 1.0), sorts * len(by_value))
+        _compare_one(value, own, everything, (bunched or {}).get(value, 1.0), sorts * len(by_value))
         for value, own in by_value.items()
+        if only is None or value in only
     ]
     return sorted(found, key=lambda one: (-one.given, -one.share, one.value))
 
 
-def _compare_one(
-    value: str,
-    own: Mapping[str, LeaseCounts],
-    strata: Mapping[str, LeaseCounts],
-    bunched: float,
-    tests: int,
-) -> Comparison:
-    (given, leases), everything = total(own.values()), total(strata.values())
-    # The strata with enough others to compare with.
-    shared = [
-        (counts, strata[stratum])
-        for stratum, counts in own.items()
-        if strata[stratum][1] - counts[1] >= min(MIN_OTHERS, max(1, counts[1]))
-    ]
-    apart = sum(n for (_, n), _ in shared) >= MIN_SHARED * leases
+@dataclass(frozen=True)
+class _Shared:
+    """Sums over strata with others: the value's own leases, and what to expect of it.
+
+    `expected`: of the returned ones at the others' shares; `mean`: at all shares, its own included. `tries`: the most
+    that could have been returned.
+    """
+
+    given: int
+    leases: int
+    expected: float
+    mean: float
+    tries: int
+
+
+def _sums(own: list[OwnCounts], *, all_are_shared: bool) -> _Shared:
+    given = leases = tries = 0
+    expected = mean = 0.0
+    for k, n, (all_given, all_leases) in own:
+        others = all_leases - n
+        # A stratum with enough others to compare with.
+        if not (all_are_shared or others >= (n if n < MIN_OTHERS else MIN_OTHERS)):
+            continue
+        given += k
+        leases += n
+        if others:
+            expected += n * (all_given - k) / others
+        mean += n * all_given / all_leases
+        tries += n if n < all_given else all_given
+    return _Shared(given, leases, expected, mean, tries)
+
+
+def _compare_one(value: str, own: list[OwnCounts], everything: list[int], bunched: float, tests: int) -> Comparison:
+    given, leases = sum([k for k, _, _ in own]), sum([n for _, n, _ in own])
+    shared = _sums(own, all_are_shared=False)
+    apart = shared.leases >= MIN_SHARED * leases
     if not apart:
-        shared = [((given, leases), everything)]
+        shared = _sums([(given, leases, everything)], all_are_shared=True)
     p = _chance(shared, bunched) if given >= MIN_RETURNED else 1.0
-    # The number expected at the others' share, in each stratum with others.
-    compared_given, compared_expected = 0, 0.0
-    for (k, n), (all_given, all_leases) in shared:
-        compared_given += k
-        if all_leases > n:
-            compared_expected += n * (all_given - k) / (all_leases - n)
     # In strata without others, assume the same factor.
-    times = compared_given / compared_expected if compared_expected else inf
-    expected = 0.0 if times == inf else (given / times if times else compared_expected)
+    times = shared.given / shared.expected if shared.expected else inf
+    expected = 0.0 if times == inf else (given / times if times else shared.expected)
     return Comparison(
-        value, given, leases, *wilson(given, leases, DEVIATIONS), everything[0] - given, everything[1] - leases,
-        expected, min(1.0, p * tests), apart,
-    )  # fmt: skip
+        value, given, leases, everything[0] - given, everything[1] - leases, expected, min(1.0, p * tests), apart
+    )
 
 
-def _chance(shared: list[tuple[LeaseCounts, LeaseCounts]], bunched: float) -> float:
+def _chance(shared: _Shared, bunched: float) -> float:
     """Return an upper bound of the p-value: the chance of as many returned if the value behaved like its strata.
 
     Given what all gave back in a stratum, and how many leases the value had there, its part is hypergeometric, and
@@ -205,10 +242,7 @@ def _chance(shared: list[tuple[LeaseCounts, LeaseCounts]], bunched: float) -> fl
     mean the binomial has the heaviest tail, from one above the mean on (Hoeffding, Annals of Mathematical Statistics 27
     (1956), 713-721). So the binomial's tail bounds the exact one, strata and all, at no cost.
     """
-    given = sum(k for (k, _), _ in shared)
-    mean = sum(n * all_given / all_leases for (_, n), (all_given, all_leases) in shared)
-    tries = sum(min(n, all_given) for (_, n), (all_given, _) in shared)
-    k, mean, tries = floor(given / bunched), mean / bunched, ceil(tries / bunched)
+    k, mean, tries = floor(shared.given / bunched), shared.mean / bunched, ceil(shared.tries / bunched)
     if tries == 0 or k < mean + 1:
         return 1.0
     return at_least(k, tries, mean / tries)

@@ -4,26 +4,30 @@ Counts and shares come from the rollup (`jobs.stats.rollup`), reasons and repeat
 conclusions. The table of jobs is not scanned.
 """
 
-import operator
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from functools import lru_cache, reduce
+from functools import cache, lru_cache
 
-from django.db.models import Expression, F, QuerySet, Sum
-from django.db.models.expressions import Combinable
-from django.db.models.functions import ExtractHour, ExtractIsoWeekDay, TruncDay
 from django.utils import timezone
 
 from bots.models import Bot
-from jobs.models import JobRollup
-from jobs.release_patterns import samples
-from jobs.release_patterns.conclusions import ComparedCounts, Conclusions, conclude, of_one, sentences
+from jobs.release_patterns import samples, sums
+from jobs.release_patterns.conclusions import (
+    Cells,
+    ComparedCounts,
+    Conclusions,
+    conclude,
+    conclude_on,
+    of_one,
+    sentences,
+)
 from jobs.release_patterns.outliers import LeaseCounts, dispersion, total_by
 from jobs.release_patterns.params import ReportParams, midnight
 from jobs.release_patterns.samples import ReturnedLease, Samples
+from jobs.release_patterns.sums import WAYS
 from jobs.states import Span
 from jobs.stats import rollup
 from jobsite.lib.clock import database_now
@@ -38,22 +42,6 @@ SHOWN = 15
 DELETED_BOT = "a deleted bot"
 #: In seconds. Hours begin at a quarter of an hour of UTC everywhere.
 QUARTER = 900
-#: The ways in which a lease is returned, in words.
-WAYS = {
-    "released": "released by operators",
-    "expired": "expired",
-    "handed_back": "handed back by bots",
-}
-#: The rollup's columns for each way in which a lease can end (`transitions.Outcome`).
-COLUMNS = {
-    "succeeded": ("succeeded",),
-    "failed": ("attempts_failed",),
-    "cancelled": ("cancelled_held",),
-    "released": ("released",),
-    "expired": ("expired", "given_up"),
-    "handed_back": ("handed_back",),
-}
-ENDED = tuple(column for columns in COLUMNS.values() for column in columns)
 
 
 @dataclass(frozen=True)
@@ -92,35 +80,38 @@ class Report:
 
 
 def build(params: ReportParams, now: datetime | None = None) -> Report:
-    """Read everything the page shows, in at most eight queries."""
+    """Read everything the page shows, in at most eleven queries."""
     counted_until = rollup.added_until()
     since, until = params.span(counted_until or now or database_now())
     bot = Bot.objects.filter(name=params.bot).only("pk", "name").first() if params.bot else None
     unknown = bool(params.bot) and bot is None
     pk = bot.pk if bot else None
-    rows = _by_bot(since, until, finely=params.range == "24h")
+    rows = sums.by_bot(since, until, finely=params.range == "24h")
     of_kind = {pair: row for pair, row in rows.items() if params.kind in ("", pair[1]) and not unknown}
-    cells = {(str(b), k): (sum(row[way] for way in params.ways), row["leases"]) for (b, k), row in of_kind.items()}
+    counted = [n for n, way in enumerate(WAYS) if way in params.ways]
+    cells = {pair: (sum([row[n] for n in counted]), row[-1]) for pair, row in of_kind.items()}
     read = samples.load(since, until, params.ways, kind=params.kind, bot=pk)
     read = replace(read, rows=[]) if unknown else read
-    times = {} if bot or unknown else _by_time(since, until, params)
     # A bot's hours are kept for two days only.
     hourly = params.range == "24h" or (bot is None and until - since <= BY_HOUR)
-    bars = [] if unknown else _bars(since, until, params, pk, hourly)
-    conclusions = conclude(_compared_counts(cells, times, read, bars, until))
+    times = [] if unknown else _by_start(since, until, params, pk, hourly)
+    bars = [] if unknown else _bars(since, until, times, hourly)
+    hours = [] if bot else times
+    figures = _compared_counts(cells, hours, params, read, bars, until)
+    conclusions = conclude_on(str(pk), figures) if bot else conclude(figures)
     names = _names(conclusions, read, bot)
     if bot is None:
         lines = sentences(conclusions, names, cells)
     else:
         conclusions, lines = of_one(str(pk), conclusions, cells, names)
         cells = {pair: counts for pair, counts in cells.items() if pair[0] == str(pk)}
-    own = [row for (b, _), row in of_kind.items() if pk in (None, b)]
+    own = [row for (b, _), row in of_kind.items() if pk is None or b == str(pk)]
     return Report(
         params, since, until, counted_until is not None, conclusions, lines, names, cells,
         kinds=sorted({kind for _, kind in rows}),
-        ways=[(word, sum(row[way] for row in own)) for way, word in WAYS.items()],
+        ways=[(word, sum([row[n] for row in own])) for n, word in enumerate(WAYS.values())],
         bars=bars,
-        heat=_heat(times, read.rows if bot else []),
+        heat=_heat(hours, read.rows if bot else []),
         samples=read, bot=bot, unknown_bot=unknown, hourly=hourly,
     )  # fmt: skip
 
@@ -128,56 +119,26 @@ def build(params: ReportParams, now: datetime | None = None) -> Report:
 # --- Statistics ------------------------------------------------------------------------------------------------
 
 
-def _added(columns: tuple[str, ...]) -> Combinable:
-    return reduce(operator.add, (F(column) for column in columns))
+def _by_start(
+    since: datetime, until: datetime, params: ReportParams, bot: int | None, hourly: bool
+) -> list[sums.Stretch]:
+    """The leases of a bot, by hour or day; else by hour those of a kind, or of all, which have rows of their own."""
+    if bot is None:
+        return sums.by_start(sums.beginning(Span.HOUR, since, until).filter(kind=params.kind), params.ways)
+    rows = sums.beginning(Span.BOT_HOUR if hourly else Span.BOT_DAY, since, until).filter(bot=bot)
+    return sums.by_start(rows.filter(kind=params.kind) if params.kind else rows, params.ways)
 
 
-def _rows(since: datetime, until: datetime, span: Span, kind: str = "") -> QuerySet[JobRollup]:
-    # Those of all kinds together would count everything twice.
-    rows = JobRollup.objects.filter(span=span, start__gte=since, start__lt=until).exclude(kind="")
-    return rows.filter(kind=kind) if kind else rows
-
-
-def _by_bot(since: datetime, until: datetime, *, finely: bool) -> dict[tuple[int, str], dict[str, int]]:
-    """By bot and kind: leases returned in each way, and `leases`, all that ended."""
-    rows = _rows(since, until, Span.BOT_HOUR if finely else Span.BOT_DAY)
-    sums = {f"sum_{way}": Sum(_added(COLUMNS[way])) for way in WAYS}
-    grouped = rows.values_list("bot", "kind").annotate(ended=Sum(_added(ENDED)), **sums).order_by()
-    return {(bot, kind): dict(zip(("leases", *WAYS), row, strict=True)) for bot, kind, *row in grouped}
-
-
-def _by_time(since: datetime, until: datetime, params: ReportParams) -> dict[tuple[int, int, str], LeaseCounts]:
-    """By weekday (Monday is 1), hour and kind, in the installation's time zone."""
-    zone = timezone.get_default_timezone()
-    rows = _rows(since, until, Span.HOUR, params.kind)
-    weekday, hour = ExtractIsoWeekDay("start", tzinfo=zone), ExtractHour("start", tzinfo=zone)
-    grouped = rows.values_list(weekday, hour, "kind").annotate(**_sums(params)).order_by()
-    return {(day, of_day, kind): (given, n) for day, of_day, kind, given, n in grouped}
-
-
-def _sums(params: ReportParams) -> dict[str, Expression]:
-    given = tuple(column for way in params.ways for column in COLUMNS[way])
-    return {"given": Sum(_added(given)), "ended": Sum(_added(ENDED))}
-
-
-def _bars(since: datetime, until: datetime, params: ReportParams, bot: int | None, hourly: bool) -> list[Bar]:
+def _bars(since: datetime, until: datetime, times: Iterable[sums.Stretch], hourly: bool) -> list[Bar]:
     """Counts by hour in a short range, else by day, without gaps."""
-    zone = timezone.get_default_timezone()
-    span = Span.HOUR if bot is None else Span.BOT_HOUR if hourly else Span.BOT_DAY
-    rows = _rows(since, until, span, params.kind)
-    if bot is not None:
-        rows = rows.filter(bot=bot)
-    # Not local hours: one occurs twice when the clocks go back.
-    at = F("start") if hourly else TruncDay("start", tzinfo=zone)
-    grouped = rows.annotate(at=at).values_list("at").annotate(**_sums(params)).order_by()
     starts = _starts(since.astimezone(UTC), until, hourly)
-    sums: dict[datetime, LeaseCounts] = dict.fromkeys(starts, (0, 0))
+    counts: dict[datetime, LeaseCounts] = dict.fromkeys(starts, (0, 0))
     # By moments of UTC, since a local hour that comes twice is equal to no moment of another zone (PEP 495). A row
     # is of the bar in which it begins: those of another time zone, before, may not begin with one.
-    sums |= total_by(
-        (starts[max(0, bisect_right(starts, moment.astimezone(UTC)) - 1)], (given, n)) for moment, given, n in grouped
+    counts |= total_by(
+        (starts[max(0, bisect_right(starts, moment.astimezone(UTC)) - 1)], (given, n)) for moment, given, n in times
     )
-    return [Bar(timezone.localtime(start), *counts) for start, counts in sums.items()]
+    return [Bar(timezone.localtime(start), *of_bar) for start, of_bar in counts.items()]
 
 
 def _starts(since: datetime, until: datetime, hourly: bool) -> list[datetime]:
@@ -191,11 +152,10 @@ def _starts(since: datetime, until: datetime, hourly: bool) -> list[datetime]:
     return [midnight(day) for day in days]
 
 
-def _heat(
-    times: Mapping[tuple[int, int, str], LeaseCounts], rows: list[ReturnedLease]
-) -> dict[tuple[int, int], LeaseCounts]:
+def _heat(times: Iterable[sums.Stretch], rows: list[ReturnedLease]) -> dict[tuple[int, int], LeaseCounts]:
     """By weekday and hour: from the rollup or, for one bot, from samples, then without the number of leases."""
-    counted = [((weekday, hour), counts) for (weekday, hour, _), counts in times.items()]
+    # A row may have the backlog alone.
+    counted = [(_clock(start)[1:], (given, n)) for start, given, n in times if n]
     return total_by([*counted, *((_clock(row.at)[1:], (1, 0)) for row in rows)])
 
 
@@ -204,7 +164,8 @@ def _heat(
 
 def _compared_counts(
     cells: Mapping[tuple[str, str], LeaseCounts],
-    times: Mapping[tuple[int, int, str], LeaseCounts],
+    times: Sequence[sums.Stretch],
+    params: ReportParams,
     read: Samples,
     bars: list[Bar],
     until: datetime,
@@ -215,11 +176,18 @@ def _compared_counts(
     long_enough = bool(busy) and until - busy[0] >= WEEKDAYS_FROM
     return ComparedCounts(
         bots=cells,
-        hours=total_by(((str(hour), kind), counts) for (_, hour, kind), counts in times.items()),
-        weekdays=total_by(((str(day), kind), counts) for (day, _, kind), counts in times.items() if long_enough),
+        hours=_by_slot(times, lambda start: str(_clock(start)[2]), params),
+        weekdays=_by_slot(times, lambda start: str(_clock(start)[1]), params) if long_enough else {},
         bunched=_bunched(read.rows, (until - begun).total_seconds(), days),
         share_of=_share_of(read.rows),
     )
+
+
+def _by_slot(times: Sequence[sums.Stretch], slot_of: Callable[[datetime], str], params: ReportParams) -> Cells:
+    """By slot and kind: the leases of all kinds, or of the one that the report is about."""
+    if params.kind:
+        return total_by(((slot_of(start), params.kind), (given, n)) for start, given, n in times)
+    return sums.by_slot([start for start, *_ in times], slot_of, params.ways) if times else {}
 
 
 def _bunched(rows: list[ReturnedLease], seconds: float, days: Counter[int]) -> dict[str, dict[str, float]]:
@@ -227,24 +195,23 @@ def _bunched(rows: list[ReturnedLease], seconds: float, days: Counter[int]) -> d
 
     `seconds`: the time that the rows cover; `days`: the number of each weekday with leases in that time.
     """
-    counts: dict[str, dict[str, Counter[object]]] = {
-        sort: defaultdict(Counter) for sort in ("bot", "kind", "hour", "weekday")
+    clocks = [_clock(row.at) for row in rows]
+    windows = [int(row.at.timestamp()) // samples.WINDOW for row in rows]
+    of_time = seconds / samples.WINDOW
+    return {
+        "bot": _dispersions(zip((str(row.bot or 0) for row in rows), windows, strict=True), lambda bot: of_time),
+        "kind": _dispersions(zip((row.kind for row in rows), windows, strict=True), lambda kind: of_time),
+        "hour": _dispersions(((str(hour), day) for day, _, hour in clocks), lambda hour: days.total()),
+        "weekday": _dispersions(((str(n), day) for day, n, _ in clocks), lambda weekday: days[int(weekday)]),
     }
-    for row in rows:
-        day, weekday, hour = _clock(row.at)
-        window = int(row.at.timestamp()) // samples.WINDOW
-        counts["bot"][str(row.bot or 0)][window] += 1
-        counts["kind"][row.kind][window] += 1
-        counts["hour"][str(hour)][day] += 1
-        counts["weekday"][str(weekday)][day] += 1
-    found: dict[str, dict[str, float]] = {}
-    for sort, of_sort in counts.items():
-        for value, seen in of_sort.items():
-            windows = seconds / samples.WINDOW
-            if sort in ("hour", "weekday"):
-                windows = days[int(value)] if sort == "weekday" else days.total()
-            found.setdefault(sort, {})[value] = dispersion(seen.values(), windows)
-    return found
+
+
+def _dispersions(pairs: Iterable[tuple[str, object]], windows_of: Callable[[str], float]) -> dict[str, float]:
+    """The dispersion of each value over windows. `pairs`: a value and a window for each row."""
+    counts: dict[str, list[int]] = defaultdict(list)
+    for (value, _), n in Counter(pairs).items():
+        counts[value].append(n)
+    return {value: dispersion(of_value, windows_of(value)) for value, of_value in counts.items()}
 
 
 def _clock(moment: datetime) -> tuple[date, int, int]:
@@ -252,7 +219,7 @@ def _clock(moment: datetime) -> tuple[date, int, int]:
     return _clock_of(int(moment.timestamp()) // QUARTER, timezone.get_default_timezone())
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16_384)
 def _clock_of(quarter: int, zone: tzinfo) -> tuple[date, int, int]:
     local = datetime.fromtimestamp(quarter * QUARTER, tz=zone)
     return local.date(), local.isoweekday(), local.hour
@@ -260,14 +227,18 @@ def _clock_of(quarter: int, zone: tzinfo) -> tuple[date, int, int]:
 
 def _share_of(rows: list[ReturnedLease]) -> Callable[[frozenset[str], str, str], float]:
     """A function: the share of some bots in the leases returned in an hour or on a weekday."""
-    seen: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-    for row in rows:
-        _, weekday, hour = _clock(row.at)
-        seen[("hour", str(hour))][str(row.bot or 0)] += 1
-        seen[("weekday", str(weekday))][str(row.bot or 0)] += 1
+
+    @cache
+    def seen() -> dict[tuple[str, str], Counter[str]]:
+        counts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+        for row in rows:
+            _, weekday, hour = _clock(row.at)
+            counts[("hour", str(hour))][str(row.bot or 0)] += 1
+            counts[("weekday", str(weekday))][str(row.bot or 0)] += 1
+        return counts
 
     def share(bots: frozenset[str], sort: str, value: str) -> float:
-        those = seen.get((sort, value))
+        those = seen().get((sort, value))
         return sum(those[bot] for bot in bots) / those.total() if those else 0.0
 
     return share

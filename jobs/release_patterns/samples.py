@@ -22,7 +22,7 @@ from jobs.states import HELD, Actor, Verb
 from jobs.transitions import ENDING
 from jobsite.lib.planner import fenced
 
-#: The ways in which a lease is returned, by their events. `report.COLUMNS` has the columns of the rollup.
+#: The ways in which a lease is returned, by their events. `sums.COLUMNS` has the columns of the rollup.
 SOURCES = {
     "released": Q(verb=Verb.RELEASE, actor=Actor.OPERATOR),
     "expired": Q(verb=Verb.EXPIRE) | Q(verb=Verb.FAIL, actor=Actor.SWEEP),
@@ -122,13 +122,20 @@ def plain(reason: str) -> str:
 
 def reasons(rows: Iterable[ReturnedLease]) -> list[tuple[str, int]]:
     """Count reasons, the most frequent first."""
-    return Counter(plain(row.reason) for row in rows).most_common()
+    # Each text once: to find its numbers takes longest.
+    counts: Counter[str] = Counter()
+    for reason, n in Counter(row.reason for row in rows).items():
+        counts[plain(reason)] += n
+    return counts.most_common()
 
 
 def actors(rows: Iterable[ReturnedLease]) -> list[tuple[str, int]]:
     """Count actors, the most frequent first: operators by name, the sweep, and all bots together."""
     names = {Actor.SWEEP: "the sweep", Actor.BOT: "the bots themselves"}
-    return Counter(names.get(Actor(row.actor)) or row.by or "an operator" for row in rows).most_common()
+    counts: Counter[str] = Counter()
+    for (actor, by), n in Counter((row.actor, row.by) for row in rows).items():
+        counts[names.get(Actor(actor)) or by or "an operator"] += n
+    return counts.most_common()
 
 
 @dataclass(frozen=True)
@@ -160,24 +167,28 @@ class Repeat:
     story: str
 
 
-def repeated_jobs(rows: Iterable[ReturnedLease], names: Mapping[str, str]) -> list[Repeat]:
-    """Return jobs with at least two returned leases, the most first. `names`: of bots, by id."""
-    return _repeated(((row.job, row) for row in rows), lambda job, own: _repeated_job(job, own, names))
+def repeated_jobs(rows: Iterable[ReturnedLease], names: Mapping[str, str], most: int | None = None) -> list[Repeat]:
+    """Return at most `most` jobs with two returned leases or more, the most first. `names`: of bots, by id."""
+    return _repeated(((row.job, row) for row in rows), lambda job, own: _repeated_job(job, own, names), most)
 
 
-def repeated_bots(rows: Iterable[ReturnedLease]) -> list[Repeat]:
-    """Return bots with at least two returned leases, the most first: of how many jobs and kinds, and when."""
-    return _repeated(((row.bot, row) for row in rows if row.bot is not None), _repeated_bot)
+def repeated_bots(rows: Iterable[ReturnedLease], most: int | None = None) -> list[Repeat]:
+    """Return at most `most` bots with two returned leases or more, the most first: of how many jobs, and when."""
+    return _repeated(((row.bot, row) for row in rows if row.bot is not None), _repeated_bot, most)
 
 
 def _repeated(
-    rows: Iterable[tuple[int, ReturnedLease]], describe: Callable[[int, list[ReturnedLease]], Repeat]
+    rows: Iterable[tuple[int, ReturnedLease]],
+    describe: Callable[[int, list[ReturnedLease]], Repeat],
+    most: int | None,
 ) -> list[Repeat]:
     groups: defaultdict[int, list[ReturnedLease]] = defaultdict(list)
     for pk, row in rows:
         groups[pk].append(row)
-    repeats = [describe(pk, own) for pk, own in groups.items() if len(own) > 1]
-    return sorted(repeats, key=lambda one: (-one.times, -one.last.timestamp()))
+    repeated = [(pk, own) for pk, own in groups.items() if len(own) > 1]
+    # Rows come with the newest first. Only what is shown is described.
+    repeated.sort(key=lambda group: (-len(group[1]), -group[1][0].at.timestamp()))
+    return [describe(pk, own) for pk, own in repeated[:most]]
 
 
 def _repeated_job(job: int, rows: list[ReturnedLease], names: Mapping[str, str]) -> Repeat:

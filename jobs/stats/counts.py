@@ -149,6 +149,10 @@ def by_status() -> tuple[dict[str, Count], Count]:
     return counts, counted(rows[JobStatus.PENDING]["releases"], 0)
 
 
-def oldest_pending() -> list[dict[str, Any]]:
-    """For each kind with a due job the one due for longest: `{kind, id, due_since, age, paused, closed}`, by age."""
-    return sorted(run("oldest", steps=PRIORITIES), key=lambda row: row["due_since"])
+def oldest_pending(kinds: Collection[str] | None = None) -> list[dict[str, Any]]:
+    """For each kind with a due job the one due for longest: `{kind, id, due_since, age, paused, closed}`, by age.
+
+    Of these kinds; None: of all.
+    """
+    rows = run("oldest", steps=PRIORITIES, kinds=None if kinds is None else list(kinds))
+    return sorted(rows, key=lambda row: row["due_since"])

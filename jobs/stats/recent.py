@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Q
+from django.db.models import QuerySet, Value
 from django.utils import timezone
 
 from jobs.models import JobRollup
@@ -46,14 +46,12 @@ class Percentiles:
 
 @dataclass(frozen=True)
 class Recently:
-    """How a kind has gone in the last hour. `bars`: ends, every `BAR` minutes; run times now and a week ago."""
+    """How a kind has gone in the last hour. `bars`: ends, every `BAR` minutes."""
 
     bars: Sequence[int] = ()
     leases: int = 0
     failed: int = 0
     succeeded: int = 0
-    now: Percentiles = Percentiles()
-    before: Percentiles = Percentiles()
 
     @property
     def a_minute(self) -> float | None:
@@ -72,34 +70,46 @@ class Recently:
         return self.failed / done if done else None
 
 
+@dataclass(frozen=True)
+class RunTimes:
+    """How long jobs of a kind ran, now and around this time a week ago."""
+
+    now: Percentiles = Percentiles()
+    before: Percentiles = Percentiles()
+
+
 def recently(kinds: Collection[str]) -> dict[str, Recently]:
-    """How these kinds have gone. Two queries, whatever the number of kinds."""
-    rows = {row["kind"]: row for row in run("recent", kinds=list(kinds), minutes=MINUTES, bar=BAR)}
-    times = _run_times(kinds)
-    return {
-        kind: Recently(
-            bars=rows[kind]["bars"] if kind in rows else (),
-            leases=rows[kind]["leases"] if kind in rows else 0,
-            failed=rows[kind]["failed"] if kind in rows else 0,
-            succeeded=rows[kind]["succeeded"] if kind in rows else 0,
-            now=Percentiles.from_counts(times.get((kind, True), Counter())),
-            before=Percentiles.from_counts(times.get((kind, False), Counter())),
-        )
-        for kind in {*rows, *(kind for kind, _ in times)}
-    }
-
-
-def _run_times(kinds: Collection[str]) -> dict[tuple[str, bool], Counter[int]]:
-    """Run times by kind, and whether they are of now or of a week ago."""
-    hours = timedelta(hours=HOURS)
-    last = rollup.last_counted()
-    now = Q(start__gt=last - hours - timedelta(hours=1))
-    before = Q(start__gt=last - WEEK - hours - timedelta(hours=1), start__lte=last - WEEK + hours)
-    rows = JobRollup.objects.filter(now | before, span=Span.HOUR, kind__in=kinds)
-    found: dict[tuple[str, bool], Counter[int]] = {}
-    for kind, start, counted, at in rows.values_list("kind", "start", "run_times", last):
-        found.setdefault((kind, start > at - WEEK / 2), Counter()).update(histogram.from_json(counted))
+    """How these kinds have gone, of which something ended. One query, whatever the number of kinds."""
+    found = {}
+    for row in run("recent", kinds=list(kinds), minutes=MINUTES, bar=BAR):
+        bars = [0] * (MINUTES // BAR)
+        for ago, n in zip(row["agos"], row["ends"], strict=True):
+            bars[-1 - ago] = n
+        found[row["kind"]] = Recently(bars, row["leases"], row["failed"], row["succeeded"])
     return found
+
+
+def run_times(kinds: Collection[str]) -> dict[str, RunTimes]:
+    """How long jobs of these kinds ran, of which some did. One query."""
+    counts: dict[tuple[str, bool], Counter[int]] = {}
+    for kind, lately, counted in _hours(kinds):
+        counts_of = counts.setdefault((kind, lately), Counter())
+        for bucket, n in counted.items():
+            counts_of[int(bucket)] += n
+    found = {pair: Percentiles.from_counts(of_pair) for pair, of_pair in counts.items()}
+    nothing = Percentiles()
+    return {kind: RunTimes(found.get((kind, True), nothing), found.get((kind, False), nothing)) for kind, _ in found}
+
+
+def _hours(kinds: Collection[str]) -> QuerySet[JobRollup, tuple[str, bool, dict[str, int]]]:
+    """The hours of now and of a week ago: kind, whether it is of now, and run times."""
+    last, hours = rollup.last_counted(), timedelta(hours=HOURS)
+    since = hours + timedelta(hours=1)
+    rows = JobRollup.objects.filter(span=Span.HOUR, kind__in=kinds).order_by()
+    # Each with both ends, so that PostgreSQL knows that they are short, and finds them by the index.
+    now = rows.filter(start__gt=last - since, start__lte=last).values_list("kind", Value(True), "run_times")
+    before = rows.filter(start__gt=last - WEEK - since, start__lte=last - WEEK + hours)
+    return now.union(before.values_list("kind", Value(False), "run_times"), all=True)
 
 
 @dataclass(frozen=True)

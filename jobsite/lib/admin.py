@@ -15,7 +15,9 @@ from django.forms.utils import to_current_timezone
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.utils.html import format_html
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.safestring import SafeString, mark_safe
 
 from jobsite.lib.names import fault
 from jobsite.lib.strict_json import unkeepable
@@ -119,6 +121,14 @@ class GuardedActions(GuardedLookups):
         if response.status_code == 302 and url_has_allowed_host_and_scheme(back, {request.get_host()}):
             return redirect(back)
         return response
+
+    @admin.display(description=mark_safe('<input type="checkbox" id="action-toggle">'))
+    def action_checkbox(self, obj: Any) -> SafeString:
+        """The box that selects a row, as Django writes it: its widget renders a template for each row."""
+        return format_html(
+            '<input type="checkbox" name="{}" value="{}" class="action-select" aria-label="{}">',
+            ACTION_CHECKBOX_NAME, obj.pk, f"Select this object for an action - {obj}",
+        )  # fmt: skip
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         """The object of a page, read once for a page that only shows it: by ours, and by Django for its form."""

@@ -5,8 +5,8 @@ from django.contrib.auth.models import Permission
 
 from jobs import lifecycle, transitions
 from jobs.models import JobEvent
-from jobs.release_patterns.report import COLUMNS
 from jobs.release_patterns.samples import SOURCES
+from jobs.release_patterns.sums import COLUMNS
 from jobs.states import FINISHED, HELD, Actor, JobStatus, Verb
 from jobs.transitions import ENDING, OPERATIONS, TABLE, Counted, Outcome, Routine, Transition
 

@@ -14,7 +14,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
 from jobs.models import JobRollup, RollupState
-from jobs.release_patterns.report import COLUMNS
+from jobs.release_patterns.sums import COLUMNS
 from jobs.stats.times import FINE, HOME
 from jobsite import migrating
 from jobsite.lib import histogram

@@ -1,6 +1,6 @@
--- Oldest: for each kind the pending job that has been due for longest, since `run_at` or since it was enqueued.
--- Steps from priority to priority in the indexes of both lanes, where jobs stand by `run_at`. `closed`: nobody gets it,
--- since its kind is paused or throttled.
+-- Oldest: for each of these kinds, or of all, the pending job that has been due for longest, since `run_at` or since it
+-- was enqueued. Steps from priority to priority in the indexes of both lanes, where jobs stand by `run_at`. `closed`:
+-- nobody gets it, since its kind is paused or throttled.
 WITH RECURSIVE step AS (
     SELECT k.name AS kind, k.paused, j.priority, j.run_at, j.id, j.created_at, 1 AS n
     FROM jobs_jobkind k
@@ -17,6 +17,7 @@ WITH RECURSIVE step AS (
         ORDER BY priority DESC, run_at, id
         LIMIT 1
     ) j
+    WHERE %(kinds)s::text[] IS NULL OR k.name = ANY (%(kinds)s::text[])
     UNION ALL
     SELECT s.kind, s.paused, j.priority, j.run_at, j.id, j.created_at, s.n + 1
     FROM step s

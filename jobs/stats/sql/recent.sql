@@ -1,5 +1,5 @@
--- Recent: of each of these kinds how many jobs ended in the last minutes, in bars of some minutes each, the oldest first,
--- and how many leases.
+-- Recent: of each of these kinds how many jobs ended in the last minutes, in bars of some minutes each with how many bars
+-- ago that was, and how many leases.
 -- Until when all is counted, not until now: the last minutes would look as if nothing ended in them.
 WITH clock AS (
     SELECT COALESCE((SELECT added_until FROM jobs_rollupstate), statement_timestamp()) AS until
@@ -12,12 +12,10 @@ WITH clock AS (
     -- A row may have the backlog alone.
     WHERE r.kind = ANY (%(kinds)s::text[]) AND r.leases_ended + r.succeeded + r.failed + r.cancelled > 0
 )
-SELECT e.kind, sum(e.succeeded)::bigint AS succeeded, sum(e.failed)::bigint AS failed, sum(e.leases)::bigint AS leases,
-       array_agg(e.n ORDER BY e.ago DESC) AS bars
-FROM (SELECT k.kind, n.ago, COALESCE(sum(e.n), 0)::bigint AS n, COALESCE(sum(e.succeeded), 0) AS succeeded,
-             COALESCE(sum(e.failed), 0) AS failed, COALESCE(sum(e.leases), 0) AS leases
-      FROM (SELECT DISTINCT kind FROM ended) k
-      CROSS JOIN generate_series(0, %(minutes)s / %(bar)s - 1) AS n(ago)
-      LEFT JOIN ended e ON e.kind = k.kind AND e.ago = n.ago
-      GROUP BY 1, 2) e
-GROUP BY e.kind;
+SELECT kind, sum(succeeded)::bigint AS succeeded, sum(failed)::bigint AS failed, sum(leases)::bigint AS leases,
+       array_agg(ago) AS agos, array_agg(n) AS ends
+FROM (SELECT kind, ago, sum(n)::bigint AS n, sum(succeeded)::bigint AS succeeded, sum(failed)::bigint AS failed,
+             sum(leases)::bigint AS leases
+      FROM ended
+      GROUP BY kind, ago) AS bars
+GROUP BY kind;

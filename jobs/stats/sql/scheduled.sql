@@ -30,7 +30,7 @@ WITH RECURSIVE step AS (
     ) j
     WHERE s.n < %(steps)s
 )
-SELECT j.id, j.run_at, j.kind_id AS kind
+SELECT j.id, j.kind_id AS kind
 FROM (
     SELECT j.* FROM step s CROSS JOIN LATERAL (
         SELECT id, run_at, kind_id FROM jobs_job

@@ -1,6 +1,7 @@
 """Django's backend for PostgreSQL, with a pool of our own connections and places in it."""
 
 import time
+from datetime import UTC
 from typing import Any, ClassVar
 
 from django.db.backends.base.base import NO_DB_ALIAS
@@ -9,6 +10,7 @@ from psycopg import IsolationLevel
 from psycopg_pool import ConnectionPool
 
 from jobsite.lib import site, source
+from jobsite.lib.connections import moments
 from jobsite.lib.connections.connection import Connection
 from jobsite.lib.connections.places import Places, current
 
@@ -71,6 +73,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
             # When two threads come here at once, the second pool is not opened and is dropped.
             pool = self.pools.setdefault(self.alias, pool)
         return pool
+
+    def get_connection_params(self) -> dict[str, Any]:
+        """Django's, with a quicker way to read moments in UTC."""
+        params: dict[str, Any] = super().get_connection_params()
+        return params | ({"context": moments.adapters(params["context"])} if self.timezone == UTC else {})
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """Take one from the pool. Only tests connect without one, to create their database."""

@@ -60,7 +60,7 @@ def test_a_further_condition_is_met_by_each_of_them() -> None:
     selection = index_merge.select(statuses=["succeeded", "processing"]).where(condition)
     expected = Job.objects.filter(condition, status__in=["succeeded", "processing"]).order_by("-id")
     assert index_merge.ids(selection, 40) == [job.pk for job in expected[:40]]
-    assert index_merge.kinds(selection, 40) == [job.kind_id for job in expected[:40]]
+    assert index_merge.ids_and_kinds(selection, 40) == [(job.pk, job.kind_id) for job in expected[:40]]
     assert index_merge.nth(selection, 40) == expected[39].pk
     assert index_merge.nth(selection, 4000) is None
 

@@ -10,7 +10,15 @@ from operator import itemgetter
 
 import pytest
 
-from jobs.release_patterns.conclusions import ComparedCounts, conclude, in_words, of_one, per_cent, sentences
+from jobs.release_patterns.conclusions import (
+    ComparedCounts,
+    conclude,
+    conclude_on,
+    in_words,
+    of_one,
+    per_cent,
+    sentences,
+)
 from jobs.release_patterns.outliers import LEVEL
 
 BOTS = [str(n) for n in range(1, 13)]
@@ -184,13 +192,28 @@ def test_too_few_leases_are_named():
 
 def test_one_bot_is_told_how_it_stands_whether_it_does_or_not():
     figures = world(random.Random(4), bot=("7", 0.3))
-    _, bad = of_one("7", conclude(figures), figures.bots, NAMES)
+    _, bad = of_one("7", conclude_on("7", figures), figures.bots, NAMES)
     assert bad[0].startswith("It is bot crawler-7: ")
-    verdict, good = of_one("2", conclude(figures), figures.bots, NAMES)
+    verdict, good = of_one("2", conclude_on("2", figures), figures.bots, NAMES)
     assert good[0].startswith("Bot crawler-2 does not stand out: ")
     assert [one.value for one in verdict.bots] == ["2"]
-    _, gone = of_one("99", conclude(figures), figures.bots, NAMES)
+    _, gone = of_one("99", conclude_on("99", figures), figures.bots, NAMES)
     assert gone == ["No lease of bot 99 ended in this range."]
+
+
+def test_what_is_said_of_one_bot_is_what_the_whole_report_says_of_it():
+    # One does the bad kind alone, and only seems to be bad.
+    works = {"3": ["mail"]}
+    figures = world(random.Random(4), bot=("7", 0.3), kind=("mail", 0.2), works=works)
+    whole = conclude(figures)
+    assert {one.value for sort, one in whole.excused if sort == "bot"} >= {"3"}
+    for bot in BOTS:
+        one = conclude_on(bot, figures)
+        for of_one_bot, of_all in zip(
+            (one.blamed, one.hints, one.excused), (whole.blamed, whole.hints, whole.excused), strict=True
+        ):
+            assert of_one_bot == [(sort, found) for sort, found in of_all if (sort, found.value) == ("bot", bot)]
+        assert one.bots == [found for found in whole.bots if found.value == bot]
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,20 @@
 
 import random
 from fractions import Fraction
-from math import comb
+from math import ceil, comb, floor
 
 import pytest
 
-from jobs.release_patterns.outliers import DEVIATIONS, LEVEL, at_least, compare, dispersion
+from jobs.release_patterns.outliers import (
+    DEVIATIONS,
+    LEVEL,
+    MIN_OTHERS,
+    MIN_RETURNED,
+    MIN_SHARED,
+    at_least,
+    compare,
+    dispersion,
+)
 from jobsite.lib.proportions import wilson
 
 
@@ -136,3 +145,44 @@ def test_few_say_nothing():
 def test_a_value_without_leases_is_no_value():
     assert compare({("it", "sum"): (0, 0)}) == []
     assert compare({}) == []
+
+
+def as_written(cells, bunched, value):
+    """A value's expected number, chance and whether it is apart, as the decision defines them."""
+    cells = {pair: counts for pair, counts in cells.items() if counts[1]}
+    strata = {s: [sum(c[i] for (_, of), c in cells.items() if of == s) for i in (0, 1)] for _, s in cells}
+    own = {stratum: counts for (of, stratum), counts in cells.items() if of == value}
+    given, leases = (sum(counts[i] for counts in own.values()) for i in (0, 1))
+    shared = [(*own[s], *strata[s]) for s in own if strata[s][1] - own[s][1] >= min(MIN_OTHERS, max(1, own[s][1]))]
+    apart = sum(n for _, n, _, _ in shared) >= MIN_SHARED * leases
+    if not apart:
+        shared = [(given, leases, *(sum(counts[i] for counts in strata.values()) for i in (0, 1)))]
+    expected = sum(n * (all_k - k) / (all_n - n) for k, n, all_k, all_n in shared if all_n > n)
+    mean = sum(n * all_k / all_n for _, n, all_k, all_n in shared) / bunched
+    tries = ceil(sum(min(n, all_k) for _, n, all_k, _ in shared) / bunched)
+    k = sum(k for k, _, _, _ in shared)
+    count = floor(k / bunched)
+    tested = given >= MIN_RETURNED and tries and count >= mean + 1
+    values = len({value for value, _ in cells})
+    chance = min(1.0, at_least(count, tries, mean / tries) * values) if tested else 1.0
+    return (given * expected / k if k else expected) if expected else 0.0, chance, apart
+
+
+def test_each_of_many_values_is_compared_as_the_decision_defines_it():
+    dice = random.Random(3)
+    seen = set()
+    for _ in range(100):
+        sizes = [dice.choice([0, 1, 3, 10, 30, 500]) for _ in range(40)]
+        cells = {(f"bot {dice.randrange(12)}", f"kind {dice.randrange(6)}"): (dice.randint(0, n), n) for n in sizes}
+        bunched = {f"bot {n}": dice.choice([1.0, 2.5]) for n in range(6)}
+        for one in compare(cells, bunched=bunched):
+            expected, chance, apart = as_written(cells, bunched.get(one.value, 1.0), one.value)
+            assert (one.expected, one.chance) == pytest.approx((expected, chance), rel=1e-9)
+            assert one.apart is apart
+            seen.add((apart, one.out, one.given == 0))
+    assert len(seen) > 4
+
+
+def test_some_values_are_compared_as_among_all():
+    cells = {("a", "sum"): (9, 200), ("b", "sum"): (1, 300), ("c", "sum"): (2, 400)}
+    assert compare(cells, sorts=4, only={"a", "c"}) == [one for one in compare(cells, sorts=4) if one.value != "b"]

@@ -7,7 +7,7 @@ from django.db import connection
 
 from jobs import lifecycle
 from jobs.lifecycle import By
-from jobs.models import RollupState
+from jobs.models import JobRollup, RollupState
 from jobs.release_patterns import samples
 from jobs.release_patterns.params import COUNTED, ReportParams, midnight
 from jobs.release_patterns.report import build
@@ -126,6 +126,13 @@ def test_leases_are_counted_by_bot_kind_and_time(told, ada, bob):
     }  # fmt: skip
     assert [(bar.given, bar.leases) for bar in found.bars][-3:] == [(1, 1), (0, 2), (2, 4)]
     assert len(found.bars) == 7
+
+
+def test_an_hour_in_which_jobs_only_waited_has_no_leases(told):
+    JobRollup.objects.create(span="hour", start=NOON - timedelta(hours=9), pending=4)
+    heat = build(asked()).heat
+    assert (4, 3) not in heat
+    assert sum(n for _, n in heat.values()) == 7
 
 
 def test_the_last_24_hours_are_by_the_hour(told, ada):

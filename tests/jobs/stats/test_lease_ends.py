@@ -12,8 +12,8 @@ from django.utils import timezone
 from jobs import lifecycle
 from jobs.lifecycle import By
 from jobs.models import JobEvent, JobRollup, RollupState
-from jobs.release_patterns.report import COLUMNS as WAYS
 from jobs.release_patterns.samples import SOURCES, is_returned
+from jobs.release_patterns.sums import COLUMNS as WAYS
 from jobs.states import Span
 from jobs.stats import rollup
 from tests.cast import enqueue_one, take_one

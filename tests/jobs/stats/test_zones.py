@@ -99,7 +99,8 @@ def test_hours_that_were_added_up_in_another_zone_are_shown_in_the_hour_they_beg
     settings.TIME_ZONE = name
     noon = datetime(2026, 3, 5, 6, 0, tzinfo=UTC)
     for n in range(4):
-        JobRollup.objects.create(span=Span.HOUR, start=noon + n * timedelta(hours=1), kind="sum", succeeded=25)
+        for kind in ("sum", ""):
+            JobRollup.objects.create(span=Span.HOUR, start=noon + n * timedelta(hours=1), kind=kind, succeeded=25)
     rollup.add_closed_minutes(noon + timedelta(days=1))
     found = build(ReportParams.from_params({"from": "2026-03-05", "to": "2026-03-05"}))
     assert [bar.leases for bar in found.bars if bar.leases] == [25] * 4
