@@ -27,7 +27,7 @@ from jobs.errors import InstanceReplaced
 from jobs.lifecycle import ClaimRequest, Refusal, TurnRow
 from jobs.turns import waiting
 from jobsite.lib import log_context, outcomes
-from jobsite.lib.bodies import read_whole
+from jobsite.lib.bodies import encoding_of, read_whole
 from jobsite.lib.declared import refuses
 from jobsite.lib.errors import Invalid, JobsiteError
 from jobsite.lib.names import header_fault
@@ -141,7 +141,7 @@ def read(environ: WSGIEnvironment) -> Turn | None:
     if len(instance) > INSTANCE_LENGTH or header_fault(instance):
         return None
     body = read_whole(environ)
-    if not is_plain(body):
+    if encoding_of(environ) or not is_plain(body):
         return None
     try:
         data = adapter.validate_json(body or b"{}")

@@ -17,7 +17,9 @@ from jobs.api.auth import orders_of
 from jobs.api.docs_page import Docs
 from jobs.api.document import Document, operation_id
 from jobsite.lib import problems
+from jobsite.lib.bodies import encoding_of
 from jobsite.lib.clock import moment
+from jobsite.lib.errors import BadRequest
 from jobsite.lib.params import refuses_unknown
 from jobsite.lib.strict_json import loads
 from jobsite.lib.version import VERSION
@@ -38,9 +40,11 @@ class Renderer(JSONRenderer):
 
 
 class StrictParser(Parser):
-    """JSON in UTF-8 only, and nothing in it that PostgreSQL could not keep."""
+    """JSON in UTF-8 only, not compressed, and nothing in it that PostgreSQL could not keep."""
 
     def parse_body(self, request: HttpRequest) -> Any:
+        if encoding_of(request.META):
+            raise BadRequest("Content-Encoding: only NDJSON and CSV may be compressed.", field="Content-Encoding")
         return loads(request.body)
 
 

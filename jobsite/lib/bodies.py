@@ -168,6 +168,12 @@ class Unzipped:
             raise errors.BadRequest(f"The body is not good gzip: {error}.") from None
 
 
+def encoding_of(environ: WSGIEnvironment) -> str:
+    """Return how a body is compressed, by its `Content-Encoding`; empty: not at all."""
+    named = str(environ.get("HTTP_CONTENT_ENCODING", "")).strip().lower()
+    return "" if named == "identity" else named
+
+
 def lines_of(request: HttpRequest, *, counted: bool) -> Readable:
     """Return the body as a stream: unzipped, bounded, and known to be complete when it ends.
 
@@ -175,8 +181,8 @@ def lines_of(request: HttpRequest, *, counted: bool) -> Readable:
     is marked, or the caller gave the number of jobs (`counted`).
     """
     chunked, source = is_chunked(request.META), request.META["wsgi.input"]
-    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
-    if encoding not in ("gzip", "identity", ""):
+    encoding = encoding_of(request.META)
+    if encoding not in ("gzip", ""):
         raise errors.BadRequest("Content-Encoding: only gzip is understood.", field="Content-Encoding")
     if chunked and encoding != "gzip" and not counted:
         raise errors.LengthRequired(

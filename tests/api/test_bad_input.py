@@ -1,5 +1,6 @@
 """Bad input: for every call and every field a problem that names it, and nothing is changed."""
 
+import gzip
 import json
 import re
 from collections.abc import Callable
@@ -336,6 +337,16 @@ NOT_JSON = {
     "10000 lists deep and not closed": b"[" * 10_000,
     "10000 objects deep": b'{"a":' * 10_000 + b"1" + b"}" * 10_000,
 }
+
+
+@pytest.mark.parametrize("call", POSTS, ids=str)
+def test_json_is_not_compressed(post: Send, call: Call) -> None:
+    before = rows()
+    for content, encoding in ((gzip.compress(json.dumps(good(call)).encode()), "gzip"), (good(call), "br")):
+        problem = refused(post(call, content, **{"Content-Encoding": encoding}), 400, "bad_request")
+        assert "only NDJSON and CSV may be compressed" in problem["detail"]
+        assert problem["errors"][0]["field"] == "Content-Encoding"
+    assert rows() == before
 
 
 @pytest.mark.parametrize("call", POSTS, ids=str)
