@@ -126,15 +126,9 @@ def tables(result: dict[str, Any]) -> list[Table]:
         rows = sorted((row for row in result["rows"] if row["kind"] == kind), key=lambda row: -row["rate"])
         if rows:
             columns = [
-                "contender",
-                "how",
-                "jobs/s",
-                "spread",
-                "call p50",
-                "call p99",
-                "WAL a job",
+                "contender", "how", "jobs/s", "spread", "call p50", "call p99", "WAL a job",
                 "CPU load / server / database",
-            ]
+            ]  # fmt: skip
             result_tables.append(
                 Table(
                     f"{title}: claim and complete, jobs per second",

@@ -73,7 +73,6 @@ def test_a_call_is_answered_as_the_document_says(
 ) -> None:
     operation, call = OPERATIONS[label], BY_NAME[label]
     cases = st.one_of(*(operation.as_strategy(generation_mode=mode) for mode in GenerationMode))
-
     statuses = set[int]()
 
     @quick
