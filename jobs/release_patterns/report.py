@@ -122,11 +122,13 @@ def build(params: ReportParams, now: datetime | None = None) -> Report:
 def _by_start(
     since: datetime, until: datetime, params: ReportParams, bot: int | None, hourly: bool
 ) -> list[sums.Stretch]:
-    """The leases of a bot, by hour or day; else by hour those of a kind, or of all, which have rows of their own."""
+    """The leases of a bot, by hour or day; else by hour those of a kind, or of all."""
     if bot is None:
-        return sums.by_start(sums.beginning(Span.HOUR, since, until).filter(kind=params.kind), params.ways)
-    rows = sums.beginning(Span.BOT_HOUR if hourly else Span.BOT_DAY, since, until).filter(bot=bot)
-    return sums.by_start(rows.filter(kind=params.kind) if params.kind else rows, params.ways)
+        rows = sums.beginning(Span.HOUR, since, until)
+    else:
+        rows = sums.beginning(Span.BOT_HOUR if hourly else Span.BOT_DAY, since, until).filter(bot=bot)
+    # Not the rows of all kinds together: those from before the upgrade to one rollup have no leases.
+    return sums.by_start(rows.filter(kind=params.kind) if params.kind else rows.exclude(kind=""), params.ways)
 
 
 def _bars(since: datetime, until: datetime, times: Iterable[sums.Stretch], hourly: bool) -> list[Bar]:
