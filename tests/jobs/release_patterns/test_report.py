@@ -135,6 +135,14 @@ def test_an_hour_in_which_jobs_only_waited_has_no_leases(told):
     assert sum(n for _, n in heat.values()) == 7
 
 
+def test_hours_whose_row_of_all_kinds_has_no_leases_are_counted_by_their_kinds(told):
+    """As they are after an upgrade from 430f651, which kept leases by kind alone."""
+    before = build(asked())
+    assert JobRollup.objects.filter(span="hour", kind="").update(succeeded=0, released=0, expired=0, leases_ended=0)
+    assert (build(asked()).bars, build(asked()).heat) == (before.bars, before.heat)
+    assert sum(bar.leases for bar in before.bars) == 7
+
+
 def test_the_last_24_hours_are_by_the_hour(told, ada):
     found = build(asked(range="24h"))
     assert (found.conclusions.given, found.conclusions.leases) == (2, 4)
